@@ -1,0 +1,1 @@
+//! How settings are parsed: a tree with places, a strict reader, sections that document themselves.

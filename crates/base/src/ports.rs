@@ -1,0 +1,62 @@
+//! Tiny traits through which rooms meet without importing each other; `app` hands in the implementations.
+
+use std::sync::Arc;
+
+/// The material of one verification key.
+#[derive(Clone, Debug)]
+pub enum KeyMaterial {
+    /// A shared secret for HS256, HS384 and HS512; the bytes as text or already decoded from base64.
+    Hmac(Vec<u8>),
+    /// A JSON Web Key (RFC 7517), public or symmetric.
+    Jwk(serde_json::Value),
+}
+
+/// One key that may have signed a token.
+#[derive(Clone, Debug)]
+pub struct VerificationKey {
+    /// The `kid` by which tokens name it; a key without one is tried for tokens without a match.
+    pub kid: Option<String>,
+    /// The key itself.
+    pub material: KeyMaterial,
+}
+
+/// The keys that are valid at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct KeySet {
+    /// Changes with every rotation; verified-token caches are keyed by it.
+    pub epoch: u64,
+    /// Candidates in the order in which they are tried.
+    pub keys: Vec<VerificationKey>,
+}
+
+/// Where verification keys come from: configuration first, the database once `auth` exists.
+pub trait KeySource: Send + Sync {
+    /// The current set. Cheap: called once a request.
+    fn current(&self) -> Arc<KeySet>;
+}
+
+/// What an opaque API key stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiKeyGrant {
+    /// The database role.
+    pub role: String,
+    /// The key's public id, for logs and last-used marks.
+    pub id: String,
+}
+
+/// Looks up opaque (`sb_...`) API keys by the SHA-256 of their text.
+pub trait ApiKeys: Send + Sync {
+    /// The grant of the key with this hash, if it is known and not revoked.
+    fn find(&self, sha256: &[u8; 32]) -> Option<ApiKeyGrant>;
+}
+
+/// No opaque keys: the answer until `auth` stores some.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoApiKeys;
+
+impl ApiKeys for NoApiKeys {
+    fn find(&self, _sha256: &[u8; 32]) -> Option<ApiKeyGrant> {
+        None
+    }
+}
+

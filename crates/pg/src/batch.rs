@@ -1,0 +1,151 @@
+//! What one request asks of PostgreSQL and what comes back: plain values, no connection.
+//!
+//! A [`Batch`] is written as one contiguous buffer: the settings, then each statement, then a single Sync
+//! (with BEGIN and COMMIT around when the mode asks for it). Its [`Reply`] exists only after ReadyForQuery, because
+//! deferred constraints and the commit itself can still fail after the rows were sent.
+//! Invariant: no type of another client library appears here.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+/// Everything that one request runs, in one network flush.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// Transaction-local settings in the order in which they are set, before any statement. `role` is one of them;
+    /// what must be set with the login's own rights comes before it.
+    pub settings: Vec<(Cow<'static, str>, String)>,
+    /// Statements in order. In [`Mode::Implicit`] only statements that we generate, never CALL or COMMIT.
+    pub statements: Vec<Statement>,
+    /// How the transaction is opened and ended.
+    pub mode: Mode,
+    /// Distinguishes cached statements: the role and search_path under which they are analysed.
+    pub scope: Arc<str>,
+    /// Whether code that we do not know (functions, triggers, policies) may run; such a connection is checked or
+    /// reset before anybody else gets it.
+    pub runs_user_code: bool,
+    /// When the caller stops waiting: then the statement is cancelled, and after a grace the backend is terminated.
+    pub deadline: Instant,
+}
+
+/// One statement with its parameters, all in text format.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statement {
+    /// SQL text with `$1`...; values are never part of it.
+    pub sql: Arc<str>,
+    /// Values; `None` is NULL.
+    pub params: Vec<Option<Bytes>>,
+    /// Type OIDs of the parameters, 0 where PostgreSQL infers; may be shorter than `params`.
+    pub param_types: Vec<u32>,
+}
+
+/// How a batch becomes a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// The implicit transaction up to the Sync. Read-only through the setting `transaction_read_only`.
+    Implicit,
+    /// BEGIN ... COMMIT or ROLLBACK.
+    Explicit {
+        /// Isolation level.
+        isolation: Isolation,
+        /// READ ONLY.
+        read_only: bool,
+        /// What ends it when nothing failed.
+        end: End,
+    },
+}
+
+/// Isolation level of an explicit transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isolation {
+    /// READ COMMITTED.
+    ReadCommitted,
+    /// REPEATABLE READ.
+    RepeatableRead,
+    /// SERIALIZABLE.
+    Serializable,
+}
+
+/// End of an explicit transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// COMMIT.
+    Commit,
+    /// `SET CONSTRAINTS ALL IMMEDIATE`, then ROLLBACK, so that deferred errors are seen and nothing is kept.
+    Rollback,
+}
+
+/// Results of the statements of a batch, in order.
+#[derive(Clone, Debug, Default)]
+pub struct Reply {
+    /// One per statement.
+    pub results: Vec<StatementResult>,
+    /// Time from the first byte sent until ReadyForQuery, and time spent waiting for a connection before that.
+    pub timing: Timing,
+}
+
+/// Where the time of a batch went.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Timing {
+    /// Waiting for a connection.
+    pub wait: std::time::Duration,
+    /// On the wire and in the server.
+    pub execute: std::time::Duration,
+}
+
+/// Rows of one statement.
+#[derive(Clone, Debug, Default)]
+pub struct StatementResult {
+    /// Columns, empty for statements without rows.
+    pub columns: Arc<[Column]>,
+    /// Rows, in text format.
+    pub rows: Vec<Row>,
+    /// Command tag, for example `INSERT 0 1`.
+    pub tag: String,
+}
+
+/// A result column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub type_oid: u32,
+}
+
+/// One row: slices of the buffer that was read from the socket. Large values own their buffer, so that a small
+/// value never pins a large read.
+#[derive(Clone, Debug, Default)]
+pub struct Row {
+    values: Vec<Option<Bytes>>,
+}
+
+impl Row {
+    /// A row of these values.
+    pub fn new(values: Vec<Option<Bytes>>) -> Self {
+        Self { values }
+    }
+
+    /// The bytes of a column; `None` for NULL and for a column that is not there.
+    pub fn bytes(&self, index: usize) -> Option<&Bytes> {
+        self.values.get(index).and_then(Option::as_ref)
+    }
+
+    /// A column as text; `None` for NULL, a missing column or bytes that are not UTF-8 (the client encoding is UTF8,
+    /// so the server never sends those).
+    pub fn text(&self, index: usize) -> Option<&str> {
+        self.bytes(index).and_then(|b| std::str::from_utf8(b).ok())
+    }
+
+    /// Number of columns.
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Whether there are no columns.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+}

@@ -1,0 +1,190 @@
+//! The built binary, running against a test's database on a port of its own.
+//!
+//! Ready when `/ready` on the admin port says so. Its log goes to a file that tests can read; it is stopped by
+//! SIGTERM when dropped.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::token;
+
+/// How to start the binary.
+pub struct AppBuilder {
+    binary: PathBuf,
+    arguments: Vec<String>,
+    environment: BTreeMap<String, String>,
+    wait_until_ready: bool,
+}
+
+impl AppBuilder {
+    /// One more environment variable (`FERROBASE_...`).
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.environment.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// One more argument.
+    #[must_use]
+    pub fn arg(mut self, argument: impl Into<String>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    /// Returns as soon as the process runs, ready or not.
+    #[must_use]
+    pub fn without_waiting(mut self) -> Self {
+        self.wait_until_ready = false;
+        self
+    }
+
+    /// Starts it.
+    pub async fn start(self) -> Result<App> {
+        let folder = tempfile::tempdir()?;
+        let log = folder.path().join("log");
+        let mut app = None;
+        // The ports are free when they are chosen and may be gone when the process binds them: three tries.
+        for _ in 0..3 {
+            let (port, admin_port) = (free_port()?, free_port()?);
+            let file = std::fs::File::create(&log)?;
+            let child = Command::new(&self.binary)
+                .args(&self.arguments)
+                .current_dir(folder.path())
+                .env("FERROBASE_SERVER__HOST", "127.0.0.1")
+                .env("FERROBASE_SERVER__PORT", port.to_string())
+                .env("FERROBASE_SERVER__ADMIN_PORT", admin_port.to_string())
+                .envs(&self.environment)
+                .stdin(Stdio::null())
+                .stdout(file.try_clone()?)
+                .stderr(file)
+                .spawn()
+                .with_context(|| format!("starting {}", self.binary.display()))?;
+            let mut started = App { child, port, admin_port, log: log.clone(), folder: None };
+            if !self.wait_until_ready || started.wait_until_ready().await.is_ok() {
+                app = Some(started);
+                break;
+            }
+            if !started.log().contains("in use") {
+                bail!("the application did not become ready; its log:\n{}", started.log());
+            }
+        }
+        let mut app = app.context("no free port after three tries")?;
+        app.folder = Some(folder);
+        Ok(app)
+    }
+}
+
+/// A running application.
+pub struct App {
+    child: Child,
+    port: u16,
+    admin_port: u16,
+    log: PathBuf,
+    folder: Option<tempfile::TempDir>,
+}
+
+impl App {
+    /// `ferrobase serve` with the test secret on this database. `binary` is `env!("CARGO_BIN_EXE_ferrobase")`.
+    pub fn serve(binary: impl AsRef<Path>, database_url: &str) -> AppBuilder {
+        AppBuilder {
+            binary: binary.as_ref().to_owned(),
+            arguments: vec!["serve".into()],
+            environment: BTreeMap::from([
+                ("FERROBASE_DATABASE__URL".into(), database_url.into()),
+                ("FERROBASE_AUTH__JWT_SECRET".into(), token::SECRET.into()),
+            ]),
+            wait_until_ready: true,
+        }
+    }
+
+    /// The API's address with this path.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// The admin address with this path.
+    pub fn admin_url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.admin_port)
+    }
+
+    /// The port of the API.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Its folder: current directory of the process.
+    pub fn folder(&self) -> &Path {
+        self.folder.as_ref().map_or(Path::new("."), tempfile::TempDir::path)
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        if let Ok(pid) = i32::try_from(self.child.id()) {
+            let _ = kill(Pid::from_raw(pid), signal);
+        }
+    }
+
+    /// Waits for the process to end by itself; `None` after `limit`.
+    pub async fn wait(&mut self, limit: Duration) -> Option<std::process::ExitStatus> {
+        let end = Instant::now() + limit;
+        while Instant::now() < end {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Some(status);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        None
+    }
+
+    /// Waits until `/ready` answers 200.
+    pub async fn wait_until_ready(&mut self) -> Result<()> {
+        let end = Instant::now() + Duration::from_secs(30);
+        while Instant::now() < end {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("the application ended with {status}; its log:\n{}", self.log());
+            }
+            if let Ok(answer) = reqwest::get(self.admin_url("/ready")).await
+                && answer.status().is_success()
+            {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        bail!("not ready after 30 s; its log:\n{}", self.log())
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        self.signal(Signal::SIGTERM);
+        let end = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < end {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn free_port() -> Result<u16> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}

@@ -1,0 +1,19 @@
+//! What tests stand on: one private PostgreSQL for all test processes, a database per test, tokens, faults.
+//!
+//! Real things only: the server is the machine's PostgreSQL, the application is the built binary, faults are cut TCP
+//! connections. Works under `cargo nextest` (a process per test) and under plain `cargo test`.
+//! Never used by a crate outside its tests. Read on: `cluster`, `database`, `app`, `proxy`, `token`.
+
+pub mod app;
+pub mod cluster;
+pub mod database;
+pub mod proxy;
+pub mod token;
+
+pub use app::App;
+pub use database::{TestDatabase, database, database_from};
+
+/// The superuser URL of the run's private server, without a test's database: see [`cluster`].
+pub fn postgres_url() -> String {
+    cluster::shared().url().to_owned()
+}
