@@ -94,14 +94,20 @@ async fn relay(client: TcpStream, server: TcpStream, faults: watch::Receiver<Fau
     }
 }
 
-async fn pump(mut from: impl AsyncReadExt + Unpin, mut to: impl AsyncWriteExt + Unpin, mut faults: watch::Receiver<Fault>) {
+async fn pump(
+    mut from: impl AsyncReadExt + Unpin,
+    mut to: impl AsyncWriteExt + Unpin,
+    mut faults: watch::Receiver<Fault>,
+) {
     let mut buffer = vec![0; 16 * 1024];
     while let Ok(read @ 1..) = from.read(&mut buffer).await {
         let fault = *faults.borrow_and_update();
         if let Fault::Delay(wait) = fault {
             tokio::time::sleep(wait).await;
         }
-        if faults.wait_for(|fault| *fault != Fault::Stall).await.is_err() || to.write_all(&buffer[..read]).await.is_err() {
+        if faults.wait_for(|fault| *fault != Fault::Stall).await.is_err()
+            || to.write_all(&buffer[..read]).await.is_err()
+        {
             return;
         }
     }

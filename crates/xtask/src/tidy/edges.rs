@@ -1,0 +1,103 @@
+//! Which crate may use which: `base <- pg <- catalog <- query <- request <- edge <- rooms <- app`.
+//!
+//! A crate uses only crates to its left; a room never uses a room. Workshop crates use what they test. Tests of any
+//! crate may use the test kit. A new edge is a decision: docs/adr.
+
+use cargo_metadata::{DependencyKind, Metadata};
+
+/// The engine, in order.
+const ENGINE: &[&str] = &["base", "pg", "catalog", "query", "request", "edge"];
+/// Crates that nothing in the product may use.
+const WORKSHOP: &[&str] = &["testkit", "contract-runner", "xtask"];
+/// The crate that composes the rooms.
+const ASSEMBLY: &str = "app";
+const PREFIX: &str = "ferrobase-";
+
+/// One dependency between two crates of the workspace.
+#[derive(Debug)]
+pub struct Edge {
+    /// Who depends, without the prefix.
+    pub from: String,
+    /// On whom.
+    pub to: String,
+    /// Only for its tests.
+    pub dev: bool,
+}
+
+/// All edges inside the workspace.
+pub fn of(metadata: &Metadata) -> Vec<Edge> {
+    let mut edges = Vec::new();
+    for package in metadata.workspace_packages() {
+        let Some(from) = package.name.strip_prefix(PREFIX) else { continue };
+        for dependency in &package.dependencies {
+            if let Some(to) = dependency.name.strip_prefix(PREFIX) {
+                let dev = dependency.kind == DependencyKind::Development;
+                edges.push(Edge { from: from.to_owned(), to: to.to_owned(), dev });
+            }
+        }
+    }
+    edges
+}
+
+/// One sentence for each edge that is not allowed.
+pub fn check(edges: &[Edge]) -> Vec<String> {
+    edges.iter().filter_map(refuse).collect()
+}
+
+fn refuse(Edge { from, to, dev }: &Edge) -> Option<String> {
+    if WORKSHOP.contains(&from.as_str()) || (*dev && to == "testkit") {
+        return None;
+    }
+    if WORKSHOP.contains(&to.as_str()) {
+        return Some(format!("{from} uses {to}, which is for tests only"));
+    }
+    let (from_rank, to_rank) = (rank(from), rank(to));
+    if to_rank < from_rank {
+        return None;
+    }
+    let rule = if from_rank == to_rank { "a room never uses a room" } else { "edges lead to the left only" };
+    Some(format!("{from} uses {to}: {rule} ({} <- rooms <- {ASSEMBLY})", ENGINE.join(" <- ")))
+}
+
+/// Position in the order; all rooms share one.
+fn rank(name: &str) -> usize {
+    match ENGINE.iter().position(|engine| *engine == name) {
+        Some(position) => position,
+        None if name == ASSEMBLY => ENGINE.len() + 1,
+        None => ENGINE.len(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edge(from: &str, to: &str, dev: bool) -> Edge {
+        Edge { from: from.into(), to: to.into(), dev }
+    }
+
+    #[test]
+    fn edges_lead_left() {
+        let allowed = [
+            edge("pg", "base", false),
+            edge("rest", "query", false),
+            edge("app", "rest", false),
+            edge("pg", "testkit", true),
+            edge("testkit", "embedded", false),
+        ];
+        assert_eq!(check(&allowed), Vec::<String>::new());
+    }
+
+    #[test]
+    fn sideways_backwards_and_test_edges_are_refused() {
+        let refused = [
+            edge("rest", "migrate", false),
+            edge("rest", "migrate", true),
+            edge("base", "pg", false),
+            edge("edge", "rest", false),
+            edge("rest", "app", false),
+            edge("rest", "testkit", false),
+        ];
+        assert_eq!(check(&refused).len(), refused.len());
+    }
+}
