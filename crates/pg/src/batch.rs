@@ -114,38 +114,3 @@ pub struct Column {
     /// Its type.
     pub type_oid: u32,
 }
-
-/// One row: slices of the buffer that was read from the socket. Large values own their buffer, so that a small
-/// value never pins a large read.
-#[derive(Clone, Debug, Default)]
-pub struct Row {
-    values: Vec<Option<Bytes>>,
-}
-
-impl Row {
-    /// A row of these values.
-    pub fn new(values: Vec<Option<Bytes>>) -> Self {
-        Self { values }
-    }
-
-    /// The bytes of a column; `None` for NULL and for a column that is not there.
-    pub fn bytes(&self, index: usize) -> Option<&Bytes> {
-        self.values.get(index).and_then(Option::as_ref)
-    }
-
-    /// A column as text; `None` for NULL, a missing column or bytes that are not UTF-8 (the client encoding is UTF8,
-    /// so the server never sends those).
-    pub fn text(&self, index: usize) -> Option<&str> {
-        self.bytes(index).and_then(|b| std::str::from_utf8(b).ok())
-    }
-
-    /// Number of columns.
-    pub fn len(&self) -> usize {
-        self.values.len()
-    }
-
-    /// Whether there are no columns.
-    pub fn is_empty(&self) -> bool {
-        self.values.is_empty()
-    }
-}

@@ -1,3 +1,5 @@
 //! PostgreSQL: connections, TLS, pools, the request pipeline on the wire, notifications.
 pub mod batch;
-pub use batch::{Batch, Column, End, Isolation, Mode, Reply, Row, Statement, StatementResult, Timing};
+mod row;
+pub use batch::{Batch, Column, End, Isolation, Mode, Reply, Statement, StatementResult, Timing};
+pub use row::Row;

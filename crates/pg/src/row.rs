@@ -1,0 +1,194 @@
+//! One result row, kept exactly as PostgreSQL sent it.
+//!
+//! A row is the body of its DataRow message: a length and the bytes of each column. Columns are found by walking the
+//! lengths, so a row costs no allocation of its own: rows up to 4 kB share chunks of an arena, larger ones own
+//! their buffer. No row is ever a slice of the connection's read buffer, which a small value would keep alive.
+//! Read on: `session/progress.rs` fills rows, `batch.rs` says what a reply is.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+/// Rows at least this large get a buffer of their own instead of a place in a shared chunk.
+const OWN_BUFFER: usize = 4 * 1024;
+/// Largest chunk that small rows share; a single kept row pins at most this much.
+const LARGEST_CHUNK: usize = 16 * 1024;
+
+/// One row, all values in text format.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Row {
+    columns: u16,
+    /// `[i32 length, bytes]` for each column, length -1 for NULL. Checked once, in [`Row::check`].
+    raw: Bytes,
+}
+
+impl Row {
+    /// A row of these values, for tests and for rows that no server sent.
+    pub fn new<V: AsRef<[u8]>>(values: impl IntoIterator<Item = Option<V>>) -> Self {
+        let mut raw = BytesMut::new();
+        let mut columns = 0;
+        for value in values {
+            columns += 1;
+            match &value {
+                None => raw.put_i32(-1),
+                Some(v) => {
+                    let v = v.as_ref();
+                    raw.put_i32(i32::try_from(v.len()).expect("a value of a row stays far below 2 GB"));
+                    raw.put_slice(v);
+                }
+            }
+        }
+        Self { columns, raw: raw.freeze() }
+    }
+
+    /// The bytes of a column; `None` for NULL and for a column that is not there.
+    pub fn value(&self, index: usize) -> Option<&[u8]> {
+        self.span(index).map(|(start, end)| &self.raw[start..end])
+    }
+
+    /// A column as shared bytes, without copying; `None` for NULL and for a column that is not there.
+    pub fn bytes(&self, index: usize) -> Option<Bytes> {
+        self.span(index).map(|(start, end)| self.raw.slice(start..end))
+    }
+
+    /// A column as text; `None` for NULL, a missing column or bytes that are not UTF-8 (the client encoding is UTF8,
+    /// so the server never sends those).
+    pub fn text(&self, index: usize) -> Option<&str> {
+        self.value(index).and_then(|b| std::str::from_utf8(b).ok())
+    }
+
+    /// All columns in order; cheaper than asking for each by its index.
+    pub fn values(&self) -> impl Iterator<Item = Option<&[u8]>> {
+        let mut rest: &[u8] = &self.raw;
+        (0..self.columns).map(move |_| take_value(&mut rest).flatten())
+    }
+
+    /// Number of columns.
+    pub fn len(&self) -> usize {
+        usize::from(self.columns)
+    }
+
+    /// Whether there are no columns.
+    pub fn is_empty(&self) -> bool {
+        self.columns == 0
+    }
+
+    fn span(&self, index: usize) -> Option<(usize, usize)> {
+        if index >= self.len() {
+            return None;
+        }
+        let mut rest: &[u8] = &self.raw;
+        for _ in 0..index {
+            take_value(&mut rest)?;
+        }
+        let value = take_value(&mut rest)??;
+        let end = self.raw.len() - rest.len();
+        Some((end - value.len(), end))
+    }
+
+    /// Whether this is a well-formed DataRow body; returns its number of columns.
+    pub(crate) fn check(body: &[u8]) -> Option<u16> {
+        let (count, mut rest) = body.split_first_chunk::<2>()?;
+        let columns = u16::from_be_bytes(*count);
+        for _ in 0..columns {
+            take_value(&mut rest)?;
+        }
+        rest.is_empty().then_some(columns)
+    }
+
+    /// A row that owns the whole message body it came in; the body passed [`Row::check`].
+    pub(crate) fn owning(columns: u16, body: &Bytes) -> Self {
+        Self { columns, raw: body.slice(2..) }
+    }
+}
+
+/// Takes the next column off a row: `None` when malformed, `Some(None)` for NULL.
+fn take_value<'a>(rest: &mut &'a [u8]) -> Option<Option<&'a [u8]>> {
+    let (length, tail) = rest.split_first_chunk::<4>()?;
+    let length = i32::from_be_bytes(*length);
+    if length < 0 {
+        *rest = tail;
+        return (length == -1).then_some(None);
+    }
+    let length = usize::try_from(length).ok()?;
+    if tail.len() < length {
+        return None;
+    }
+    let (value, tail) = tail.split_at(length);
+    *rest = tail;
+    Some(Some(value))
+}
+
+/// Copies the rows of one result out of the read buffer with few allocations: the first row exactly (most answers
+/// have one row), later small ones into chunks of doubling size.
+#[derive(Debug, Default)]
+pub(crate) struct RowArena {
+    chunk: BytesMut,
+    rows: usize,
+    next_chunk: usize,
+}
+
+impl RowArena {
+    /// Copies a DataRow body that passed [`Row::check`].
+    pub(crate) fn copy(&mut self, columns: u16, body: &[u8]) -> Row {
+        let values = &body[2..];
+        self.rows += 1;
+        if self.rows == 1 || values.len() >= OWN_BUFFER {
+            return Row { columns, raw: Bytes::copy_from_slice(values) };
+        }
+        if self.chunk.capacity() - self.chunk.len() < values.len() {
+            self.next_chunk = (self.next_chunk * 2).clamp(1024, LARGEST_CHUNK);
+            self.chunk = BytesMut::with_capacity(self.next_chunk.max(values.len()));
+        }
+        self.chunk.extend_from_slice(values);
+        Row { columns, raw: self.chunk.split().freeze() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(row: &Row) -> Vec<u8> {
+        let mut body = row.columns.to_be_bytes().to_vec();
+        body.extend_from_slice(&row.raw);
+        body
+    }
+
+    #[test]
+    fn columns_are_found_by_walking() {
+        let row = Row::new([Some("a"), None, Some(""), Some("last")]);
+        assert_eq!((row.len(), row.is_empty()), (4, false));
+        assert_eq!((row.text(0), row.text(1), row.text(2), row.text(3), row.text(4)), (Some("a"), None, Some(""), Some("last"), None));
+        assert_eq!(row.bytes(3).as_deref(), Some(&b"last"[..]));
+        assert_eq!(row.values().collect::<Vec<_>>(), [Some(&b"a"[..]), None, Some(b""), Some(b"last")]);
+    }
+
+    #[test]
+    fn malformed_bodies_are_refused() {
+        let good = body(&Row::new([Some("abc"), None]));
+        assert_eq!(Row::check(&good), Some(2));
+        for cut in 0..good.len() {
+            assert_eq!(Row::check(&good[..cut]), None, "cut at {cut}");
+        }
+        let mut longer = good.clone();
+        longer.push(0);
+        assert_eq!(Row::check(&longer), None);
+        assert_eq!(Row::check(&[0, 1, 0xff, 0xff, 0xff, 0xfe]), None, "-2 is no length");
+    }
+
+    #[test]
+    fn an_arena_keeps_rows_apart_and_chunks_bounded() {
+        let mut arena = RowArena::default();
+        let sizes = [10, 20, 3000, 5000, 100, 16_000, 1, 0, 900];
+        let rows: Vec<Row> = sizes
+            .iter()
+            .map(|n| {
+                let source = body(&Row::new([Some("x".repeat(*n))]));
+                arena.copy(Row::check(&source).unwrap(), &source)
+            })
+            .collect();
+        for (row, n) in rows.iter().zip(sizes) {
+            assert_eq!(row.text(0).unwrap().len(), n);
+        }
+        assert!(arena.next_chunk <= LARGEST_CHUNK);
+    }
+}
