@@ -1,1 +1,36 @@
-//! How settings are parsed: a tree with places, a strict reader, sections that document themselves.
+//! How settings become values: a tree that knows its places, a strict reader, sections that document themselves.
+//!
+//! Flow: [`yaml`] text, environment ([`overlay`]) and flags become [`Node`] trees, which are merged in that order and
+//! [`expand`]ed; a type declared with [`section!`](crate::section) reads the tree and reports everything wrong with it
+//! at once; [`Report`] adds what only a comparison of keys can find; [`reference`] and [`shown`] print keys and values.
+//! Invariant: nothing here reads a file, the environment or the clock; `app` hands texts in.
+//! Invariant: a value that came through a secret, `${VAR}` or the environment is never quoted in a message.
+
+mod amount;
+mod container;
+mod duration;
+pub mod expand;
+mod name;
+mod net;
+mod node;
+pub mod overlay;
+mod place;
+mod problem;
+mod reader;
+pub mod reference;
+mod report;
+mod scalar;
+mod section;
+pub mod shown;
+pub mod yaml;
+
+pub use amount::{ByteSize, Ratio};
+pub use name::{Identifier, QualifiedName, RelationPattern};
+pub use net::{Cidr, HeaderText, Host, HttpToken, HttpUrl, Origin};
+pub use node::{Entry, Map, Node, Scalar, Value};
+pub use place::Place;
+pub use problem::{ConfigErrors, Fault, Problem};
+pub use reader::{Atom, Reader, Setting};
+pub use report::Report;
+pub use section::Section;
+pub use shown::Shown;

@@ -1,0 +1,88 @@
+//! Lengths of time: `500ms`, `30s`, `5m`, `1h30m`, `7d`, or plain seconds.
+
+use std::time::Duration;
+
+use super::{Atom, Shown};
+
+/// Unit names and their nanoseconds, longest first, as they are printed.
+const UNITS: [(&str, u128); 5] = [
+    ("d", 86_400_000_000_000),
+    ("h", 3_600_000_000_000),
+    ("m", 60_000_000_000),
+    ("s", 1_000_000_000),
+    ("ms", 1_000_000),
+];
+
+impl Atom for Duration {
+    fn kind() -> String {
+        "duration".to_owned()
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        if let Ok(seconds) = text.parse::<u64>() {
+            return Some(Self::from_secs(seconds)).filter(|d| *d <= Self::MAX_SETTING);
+        }
+        let mut rest = text;
+        let mut total: u128 = 0;
+        while !rest.is_empty() {
+            let (amount, after) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit() && c != '.')?);
+            let (unit, after) = after.split_at(after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len()));
+            total = total.checked_add(scaled(amount, unit_nanos(unit)?)?)?;
+            rest = after.trim_start();
+        }
+        let nanos = u64::try_from(total).ok()?;
+        (!text.is_empty()).then(|| Self::from_nanos(nanos)).filter(|d| *d <= Self::MAX_SETTING)
+    }
+
+    fn spell(&self) -> Shown {
+        Shown::Word(spell(*self))
+    }
+}
+
+/// Bounds that keep arithmetic on deadlines far from overflow.
+trait Bounded {
+    /// The longest setting: a hundred years.
+    const MAX_SETTING: Duration;
+}
+
+impl Bounded for Duration {
+    const MAX_SETTING: Duration = Duration::from_secs(100 * 366 * 86_400);
+}
+
+fn unit_nanos(unit: &str) -> Option<u128> {
+    let unit = match unit.to_ascii_lowercase().as_str() {
+        "ms" | "millis" | "milliseconds" => "ms",
+        "s" | "sec" | "secs" | "second" | "seconds" => "s",
+        "m" | "min" | "mins" | "minute" | "minutes" => "m",
+        "h" | "hour" | "hours" => "h",
+        "d" | "day" | "days" => "d",
+        _ => return None,
+    };
+    UNITS.iter().find(|(name, _)| *name == unit).map(|(_, nanos)| *nanos)
+}
+
+/// A decimal amount of units, exact to the nanosecond.
+fn scaled(amount: &str, unit: u128) -> Option<u128> {
+    let (whole, fraction) = amount.split_once('.').unwrap_or((amount, ""));
+    if whole.is_empty() || fraction.contains('.') || fraction.len() > 9 {
+        return None;
+    }
+    let whole = whole.parse::<u64>().ok()?;
+    let part = if fraction.is_empty() { 0 } else { u128::from(fraction.parse::<u64>().ok()?) };
+    let digits = u32::try_from(fraction.len()).ok()?;
+    u128::from(whole).checked_mul(unit)?.checked_add(part * unit / 10u128.pow(digits))
+}
+
+fn spell(duration: Duration) -> String {
+    let mut rest = duration.as_nanos();
+    let mut text = String::new();
+    for (name, nanos) in UNITS {
+        let count = rest / nanos;
+        if count > 0 {
+            text.push_str(&format!("{count}{name}"));
+            rest %= nanos;
+        }
+    }
+    if text.is_empty() { "0s".to_owned() } else { text }
+}

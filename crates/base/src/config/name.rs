@@ -1,0 +1,117 @@
+//! Names of things in the database: schemas, roles, functions, relations. Checked, never quoted here.
+
+use std::fmt;
+use std::ops::Deref;
+
+use super::net::checked_text;
+use super::{Atom, Shown};
+
+checked_text!(
+    /// A schema, role or channel: 1 to 63 bytes, as PostgreSQL stores it (case counts, no quotes).
+    Identifier, "name of at most 63 bytes", |text| identifier(text).map(str::to_owned)
+);
+
+fn identifier(text: &str) -> Option<&str> {
+    (!text.is_empty() && text.len() <= 63 && !text.chars().any(char::is_control)).then_some(text)
+}
+
+/// A function or relation, `schema.name`; a missing schema is resolved by whoever uses it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct QualifiedName {
+    /// The schema, when one was written.
+    pub schema: Option<Identifier>,
+    /// The name.
+    pub name: Identifier,
+}
+
+impl fmt::Display for QualifiedName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.schema {
+            Some(schema) => write!(f, "{schema}.{}", self.name),
+            None => write!(f, "{}", self.name),
+        }
+    }
+}
+
+impl Atom for QualifiedName {
+    fn kind() -> String {
+        "`schema.name`".to_owned()
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        match text.trim().split_once('.') {
+            Some((schema, name)) => {
+                Some(Self { schema: Some(Identifier::parse(schema)?), name: Identifier::parse(name)? })
+            }
+            None => Some(Self { schema: None, name: Identifier::parse(text)? }),
+        }
+    }
+
+    fn spell(&self) -> Shown {
+        Shown::Text(self.to_string())
+    }
+}
+
+/// Which relations a permission is about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum RelationPattern {
+    /// `*`: every one.
+    All,
+    /// `schema.*`: every one of a schema.
+    Schema(Identifier),
+    /// `schema.name`: this one.
+    One {
+        /// Its schema.
+        schema: Identifier,
+        /// Its name.
+        name: Identifier,
+    },
+}
+
+impl RelationPattern {
+    /// Whether the relation is meant.
+    pub fn matches(&self, schema: &str, name: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Schema(wanted) => wanted.as_str() == schema,
+            Self::One { schema: wanted, name: wanted_name } => {
+                wanted.as_str() == schema && wanted_name.as_str() == name
+            }
+        }
+    }
+}
+
+impl fmt::Display for RelationPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("*"),
+            Self::Schema(schema) => write!(f, "{schema}.*"),
+            Self::One { schema, name } => write!(f, "{schema}.{name}"),
+        }
+    }
+}
+
+impl Atom for RelationPattern {
+    fn kind() -> String {
+        "`schema.name`, `schema.*` or `*`".to_owned()
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        match text.trim() {
+            "*" => Some(Self::All),
+            text => {
+                let (schema, name) = text.split_once('.')?;
+                let schema = Identifier::parse(schema)?;
+                Some(if name.trim() == "*" {
+                    Self::Schema(schema)
+                } else {
+                    Self::One { schema, name: Identifier::parse(name)? }
+                })
+            }
+        }
+    }
+
+    fn spell(&self) -> Shown {
+        Shown::Text(self.to_string())
+    }
+}

@@ -1,0 +1,242 @@
+//! Addresses: hosts, networks, URLs, origins and words of HTTP.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+use std::ops::Deref;
+
+use super::{Atom, Shown};
+
+/// Declares a checked text that reads as `str`.
+macro_rules! checked_text {
+    ($(#[$doc:meta])+ $name:ident, $kind:literal, $check:expr) => {
+        $(#[$doc])+
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(String);
+
+        impl $name {
+            /// A value that is known to be right: for defaults.
+            ///
+            /// # Panics
+            /// When it is not, which the test of the defaults would show.
+            pub fn from_static(text: &'static str) -> Self {
+                <Self as Atom>::parse(text).expect("a default must be a value that could be configured")
+            }
+
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl Deref for $name {
+            type Target = str;
+            fn deref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl Atom for $name {
+            fn kind() -> String {
+                $kind.to_owned()
+            }
+
+            fn parse(text: &str) -> Option<Self> {
+                let check: fn(&str) -> Option<String> = $check;
+                check(text.trim()).map(Self)
+            }
+
+            fn spell(&self) -> Shown {
+                Shown::Text(self.0.clone())
+            }
+        }
+    };
+}
+
+pub(crate) use checked_text;
+
+checked_text!(
+    /// A host name or an IP address, without port; IPv6 without brackets.
+    Host, "host name or address", host
+);
+
+checked_text!(
+    /// An `http` or `https` URL without user, password or fragment, and without a slash at its end.
+    HttpUrl, "http(s) URL", http_url
+);
+
+checked_text!(
+    /// An origin as browsers send it (`https://app.example.com`, lower case, no path), or `*` for any.
+    Origin, "origin such as `https://app.example.com`, or `*`", origin
+);
+
+checked_text!(
+    /// A method or field name of HTTP (RFC 9110 token), or `*` for any.
+    HttpToken, "HTTP name", |text| (!text.is_empty() && text.bytes().all(is_token)).then(|| text.to_owned())
+);
+
+checked_text!(
+    /// The value of a response field: visible ASCII and spaces.
+    HeaderText, "text of visible ASCII", |text| {
+        (!text.is_empty() && text.bytes().all(|b| b == b' ' || b.is_ascii_graphic())).then(|| text.to_owned())
+    }
+);
+
+impl Host {
+    /// The address, when it is one.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.0.parse().ok()
+    }
+}
+
+impl Origin {
+    /// Whether it stands for every origin.
+    pub fn is_any(&self) -> bool {
+        self.0 == "*"
+    }
+}
+
+impl HttpToken {
+    /// Whether it stands for every name.
+    pub fn is_any(&self) -> bool {
+        self.0 == "*"
+    }
+}
+
+impl HttpUrl {
+    /// Whether it is `https`.
+    pub fn is_https(&self) -> bool {
+        self.0.starts_with("https://")
+    }
+
+    /// Host and port as written: `localhost:4318`.
+    pub fn authority(&self) -> &str {
+        let rest = self.0.split_once("://").map_or("", |(_, rest)| rest);
+        rest.split(['/', '?']).next().unwrap_or(rest)
+    }
+}
+
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+fn host(text: &str) -> Option<String> {
+    let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
+    if bare.parse::<IpAddr>().is_ok() {
+        return Some(bare.to_owned());
+    }
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
+    // A trailing dot is a rooted name. Names of digits only would be broken addresses.
+    let name = text.strip_suffix('.').unwrap_or(text);
+    let numeric = name.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    (name.len() <= 253 && !numeric && name.split('.').all(label)).then(|| text.to_owned())
+}
+
+fn authority(text: &str) -> Option<()> {
+    let (name, port) = match text.rsplit_once(':') {
+        Some((name, port)) if !port.contains(']') => (name, Some(port)),
+        _ => (text, None),
+    };
+    if let Some(port) = port {
+        port.parse::<u16>().ok()?;
+    }
+    host(name).map(|_| ())
+}
+
+fn scheme(text: &str) -> Option<(&'static str, &str)> {
+    ["https://", "http://"].into_iter().find_map(|scheme| {
+        let head = text.get(..scheme.len())?;
+        head.eq_ignore_ascii_case(scheme).then(|| (scheme, &text[scheme.len()..]))
+    })
+}
+
+fn http_url(text: &str) -> Option<String> {
+    let (scheme, rest) = scheme(text)?;
+    if rest.bytes().any(|b| !b.is_ascii_graphic() || b"#\"<>\\".contains(&b)) {
+        return None;
+    }
+    authority(rest.split(['/', '?']).next()?)?;
+    Some(format!("{scheme}{}", rest.trim_end_matches('/')))
+}
+
+fn origin(text: &str) -> Option<String> {
+    if text == "*" {
+        return Some(text.to_owned());
+    }
+    let (scheme, rest) = scheme(text)?;
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    authority(rest)?;
+    // Browsers leave the default port out.
+    let default_port = if scheme == "https://" { ":443" } else { ":80" };
+    let rest = rest.strip_suffix(default_port).unwrap_or(rest);
+    Some(format!("{scheme}{}", rest.to_ascii_lowercase()))
+}
+
+/// A network: `10.0.0.0/8`, `fd00::/8`, or one address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Cidr {
+    address: IpAddr,
+    prefix: u8,
+}
+
+impl Cidr {
+    /// Whether every address of its family lies in it.
+    pub fn is_everything(&self) -> bool {
+        self.prefix == 0
+    }
+
+    /// Whether the address lies in this network. An IPv4 address that arrives mapped into IPv6 counts as itself.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(net), IpAddr::V4(ip)) => {
+                same_prefix(net.to_ipv6_mapped(), ip.to_ipv6_mapped(), self.prefix + 96)
+            }
+            (IpAddr::V6(net), IpAddr::V6(ip)) => same_prefix(net, ip, self.prefix),
+            _ => false,
+        }
+    }
+}
+
+fn same_prefix(a: Ipv6Addr, b: Ipv6Addr, prefix: u8) -> bool {
+    let differing = u128::from(a) ^ u128::from(b);
+    differing.leading_zeros() >= u32::from(prefix)
+}
+
+impl fmt::Display for Cidr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix)
+    }
+}
+
+impl Atom for Cidr {
+    fn kind() -> String {
+        "network such as `10.0.0.0/8`".to_owned()
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (address, prefix) = match text.trim().split_once('/') {
+            Some((address, prefix)) => (address, Some(prefix)),
+            None => (text.trim(), None),
+        };
+        let address: IpAddr = address.parse().ok()?;
+        let longest = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = match prefix {
+            Some(prefix) => prefix.parse().ok().filter(|prefix| *prefix <= longest)?,
+            None => longest,
+        };
+        Some(Self { address, prefix })
+    }
+
+    fn spell(&self) -> Shown {
+        Shown::Text(self.to_string())
+    }
+}

@@ -1,0 +1,98 @@
+//! `observability`: logs, metrics and traces.
+
+use std::path::PathBuf;
+
+use ferrobase_base::config::{HttpUrl, Ratio, Report};
+use ferrobase_base::{choice, section};
+
+choice! {
+    /// The least important line that is written.
+    pub enum LogLevel {
+        /// Something failed and needs somebody.
+        Error = "error",
+        /// Something is odd.
+        Warn = "warn",
+        /// What happened: one line a request.
+        Info = "info",
+        /// How.
+        Debug = "debug",
+        /// Everything.
+        Trace = "trace",
+    }
+}
+
+choice! {
+    /// How a line looks.
+    pub enum LogFormat {
+        /// One JSON object a line.
+        Json = "json",
+        /// For people.
+        Text = "text",
+    }
+}
+
+section! {
+    /// Logs, metrics and traces.
+    pub struct ObservabilitySection {
+        /// Log lines.
+        log: LogSection = LogSection::default();
+        /// Prometheus metrics.
+        metrics: MetricsSection = MetricsSection::default();
+        /// Traces over OTLP.
+        tracing: TracingSection = TracingSection::default();
+    }
+}
+
+section! {
+    /// Log lines.
+    pub struct LogSection {
+        /// The least important line that is written.
+        level: LogLevel = LogLevel::Info;
+        /// How a line looks.
+        format: LogFormat = LogFormat::Json;
+        /// File that gets the lines instead of the standard output; opened again on SIGHUP, for rotation.
+        file: Option<PathBuf> = None;
+    }
+}
+
+section! {
+    /// Prometheus metrics at `/metrics` of the admin port.
+    pub struct MetricsSection {
+        /// Answers there.
+        enabled: bool = true;
+    }
+}
+
+section! {
+    /// Traces over OTLP/HTTP.
+    pub struct TracingSection {
+        /// Sends traces.
+        enabled: bool = false;
+        /// Where an OTLP collector listens, for example `http://localhost:4318`.
+        endpoint: Option<HttpUrl> = None;
+        /// Name of this service in traces.
+        service_name: String = "ferrobase".to_owned();
+        /// Share of requests that are traced when the caller did not decide.
+        sample_rate: Ratio = Ratio::ALL;
+    }
+}
+
+impl ObservabilitySection {
+    /// What only shows when keys are compared.
+    pub fn check(&self, report: &mut Report<'_>) {
+        let tracing = &self.tracing;
+        if tracing.enabled && tracing.endpoint.is_none() {
+            report.refuse("tracing.endpoint", "tracing is enabled and nobody would get the traces; name a collector");
+        }
+        if tracing.endpoint.as_ref().is_some_and(is_jaeger_thrift) {
+            report.warn(
+                "tracing.endpoint",
+                "Jaeger no longer has this endpoint (port 14268, /api/traces); its OTLP endpoint is http://HOST:4318",
+            );
+        }
+    }
+}
+
+fn is_jaeger_thrift(url: &HttpUrl) -> bool {
+    url.authority().ends_with(":14268") || url.ends_with("/api/traces")
+}

@@ -1,0 +1,332 @@
+//! `database`: which PostgreSQL, as whom, with how many connections.
+//!
+//! Raw settings of real types; `connect` and `pool` take them from here. Two logins exist: the owner's (`url`, or
+//! host/user/password) for migrations, LISTEN and leases, and `authenticator` for requests (docs/adr, design 8.1).
+//! Invariant: a URL with a password is never printed whole, not even by `Debug`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ferrobase_base::config::{Atom, Host, Identifier, Report, Shown};
+use ferrobase_base::{Secret, choice, section};
+
+choice! {
+    /// How much TLS a connection to PostgreSQL needs; the meanings are libpq's.
+    pub enum SslModeSetting {
+        /// Never TLS.
+        Disable = "disable",
+        /// TLS when the server offers it.
+        Prefer = "prefer",
+        /// TLS, whoever answers.
+        Require = "require",
+        /// TLS with a certificate from a trusted authority.
+        VerifyCa = "verify-ca",
+        /// TLS with a trusted certificate that names the host.
+        VerifyFull = "verify-full",
+    }
+}
+
+choice! {
+    /// What stands between us and PostgreSQL.
+    pub enum PoolerSetting {
+        /// Nothing, or a pooler in session mode.
+        Direct = "direct",
+        /// A pooler in transaction mode (PgBouncer): no prepared statements, no state across transactions.
+        Transaction = "transaction",
+    }
+}
+
+choice! {
+    /// Which server answers reads.
+    pub enum ReadPreference {
+        /// The primary.
+        Primary = "primary",
+        /// A replica that has caught up with what the caller wrote.
+        Replica = "replica",
+    }
+}
+
+choice! {
+    /// What anonymous and signed-in users may do with tables made later.
+    pub enum DefaultPrivileges {
+        /// All verbs are granted and row security decides, as applications written for Supabase expect. A table
+        /// without row security is then hidden from both.
+        Supabase = "supabase",
+        /// Nothing is granted: every grant is the application's own.
+        None = "none",
+    }
+}
+
+section! {
+    /// The PostgreSQL server behind everything.
+    pub struct DatabaseSection {
+        /// Owner's connection URL, `postgresql://user:password@host:port/name?sslmode=...`. Used for migrations, LISTEN
+        /// and leases; requests log in as `authenticator`. Takes the place of host, port, name, user and password.
+        url: Option<DatabaseUrl> = None;
+        /// Host name, address, or folder of a unix socket; several are tried in order.
+        host: Vec<DatabaseHost> = Vec::new();
+        /// Port.
+        port: u16 = 5432, in 1..=65535;
+        /// Database name.
+        name: Identifier = Identifier::from_static("postgres");
+        /// Owner's login.
+        user: Identifier = Identifier::from_static("postgres");
+        /// Owner's password.
+        password: Option<Secret> = None;
+        /// The primary, when replicas are listed beside it; the same as `host` and `port` otherwise.
+        primary: Option<ServerAddress> = None;
+        /// Streaming replicas that may answer reads.
+        replicas: Vec<ReplicaAddress> = Vec::new();
+        /// Which server answers reads.
+        read_preference: ReadPreference = ReadPreference::Primary;
+        /// Most connections of this process, over all its pools.
+        max_connections: u32 = 20, in 1..=10_000;
+        /// Connections that are kept open.
+        min_connections: u32 = 2, in 0..=10_000;
+        /// A connection that nobody used for so long is closed.
+        max_idle_time: Duration = Duration::from_secs(30 * 60), in Duration::from_secs(1)..=Duration::from_secs(7 * 86_400);
+        /// A connection is replaced when it is so old.
+        max_lifetime: Duration = Duration::from_secs(60 * 60), in Duration::from_secs(10)..=Duration::from_secs(30 * 86_400);
+        /// Longest wait for a free connection before the answer is 503.
+        acquire_timeout: Duration = Duration::from_secs(5), in Duration::from_millis(10)..=Duration::from_secs(600);
+        /// Longest time to open a connection.
+        connect_timeout: Duration = Duration::from_secs(5), in Duration::from_millis(100)..=Duration::from_secs(600);
+        /// Most requests that wait for a connection; the next ones are answered 503 at once.
+        max_waiting: u32 = 1000, in 0..=1_000_000;
+        /// Upper bound of one statement. Without it the request's own deadline and the role's setting decide.
+        statement_timeout: Option<Duration> = None;
+        /// TLS towards PostgreSQL.
+        ssl_mode: SslModeSetting = SslModeSetting::Prefer;
+        /// Client certificate, PEM.
+        ssl_cert: Option<PathBuf> = None;
+        /// Key of the client certificate, PEM.
+        ssl_key: Option<PathBuf> = None;
+        /// Trusted authorities, PEM; the system's when absent.
+        ssl_root_cert: Option<PathBuf> = None;
+        /// `transaction` behind PgBouncer in transaction mode.
+        pooler: PoolerSetting = PoolerSetting::Direct;
+        /// Connection past the pooler, for LISTEN, migrations and leases; `url` when absent.
+        listen_url: Option<DatabaseUrl> = None;
+        /// The login of requests.
+        authenticator: AuthenticatorSection = AuthenticatorSection::default();
+        /// Grants on tables that are made later, set at first install.
+        default_privileges: DefaultPrivileges = DefaultPrivileges::Supabase;
+        /// Servers by region.
+        regions: BTreeMap<String, RegionSection> = BTreeMap::new();
+        /// The region in which this process runs: one of `regions`.
+        region: Option<String> = None;
+        /// A private PostgreSQL that this process runs itself.
+        embedded: EmbeddedSection = EmbeddedSection::default();
+    }
+}
+
+section! {
+    /// Where a server listens.
+    pub struct ServerAddress {
+        /// Host name, address, or folder of a unix socket.
+        host: DatabaseHost = DatabaseHost::localhost();
+        /// Port.
+        port: u16 = 5432, in 1..=65535;
+    }
+}
+
+section! {
+    /// A replica, with a login of its own where it has one.
+    pub struct ReplicaAddress {
+        /// Host name, address, or folder of a unix socket.
+        host: DatabaseHost = DatabaseHost::localhost();
+        /// Port.
+        port: u16 = 5432, in 1..=65535;
+        /// Login, when it is not that of requests.
+        user: Option<Identifier> = None;
+        /// Its password.
+        password: Option<Secret> = None;
+    }
+}
+
+section! {
+    /// The login with which requests come: no superuser, no owner of anything, a member of the API roles only.
+    pub struct AuthenticatorSection {
+        /// Role name. A second login, `<name>_service`, serves service keys.
+        user: Identifier = Identifier::from_static("authenticator");
+        /// Password; made at install and kept in the database when absent.
+        password: Option<Secret> = None;
+    }
+}
+
+section! {
+    /// The servers of one region.
+    pub struct RegionSection {
+        /// The region's primary.
+        primary: Option<ServerAddress> = None;
+        /// The region's replicas.
+        replicas: Vec<ReplicaAddress> = Vec::new();
+    }
+}
+
+section! {
+    /// A private PostgreSQL that lives and dies with this process.
+    pub struct EmbeddedSection {
+        /// Runs one instead of using `database.url`.
+        enabled: bool = false;
+        /// Its data folder; `.ferrobase/pg` of the project when absent.
+        data_dir: Option<PathBuf> = None;
+        /// Major version that must be used; the newest found when absent.
+        version: Option<u32> = None;
+        /// Its port; the next free one when absent.
+        port: Option<u16> = None;
+    }
+}
+
+impl DatabaseSection {
+    /// Where the primary is: `primary`, else `host` and `port`, else this machine.
+    pub fn primary_addresses(&self) -> Vec<(DatabaseHost, u16)> {
+        match (&self.primary, self.host.as_slice()) {
+            (Some(primary), _) => vec![(primary.host.clone(), primary.port)],
+            (None, []) => vec![(DatabaseHost::localhost(), self.port)],
+            (None, hosts) => hosts.iter().map(|host| (host.clone(), self.port)).collect(),
+        }
+    }
+
+    /// Whether a database was named at all.
+    pub fn is_located(&self) -> bool {
+        self.url.is_some() || self.primary.is_some() || !self.host.is_empty()
+    }
+
+    /// What only shows when keys are compared.
+    pub fn check(&self, report: &mut Report<'_>) {
+        if self.url.is_some() {
+            for key in ["host", "primary", "user", "password", "name"] {
+                if report.is_written(key) {
+                    report.refuse(key, "`database.url` already says it; remove one of the two");
+                }
+            }
+        }
+        if self.primary.is_some() && !self.host.is_empty() {
+            report.refuse("host", "`database.primary` already says it; remove one of the two");
+        }
+        if self.min_connections > self.max_connections {
+            report.refuse("min_connections", format!("is more than max_connections ({})", self.max_connections));
+        }
+        if self.ssl_cert.is_some() != self.ssl_key.is_some() {
+            let alone = if self.ssl_cert.is_some() { "ssl_cert" } else { "ssl_key" };
+            report.refuse(alone, "ssl_cert and ssl_key belong together; one is missing");
+        }
+        if self.embedded.enabled && self.is_located() {
+            report.refuse("embedded.enabled", "a database is named as well; remove one of the two");
+        }
+        if let Some(region) = &self.region
+            && !self.regions.contains_key(region)
+        {
+            report.refuse("region", "no such name in `database.regions`");
+        }
+        if self.pooler == PoolerSetting::Transaction && self.listen_url.is_none() {
+            report.warn("pooler", "without `database.listen_url` LISTEN goes through the pooler, where it may be lost");
+        }
+    }
+}
+
+/// A host name or address, or the folder of a unix socket.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum DatabaseHost {
+    /// Over TCP.
+    Tcp(Host),
+    /// Through a socket in this folder.
+    Socket(PathBuf),
+}
+
+impl DatabaseHost {
+    /// This machine, over TCP.
+    pub fn localhost() -> Self {
+        Self::Tcp(Host::from_static("localhost"))
+    }
+}
+
+impl fmt::Display for DatabaseHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(host) => write!(f, "{host}"),
+            Self::Socket(folder) => write!(f, "{}", folder.display()),
+        }
+    }
+}
+
+impl Atom for DatabaseHost {
+    fn kind() -> String {
+        "host name, address or socket folder".to_owned()
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        match text.trim() {
+            text if text.starts_with('/') => Some(Self::Socket(PathBuf::from(text))),
+            text => Host::parse(text).map(Self::Tcp),
+        }
+    }
+
+    fn spell(&self) -> Shown {
+        Shown::Text(self.to_string())
+    }
+}
+
+/// A connection URL: `Debug`, `Display` and `config show` leave the password out.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DatabaseUrl(Secret);
+
+impl DatabaseUrl {
+    /// The whole text, password included: only for opening a connection.
+    pub fn expose(&self) -> &str {
+        self.0.expose()
+    }
+
+    /// The URL with `***` in place of the password; only the scheme when it cannot be told where a password ends.
+    pub fn masked(&self) -> String {
+        let text = self.0.expose();
+        let Some((scheme, rest)) = text.split_once("://") else { return "***".to_owned() };
+        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        if path.contains('@') || query.contains('@') || query.to_ascii_lowercase().contains("password") {
+            return format!("{scheme}://***");
+        }
+        let authority = match authority.rsplit_once('@') {
+            Some((login, hosts)) => match login.split_once(':') {
+                Some((user, _)) => format!("{user}:***@{hosts}"),
+                None => authority.to_owned(),
+            },
+            None => authority.to_owned(),
+        };
+        let query = if query.is_empty() { String::new() } else { format!("?{query}") };
+        format!("{scheme}://{authority}/{path}{query}")
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.masked())
+    }
+}
+
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.masked())
+    }
+}
+
+impl Atom for DatabaseUrl {
+    const SECRET: bool = true;
+
+    fn kind() -> String {
+        "`postgresql://` URL".to_owned()
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let known = text.starts_with("postgres://") || text.starts_with("postgresql://");
+        (known && !text.chars().any(|c| c.is_control() || c.is_whitespace())).then(|| Self(Secret::new(text)))
+    }
+
+    fn spell(&self) -> Shown {
+        Shown::Text(self.masked())
+    }
+}
