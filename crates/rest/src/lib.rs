@@ -1,2 +1,3 @@
 //! placeholder
 pub mod ast;
+pub mod config;
