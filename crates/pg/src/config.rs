@@ -197,16 +197,8 @@ impl DatabaseSection {
 
     /// What only shows when keys are compared.
     pub fn check(&self, report: &mut Report<'_>) {
-        if self.url.is_some() {
-            for key in ["host", "primary", "user", "password", "name"] {
-                if report.is_written(key) {
-                    report.refuse(key, "`database.url` already says it; remove one of the two");
-                }
-            }
-        }
-        if self.primary.is_some() && !self.host.is_empty() {
-            report.refuse("host", "`database.primary` already says it; remove one of the two");
-        }
+        report.excludes("url", &["host", "port", "primary", "name", "user", "password"]);
+        report.excludes("primary", &["host", "port"]);
         if self.min_connections > self.max_connections {
             report.refuse("min_connections", format!("is more than max_connections ({})", self.max_connections));
         }
@@ -214,8 +206,8 @@ impl DatabaseSection {
             let alone = if self.ssl_cert.is_some() { "ssl_cert" } else { "ssl_key" };
             report.refuse(alone, "ssl_cert and ssl_key belong together; one is missing");
         }
-        if self.embedded.enabled && self.is_located() {
-            report.refuse("embedded.enabled", "a database is named as well; remove one of the two");
+        if self.embedded.enabled {
+            report.excludes("embedded.enabled", &["url", "host", "primary"]);
         }
         if let Some(region) = &self.region
             && !self.regions.contains_key(region)
@@ -255,7 +247,7 @@ impl fmt::Display for DatabaseHost {
 
 impl Atom for DatabaseHost {
     fn kind() -> String {
-        "host name, address or socket folder".to_owned()
+        "a host name, an address or a socket folder".to_owned()
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -317,7 +309,7 @@ impl Atom for DatabaseUrl {
     const SECRET: bool = true;
 
     fn kind() -> String {
-        "`postgresql://` URL".to_owned()
+        "a `postgresql://` URL".to_owned()
     }
 
     fn parse(text: &str) -> Option<Self> {

@@ -49,7 +49,7 @@ impl fmt::Display for ByteSize {
 
 impl Atom for ByteSize {
     fn kind() -> String {
-        "size".to_owned()
+        "a size (`64MiB`, `1000MB`, or bytes)".to_owned()
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -90,7 +90,7 @@ impl Ratio {
 
 impl Atom for Ratio {
     fn kind() -> String {
-        "share, 0 to 1 or 0% to 100%".to_owned()
+        "a share (`0.1` or `10%`)".to_owned()
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -104,5 +104,52 @@ impl Atom for Ratio {
 
     fn spell(&self) -> Shown {
         Shown::Word(self.0.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        let cases = [
+            ("1000MB", Some(1_000_000_000)),
+            ("64MiB", Some(64 << 20)),
+            ("64 mib", Some(64 << 20)),
+            ("20mb", Some(20_000_000)),
+            ("1.5kB", Some(1_500)),
+            ("4096", Some(4096)),
+            ("0", Some(0)),
+            ("3B", Some(3)),
+            ("", None),
+            ("MB", None),
+            ("-1", None),
+            ("1XB", None),
+            ("99999999999999999999", None),
+            ("18446744073709551615TB", None),
+            ("1.2.3MB", None),
+        ];
+        for (text, bytes) in cases {
+            assert_eq!(ByteSize::parse(text), bytes.map(ByteSize), "{text}");
+        }
+    }
+
+    #[test]
+    fn spelled_as_it_is_read() {
+        for bytes in [0, 1, 1000, 1024, 1536, 8 << 20, 1_000_000_000, u64::MAX] {
+            assert_eq!(ByteSize::parse(&ByteSize(bytes).to_string()), Some(ByteSize(bytes)));
+        }
+        assert_eq!(ByteSize::mib(8).to_string(), "8MiB");
+        assert_eq!(ByteSize(1_000_000_000).to_string(), "1GB");
+    }
+
+    #[test]
+    fn shares() {
+        let cases =
+            [("0.1", Some(0.1)), ("10%", Some(0.1)), ("1", Some(1.0)), ("1.1", None), ("-0.1", None), ("NaN", None)];
+        for (text, share) in cases {
+            assert_eq!(Ratio::parse(text).map(Ratio::as_f64), share, "{text}");
+        }
     }
 }

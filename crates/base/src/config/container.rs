@@ -39,7 +39,7 @@ impl<T: Setting> Setting for Vec<T> {
     const SECRET: bool = T::SECRET;
 
     fn kind() -> String {
-        format!("list of {}", T::kind())
+        if T::NESTED { "a list of groups".to_owned() } else { format!("a list, each {}", T::kind()) }
     }
 
     /// One text is a comma-separated list; from the environment and from flags also YAML's flow style (`[{host: a}]`).
@@ -104,7 +104,7 @@ impl<T: Setting> Setting for BTreeMap<String, T> {
     const SECRET: bool = T::SECRET;
 
     fn kind() -> String {
-        format!("{} by name", T::kind())
+        if T::NESTED { "groups by name".to_owned() } else { format!("by name, each {}", T::kind()) }
     }
 
     fn read(node: &Node, reader: &mut Reader) -> Option<Self> {

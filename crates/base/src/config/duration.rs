@@ -15,7 +15,7 @@ const UNITS: [(&str, u128); 5] = [
 
 impl Atom for Duration {
     fn kind() -> String {
-        "duration".to_owned()
+        "a duration (`500ms`, `30s`, `5m`, `1h30m`, `7d`, or seconds)".to_owned()
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -85,4 +85,47 @@ fn spell(duration: Duration) -> String {
         }
     }
     if text.is_empty() { "0s".to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms() {
+        let cases = [
+            ("500ms", Some(500)),
+            ("30s", Some(30_000)),
+            ("5m", Some(300_000)),
+            ("1h30m", Some(5_400_000)),
+            ("1h 30m", Some(5_400_000)),
+            ("2 minutes", None),
+            ("2minutes", Some(120_000)),
+            ("1.5s", Some(1_500)),
+            ("7d", Some(604_800_000)),
+            ("3600", Some(3_600_000)),
+            (" 10s ", Some(10_000)),
+            ("0", Some(0)),
+            ("", None),
+            ("s", None),
+            ("-1s", None),
+            ("1.5", None),
+            ("1.2.3s", None),
+            ("5 parsecs", None),
+            ("99999999999d", None),
+            ("18446744073709551615", None),
+            ("1s2", None),
+        ];
+        for (text, millis) in cases {
+            assert_eq!(Duration::parse(text), millis.map(Duration::from_millis), "{text}");
+        }
+    }
+
+    #[test]
+    fn spelled_as_it_is_read() {
+        for millis in [0, 1, 999, 1_000, 61_000, 3_600_000, 90_061_001] {
+            let duration = Duration::from_millis(millis);
+            assert_eq!(Duration::parse(&spell(duration)), Some(duration));
+        }
+    }
 }

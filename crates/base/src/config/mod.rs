@@ -19,6 +19,8 @@ mod problem;
 mod reader;
 pub mod reference;
 mod report;
+#[cfg(test)]
+mod sample;
 mod scalar;
 mod section;
 pub mod shown;

@@ -8,7 +8,7 @@ use super::{Atom, Shown};
 
 checked_text!(
     /// A schema, role or channel: 1 to 63 bytes, as PostgreSQL stores it (case counts, no quotes).
-    Identifier, "name of at most 63 bytes", |text| identifier(text).map(str::to_owned)
+    Identifier, "a name of at most 63 bytes", |text| identifier(text).map(str::to_owned)
 );
 
 fn identifier(text: &str) -> Option<&str> {
@@ -113,5 +113,30 @@ impl Atom for RelationPattern {
 
     fn spell(&self) -> Shown {
         Shown::Text(self.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn relations() {
+        let matches = |pattern: &str, schema, name| RelationPattern::parse(pattern).unwrap().matches(schema, name);
+        assert!(matches("*", "a", "b"));
+        assert!(matches("a.*", "a", "b") && !matches("a.*", "c", "b"));
+        assert!(matches("a.b", "a", "b") && !matches("a.b", "a", "c") && !matches("a.b", "c", "b"));
+        for bad in ["", "a", "a.", ".b", &format!("a.{}", "b".repeat(64))] {
+            assert!(RelationPattern::parse(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn names() {
+        assert_eq!(QualifiedName::parse("app.check").unwrap().to_string(), "app.check");
+        assert_eq!(QualifiedName::parse("check").unwrap().schema, None);
+        assert!(QualifiedName::parse("a.").is_none());
+        assert!(Identifier::parse("Weird name").is_some());
+        assert!(Identifier::parse("a\0b").is_none());
     }
 }

@@ -62,22 +62,22 @@ pub(crate) use checked_text;
 
 checked_text!(
     /// A host name or an IP address, without port; IPv6 without brackets.
-    Host, "host name or address", host
+    Host, "a host name or address", host
 );
 
 checked_text!(
     /// An `http` or `https` URL without user, password or fragment, and without a slash at its end.
-    HttpUrl, "http(s) URL", http_url
+    HttpUrl, "an http(s) URL", http_url
 );
 
 checked_text!(
     /// An origin as browsers send it (`https://app.example.com`, lower case, no path), or `*` for any.
-    Origin, "origin such as `https://app.example.com`, or `*`", origin
+    Origin, "an origin such as `https://app.example.com`, or `*`", origin
 );
 
 checked_text!(
     /// A method or field name of HTTP (RFC 9110 token), or `*` for any.
-    HttpToken, "HTTP name", |text| (!text.is_empty() && text.bytes().all(is_token)).then(|| text.to_owned())
+    HttpToken, "a name of HTTP", |text| (!text.is_empty() && text.bytes().all(is_token)).then(|| text.to_owned())
 );
 
 checked_text!(
@@ -219,7 +219,7 @@ impl fmt::Display for Cidr {
 
 impl Atom for Cidr {
     fn kind() -> String {
-        "network such as `10.0.0.0/8`".to_owned()
+        "a network such as `10.0.0.0/8`".to_owned()
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -238,5 +238,88 @@ impl Atom for Cidr {
 
     fn spell(&self) -> Shown {
         Shown::Text(self.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spelled<T: Atom + fmt::Display>(text: &str) -> Option<String> {
+        T::parse(text).map(|value| value.to_string())
+    }
+
+    #[test]
+    fn hosts() {
+        for good in ["localhost", "db-1.example.com", "db_1", "10.0.0.1", "::1", "example.com."] {
+            assert_eq!(spelled::<Host>(good).as_deref(), Some(good));
+        }
+        assert_eq!(spelled::<Host>("[::1]").as_deref(), Some("::1"));
+        for bad in ["", "a b", "host:80", "http://host", "999.1.1.1", "1234", "a..b", &"x".repeat(300)] {
+            assert_eq!(spelled::<Host>(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn urls() {
+        let cases = [
+            ("https://cdn.example.com", Some("https://cdn.example.com")),
+            ("https://cdn.example.com/", Some("https://cdn.example.com")),
+            ("HTTP://jaeger:14268/api/traces", Some("http://jaeger:14268/api/traces")),
+            ("http://[::1]:80/x?y=1", Some("http://[::1]:80/x?y=1")),
+            ("http://", None),
+            ("http://user:password@host", None),
+            ("ftp://host", None),
+            ("http://host:99999", None),
+            ("http://ho st", None),
+            ("http://host/#x", None),
+            ("host", None),
+        ];
+        for (text, url) in cases {
+            assert_eq!(spelled::<HttpUrl>(text).as_deref(), url, "{text}");
+        }
+    }
+
+    #[test]
+    fn origins_are_as_browsers_send_them() {
+        let cases = [
+            ("*", Some("*")),
+            ("https://App.Example.com", Some("https://app.example.com")),
+            ("https://app.example.com/", Some("https://app.example.com")),
+            ("https://app.example.com:443", Some("https://app.example.com")),
+            ("http://localhost:3000", Some("http://localhost:3000")),
+            ("https://app.example.com/path", None),
+            ("app.example.com", None),
+            ("null", None),
+        ];
+        for (text, origin) in cases {
+            assert_eq!(spelled::<Origin>(text).as_deref(), origin, "{text}");
+        }
+    }
+
+    #[test]
+    fn networks() {
+        let inside = |network: &str, address: &str| Cidr::parse(network).unwrap().contains(address.parse().unwrap());
+        assert!(inside("10.0.0.0/8", "10.255.1.2"));
+        assert!(!inside("10.0.0.0/8", "11.0.0.1"));
+        assert!(inside("10.0.0.0/8", "::ffff:10.1.1.1"));
+        assert!(inside("192.168.1.7", "192.168.1.7"));
+        assert!(!inside("192.168.1.7", "192.168.1.8"));
+        assert!(inside("fd00::/8", "fd12::1"));
+        assert!(!inside("fd00::/8", "fe80::1"));
+        assert!(inside("0.0.0.0/0", "8.8.8.8"));
+        assert!(!inside("0.0.0.0/0", "::1"));
+        assert!(!inside("::/0", "8.8.8.8"), "an IPv4 caller is never trusted through a rule for IPv6");
+        for bad in ["10.0.0.0/33", "::/129", "10.0.0/8", "x/8", "10.0.0.0/-1", "10.0.0.0/"] {
+            assert!(Cidr::parse(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn response_fields_cannot_be_split() {
+        assert!(HeaderText::parse("default-src 'self'; img-src data:").is_some());
+        assert!(HeaderText::parse("a\r\nSet-Cookie: b").is_none());
+        assert!(HttpToken::parse("X-Total-Count").is_some());
+        assert!(HttpToken::parse("X Total").is_none());
     }
 }

@@ -24,6 +24,17 @@ pub enum Place {
 }
 
 impl Place {
+    /// How strong it is: a value replaces those of weaker places.
+    pub fn rank(&self) -> u8 {
+        match self {
+            Self::Default => 0,
+            Self::Command(_) => 1,
+            Self::File { .. } => 2,
+            Self::Environment(_) => 3,
+            Self::Flag(_) => 4,
+        }
+    }
+
     /// Whether text from here is one string, in which lists are comma-separated or written in YAML's flow style.
     pub(crate) fn is_text_only(&self) -> bool {
         matches!(self, Self::Environment(_) | Self::Flag(_) | Self::Command(_))

@@ -65,6 +65,14 @@ pub enum Fault {
     /// `${` that is not `${NAME}` or `${NAME:-default}`.
     #[error("`${{` must be followed by NAME}} or NAME:-default}}; write $${{ for the characters themselves")]
     BadExpansion,
+    /// A file that cannot be read.
+    #[error("cannot read {path}: {reason}")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// Why.
+        reason: String,
+    },
     /// A secret that cannot be had.
     #[error("the secret {reference} cannot be read: {reason}")]
     Secret {

@@ -69,7 +69,7 @@ impl<T: Atom> Setting for T {
             Some(value) => Some(value),
             None if scalar.unresolved => None,
             None => {
-                let expected = <T as Atom>::kind();
+                let expected = reader.bounds.clone().unwrap_or_else(<T as Atom>::kind);
                 let found = if T::SECRET { "this secret".to_owned() } else { quote(scalar) };
                 reader.note(&node.place, Fault::WrongValue { found, expected });
                 None
@@ -86,6 +86,8 @@ impl<T: Atom> Setting for T {
 #[derive(Debug, Default)]
 pub struct Reader {
     path: String,
+    /// What the current key takes, when its bounds say more than its type.
+    bounds: Option<String>,
     problems: Vec<Problem>,
 }
 
@@ -146,11 +148,13 @@ impl Reader {
 
     /// Reads one key that has bounds.
     pub fn bounded<T: Setting + PartialOrd>(&mut self, map: &Map, name: &str, slot: &mut T, range: &RangeInclusive<T>) {
-        let Some(value) = self.value::<T>(map, name) else { return };
-        if range.contains(&value) {
-            *slot = value;
-        } else if let Some(node) = map.get(name) {
-            self.below(&format!(".{name}"), |reader| reader.wrong(node, &bounded_kind(range)));
+        self.bounds = Some(bounded_kind(range));
+        let value = self.value::<T>(map, name);
+        let expected = self.bounds.take().unwrap_or_default();
+        match (value, map.get(name)) {
+            (Some(value), _) if range.contains(&value) => *slot = value,
+            (Some(_), Some(node)) => self.below(&format!(".{name}"), |reader| reader.wrong(node, &expected)),
+            _ => {}
         }
     }
 
@@ -177,7 +181,10 @@ impl Reader {
 
 /// The words for a type with bounds.
 pub fn bounded_kind<T: Setting>(range: &RangeInclusive<T>) -> String {
-    format!("{}, {} to {}", T::kind(), range.start().show().word(), range.end().show().word())
+    let kind = T::kind();
+    // A type's own bounds are wider and only confuse beside these.
+    let kind = kind.split(',').next().filter(|_| kind.starts_with("a whole")).unwrap_or(&kind);
+    format!("{kind}, {} to {}", range.start().show().word(), range.end().show().word())
 }
 
 /// The name that looks most like `word`, if any looks alike enough to be meant.
@@ -203,4 +210,131 @@ fn quote(scalar: &Scalar) -> String {
     let short: String = text.chars().take(60).map(|c| if c.is_control() { ' ' } else { c }).collect();
     let dots = if text.chars().count() > 60 { "…" } else { "" };
     format!("`{short}{dots}`")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::config::sample::{Mood, Sample, complaints, read};
+    use crate::config::{ByteSize, shown, yaml};
+
+    #[test]
+    fn absent_and_empty_keys_keep_their_defaults() {
+        for file in ["", "kettle:\n", "kettle:\n  heat:\n  lid:\n", "kettle: {}\ncups: []\n"] {
+            let (sample, problems) = read(file, &[]);
+            assert_eq!((sample, problems), (Sample::default(), vec![]), "{file:?}");
+        }
+    }
+
+    #[test]
+    fn null_unsets_what_can_be_none() {
+        let (sample, problems) = read("kettle: {volume: null, guests: ~, heat: null}", &[]);
+        assert_eq!(problems, []);
+        assert_eq!((sample.kettle.volume, sample.kettle.guests.len(), sample.kettle.heat), (None, 0, 80));
+    }
+
+    #[test]
+    fn values_of_every_kind() {
+        let file = "kettle:\n  heat: '30'\n  patience: 90\n  volume: 1000MB\n  whistles: no\n  mood: wild\n  guests: a, b\n  motto: 007\n  recipe: 0x1\ncups:\n  - label: x\nshelves:\n  top: {size: 3}\n";
+        let (sample, problems) = read(file, &[]);
+        assert_eq!(problems, []);
+        let kettle = sample.kettle;
+        assert_eq!(
+            (kettle.heat, kettle.patience, kettle.volume),
+            (30, Duration::from_secs(90), Some(ByteSize(1_000_000_000)))
+        );
+        assert_eq!((kettle.whistles, kettle.mood, kettle.guests.len()), (false, Mood::Wild, 2));
+        assert_eq!(
+            (kettle.motto.as_deref(), kettle.recipe.unwrap().expose().to_owned()),
+            (Some("007"), "0x1".to_owned())
+        );
+        assert_eq!((sample.cups[0].label.as_str(), sample.shelves["top"].size), ("x", ByteSize(3)));
+    }
+
+    #[test]
+    fn everything_wrong_is_reported_at_once_with_path_place_and_nearest_key() {
+        let file = "ketle:\n  heat: 1\nkettle:\n  haet: 1\n  heat: 101\n  patience: soon\n  whistles: loud\n  mood: mild\n  \
+                    guests:\n    - \"\"\n    - {a: b}\n  volume: [1]\n  lid:\n    color: red\n    zzzzzz: 1\ncups:\n  - {labl: x}\n  - 7\nshelves: 3\n";
+        assert_eq!(
+            complaints(file, &[]),
+            [
+                "ketle (a.yaml:1): unknown key; did you mean `kettle`?",
+                "kettle.haet (a.yaml:4): unknown key; did you mean `heat`?",
+                "kettle.heat (a.yaml:5): `101` is not a whole number, 20 to 100",
+                "kettle.patience (a.yaml:6): `soon` is not a duration (`500ms`, `30s`, `5m`, `1h30m`, `7d`, or seconds)",
+                "kettle.volume (a.yaml:12): a list is not a size (`64MiB`, `1000MB`, or bytes)",
+                "kettle.whistles (a.yaml:7): `loud` is not `true` or `false`",
+                "kettle.mood (a.yaml:8): `mild` is not `calm` or `wild`",
+                "kettle.guests[0] (a.yaml:10): `` is not a name of at most 63 bytes",
+                "kettle.guests[1] (a.yaml:11): a group of keys is not a name of at most 63 bytes",
+                "kettle.lid.color (a.yaml:14): unknown key; did you mean `colour`?",
+                "kettle.lid.zzzzzz (a.yaml:15): unknown key",
+                "cups[0].labl (a.yaml:17): unknown key; did you mean `label`?",
+                "cups[1] (a.yaml:18): `7` is not a group of keys",
+                "shelves (a.yaml:19): `3` is not groups by name",
+            ]
+        );
+    }
+
+    #[test]
+    fn sec_28_a_secret_is_never_quoted() {
+        let file = "kettle:\n  recipe: [canary, canary]\n  motto: ok\n";
+        let complaints = complaints(file, &[]);
+        assert_eq!(complaints, ["kettle.recipe (a.yaml:2): a list is not text"]);
+        let (sample, _) = read("kettle: {recipe: canary}", &[]);
+        assert!(!format!("{sample:?}").contains("canary"));
+        let tree = yaml::parse("kettle: {recipe: canary}", "a.yaml").unwrap();
+        assert!(!format!("{tree:?}").contains("canary"));
+        assert!(!shown::to_yaml(&sample.show(), Some(&tree)).contains("canary"));
+    }
+
+    #[test]
+    fn long_values_are_cut_in_messages() {
+        let complaints = complaints(&format!("kettle: {{heat: {}}}", "9".repeat(500)), &[]);
+        assert!(complaints[0].len() < 200, "{complaints:?}");
+    }
+
+    #[test]
+    fn names_with_dashes_are_recognised() {
+        assert_eq!(nearest("max-age", &["max_age", "min_age"]).as_deref(), Some("max_age"));
+        assert_eq!(nearest("age", &["max_age", "min_age"]), None);
+        assert_eq!(nearest("rate_limits", &["rate_limit"]).as_deref(), Some("rate_limit"));
+        assert_eq!(nearest("", &["rate_limit"]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_text_never_panics(text in "\\PC{0,200}") {
+            if let Ok(tree) = yaml::parse(&text, "a.yaml") {
+                let _: (Sample, _) = Reader::read(&tree);
+            }
+        }
+
+        #[test]
+        fn arbitrary_yaml_never_panics(lines in prop::collection::vec(("( ){0,6}", "(- )?(kettle|cups|shelves|heat|lid|label|guests|[a-z&*!<?'\"]{1,4})", ":?", " ?[\\[\\]{}a-z0-9$&*!|>'\"#,.: ~-]{0,12}"), 0..20)) {
+            let text: String = lines.iter().map(|(indent, key, colon, value)| format!("{indent}{key}{colon}{value}\n")).collect();
+            if let Ok(mut tree) = yaml::parse(&text, "a.yaml") {
+                crate::config::expand::expand(&mut tree, &|_| None);
+                let (sample, _): (Sample, _) = Reader::read(&tree);
+                // What is shown reads back as the same.
+                let printed = shown::to_yaml(&sample.show(), None);
+                let again: (Sample, _) = Reader::read(&yaml::parse(&printed, "b.yaml").unwrap());
+                prop_assert_eq!(again.1, vec![]);
+            }
+        }
+
+        #[test]
+        fn text_survives_printing(text in "\\PC{0,40}") {
+            let mut sample = Sample::default();
+            sample.kettle.motto = Some(text.clone()).filter(|text| !text.is_empty());
+            let printed = shown::to_yaml(&sample.show(), None);
+            let (again, problems): (Sample, _) = Reader::read(&yaml::parse(&printed, "b.yaml").unwrap());
+            prop_assert_eq!(problems, vec![]);
+            prop_assert_eq!(again, sample);
+        }
+    }
 }

@@ -134,3 +134,28 @@ fn sentence(lines: &[&str]) -> String {
 fn cell(text: &str) -> String {
     text.replace('|', "\\|")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::sample::Sample;
+
+    #[test]
+    fn every_key_is_described_with_path_type_and_default() {
+        let reference = Reference::of::<Sample>();
+        let key = |path: &str| reference.keys().find(|key| key.path == path).unwrap().clone();
+        assert_eq!(
+            (key("kettle.heat").kind, key("kettle.heat").default),
+            ("a whole number, 20 to 100".into(), "80".into())
+        );
+        assert_eq!(key("kettle.mood").kind, "`calm` or `wild`");
+        assert!(key("kettle.recipe").secret);
+        assert_eq!(key("cups[].label").about, "Text.");
+        assert_eq!(key("shelves.<name>.size").default, "200B");
+        let markdown = reference.to_markdown();
+        assert!(markdown.contains(
+            "\n## `kettle`\n\nA group.\n\n| key | takes | default | |\n|---|---|---|---|\n| `kettle.heat` |"
+        ));
+        assert!(markdown.contains("\n### `cups[]`\n"));
+    }
+}

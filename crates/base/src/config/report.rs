@@ -23,9 +23,21 @@ impl<'t> Report<'t> {
         self
     }
 
-    /// Whether the user wrote this key, at any place.
-    pub fn is_written(&self, key: &str) -> bool {
-        self.tree.at(&self.full(key)).is_some()
+    /// Where the user wrote this key, if at all.
+    pub fn place(&self, key: &str) -> Option<&'t Place> {
+        self.tree.at(&self.full(key)).map(|node| &node.place)
+    }
+
+    /// Refuses `others` where they stand beside `key`, which says the same. A stronger place settles it: a URL in the
+    /// environment replaces the host in a file.
+    pub fn excludes(&mut self, key: &str, others: &[&str]) {
+        let Some(place) = self.place(key) else { return };
+        for other in others {
+            if self.place(other).is_some_and(|other| other.rank() >= place.rank()) {
+                let key = self.full(key);
+                self.refuse(other, format!("`{key}` ({place}) already says it; remove one of the two"));
+            }
+        }
     }
 
     /// Notes a problem: the configuration is refused.

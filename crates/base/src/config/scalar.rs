@@ -30,9 +30,9 @@ macro_rules! whole_numbers {
             fn kind() -> String {
                 // Bounds of the wide types say nothing to a reader.
                 match <$type>::BITS {
-                    8 | 16 => format!("whole number, {} to {}", <$type>::MIN, <$type>::MAX),
-                    _ if <$type>::MIN == 0 => "whole number, 0 or more".to_owned(),
-                    _ => "whole number".to_owned(),
+                    8 | 16 => format!("a whole number, {} to {}", <$type>::MIN, <$type>::MAX),
+                    _ if <$type>::MIN == 0 => "a whole number, 0 or more".to_owned(),
+                    _ => "a whole number".to_owned(),
                 }
             }
 
@@ -51,7 +51,7 @@ whole_numbers!(u8, u16, u32, u64, usize, i64);
 
 impl Atom for f64 {
     fn kind() -> String {
-        "number".to_owned()
+        "a number".to_owned()
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -79,7 +79,7 @@ impl Atom for String {
 
 impl Atom for PathBuf {
     fn kind() -> String {
-        "path".to_owned()
+        "a path".to_owned()
     }
 
     fn parse(text: &str) -> Option<Self> {

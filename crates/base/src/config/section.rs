@@ -99,7 +99,7 @@ macro_rules! section {
             const NESTED: bool = true;
 
             fn kind() -> String {
-                "group of keys".to_owned()
+                "a group of keys".to_owned()
             }
 
             fn read(node: &$crate::config::Node, reader: &mut $crate::config::Reader) -> Option<Self> {
@@ -183,7 +183,11 @@ macro_rules! choice {
         impl $crate::config::Atom for $name {
             fn kind() -> String {
                 let words: &[&str] = &[$($word),+];
-                words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" or ")
+                let words: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
+                match words.split_last() {
+                    Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+                    _ => words.concat(),
+                }
             }
 
             fn parse(text: &str) -> Option<Self> {

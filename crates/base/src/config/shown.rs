@@ -39,6 +39,20 @@ impl Shown {
     }
 }
 
+impl Shown {
+    /// The value as JSON, for commands with `--json`. Words of ours that are numbers or switches become such.
+    pub fn to_json(&self) -> serde_json::Value {
+        match self {
+            Self::None => serde_json::Value::Null,
+            Self::Masked => serde_json::Value::from("***"),
+            Self::Word(word) => serde_json::from_str(word).unwrap_or_else(|_| serde_json::Value::from(word.as_str())),
+            Self::Text(text) => serde_json::Value::from(text.as_str()),
+            Self::List(items) => items.iter().map(Self::to_json).collect(),
+            Self::Map(fields) => fields.iter().map(|(key, value)| (key.clone(), value.to_json())).collect(),
+        }
+    }
+}
+
 /// A whole configuration as YAML. With `origins`, each line says where its value was written.
 pub fn to_yaml(shown: &Shown, origins: Option<&Node>) -> String {
     let mut text = String::new();
@@ -97,4 +111,34 @@ fn quote(text: &str) -> String {
             "true" | "false" | "yes" | "no" | "on" | "off" | "null" | "y" | "n"
         );
     if plain { text.to_owned() } else { serde_json::Value::from(text).to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Setting;
+    use crate::config::sample::{read, tree};
+
+    #[test]
+    fn origins_name_the_place_of_every_value() {
+        let (file, variables) = ("kettle:\n  heat: 30\ncups:\n  - label: x\n", [("FERROBASE_KETTLE__WHISTLES", "no")]);
+        let printed = to_yaml(&read(file, &variables).0.show(), Some(&tree(file, &variables).0));
+        assert_eq!(
+            printed,
+            "kettle:\n  heat: 30  # a.yaml:2\n  patience: 1m  # default\n  volume: 1MiB  # default\n  \
+             whistles: false  # FERROBASE_KETTLE__WHISTLES\n  mood: calm  # default\n  guests: [ann]  # default\n  \
+             motto: null  # default\n  recipe: null  # default\n  lid:\n    colour: red  # default\n\
+             cups:  # a.yaml:3\n  - {label: x, size: 200B}\nshelves: {}  # default\n"
+        );
+    }
+
+    #[test]
+    fn json_has_the_types_of_json() {
+        let json = read("kettle: {motto: '1', recipe: x}", &[]).0.show().to_json();
+        assert_eq!(json["kettle"]["heat"], 80);
+        assert_eq!(json["kettle"]["whistles"], true);
+        assert_eq!(json["kettle"]["motto"], "1");
+        assert_eq!(json["kettle"]["recipe"], "***");
+        assert_eq!(json["kettle"]["patience"], "1m");
+    }
 }

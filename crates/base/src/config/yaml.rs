@@ -110,11 +110,13 @@ impl<'t> Builder<'t> {
         if depth > MAX_DEPTH || self.nodes > MAX_NODES {
             return Err(self.refuse(span, "nested too deeply, or too large"));
         }
-        if span.tag_span().is_some() {
+        if event.tag().is_some() {
             return Err(self.refuse(span, "tags (`!...`) are not read"));
         }
         let place = self.place(span);
         let (value, anchor) = match event {
+            // The parser writes `~` for a key with nothing after it; only the source tells the two apart.
+            Event::Scalar(_, ScalarStyle::Plain, anchor, _) if span.is_empty() => (Value::Empty, anchor),
             Event::Scalar(text, style, anchor, _) => (scalar(&text, style), anchor),
             Event::SequenceStart(_, anchor, _) => (self.list(depth)?, anchor),
             Event::MappingStart(_, anchor, _) => (self.map(depth)?, anchor),
@@ -153,7 +155,10 @@ impl<'t> Builder<'t> {
             let place = self.place(&span);
             let (event, span) = self.need()?;
             self.path.push(key.clone());
-            let node = self.node(event, &span, depth + 1)?;
+            let mut node = self.node(event, &span, depth + 1)?;
+            if matches!(node.value, Value::List(_) | Value::Map(_)) {
+                node.place = place.clone();
+            }
             match map.entry(&key) {
                 Some(first) => {
                     let fault = Fault::Duplicate { first: first.place.clone() };
@@ -188,7 +193,6 @@ impl<'t> Builder<'t> {
 
 fn scalar(text: &str, style: ScalarStyle) -> Value {
     match (style, text) {
-        (ScalarStyle::Plain, "") => Value::Empty,
         (ScalarStyle::Plain, "~" | "null" | "Null" | "NULL") => Value::Null,
         _ => Value::Scalar(Scalar { text: text.to_owned(), ..Scalar::default() }),
     }
@@ -208,4 +212,85 @@ fn line(line: usize) -> u32 {
 
 fn syntax(place: Place, message: &str) -> Problem {
     Problem { key: String::new(), place, fault: Fault::Syntax(message.to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(text: &str) -> String {
+        parse(text, "a.yaml").unwrap_err().iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    }
+
+    #[test]
+    fn every_value_knows_its_line() {
+        let tree = parse("# head\na:\n  b: 1\n  c:\n    - x\n    - y: z\n", "a.yaml").unwrap();
+        for (path, line) in [("a.b", 3), ("a.c[0]", 5), ("a.c[1].y", 6)] {
+            assert_eq!(tree.at(path).unwrap().place, Place::File { name: "a.yaml".into(), line }, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_key_written_twice_is_an_error_with_both_places() {
+        let text = "a:\n  b: 1\n  b: 2\nc: 1\nc: 2\n";
+        assert_eq!(
+            refusal(text),
+            "a.b (a.yaml:3): the key is written twice, first at a.yaml:2; c (a.yaml:5): the key is written twice, first at a.yaml:4"
+        );
+    }
+
+    #[test]
+    fn nothing_null_and_text_are_told_apart() {
+        let tree = parse("a:\nb: ~\nc: null\nd: ''\ne: 'null'\nf: no\n", "a.yaml").unwrap();
+        let value = |key: &str| &tree.at(key).unwrap().value;
+        assert!(matches!(value("a"), Value::Empty));
+        assert!(matches!(value("b"), Value::Null));
+        assert!(matches!(value("c"), Value::Null));
+        assert!(matches!(value("d"), Value::Scalar(scalar) if scalar.text.is_empty()));
+        assert!(matches!(value("e"), Value::Scalar(scalar) if scalar.text == "null"));
+        assert!(matches!(value("f"), Value::Scalar(scalar) if scalar.text == "no"));
+    }
+
+    #[test]
+    fn aliases_are_copies() {
+        let tree = parse("a: &x\n  b: 1\nc: *x\n", "a.yaml").unwrap();
+        assert!(tree.at("c.b").is_some());
+    }
+
+    #[test]
+    fn what_configuration_does_not_need_is_refused() {
+        for (text, reason) in [
+            ("a: !!int 1", "tags"),
+            ("a: !x y", "tags"),
+            ("a: 1\n---\nb: 2", "second document"),
+            ("a: &x {b: 1}\nc:\n  <<: *x\n", "merge keys"),
+            ("? [a]\n: b", "one word"),
+            ("a: *missing", "a.yaml:1"),
+            ("a: [1", "a.yaml:"),
+            ("a: b: c", "a.yaml:1"),
+        ] {
+            let refusal = parse(text, "a.yaml").err().map(|problems| problems[0].to_string()).unwrap_or_default();
+            assert!(refusal.contains(reason), "{text:?}: {refusal}");
+        }
+    }
+
+    #[test]
+    fn too_large_too_deep_and_bombs_are_refused() {
+        assert!(refusal(&format!("a: {}", "x".repeat(MAX_BYTES))).contains("longer than"));
+        assert!(refusal(&format!("a: {}{}", "[".repeat(100), "]".repeat(100))).contains("deeply"));
+        let mut bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n".to_owned();
+        for level in 1..12 {
+            let below = format!("*a{}", level - 1);
+            bomb.push_str(&format!("a{level}: &a{level} [{}]\n", [below.as_str(); 10].join(",")));
+        }
+        assert!(refusal(&bomb).contains("too large"));
+        assert!(refusal(&format!("{}x", "- ".repeat(2_000))).contains("a.yaml"), "block nesting");
+    }
+
+    #[test]
+    fn empty_files_are_configurations() {
+        for text in ["", "# only a comment\n", "---\n"] {
+            assert!(matches!(parse(text, "a.yaml").unwrap().value, Value::Empty), "{text:?}");
+        }
+    }
 }
