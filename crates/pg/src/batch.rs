@@ -11,6 +11,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use crate::row::Row;
+
 /// Everything that one request runs, in one network flush.
 #[derive(Clone, Debug)]
 pub struct Batch {
