@@ -1,0 +1,90 @@
+-- Columns of exposed relations with types, defaults and grants. A domain is followed to the type that it stands on,
+-- through domains over domains; on that way its modifier, its NOT NULL and its default are collected.
+-- Types are named by format_type, which qualifies what is not in pg_catalog: run with an empty search_path.
+-- Defaults follow what a caller may leave out: an identity BY DEFAULT shows the nextval it stands for, columns that
+-- PostgreSQL alone writes show none.
+-- Parameters: $1 text, a JSON list of exposed schemas. Privileges: none. Oldest PostgreSQL: 14.
+with recursive domain_chain as (
+  select t.oid, t.typbasetype as base, t.typtypmod as typmod, t.typnotnull as not_null
+  from pg_catalog.pg_type t
+  where t.typtype = 'd'
+  union all
+  select c.oid, t.typbasetype, t.typtypmod, c.not_null or t.typnotnull
+  from domain_chain c
+  join pg_catalog.pg_type t on t.oid = c.base
+  where t.typtype = 'd'
+),
+domain_base as (
+  select c.oid, c.base, c.typmod, c.not_null
+  from domain_chain c
+  join pg_catalog.pg_type b on b.oid = c.base
+  where b.typtype <> 'd'
+),
+shown as (
+  select
+    a.attrelid, a.attname, a.attnum, a.attnotnull, a.attidentity, a.attgenerated, a.attacl,
+    a.atttypid, a.atttypmod,
+    t.typnamespace, t.typtype, t.typdefaultbin,
+    coalesce(db.base, a.atttypid) as base_type,
+    case when db.oid is null then a.atttypmod else db.typmod end as base_typmod,
+    coalesce(db.not_null, false) as domain_not_null
+  from pg_catalog.pg_attribute a
+  join pg_catalog.pg_class c on c.oid = a.attrelid
+  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  join pg_catalog.pg_type t on t.oid = a.atttypid
+  left join domain_base db on db.oid = a.atttypid
+  where a.attnum > 0
+    and not a.attisdropped
+    and c.relkind in ('r', 'p', 'v', 'm', 'f')
+    and not c.relispartition
+    and n.nspname in (select pg_catalog.json_array_elements_text($1::json))
+    and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+),
+-- The sequence behind an identity column.
+identity as (
+  select s.refobjid, s.refobjsubid, s.objid
+  from pg_catalog.pg_depend s
+  where s.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+    and s.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+    and s.deptype = 'i'
+    and s.refobjsubid > 0
+)
+select
+  s.attrelid,
+  s.attname,
+  s.attnum,
+  d.description,
+  not (s.attnotnull or s.domain_not_null) as nullable,
+  pg_catalog.format_type(s.base_type, s.base_typmod) as base_type,
+  pg_catalog.format_type(s.atttypid, s.atttypmod) as declared_type,
+  case
+    when b.typnamespace = 'pg_catalog'::pg_catalog.regnamespace then pg_catalog.format_type(s.base_type, null)
+    else pg_catalog.format_type(s.atttypid, s.atttypmod)
+  end as shown_type,
+  s.base_type as type_oid,
+  b.typtype as base_kind,
+  b.typcategory as base_category,
+  -- varchar and char count a header of four bytes in the modifier, bit strings do not.
+  case
+    when s.base_typmod < 0 then null
+    when s.base_type in ('pg_catalog.bpchar'::pg_catalog.regtype, 'pg_catalog.varchar'::pg_catalog.regtype)
+      then s.base_typmod - 4
+    when s.base_type in ('pg_catalog.bit'::pg_catalog.regtype, 'pg_catalog.varbit'::pg_catalog.regtype)
+      then s.base_typmod
+  end as max_length,
+  case
+    when s.attgenerated <> '' or s.attidentity = 'a' then null
+    when s.attidentity = 'd' then pg_catalog.format('nextval(%L)', i.objid::pg_catalog.regclass)
+    when ad.adbin is not null then pg_catalog.pg_get_expr(ad.adbin, ad.adrelid)
+    when s.typtype = 'd' then pg_catalog.pg_get_expr(s.typdefaultbin, 0)
+  end as default_value,
+  s.attidentity,
+  s.attgenerated,
+  pg_catalog.to_json(s.attacl::text[]) as acl
+from shown s
+join pg_catalog.pg_type b on b.oid = s.base_type
+left join pg_catalog.pg_attrdef ad on ad.adrelid = s.attrelid and ad.adnum = s.attnum
+left join identity i on i.refobjid = s.attrelid and i.refobjsubid = s.attnum
+left join pg_catalog.pg_description d
+  on d.objoid = s.attrelid and d.objsubid = s.attnum and d.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass
+order by s.attrelid, s.attnum

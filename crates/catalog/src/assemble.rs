@@ -1,0 +1,69 @@
+//! Builds a catalog from the rows of one snapshot.
+//!
+//! Second half of a load: read -> **assemble**. Pure and synchronous: the same rows and scope give the same catalog,
+//! in the same order. The stages: access (schemas, roles) -> relations with columns -> keys -> views (which keys they
+//! show, what they read) -> relationships -> functions -> the rest.
+//! Invariant: every step is linear in its rows, through hash maps by oid; only views and junctions multiply.
+
+use crate::acl::AclReader;
+use crate::cells::Cells;
+use crate::error::LoadError;
+use crate::keys::Keys;
+use crate::model::{Catalog, MediaHandler, QualifiedName, Representation};
+use crate::relations::Relations;
+use crate::scope::Scope;
+use crate::snapshot::Snapshot;
+use crate::views::Views;
+use crate::{functions, relationships, roles, sql};
+
+/// Builds the catalog.
+pub(crate) fn assemble(snapshot: &Snapshot, scope: &Scope) -> Result<Catalog, LoadError> {
+    let mut acls = AclReader::default();
+    let mut catalog = Catalog {
+        server_version: snapshot.server_version,
+        schemas: roles::schemas(&snapshot.schemas, &mut acls)?,
+        roles: roles::roles(snapshot)?,
+        ..Catalog::default()
+    };
+    catalog.missing_schemas = scope.schemas.iter().filter(|s| !catalog.schemas.contains_key(*s)).cloned().collect();
+
+    let mut relations = Relations::read(snapshot, scope, &mut acls)?;
+    let keys = Keys::read(snapshot)?;
+    relations.set_keys(&keys);
+    let views = Views::read(snapshot, &relations)?;
+    views.describe(&mut relations, &keys);
+    let computed = functions::computed(snapshot, scope, &mut relations)?;
+    catalog.relationships = relationships::build(&relations, &keys, &views, computed);
+    catalog.functions = functions::read(snapshot, &relations, &mut acls)?;
+    catalog.relations = relations.into_exposed();
+
+    for row in &snapshot.representations.rows {
+        let representation = representation(&mut Cells::new(sql::REPRESENTATIONS.name, row))?;
+        let key = (representation.source_type.clone(), representation.target_type.clone());
+        catalog.representations.insert(key, representation);
+    }
+    for row in &snapshot.media_handlers.rows {
+        catalog.media_handlers.push(media_handler(&mut Cells::new(sql::MEDIA_HANDLERS.name, row))?);
+    }
+    for row in &snapshot.timezones.rows {
+        catalog.timezones.insert(Cells::new(sql::TIMEZONES.name, row).string()?);
+    }
+    Ok(catalog)
+}
+
+fn representation(cells: &mut Cells<'_>) -> Result<Representation, LoadError> {
+    Ok(Representation { source_type: cells.string()?, target_type: cells.string()?, function: cells.string()? })
+}
+
+fn media_handler(cells: &mut Cells<'_>) -> Result<MediaHandler, LoadError> {
+    let function = QualifiedName::new(cells.text()?, cells.text()?);
+    let target = QualifiedName::new(cells.text()?, cells.text()?);
+    let any = target.schema == "pg_catalog" && target.name == "anyelement";
+    Ok(MediaHandler {
+        function,
+        target: (!any).then_some(target),
+        media_type: cells.string()?,
+        content_type: cells.string()?,
+        is_aggregate: cells.flag()?,
+    })
+}

@@ -1,0 +1,126 @@
+//! Which relations callers without a passport of their own may see at all.
+//!
+//! Under default privileges that reach every new table, a table whose author forgot row-level security would be open
+//! to everybody; so it is hidden until it has policies or the configuration names it. The same goes for what cannot
+//! have policies (materialized views, foreign tables) and for views that read policed tables as their owner.
+//! Pure: rules from the configuration, facts from the catalog. PostgreSQL still decides on every statement.
+//! Requirements: security items 10 and 11.
+
+use crate::model::{Catalog, Relation, RelationKind};
+
+/// The rules, from `rest.allow_unprotected`, `security.definer_views` and `database.default_privileges`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExposureRules {
+    /// Roles that everybody can have; whoever inherits from one of them counts too.
+    pub guarded_roles: Vec<String>,
+    /// Hide what has no row-level security. Off where every grant is explicit.
+    pub hide_unprotected: bool,
+    /// Relations that stay visible without: `schema.relation`, `schema.*` or `*`.
+    pub allow_unprotected: Vec<String>,
+    /// Hide views that read tables with row-level security as their owner.
+    pub refuse_definer_views: bool,
+    /// Views that may: `schema.view`, `schema.*` or `*`.
+    pub allow_definer_views: Vec<String>,
+}
+
+impl ExposureRules {
+    /// Everything is visible that PostgreSQL allows, as PostgREST has it.
+    pub fn open() -> Self {
+        Self {
+            guarded_roles: Vec::new(),
+            hide_unprotected: false,
+            allow_unprotected: Vec::new(),
+            refuse_definer_views: false,
+            allow_definer_views: Vec::new(),
+        }
+    }
+
+    /// The guarded default: `anon` and `authenticated` see only what is protected.
+    pub fn guarded() -> Self {
+        Self {
+            guarded_roles: vec!["anon".to_owned(), "authenticated".to_owned()],
+            hide_unprotected: true,
+            refuse_definer_views: true,
+            ..Self::open()
+        }
+    }
+
+    /// Why a role may not see a relation; `None` when it may try.
+    pub fn hidden_from(&self, role: &str, relation: &Relation, catalog: &Catalog) -> Option<Hidden> {
+        if self.is_guarded(role, catalog) { self.flaw(relation, catalog) } else { None }
+    }
+
+    /// What is wrong with a relation whoever asks: for warnings at the start and for the doctor.
+    pub fn flaw(&self, relation: &Relation, catalog: &Catalog) -> Option<Hidden> {
+        match relation.kind {
+            RelationKind::Table | RelationKind::PartitionedTable => {
+                let open = !relation.row_security.enabled && self.hides_unprotected(relation);
+                open.then_some(Hidden::WithoutRowSecurity)
+            }
+            RelationKind::MaterializedView | RelationKind::ForeignTable => {
+                self.hides_unprotected(relation).then_some(Hidden::CannotHaveRowSecurity)
+            }
+            RelationKind::View => self.view_flaw(relation, catalog),
+        }
+    }
+
+    fn is_guarded(&self, role: &str, catalog: &Catalog) -> bool {
+        if self.guarded_roles.is_empty() {
+            return false;
+        }
+        let named = |name: &str| self.guarded_roles.iter().any(|guarded| guarded == name);
+        match catalog.roles.get(role) {
+            Some(known) if known.superuser || known.bypass_rls => false,
+            Some(known) => named(role) || known.inherits.iter().any(|inherited| named(inherited)),
+            None => true,
+        }
+    }
+
+    fn hides_unprotected(&self, relation: &Relation) -> bool {
+        self.hide_unprotected && !names(&self.allow_unprotected, relation)
+    }
+
+    /// A view opens what it reads: policies that do not see the caller, and exposed relations that are hidden
+    /// themselves. Tables of schemas that are not exposed are the author's to show.
+    fn view_flaw(&self, view: &Relation, catalog: &Catalog) -> Option<Hidden> {
+        let refuse_definer = self.refuse_definer_views && !names(&self.allow_definer_views, view);
+        let hide_unprotected = self.hides_unprotected(view);
+        view.reads.iter().find_map(|read| {
+            if read.row_security {
+                return (refuse_definer && !read.as_caller)
+                    .then(|| Hidden::ReadsAsOwner { relation: read.relation.to_string() });
+            }
+            if !hide_unprotected || read.kind == RelationKind::View {
+                return None;
+            }
+            let base = catalog.relation(&read.relation.schema, &read.relation.name)?;
+            self.flaw(base, catalog).map(|_| Hidden::ReadsUnprotected { relation: read.relation.to_string() })
+        })
+    }
+}
+
+/// Why a relation is hidden.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hidden {
+    /// A table without row-level security.
+    WithoutRowSecurity,
+    /// A materialized view or foreign table, to which policies cannot be given.
+    CannotHaveRowSecurity,
+    /// A view that reads this table with row-level security as its owner, not as the caller.
+    ReadsAsOwner {
+        /// `schema.table`.
+        relation: String,
+    },
+    /// A view that shows this exposed but unprotected relation.
+    ReadsUnprotected {
+        /// `schema.relation`.
+        relation: String,
+    },
+}
+
+fn names(patterns: &[String], relation: &Relation) -> bool {
+    patterns.iter().any(|pattern| {
+        let Some(rest) = pattern.strip_prefix(relation.name.schema.as_str()) else { return pattern == "*" };
+        rest.strip_prefix('.').is_some_and(|name| name == "*" || name == relation.name.name) || pattern == "*"
+    })
+}

@@ -1,0 +1,42 @@
+//! Loads a catalog: read the rows, then build from them.
+//!
+//! The whole of it: **snapshot** (waits for the server) -> **assemble** (pure, off the async workers, because ten
+//! thousand tables are a second of CPU). Invariant: either a complete catalog or an error; nothing in between.
+
+use std::time::Instant;
+
+use ferrobase_pg::Session;
+
+use crate::assemble;
+use crate::error::LoadError;
+use crate::model::Catalog;
+use crate::scope::Scope;
+use crate::snapshot;
+
+/// Loads what the scope covers in one snapshot of the database. The session is used for nothing else meanwhile; after
+/// an error it may be unusable and should be closed. Any login can load: `pg_catalog` is world-readable.
+pub async fn load(session: &mut Session, scope: &Scope) -> Result<Catalog, LoadError> {
+    let bounded = tokio::time::timeout(scope.timeout, load_unbounded(session, scope));
+    bounded.await.unwrap_or(Err(LoadError::Timeout(scope.timeout)))
+}
+
+async fn load_unbounded(session: &mut Session, scope: &Scope) -> Result<Catalog, LoadError> {
+    let started = Instant::now();
+    let snapshot = snapshot::read(session, scope).await?;
+    let read = started.elapsed();
+    let owned_scope = scope.clone();
+    let building = tokio::task::spawn_blocking(move || assemble::assemble(&snapshot, &owned_scope));
+    let catalog = building.await.map_err(LoadError::Build)??;
+    tracing::debug!(
+        relations = catalog.relations.len(),
+        functions = catalog.functions.len(),
+        read_ms = millis(read),
+        build_ms = millis(started.elapsed() - read),
+        "catalog loaded"
+    );
+    Ok(catalog)
+}
+
+fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,277 @@
+//! Keeps the catalog of a handle up to date.
+//!
+//! One task per target: **trigger** (NOTIFY, SIGHUP, a DDL event, a changed scope) -> settle -> load -> swap. Loads are
+//! single-flight and coalesced: whatever is asked for during a load is answered by one more. A trigger carries no
+//! data and needs no trust: NOTIFY is open to every role, so a flood of them costs at most one load a second and a
+//! fifth of the time, and what is loaded is decided by the scope alone.
+//! Invariant: readers never wait. Invariant: a failed load leaves the catalog in force as it was; the failure is
+//! logged, published in [`ReloadState`] and retried with back-off, at once when somebody triggers again.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use ferrobase_pg::Session;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::error::LoadError;
+use crate::handle::CatalogHandle;
+use crate::load::load;
+use crate::model::Catalog;
+use crate::scope::Scope;
+
+/// A future that opens a connection.
+pub type Connecting = Pin<Box<dyn Future<Output = Result<Session, ferrobase_pg::Error>> + Send>>;
+
+/// Opens a connection of its own for one load; it is closed afterwards.
+pub type Connect = Arc<dyn Fn() -> Connecting + Send + Sync>;
+
+/// Bounds of reloading. The defaults are what production uses; tests shorten them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReloadOptions {
+    /// Wait before a load, so that a migration's burst of notifications costs one load.
+    pub settle: Duration,
+    /// Least time between the starts of two loads.
+    pub min_interval: Duration,
+    /// Pause after a load as a multiple of its duration, so that loading never takes more than its share.
+    pub rest: u32,
+    /// First pause after a failure; doubles with each further one.
+    pub first_retry: Duration,
+    /// Longest pause after failures.
+    pub max_retry: Duration,
+}
+
+impl Default for ReloadOptions {
+    fn default() -> Self {
+        Self {
+            settle: Duration::from_millis(50),
+            min_interval: Duration::from_secs(1),
+            rest: 4,
+            first_retry: Duration::from_secs(1),
+            max_retry: Duration::from_secs(32),
+        }
+    }
+}
+
+/// How loading goes. Published after every attempt.
+#[derive(Clone, Debug, Default)]
+pub struct ReloadState {
+    /// Generation of the catalog in force; 0 while there is none.
+    pub generation: u64,
+    /// When it was put in force.
+    pub loaded_at: Option<SystemTime>,
+    /// How long its load took.
+    pub duration: Option<Duration>,
+    /// Why the newest attempt failed; `None` when it succeeded.
+    pub last_error: Option<Arc<LoadError>>,
+    /// Failures since the last success.
+    pub failures_in_a_row: u32,
+    /// Attempts that succeeded, ever.
+    pub loads: u64,
+    /// Attempts that failed, ever.
+    pub failures: u64,
+    /// The newest request that an attempt answered, well or badly.
+    attempted: u64,
+    /// The newest request that is reflected in the catalog.
+    served: u64,
+}
+
+/// Asks for a reload. Cheap to clone, never blocks, may be called as often as anybody likes.
+#[derive(Clone, Debug)]
+pub struct Trigger {
+    wanted: watch::Sender<u64>,
+}
+
+impl Trigger {
+    /// Asks for a load that starts after this call.
+    pub fn request(&self) {
+        self.wanted.send_modify(|wanted| *wanted += 1);
+    }
+}
+
+/// The task that loads. Dropping it stops loading; the handle keeps its catalog.
+#[derive(Debug)]
+pub struct Reloader {
+    trigger: Trigger,
+    state: watch::Receiver<ReloadState>,
+    task: JoinHandle<()>,
+}
+
+impl Reloader {
+    /// Starts loading into the handle: once at the beginning, then on every trigger and change of scope.
+    pub fn spawn(
+        connect: Connect,
+        scope: watch::Receiver<Scope>,
+        handle: CatalogHandle,
+        options: ReloadOptions,
+    ) -> Self {
+        let (wanted, wanted_seen) = watch::channel(1);
+        let (publish, state) = watch::channel(ReloadState::default());
+        let worker = Worker { connect, scope, handle, options, wanted: wanted_seen, publish, earliest: Instant::now() };
+        Self { trigger: Trigger { wanted }, state, task: tokio::spawn(worker.run()) }
+    }
+
+    /// Asks for reloads of this catalog.
+    pub fn trigger(&self) -> Trigger {
+        self.trigger.clone()
+    }
+
+    /// How loading goes, as it changes.
+    pub fn state(&self) -> watch::Receiver<ReloadState> {
+        self.state.clone()
+    }
+
+    /// Loads now and waits for the end: of the first attempt that starts after this call. It may wait for the least
+    /// interval first.
+    pub async fn reload(&self) -> Result<(), Arc<LoadError>> {
+        self.trigger.request();
+        let request = *self.trigger.wanted.borrow();
+        self.attempted(request).await
+    }
+
+    /// Waits for the end of the first load, which starts by itself.
+    pub async fn first_load(&self) -> Result<(), Arc<LoadError>> {
+        self.attempted(1).await
+    }
+
+    async fn attempted(&self, request: u64) -> Result<(), Arc<LoadError>> {
+        let mut state = self.state.clone();
+        // The worker ends only with this reloader, so a closed channel cannot be waited for here.
+        let Ok(state) = state.wait_for(|state| state.attempted >= request).await else { return Ok(()) };
+        match &state.last_error {
+            Some(error) if state.served < request => Err(Arc::clone(error)),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for Reloader {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+struct Worker {
+    connect: Connect,
+    scope: watch::Receiver<Scope>,
+    handle: CatalogHandle,
+    options: ReloadOptions,
+    wanted: watch::Receiver<u64>,
+    publish: watch::Sender<ReloadState>,
+    /// No load starts before.
+    earliest: Instant,
+}
+
+impl Worker {
+    async fn run(mut self) {
+        let mut answered = 0;
+        loop {
+            if *self.wanted.borrow_and_update() == answered && !self.changed().await {
+                return;
+            }
+            sleep_until(self.earliest.max(Instant::now() + self.options.settle)).await;
+            let request = *self.wanted.borrow_and_update();
+            let scope = self.scope.borrow_and_update().clone();
+            let started = Instant::now();
+            let outcome = self.attempt(&scope).await;
+            self.earliest = self.next_start(started);
+            let failures = self.record(request, outcome, started.elapsed());
+            answered = request;
+            if failures > 0 {
+                // A retry needs no request, but one cuts the pause short: its sender may know that the trouble is over.
+                _ = timeout(self.pause(failures), self.changed()).await;
+                answered = 0;
+            }
+        }
+    }
+
+    /// Waits for a request or another scope; false when nobody is left to ask.
+    async fn changed(&mut self) -> bool {
+        tokio::select! {
+            changed = self.wanted.changed() => changed.is_ok(),
+            changed = self.scope.changed() => {
+                // A scope that nobody can change any more leaves the triggers.
+                changed.is_ok() || self.wanted.changed().await.is_ok()
+            }
+        }
+    }
+
+    async fn attempt(&self, scope: &Scope) -> Result<Catalog, LoadError> {
+        let connecting = timeout(scope.timeout, (self.connect)()).await;
+        let mut session = connecting.map_err(|_| LoadError::Timeout(scope.timeout))?.map_err(LoadError::Connect)?;
+        let catalog = load(&mut session, scope).await?;
+        session.close().await;
+        Ok(catalog)
+    }
+
+    fn next_start(&self, started: Instant) -> Instant {
+        let rest = (started.elapsed() * self.options.rest).min(self.options.max_retry);
+        (started + self.options.min_interval).max(Instant::now() + rest)
+    }
+
+    fn pause(&self, failures: u32) -> Duration {
+        let doubled = self.options.first_retry.saturating_mul(1 << (failures - 1).min(16));
+        doubled.min(self.options.max_retry)
+    }
+
+    /// Puts a loaded catalog in force, logs and publishes; returns the failures in a row.
+    fn record(&self, request: u64, outcome: Result<Catalog, LoadError>, duration: Duration) -> u32 {
+        let outcome = outcome.map(|catalog| self.handle.set(catalog)).map_err(Arc::new);
+        match &outcome {
+            Ok(catalog) => log_success(catalog, duration),
+            Err(error) => {
+                let kept = self.handle.get().is_some();
+                tracing::warn!(error = %chain(error), keeps_old = kept, "the catalog could not be loaded");
+            }
+        }
+        self.publish.send_modify(|state| {
+            state.attempted = request;
+            match outcome {
+                Ok(catalog) => {
+                    state.generation = catalog.generation;
+                    state.loaded_at = Some(SystemTime::now());
+                    state.duration = Some(duration);
+                    state.last_error = None;
+                    state.failures_in_a_row = 0;
+                    state.loads += 1;
+                    state.served = request;
+                }
+                Err(error) => {
+                    state.last_error = Some(error);
+                    state.failures_in_a_row = state.failures_in_a_row.saturating_add(1);
+                    state.failures += 1;
+                }
+            }
+        });
+        self.publish.borrow().failures_in_a_row
+    }
+}
+
+fn log_success(catalog: &Catalog, duration: Duration) {
+    tracing::info!(
+        generation = catalog.generation,
+        relations = catalog.relations.len(),
+        relationships = catalog.relationships.values().map(Vec::len).sum::<usize>(),
+        functions = catalog.functions.len(),
+        duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
+        "catalog loaded"
+    );
+    if !catalog.missing_schemas.is_empty() {
+        tracing::warn!(schemas = ?catalog.missing_schemas, "configured schemas do not exist");
+    }
+}
+
+/// An error with its causes in one line, for the one place that logs it.
+fn chain(error: &LoadError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(next) = cause {
+        text.push_str(": ");
+        text.push_str(&next.to_string());
+        cause = next.source();
+    }
+    text
+}

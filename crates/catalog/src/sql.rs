@@ -1,0 +1,61 @@
+//! The queries of the loader, embedded from `sql/`; each file says what it needs and gives.
+//!
+//! Invariant: none of them contains a value; what varies is passed as a parameter.
+
+/// A query and the name under which errors mention it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Query {
+    /// The file's name.
+    pub(crate) name: &'static str,
+    /// Its text.
+    pub(crate) text: &'static str,
+    /// What it takes.
+    pub(crate) parameter: Parameter,
+}
+
+/// The parameter of a query; none takes more than one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Parameter {
+    /// None.
+    Nothing,
+    /// JSON list of the exposed schemas.
+    Exposed,
+    /// JSON list of the exposed schemas and those of the extra search path.
+    Searched,
+    /// The login that requests use, or null.
+    Login,
+}
+
+macro_rules! queries {
+    ($($constant:ident $file:literal $parameter:ident;)*) => {
+        $(pub(crate) const $constant: Query = Query {
+            name: $file,
+            text: include_str!(concat!("../sql/", $file, ".sql")),
+            parameter: Parameter::$parameter,
+        };)*
+        /// Every query, for the test that prepares them all.
+        #[cfg(test)]
+        pub(crate) const ALL: &[Query] = &[$($constant),*];
+    };
+}
+
+queries! {
+    SCHEMAS "schema_list" Nothing;
+    ROLES "role_list" Nothing;
+    MEMBERSHIPS "role_membership_list" Nothing;
+    ROLE_SETTINGS "role_setting_list" Nothing;
+    PARAMETER_PRIVILEGES "parameter_privilege_list" Login;
+    RELATIONS "relation_list" Exposed;
+    COLUMNS "column_list" Exposed;
+    ENUMS "enum_list" Nothing;
+    UNIQUE_KEYS "unique_key_list" Nothing;
+    FOREIGN_KEYS "foreign_key_list" Nothing;
+    VIEW_DEFINITIONS "view_definition_list" Searched;
+    VIEW_READS "view_read_list" Nothing;
+    FUNCTIONS "function_list" Exposed;
+    FUNCTION_PARAMETERS "function_parameter_list" Exposed;
+    COMPUTED "computed_list" Searched;
+    REPRESENTATIONS "representation_list" Login;
+    MEDIA_HANDLERS "media_handler_list" Exposed;
+    TIMEZONES "timezone_list" Nothing;
+}
