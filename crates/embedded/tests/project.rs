@@ -34,7 +34,12 @@ impl Project {
 
     /// Options of the fast profile.
     pub(crate) fn options(&self) -> Options {
-        Options { profile: Profile::Test, ..Options::new(self.path()) }
+        Options { profile: Profile::Test, ..self.durable() }
+    }
+
+    /// Options as users have them.
+    pub(crate) fn durable(&self) -> Options {
+        options_of(self.path())
     }
 
     pub(crate) async fn start(&self) -> Running {
@@ -81,6 +86,11 @@ impl Drop for Project {
             let _ = fs::remove_dir_all(home);
         }
     }
+}
+
+/// Defaults, with the programs that `FERROBASE_TEST_PG_BIN` names, so that the tests can run on each version.
+pub(crate) fn options_of(project: &Path) -> Options {
+    Options { bin_dir: std::env::var_os("FERROBASE_TEST_PG_BIN").map(PathBuf::from), ..Options::new(project) }
 }
 
 /// What killed servers leave; the folder is named by the hash of the home.
@@ -188,7 +198,7 @@ impl Other {
 #[tokio::test]
 async fn other_process() {
     let Some(project) = std::env::var_os(CHILD).filter(|dir| dir != OsStr::new("as-user")) else { return };
-    let options = Options { profile: Profile::Test, ..Options::new(project) };
+    let options = Options { profile: Profile::Test, ..options_of(Path::new(&project)) };
     let _running = Embedded::start(options).await.unwrap();
     println!("OTHER-IS-READY");
     std::future::pending::<()>().await;

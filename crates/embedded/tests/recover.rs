@@ -13,7 +13,7 @@ use crate::project::{Other, Project, background_sql, is_alive, signal, sql, try_
 #[tokio::test]
 async fn a_killed_server_is_started_again_with_all_that_was_committed() {
     let project = Project::new();
-    let running = Embedded::start(Options::new(project.path())).await.unwrap();
+    let running = Embedded::start(project.durable()).await.unwrap();
     let (url, port) = (running.url(), running.port());
     sql(&url, "create table kept(x int)");
     let mut health = running.health();
@@ -66,7 +66,7 @@ async fn an_orphan_with_other_settings_is_stopped() {
     let pid = project.postmaster();
     other.kill();
     // It was started with fsync off; a durable start must not take that over.
-    let running = Embedded::start(Options::new(project.path())).await.unwrap();
+    let running = Embedded::start(project.durable()).await.unwrap();
     assert!(!is_alive(pid));
     assert_eq!(sql(&running.url(), "show fsync"), "on");
     running.stop().await.unwrap();
@@ -223,8 +223,7 @@ async fn a_lost_state_file_costs_the_password_only() {
 #[tokio::test]
 async fn a_server_that_does_not_end_in_time_is_stopped_at_once_and_recovers() {
     let project = Project::new();
-    let options =
-        Options { stop_timeout: Duration::from_secs(1), profile: Profile::Durable, ..Options::new(project.path()) };
+    let options = Options { stop_timeout: Duration::from_secs(1), profile: Profile::Durable, ..project.durable() };
     let running = Embedded::start(options.clone()).await.unwrap();
     let url = running.url();
     sql(&url, "create table kept(x int); insert into kept values (1)");

@@ -10,7 +10,7 @@ use std::process::Command;
 use ferrobase_embedded::{Embedded, Error, Options, Profile};
 use nix::unistd::User;
 
-use crate::project::{Project, is_root, sql};
+use crate::project::{Project, is_root, options_of, sql};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().mode() & 0o777
@@ -53,7 +53,7 @@ async fn a_moved_project_keeps_its_database_and_a_copied_one_gets_its_own() {
     }
     let outer = Project::new();
     let at = |name: &str| outer.path().join(name);
-    let options = |name: &str| Options { profile: Profile::Test, ..Options::new(at(name)) };
+    let options = |name: &str| Options { profile: Profile::Test, ..options_of(&at(name)) };
     fs::create_dir(at("one")).unwrap();
     let running = Embedded::start(options("one")).await.unwrap();
     sql(&running.url(), "create table kept(x int)");

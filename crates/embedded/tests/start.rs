@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use ferrobase_embedded::{Embedded, Error, Options, Profile, Progress, Stopped};
 
 use crate::as_user;
-use crate::project::{Other, Project, background_sql, is_alive, is_root, sql, try_sql, wait_until};
+use crate::project::{Other, Project, background_sql, is_alive, is_root, options_of, sql, try_sql, wait_until};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().mode() & 0o777
@@ -23,7 +23,7 @@ async fn a_cluster_is_made_once_and_keeps_data_and_port() {
         // The real profile: this test is also the one that goes through a durable cluster.
         profile: Profile::Durable,
         progress: Some(Arc::new(move |p: &Progress| log.lock().unwrap().push(p.clone()))),
-        ..Options::new(project.path())
+        ..project.durable()
     };
     // Outside the usual range, so that no other test takes it between the two starts.
     let free = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
@@ -52,7 +52,7 @@ async fn a_cluster_is_made_once_and_keeps_data_and_port() {
 #[tokio::test]
 async fn the_server_is_set_up_for_durability_and_replication() {
     let project = Project::new();
-    let running = Embedded::start(Options::new(project.path())).await.unwrap();
+    let running = Embedded::start(project.durable()).await.unwrap();
     let url = running.url();
     let expected = [
         ("fsync", "on"),
@@ -77,7 +77,7 @@ async fn the_server_is_set_up_for_durability_and_replication() {
     sql(&url, "alter system set fsync = off");
     sql(&url, "alter system set temp_file_limit = '1GB'");
     running.stop().await.unwrap();
-    let running = Embedded::start(Options::new(project.path())).await.unwrap();
+    let running = Embedded::start(project.durable()).await.unwrap();
     assert_eq!(sql(&running.url(), "show fsync"), "on");
     assert_eq!(sql(&running.url(), "show temp_file_limit"), "1GB");
     running.stop().await.unwrap();
@@ -227,7 +227,7 @@ async fn odd_folder_names_work() {
     if is_root() {
         fs::set_permissions(outer.path(), fs::Permissions::from_mode(0o755)).unwrap();
     }
-    let options = Options { data_dir: Some(data_dir.clone()), profile: Profile::Test, ..Options::new(&odd) };
+    let options = Options { data_dir: Some(data_dir.clone()), profile: Profile::Test, ..options_of(&odd) };
     for _ in 0..2 {
         let running = Embedded::start(options.clone()).await.unwrap();
         assert_eq!(sql(&running.url(), "select 1"), "1");
