@@ -1,3 +1,20 @@
-//! placeholder
+//! PostgREST's dialect over HTTP: a table, view or function is a resource, the query string says what of it.
+//!
+//! A room: parse (`request`, `parse`, `body`) -> plan (`plan`) -> query -> execute -> render (`render`). Everything
+//! but `execute` is synchronous and pure; only `execute` touches PostgreSQL, through `request::run`.
+//! Invariants: names reach SQL only through the catalog, values only as parameters; an answer is sent only after its
+//! transaction ended; JSON that PostgreSQL made is passed on byte for byte.
+//! Read on: docs/architecture.md (a request's way), `router` (the flow), `error` (codes).
+
 pub mod ast;
+pub mod body;
 pub mod config;
+pub mod error;
+pub mod media;
+pub mod negotiate;
+pub mod parse;
+pub mod prefer;
+pub mod profile;
+pub mod range;
+pub mod render;
+pub mod request;

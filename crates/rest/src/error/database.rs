@@ -1,0 +1,25 @@
+//! Failures of PostgreSQL and of the way to it.
+//!
+//! The table from SQLSTATE to class is `request`'s; here our own guards are recognised, whose texts only this room
+//! knows how to tell.
+
+use ferrobase_base::PublicError;
+use ferrobase_query::guard::{self, Refusal, Violation};
+use ferrobase_request as request;
+
+use super::Error;
+
+impl From<request::Error> for Error {
+    fn from(error: request::Error) -> Self {
+        if matches!(error, request::Error::NoCatalog) {
+            return Self::NoCatalog;
+        }
+        let violation = error.db().and_then(|db| guard::violation(db.code.as_str(), &db.message));
+        match violation {
+            Some(Violation { refusal: Refusal::NotSingular, rows }) => Self::NotSingular(rows),
+            Some(Violation { refusal: Refusal::NotMatching, .. }) => Self::PutMismatch,
+            Some(Violation { refusal: Refusal::TooMany, rows }) => Self::MaxAffected(rows),
+            None => Self::Database(Box::new(PublicError::from(&error))),
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! The outcome of a statement as an HTTP answer.
+//!
+//! Last stage: parse -> plan -> query -> execute -> **render**. Status, fields and body for each kind of action; the
+//! bytes that PostgreSQL made are passed on as they are. Knows nothing of how the outcome came about.
+//! Invariant: nothing is decided here that could still have undone the transaction; that happens in the statement.
+//! Read on: `fields` (single fields), `guc` (what SQL code says about the answer).
+
+mod fields;
+mod guc;
+
+#[cfg(test)]
+mod tests;
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use ferrobase_base::PublicError;
+use ferrobase_catalog::{Function, Relation, Volatility};
+use ferrobase_query::Outcome;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+
+use crate::config::Verbosity;
+use crate::error::Error;
+use crate::media::MediaType;
+use crate::prefer::{Count, Preferences, Resolution, Return};
+use crate::range::{self, RangeError};
+use crate::request::{Action, RestRequest};
+
+/// What is known besides the request and the outcome.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The type of the body.
+    pub media: &'a MediaType,
+    /// All rows, where it is not what the outcome says: after the planner was asked for an estimate.
+    pub total: Option<u64>,
+    /// `Prefer: resolution` had a unique key to work on.
+    pub resolution_applied: bool,
+    /// The function returns nothing.
+    pub is_void: bool,
+    /// How much an error tells.
+    pub verbosity: Verbosity,
+}
+
+/// The answer for an outcome.
+///
+/// # Errors
+/// SQL code asked for a status or for fields that cannot be.
+pub fn render(request: &RestRequest, outcome: Outcome, facts: Facts<'_>) -> Result<Response, Error> {
+    let draft = match &request.action {
+        Action::Read { relation, .. } => read(request, relation, &outcome, facts),
+        Action::Insert { relation } => insert(request, relation, &outcome, facts),
+        Action::Update { .. } => update(request, &outcome, facts),
+        Action::Delete { .. } => delete(request, &outcome, facts),
+        Action::Put { .. } => put(request, &outcome, facts),
+        Action::Call { .. } => call(request, &outcome, facts),
+        // Nothing of these comes from a statement; an empty answer says so.
+        Action::RelationInfo { .. } | Action::FunctionInfo { .. } | Action::Describe { .. } | Action::RootInfo => {
+            Draft::new(StatusCode::OK)
+        }
+    };
+    finish(request, draft, &outcome)
+}
+
+/// An answer before SQL code has had its say.
+struct Draft {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Draft {
+    fn new(status: StatusCode) -> Self {
+        Self { status, headers: HeaderMap::new(), body: Bytes::new() }
+    }
+
+    fn set(&mut self, name: &'static str, value: &str) {
+        // Values are made of names and numbers; what HTTP cannot carry is encoded before.
+        if let Ok(value) = HeaderValue::try_from(value) {
+            self.headers.insert(name, value);
+        }
+    }
+
+    fn with_body(&mut self, request: &RestRequest, body: Bytes, media: &MediaType) {
+        self.set("content-type", &media.content_type());
+        self.profile(request);
+        self.body = body;
+    }
+
+    fn profile(&mut self, request: &RestRequest) {
+        if request.negotiated {
+            let encoded = fields::visible(&request.schema);
+            self.set("content-profile", &encoded);
+        }
+    }
+
+    fn counted(&mut self, content_range: &str, count: Option<Count>, total: Option<u64>) {
+        self.set("content-range", content_range);
+        if let (Some(_), Some(total)) = (count, total) {
+            self.set("x-total-count", &total.to_string());
+        }
+    }
+
+    fn applied(&mut self, preferences: &Preferences) {
+        let applied = preferences.to_string();
+        if !applied.is_empty() {
+            self.set("preference-applied", &applied);
+        }
+    }
+}
+
+fn read(request: &RestRequest, relation: &str, outcome: &Outcome, facts: Facts<'_>) -> Draft {
+    let mut draft = ranged(request, outcome, facts);
+    draft.set("content-location", &fields::content_location(relation, &request.query.canonical));
+    draft.applied(&Preferences { resolution: None, returns: None, missing: None, max_affected: None, ..request.prefer.clone() });
+    draft
+}
+
+/// A body with its range, or the error that there is no such range.
+fn ranged(request: &RestRequest, outcome: &Outcome, facts: Facts<'_>) -> Draft {
+    let offset = request.window.offset;
+    let total = facts.total.or(outcome.total);
+    let status = range::status(offset, outcome.page, total);
+    let mut draft = Draft::new(status);
+    draft.counted(&range::content_range(offset, outcome.page, total), request.prefer.count, total);
+    if status == StatusCode::RANGE_NOT_SATISFIABLE {
+        let error = Error::Range(RangeError::OutOfBounds { offset, total: total.unwrap_or(0) });
+        draft.with_body(request, crate::error::body(&PublicError::from(error), facts.verbosity), &MediaType::Json);
+    } else {
+        draft.with_body(request, outcome.body.clone().unwrap_or_default(), facts.media);
+    }
+    if request.action.is_head() {
+        draft.body = Bytes::new();
+    }
+    draft
+}
+
+fn insert(request: &RestRequest, relation: &str, outcome: &Outcome, facts: Facts<'_>) -> Draft {
+    let merged_only = outcome.inserted == Some(0) && request.prefer.resolution == Some(Resolution::MergeDuplicates);
+    let mut draft = Draft::new(if merged_only { StatusCode::OK } else { StatusCode::CREATED });
+    if !outcome.location.is_empty() {
+        draft.set("location", &fields::location(relation, &outcome.location));
+    }
+    let resolution = request.prefer.resolution.filter(|_| facts.resolution_applied);
+    draft.affected(request, outcome, false);
+    draft.applied(&Preferences { resolution, max_affected: None, ..request.prefer.clone() });
+    if request.prefer.returns == Some(Return::Representation) {
+        draft.with_body(request, outcome.body.clone().unwrap_or_default(), facts.media);
+    }
+    draft
+}
+
+impl Draft {
+    /// The range of a write: which rows it was means nothing, how many is told when asked.
+    fn affected(&mut self, request: &RestRequest, outcome: &Outcome, from_zero: bool) {
+        let total = request.prefer.count.filter(|count| count.counts()).map(|_| outcome.page);
+        let rows = if from_zero { outcome.page } else { 0 };
+        self.counted(&range::content_range(0, rows, total), request.prefer.count, total);
+    }
+
+    /// 200 with the rows, or 204.
+    fn representation(&mut self, request: &RestRequest, outcome: &Outcome, media: &MediaType, status: StatusCode) {
+        if request.prefer.returns == Some(Return::Representation) {
+            self.status = status;
+            self.with_body(request, outcome.body.clone().unwrap_or_default(), media);
+        }
+    }
+}
+
+fn update(request: &RestRequest, outcome: &Outcome, facts: Facts<'_>) -> Draft {
+    let mut draft = Draft::new(StatusCode::NO_CONTENT);
+    draft.affected(request, outcome, true);
+    draft.applied(&Preferences { resolution: None, ..request.prefer.clone() });
+    draft.representation(request, outcome, facts.media, StatusCode::OK);
+    draft
+}
+
+fn delete(request: &RestRequest, outcome: &Outcome, facts: Facts<'_>) -> Draft {
+    let mut draft = Draft::new(StatusCode::NO_CONTENT);
+    draft.affected(request, outcome, false);
+    draft.applied(&Preferences { resolution: None, missing: None, ..request.prefer.clone() });
+    draft.representation(request, outcome, facts.media, StatusCode::OK);
+    draft
+}
+
+fn put(request: &RestRequest, outcome: &Outcome, facts: Facts<'_>) -> Draft {
+    let is_new = outcome.inserted.is_some_and(|rows| rows > 0);
+    let mut draft = Draft::new(StatusCode::NO_CONTENT);
+    draft.applied(&Preferences { resolution: None, missing: None, max_affected: None, ..request.prefer.clone() });
+    draft.representation(request, outcome, facts.media, if is_new { StatusCode::CREATED } else { StatusCode::OK });
+    draft
+}
+
+fn call(request: &RestRequest, outcome: &Outcome, facts: Facts<'_>) -> Draft {
+    let mut draft = ranged(request, outcome, facts);
+    if facts.is_void {
+        draft.status = StatusCode::NO_CONTENT;
+        draft.body = Bytes::new();
+        draft.headers.remove(header::CONTENT_TYPE);
+        draft.headers.remove("content-profile");
+    }
+    draft.applied(&Preferences { resolution: None, returns: None, missing: None, ..request.prefer.clone() });
+    draft
+}
+
+/// Lets SQL code change status and fields, and makes the answer.
+fn finish(request: &RestRequest, mut draft: Draft, outcome: &Outcome) -> Result<Response, Error> {
+    let status = guc::status(outcome.status.as_deref())?;
+    let chosen = guc::headers(outcome.headers.as_deref())?;
+    for (name, _) in &chosen {
+        draft.headers.remove(name);
+    }
+    for (name, value) in chosen {
+        draft.headers.append(name, value);
+    }
+    if !draft.headers.contains_key(header::VARY) {
+        draft.set("vary", "Accept, Prefer, Range");
+    }
+    let status = status.unwrap_or(draft.status);
+    let body = if request.action.is_head() { Body::empty() } else { Body::from(draft.body) };
+    Ok(assemble(status, draft.headers, body))
+}
+
+fn assemble(status: StatusCode, headers: HeaderMap, body: Body) -> Response {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+/// The answer that shows a query plan.
+pub fn plan(request: &RestRequest, media: &MediaType, lines: Bytes) -> Response {
+    let mut draft = Draft::new(StatusCode::OK);
+    draft.with_body(request, lines, media);
+    draft.set("vary", "Accept, Prefer, Range");
+    let body = if request.action.is_head() { Body::empty() } else { Body::from(draft.body) };
+    assemble(draft.status, draft.headers, body)
+}
+
+/// The answer to OPTIONS of a relation: what can be done with it.
+pub fn relation_info(relation: &Relation) -> Response {
+    let mut methods = vec!["OPTIONS", "GET", "HEAD"];
+    let mut allow = |can: bool, method| {
+        if can {
+            methods.push(method);
+        }
+    };
+    allow(relation.insertable, "POST");
+    allow(relation.insertable && relation.updatable && !relation.primary_key.is_empty(), "PUT");
+    allow(relation.updatable, "PATCH");
+    allow(relation.deletable, "DELETE");
+    info(&methods.join(","))
+}
+
+/// The answer to OPTIONS of a function.
+pub fn function_info(function: &Function) -> Response {
+    info(if function.volatility == Volatility::Volatile { "OPTIONS,POST" } else { "OPTIONS,GET,HEAD,POST" })
+}
+
+/// The answer to OPTIONS of the root.
+pub fn root_info() -> Response {
+    info("OPTIONS,GET,HEAD")
+}
+
+fn info(allow: &str) -> Response {
+    let mut draft = Draft::new(StatusCode::OK);
+    draft.set("allow", allow);
+    draft.set("vary", "Accept, Prefer, Range");
+    assemble(draft.status, draft.headers, Body::empty())
+}

@@ -1,0 +1,325 @@
+//! One REST request as a value: what is done to what, with which rows, how the answer should look.
+//!
+//! First stage: **parse** -> plan -> query -> execute -> render. Gathers path, method, profile, query string, range,
+//! preferences, accepted types and body; the order of the steps decides which of several mistakes is told.
+//! Pure. Invariant: knows no catalog; every name is the caller's word.
+//! Read on: `parse` (the query string), `body`, `plan` (what becomes of it).
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, header};
+use percent_encoding::percent_decode_str;
+
+use crate::ast::{Query, Window};
+use crate::body::{self, Payload, Use};
+use crate::error::Error;
+use crate::media::{self, MediaType};
+use crate::parse::{self, Reading};
+use crate::prefer::Preferences;
+use crate::{profile, range};
+
+/// What the configuration says about reading requests.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// Exposed schemas, the default one first.
+    pub schemas: Vec<String>,
+    /// Whether a request may choose how its transaction ends.
+    pub tx_override: bool,
+    /// What is at the root.
+    pub root: Root,
+    /// Parameters that are never filters, because other parts of the server read them.
+    pub reserved: Vec<String>,
+}
+
+/// What is at the root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Root {
+    /// The description of the API.
+    Description,
+    /// A function that makes one.
+    Function(String),
+    /// Nothing.
+    Nothing,
+}
+
+/// The parts of an HTTP request that are read before its body.
+#[derive(Clone, Copy, Debug)]
+pub struct Head<'a> {
+    /// The method.
+    pub method: &'a Method,
+    /// The path below the room's own, still encoded.
+    pub path: &'a str,
+    /// The query string, empty when there is none.
+    pub query: &'a str,
+    /// The fields.
+    pub headers: &'a HeaderMap,
+}
+
+/// What is done to what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// GET or HEAD of a relation.
+    Read {
+        /// The relation.
+        relation: String,
+        /// HEAD.
+        head: bool,
+    },
+    /// POST to a relation.
+    Insert {
+        /// The relation.
+        relation: String,
+    },
+    /// PATCH of a relation.
+    Update {
+        /// The relation.
+        relation: String,
+    },
+    /// PUT to a relation: insert or replace one row.
+    Put {
+        /// The relation.
+        relation: String,
+    },
+    /// DELETE of a relation.
+    Delete {
+        /// The relation.
+        relation: String,
+    },
+    /// OPTIONS of a relation.
+    RelationInfo {
+        /// The relation.
+        relation: String,
+    },
+    /// A function call.
+    Call {
+        /// The function.
+        function: String,
+        /// How.
+        method: CallMethod,
+    },
+    /// OPTIONS of a function.
+    FunctionInfo {
+        /// The function.
+        function: String,
+    },
+    /// GET or HEAD of the root.
+    Describe {
+        /// HEAD.
+        head: bool,
+    },
+    /// OPTIONS of the root.
+    RootInfo,
+}
+
+/// How a function is called: GET and HEAD take arguments from the URL and may not write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // named as in HTTP
+pub enum CallMethod {
+    Get,
+    Head,
+    Post,
+}
+
+impl Action {
+    /// Whether the answer has no body.
+    pub fn is_head(&self) -> bool {
+        matches!(
+            self,
+            Self::Read { head: true, .. } | Self::Describe { head: true } | Self::Call { method: CallMethod::Head, .. }
+        )
+    }
+
+    /// Whether rows of a relation are written.
+    pub fn is_mutation(&self) -> bool {
+        matches!(self, Self::Insert { .. } | Self::Update { .. } | Self::Put { .. } | Self::Delete { .. })
+    }
+
+    /// The relation, where there is one.
+    pub fn relation(&self) -> Option<&str> {
+        match self {
+            Self::Read { relation, .. }
+            | Self::Insert { relation }
+            | Self::Update { relation }
+            | Self::Put { relation }
+            | Self::Delete { relation }
+            | Self::RelationInfo { relation } => Some(relation),
+            _ => None,
+        }
+    }
+
+    /// What the body is for, where there is one.
+    fn body_use(&self) -> Option<Use> {
+        match self {
+            Self::Insert { .. } | Self::Update { .. } | Self::Put { .. } => Some(Use::Rows),
+            Self::Call { method: CallMethod::Post, .. } => Some(Use::Arguments),
+            _ => None,
+        }
+    }
+
+    /// Whether `columns=` means anything.
+    fn takes_columns(&self) -> bool {
+        matches!(self, Self::Insert { .. } | Self::Update { .. } | Self::Call { method: CallMethod::Post, .. })
+    }
+}
+
+/// Everything that a request says.
+#[derive(Clone, Debug)]
+pub struct RestRequest {
+    /// What is done to what.
+    pub action: Action,
+    /// The schema that names are looked up in.
+    pub schema: String,
+    /// Whether the answer says which schema it was.
+    pub negotiated: bool,
+    /// The query string; the root's window is in `window`, not in here.
+    pub query: Query,
+    /// Rows of the top level: `Range`, `limit` and `offset` together. `max_rows` is not in it.
+    pub window: Window,
+    /// The body, where it counts.
+    pub payload: Option<Payload>,
+    /// Columns or parameters that the payload has values for.
+    pub columns: BTreeSet<String>,
+    /// What is preferred.
+    pub prefer: Preferences,
+    /// Types that the caller takes, best first.
+    pub accept: Vec<MediaType>,
+    /// The type of the body.
+    pub content_type: MediaType,
+}
+
+impl RestRequest {
+    /// Reads a request.
+    ///
+    /// # Errors
+    /// The first of the caller's mistakes, each with its own code.
+    pub fn read(head: Head<'_>, body: &Bytes, rules: &Rules) -> Result<Self, Error> {
+        let resource = resource(head.path, &rules.root)?;
+        let profile = profile::choose(head.method, head.headers, &rules.schemas)?;
+        let action = action(resource, head.method)?;
+        let arguments = matches!(action, Action::Call { method: CallMethod::Get | CallMethod::Head, .. });
+        let mut query = parse::query(head.query, Reading { arguments, reserved: &rules.reserved })?;
+        let window = window(&mut query, &action, head)?;
+        let content_type =
+            first_text(head.headers, header::CONTENT_TYPE).map_or(MediaType::Json, |field| MediaType::parse(&field));
+        let payload = payload(&action, &query, body, &content_type)?;
+        let columns = columns(payload.as_ref(), &query);
+        let accept = match first_text(head.headers, header::ACCEPT) {
+            Some(field) => media::accept(&field),
+            None => vec![MediaType::Any],
+        };
+        let prefer = prefer(head.headers, rules.tx_override);
+        Ok(Self {
+            action,
+            schema: profile.schema,
+            negotiated: profile.negotiated,
+            query,
+            window,
+            payload,
+            columns,
+            prefer,
+            accept,
+            content_type,
+        })
+    }
+}
+
+/// What a path names.
+enum Resource {
+    Root,
+    Relation(String),
+    Function(String),
+}
+
+fn resource(path: &str, root: &Root) -> Result<Resource, Error> {
+    let path = path.strip_prefix('/').unwrap_or(path);
+    if path.is_empty() {
+        return match root {
+            Root::Description => Ok(Resource::Root),
+            Root::Function(name) => Ok(Resource::Function(name.clone())),
+            Root::Nothing => Err(Error::RootDisabled),
+        };
+    }
+    let mut segments = path.split('/');
+    match (segments.next(), segments.next(), segments.next()) {
+        (Some("rpc"), Some(function), None) => Ok(Resource::Function(decode(function)?)),
+        (Some(relation), None, _) => Ok(Resource::Relation(decode(relation)?)),
+        _ => Err(Error::Path),
+    }
+}
+
+/// A path segment; one that is not UTF-8 names nothing.
+fn decode(segment: &str) -> Result<String, Error> {
+    percent_decode_str(segment).decode_utf8().map(std::borrow::Cow::into_owned).map_err(|_| Error::Path)
+}
+
+fn action(resource: Resource, method: &Method) -> Result<Action, Error> {
+    let unsupported = || Error::Method(method.to_string());
+    Ok(match resource {
+        Resource::Function(function) => match *method {
+            Method::GET => Action::Call { function, method: CallMethod::Get },
+            Method::HEAD => Action::Call { function, method: CallMethod::Head },
+            Method::POST => Action::Call { function, method: CallMethod::Post },
+            Method::OPTIONS => Action::FunctionInfo { function },
+            _ => return Err(Error::RpcMethod(method.to_string())),
+        },
+        Resource::Relation(relation) => match *method {
+            Method::GET => Action::Read { relation, head: false },
+            Method::HEAD => Action::Read { relation, head: true },
+            Method::POST => Action::Insert { relation },
+            Method::PATCH => Action::Update { relation },
+            Method::PUT => Action::Put { relation },
+            Method::DELETE => Action::Delete { relation },
+            Method::OPTIONS => Action::RelationInfo { relation },
+            _ => return Err(unsupported()),
+        },
+        Resource::Root => match *method {
+            Method::GET => Action::Describe { head: false },
+            Method::HEAD => Action::Describe { head: true },
+            Method::OPTIONS => Action::RootInfo,
+            _ => return Err(unsupported()),
+        },
+    })
+}
+
+/// Takes the root's window out of the query and narrows it by `Range`.
+fn window(query: &mut Query, action: &Action, head: Head<'_>) -> Result<Window, Error> {
+    let root = query.windows.iter().position(|(path, _)| path.is_empty());
+    let asked = root.map(|index| query.windows.remove(index).1);
+    let by_header = match first_text(head.headers, header::RANGE) {
+        Some(field) if *head.method == Method::GET => range::header(&field)?,
+        _ => None,
+    };
+    if matches!(action, Action::Put { .. }) && asked.is_some_and(|window| window != Window::default()) {
+        return Err(Error::PutLimit);
+    }
+    Ok(range::intersect(asked.unwrap_or_default(), by_header.unwrap_or_default())?)
+}
+
+fn payload(action: &Action, query: &Query, body: &Bytes, content_type: &MediaType) -> Result<Option<Payload>, Error> {
+    let Some(usage) = action.body_use() else { return Ok(None) };
+    let listed = action.takes_columns() && query.columns.is_some();
+    Ok(Some(body::read(body, content_type, usage, listed)?))
+}
+
+fn columns(payload: Option<&Payload>, query: &Query) -> BTreeSet<String> {
+    match payload {
+        Some(Payload::Unscanned { .. }) => query.columns.clone().unwrap_or_default(),
+        Some(payload) => payload.keys(),
+        None => BTreeSet::new(),
+    }
+}
+
+fn prefer(headers: &HeaderMap, tx_override: bool) -> Preferences {
+    let fields: Vec<String> =
+        headers.get_all("prefer").iter().map(|field| String::from_utf8_lossy(field.as_bytes()).into_owned()).collect();
+    Preferences::parse(fields.iter().map(String::as_str), tx_override)
+}
+
+fn first_text(headers: &HeaderMap, name: header::HeaderName) -> Option<String> {
+    headers.get(name).map(|field| String::from_utf8_lossy(field.as_bytes()).into_owned())
+}
+
+#[cfg(test)]
+#[path = "request_tests.rs"]
+mod tests;
