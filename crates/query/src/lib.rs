@@ -1,1 +1,21 @@
-//! placeholder
+//! The one relational plan and its translation to SQL.
+//!
+//! Third stage of a request: parse -> plan -> **query** -> execute -> render. A grammar (REST, GraphQL) makes a
+//! [`plan::Query`] from names that its planner looked up; [`compile`] turns it into one statement. Pure and
+//! synchronous: the same plan gives the same SQL text and only the bound values differ, so prepared statements repeat.
+//!
+//! Invariants: a value from outside is never part of SQL text ([`sql::Sql`]); a name is quoted where it is written;
+//! one plan is one statement, and what must fail it fails inside it ([`guard`]). Why: docs/adr/0003.
+//! Nothing here knows HTTP, tokens or who asks; which relations a caller may name is the planner's question.
+
+mod compile;
+pub mod guard;
+pub mod plan;
+pub mod sql;
+pub mod statement;
+pub mod type_name;
+
+pub use compile::{CHANGED_SETTING, CompileError, compile};
+pub use sql::{CatalogSql, Sql};
+pub use statement::{Compiled, Layout, Outcome, Output};
+pub use type_name::TypeName;

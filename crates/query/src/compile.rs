@@ -1,0 +1,93 @@
+//! From plan to SQL: one statement whose single row is the whole answer.
+//!
+//! Its shape, which docs/adr/0003 argues for with numbers:
+//! `[WITH mutation or call] SELECT counts, body, settings, guard FROM (rows of the read tree)`.
+//! The rows are built in `read` (one node), `embed` (what hangs below it), `condition` and `field`; `mutation` and
+//! `call` write what goes first; `answer` writes the outer select.
+//! Invariant: same plan, same text. Aliases come from names and positions only, values never reach the text.
+
+mod alias;
+mod answer;
+mod call;
+mod condition;
+mod embed;
+mod field;
+mod mutation;
+mod read;
+
+use std::sync::Arc;
+
+use ferrobase_pg as pg;
+
+pub use self::mutation::CHANGED_SETTING;
+
+use self::alias::Aliases;
+use crate::plan::{Query, Source};
+use crate::sql::Sql;
+use crate::statement::{Compiled, Output};
+
+/// How deep reads and conditions may nest. Planners have limits of their own below this one.
+pub const MAX_DEPTH: usize = 64;
+/// How many values one statement can carry (the protocol counts them in 16 bits).
+const MAX_VALUES: usize = u16::MAX as usize;
+
+/// Why a plan cannot be compiled.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CompileError {
+    /// Embeds or conditions nest too deeply.
+    #[error("more than {MAX_DEPTH} levels of nesting")]
+    TooDeep,
+    /// More values than a statement can carry.
+    #[error("{0} values in one statement, at most {MAX_VALUES} are possible")]
+    TooManyValues(usize),
+    /// A source stands where it cannot: calls and mutations feed only the root of the tree.
+    #[error("a function call or mutation cannot be embedded")]
+    SourceBelowRoot,
+}
+
+/// Compiles a plan.
+///
+/// # Errors
+/// The plan exceeds a bound, or is none that a planner should make.
+pub fn compile(query: &Query) -> Result<Compiled, CompileError> {
+    let mut sql = Sql::new();
+    if let Some(explain) = &query.explain {
+        answer::explain(&mut sql, explain);
+    }
+    sql.append(Compiler::default().statement(query)?);
+    let output = match (&query.explain, &query.mutation) {
+        (Some(_), _) => Output::Plan,
+        (None, mutation) => Output::Json(answer::layout(mutation.is_some())),
+    };
+    let estimate = if query.count.estimate && query.explain.is_none() { Some(estimate(query)?) } else { None };
+    Ok(Compiled { statement: finish(sql)?, output, estimate })
+}
+
+/// A statement that asks the planner how many rows the filters leave.
+fn estimate(query: &Query) -> Result<pg::Statement, CompileError> {
+    let mut sql = Sql::of("EXPLAIN (FORMAT JSON) ");
+    sql.append(Compiler::default().matching_root(&query.read)?);
+    finish(sql)
+}
+
+fn finish(sql: Sql) -> Result<pg::Statement, CompileError> {
+    let built = sql.build();
+    if built.values.len() > MAX_VALUES {
+        return Err(CompileError::TooManyValues(built.values.len()));
+    }
+    Ok(pg::Statement { sql: Arc::from(built.text), params: built.values, param_types: built.types })
+}
+
+/// Names given so far.
+#[derive(Debug, Default)]
+pub(crate) struct Compiler {
+    aliases: Aliases,
+}
+
+/// The name of the CTE that holds what a mutation returned, or a call.
+const SOURCE: &str = "fb_source";
+
+/// Whether a call must stand in a CTE of its own because more than one part of the statement reads its rows.
+fn call_is_shared(query: &Query) -> bool {
+    matches!(query.read.source, Source::Function(_)) && query.count.exact && !query.read.window.is_all()
+}

@@ -1,0 +1,234 @@
+//! The outer select: counts, body, what SQL code set for the response, guard.
+
+use ferrobase_catalog::QualifiedName;
+
+use super::condition::ParameterText;
+use super::mutation::{inserted, location};
+use super::read::{Level, Origin};
+use super::{CompileError, Compiler, SOURCE, call, call_is_shared};
+use crate::guard::Refusal;
+use crate::plan::{Body, Call, Explain, Guard, JsonForm, Mutation, Query, Returned, SCALAR, Source};
+use crate::sql::Sql;
+use crate::statement::Layout;
+
+/// Alias of the rows of the answer.
+const ANSWER: &str = "fb";
+/// CTE of the rows, where two parts of the outer select read them.
+const ROWS: &str = "fb_rows";
+
+/// What SQL code may have set for the response.
+const RESPONSE_SETTINGS: &str =
+    ", nullif(current_setting('response.headers', true), ''), nullif(current_setting('response.status', true), '')";
+
+/// Which column is what.
+pub(super) fn layout(is_mutation: bool) -> Layout {
+    if is_mutation { Layout::MUTATION } else { Layout::READ }
+}
+
+impl Compiler {
+    /// The whole statement.
+    pub(super) fn statement(&mut self, query: &Query) -> Result<Sql, CompileError> {
+        let mut ctes = Vec::new();
+        let origin = self.source_cte(query, &mut ctes)?;
+        // Without a body the columns of a mutation are not even looked at: a role may write what it cannot read.
+        let rows = if query.mutation.is_some() && query.body == Body::None {
+            let mut all = Sql::of("SELECT 1 FROM ");
+            all.ident(SOURCE);
+            all
+        } else {
+            self.rows(&query.read, origin, Level { depth: 0, limited: false })?
+        };
+        let total = self.total(query, origin)?;
+
+        let mut columns = vec![total, page(query)];
+        columns.extend(location_column(query));
+        columns.push(body(query));
+        let mut out = Sql::new();
+        let mut from = Sql::new();
+        if query.body == Body::Csv {
+            ctes.push(cte(ROWS, rows));
+            from.ident(ROWS);
+        } else {
+            from.push("(").append(rows).push(")");
+        }
+        if !ctes.is_empty() {
+            out.push("WITH ").join(ctes, ", ").push(" ");
+        }
+        out.push("SELECT ").join(columns, ", ").push(RESPONSE_SETTINGS);
+        if let Some(mutation) = &query.mutation {
+            out.push(", ").append(inserted_column(mutation));
+        }
+        if let Some(guard) = guard(&query.guard).filter(|_| !is_single(query)) {
+            out.push(", ").append(guard);
+        }
+        out.push(" FROM ").append(from).push(" AS ").ident(ANSWER);
+        Ok(out)
+    }
+
+    /// Writes the CTE that the root reads, where there is one.
+    fn source_cte(&mut self, query: &Query, ctes: &mut Vec<Sql>) -> Result<Origin<'static>, CompileError> {
+        if let Some(mutation) = &query.mutation {
+            // The mutation's own aliases are out of sight of the rest: names may repeat there.
+            ctes.push(cte(SOURCE, Self::default().mutation(mutation)?));
+            return Ok(Origin::Cte);
+        }
+        if let (true, Source::Function(function)) = (call_is_shared(query), &query.read.source) {
+            ctes.push(cte(SOURCE, call::select_call(function, &query.read.name)));
+            return Ok(Origin::Cte);
+        }
+        Ok(Origin::Root)
+    }
+
+    /// The number of all rows, where it was asked for.
+    fn total(&mut self, query: &Query, origin: Origin<'_>) -> Result<Sql, CompileError> {
+        if !query.count.exact || query.mutation.is_some() {
+            return Ok(Sql::of("NULL"));
+        }
+        if query.read.window.is_all() && query.count.at_most.is_none() {
+            return Ok(page(query));
+        }
+        let mut out = Sql::of("(SELECT count(*) FROM (");
+        out.append(self.matching(&query.read, origin, Level { depth: 0, limited: false })?);
+        if let Some(bound) = query.count.at_most {
+            out.push(" LIMIT ").value(bound.parameter_text());
+        }
+        out.push(") AS counted)");
+        Ok(out)
+    }
+}
+
+/// `EXPLAIN (...) `.
+pub(super) fn explain(out: &mut Sql, options: &Explain) {
+    out.push(if options.json { "EXPLAIN (FORMAT JSON" } else { "EXPLAIN (FORMAT TEXT" });
+    for (wanted, option) in [
+        (options.analyze, ", ANALYZE"),
+        (options.verbose, ", VERBOSE"),
+        (options.settings, ", SETTINGS"),
+        (options.buffers, ", BUFFERS"),
+        (options.wal, ", WAL"),
+    ] {
+        if wanted {
+            out.push(option);
+        }
+    }
+    out.push(") ");
+}
+
+fn cte(name: &str, query: Sql) -> Sql {
+    let mut out = Sql::new();
+    out.ident(name).push(" AS (").append(query).push(")");
+    out
+}
+
+fn call_of(query: &Query) -> Option<&Call> {
+    match &query.read.source {
+        Source::Function(call) => Some(call),
+        Source::Table(_) | Source::Derived => None,
+    }
+}
+
+/// Whether the answer is the one value of a function.
+fn is_single(query: &Query) -> bool {
+    call_of(query).is_some_and(|call| !call.returned.set)
+}
+
+/// The number of rows of the answer.
+fn page(query: &Query) -> Sql {
+    Sql::of(if is_single(query) { "1" } else { "count(*)" })
+}
+
+fn location_column(query: &Query) -> Option<Sql> {
+    match query.mutation.as_ref()? {
+        Mutation::Insert(insert) if !insert.location.is_empty() => Some(location(&insert.location)),
+        Mutation::Insert(_) | Mutation::Update(_) | Mutation::Delete(_) => Some(Sql::of("NULL")),
+    }
+}
+
+fn inserted_column(mutation: &Mutation) -> Sql {
+    match mutation {
+        Mutation::Insert(insert) if insert.conflict.is_some() => inserted(),
+        Mutation::Insert(_) | Mutation::Update(_) | Mutation::Delete(_) => Sql::of("NULL"),
+    }
+}
+
+fn body(query: &Query) -> Sql {
+    let returned = call_of(query).map(|call| call.returned);
+    match &query.body {
+        Body::None => Sql::of("NULL"),
+        Body::Json { form, strip_nulls } => json(*form, *strip_nulls, returned),
+        Body::Csv => csv(),
+        Body::GeoJson => {
+            let mut out =
+                Sql::of("json_build_object('type', 'FeatureCollection', 'features', coalesce(json_agg(ST_AsGeoJSON(");
+            out.row(ANSWER).push(")::json), '[]'))");
+            out
+        }
+        Body::Custom { function, row_type } => custom(function, row_type.as_ref(), returned),
+    }
+}
+
+fn json(form: JsonForm, strip_nulls: bool, returned: Option<Returned>) -> Sql {
+    let mut list = Sql::of(if strip_nulls { "json_strip_nulls(json_agg(" } else { "json_agg(" });
+    if returned.is_some_and(|returned| returned.scalar) {
+        list.column(ANSWER, SCALAR);
+    } else {
+        list.row(ANSWER);
+    }
+    list.push(if strip_nulls { "))" } else { ")" });
+    let is_single = returned.is_some_and(|returned| !returned.set);
+    let mut out = Sql::of("coalesce(");
+    if form == JsonForm::Object || is_single {
+        out.append(list).push("->0, 'null')");
+    } else {
+        out.append(list).push(", '[]')");
+    }
+    out
+}
+
+/// Header and lines. Field names come from the first row, because only PostgreSQL knows what `*` is.
+fn csv() -> Sql {
+    let mut out =
+        Sql::of("(SELECT coalesce(string_agg(names.name, ','), '') FROM (SELECT json_object_keys(row_to_json(");
+    out.row("first").push(")) AS name FROM (SELECT * FROM ").ident(ROWS).push(" LIMIT 1) AS first) AS names)");
+    out.push(" || E'\\n' || coalesce(string_agg(substring((").row(ANSWER).push(")::text, 2, length((");
+    out.row(ANSWER).push(")::text) - 2), E'\\n'), '')");
+    out
+}
+
+fn custom(function: &QualifiedName, row_type: Option<&QualifiedName>, returned: Option<Returned>) -> Sql {
+    let mut out = Sql::new();
+    out.qualified(function).push("(");
+    if returned.is_some_and(|returned| returned.scalar && !returned.set) {
+        out.column(ANSWER, SCALAR);
+    } else if let Some(row_type) = row_type {
+        out.push("(").row(ANSWER).push(")::").qualified(row_type);
+    } else {
+        out.row(ANSWER);
+    }
+    out.push(")");
+    out
+}
+
+/// A value that cannot be computed when the number of rows is wrong; see [`crate::guard`].
+fn guard(guard: &Guard) -> Option<Sql> {
+    let mut out = Sql::of("CASE");
+    let mut refuse = |condition: Sql, refusal: Refusal| {
+        out.push(" WHEN ").append(condition).push(" THEN (").push(refusal.text()).push(" || count(*))::int");
+    };
+    if guard.matching {
+        refuse(Sql::of("count(*) <> 1"), Refusal::NotMatching);
+    }
+    if guard.single {
+        refuse(Sql::of("count(*) <> 1"), Refusal::NotSingular);
+    }
+    if let Some(most) = guard.at_most {
+        let mut condition = Sql::of("count(*) > ");
+        condition.value(most.to_string());
+        refuse(condition, Refusal::TooMany);
+    }
+    if *guard == Guard::default() {
+        return None;
+    }
+    out.push(" END");
+    Some(out)
+}

@@ -1,0 +1,157 @@
+//! Conditions as SQL.
+
+use super::field::field;
+use super::{CompileError, MAX_DEPTH};
+use crate::plan::{Comparison, Condition, Is, LogicOperator, Operation, Operator, Quantifier, SearchParser};
+use crate::sql::{Sql, array_literal};
+
+/// A whole number as the text of a parameter. `LIMIT` takes 64-bit numbers with a sign; beyond those is as good as
+/// the largest.
+pub(super) trait ParameterText {
+    /// Digits.
+    fn parameter_text(self) -> String;
+}
+
+impl ParameterText for u64 {
+    fn parameter_text(self) -> String {
+        self.min(i64::MAX.unsigned_abs()).to_string()
+    }
+}
+
+/// How conditions of a scope are written: on whose columns, and what it means that an embed has rows.
+pub(super) trait ConditionScope {
+    /// The alias that columns are qualified by.
+    fn alias(&self) -> &str;
+    /// Whether an embed has rows.
+    fn embedded(&mut self, embed: usize, exists: bool) -> Result<Sql, CompileError>;
+}
+
+/// A scope without embeds.
+pub(super) struct Plain<'a>(pub(super) &'a str);
+
+impl ConditionScope for Plain<'_> {
+    fn alias(&self) -> &str {
+        self.0
+    }
+
+    fn embedded(&mut self, _: usize, _: bool) -> Result<Sql, CompileError> {
+        Err(CompileError::SourceBelowRoot)
+    }
+}
+
+/// A condition.
+pub(super) fn condition(scope: &mut impl ConditionScope, condition: &Condition) -> Result<Sql, CompileError> {
+    nested(scope, condition, 0)
+}
+
+fn nested(scope: &mut impl ConditionScope, condition: &Condition, depth: usize) -> Result<Sql, CompileError> {
+    if depth > MAX_DEPTH {
+        return Err(CompileError::TooDeep);
+    }
+    match condition {
+        Condition::Compare(comparison) => Ok(compare(scope.alias(), comparison)),
+        Condition::Embedded { embed, exists } => scope.embedded(*embed, *exists),
+        Condition::Group { negated, operator, items } => {
+            let separator = match operator {
+                LogicOperator::And => " AND ",
+                LogicOperator::Or => " OR ",
+            };
+            let mut out = Sql::of(if *negated { "NOT (" } else { "(" });
+            let items = items.iter().map(|item| nested(scope, item, depth + 1)).collect::<Result<Vec<_>, _>>()?;
+            out.join(items, separator).push(")");
+            Ok(out)
+        }
+    }
+}
+
+fn compare(alias: &str, comparison: &Comparison) -> Sql {
+    let plain = positive(alias, comparison);
+    if !comparison.negated {
+        return plain;
+    }
+    let mut out = Sql::of("NOT (");
+    out.append(plain).push(")");
+    out
+}
+
+fn positive(alias: &str, comparison: &Comparison) -> Sql {
+    let column = &comparison.field;
+    let mut out = field(alias, column);
+    match &comparison.operation {
+        Operation::Binary { operator, quantifier, value } => {
+            out.push(" ").push(operator.sql()).push(" ");
+            let value = read_value(comparison, *operator, value);
+            match quantifier {
+                None => out.append(value),
+                Some(Quantifier::Any) => out.push("ANY(").append(value).push(")"),
+                Some(Quantifier::All) => out.push("ALL(").append(value).push(")"),
+            };
+        }
+        Operation::In(values) => {
+            out.push(" = ANY(").append(any_of(comparison, values)).push(")");
+        }
+        Operation::Is(is) => {
+            out.push(match is {
+                Is::Null => " IS NULL",
+                Is::NotNull => " IS NOT NULL",
+                Is::True => " IS TRUE",
+                Is::False => " IS FALSE",
+                Is::Unknown => " IS UNKNOWN",
+            });
+        }
+        Operation::DistinctFrom(value) => {
+            out.push(" IS DISTINCT FROM ").text(value);
+        }
+        Operation::Search { parser, configuration, query, vectorise } => {
+            if *vectorise {
+                let text = std::mem::replace(&mut out, Sql::of("to_tsvector("));
+                search_configuration(&mut out, configuration.as_deref());
+                out.append(text).push(")");
+            }
+            out.push(match parser {
+                SearchParser::Operators => " @@ to_tsquery(",
+                SearchParser::Plain => " @@ plainto_tsquery(",
+                SearchParser::Phrase => " @@ phraseto_tsquery(",
+                SearchParser::Web => " @@ websearch_to_tsquery(",
+            });
+            search_configuration(&mut out, configuration.as_deref());
+            out.text(query).push(")");
+        }
+    }
+    out
+}
+
+fn search_configuration(out: &mut Sql, configuration: Option<&str>) {
+    if let Some(configuration) = configuration {
+        out.text(configuration).push(", ");
+    }
+}
+
+/// The value of a comparison, through the function that reads it for the column's domain.
+fn read_value(comparison: &Comparison, operator: Operator, value: &str) -> Sql {
+    let mut out = Sql::new();
+    match &comparison.field.convert {
+        Some(function) if !operator.takes_pattern() => {
+            out.catalog(function).push("(").text(value).push(")");
+        }
+        _ => {
+            out.text(value);
+        }
+    }
+    out
+}
+
+/// The values of an `IN` as one parameter: the text is the same for any number of them.
+fn any_of(comparison: &Comparison, values: &[String]) -> Sql {
+    let literal = array_literal(values.iter().map(String::as_str));
+    let mut out = Sql::new();
+    match &comparison.field.convert {
+        Some(function) => {
+            out.push("SELECT ").catalog(function).push("(v) FROM unnest(").text(&literal).push("::text[]) AS v");
+        }
+        None => {
+            out.text(&literal);
+        }
+    }
+    out
+}

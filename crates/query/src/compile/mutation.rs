@@ -1,0 +1,251 @@
+//! INSERT, UPDATE and DELETE, and the rows that a JSON payload gives.
+
+use super::condition::{Plain, condition};
+use super::read::write_where;
+use super::{CompileError, Compiler, SOURCE};
+use crate::plan::{Columns, Condition, Conflict, Delete, InputColumn, Insert, Mutation, Payload, Resolution, Update};
+use crate::sql::{self, Sql};
+
+/// Counts the rows that an upsert changed instead of inserting. There is no other way that also works on views and
+/// partitioned tables, where `xmax` cannot be returned, and without SELECT on the whole table. Whoever runs several
+/// upserts in one transaction clears it before each.
+pub const CHANGED_SETTING: &str = "ferrobase.changed";
+
+/// Alias of the payload's rows.
+const BODY: &str = "fb_body";
+/// Alias of the payload after defaults were put in.
+const COMPLETED: &str = "fb_completed";
+
+impl Compiler {
+    /// A mutation with what it returns.
+    pub(super) fn mutation(&mut self, mutation: &Mutation) -> Result<Sql, CompileError> {
+        match mutation {
+            Mutation::Insert(insert) => self.insert(insert),
+            Mutation::Update(update) => self.update(update),
+            Mutation::Delete(delete) => self.delete(delete),
+        }
+    }
+
+    fn insert(&mut self, insert: &Insert) -> Result<Sql, CompileError> {
+        // The payload's rows need a name that no clause can take for the table's.
+        let target = self.aliases.fresh(&insert.table.name);
+        let body = self.aliases.fresh(BODY);
+        let mut out = Sql::of("INSERT INTO ");
+        out.qualified(&insert.table).push(" AS ").ident(&target);
+        if !insert.columns.is_empty() {
+            out.push("(").append(names(&insert.columns)).push(")");
+        }
+        out.push(" SELECT ").append(values(&insert.columns, &body)).push(" FROM ");
+        out.append(payload_rows(&insert.columns, &insert.payload, insert.missing_is_default, &body));
+        write_where(&mut out, filters(&insert.matching, &body)?);
+        if let Some(conflict) = insert.conflict.as_ref().filter(|conflict| !conflict.columns.is_empty()) {
+            out.append(on_conflict(conflict, &insert.columns));
+        }
+        out.append(returning(&insert.returning, &target));
+        Ok(out)
+    }
+
+    fn update(&mut self, update: &Update) -> Result<Sql, CompileError> {
+        let target = self.aliases.fresh(&update.table.name);
+        let mut out = Sql::new();
+        if update.columns.is_empty() {
+            // `UPDATE ... SET` nothing is no SQL; the empty result has the columns that the read expects.
+            out.push("SELECT ").append(returned(&update.returning, &target)).push(" FROM ");
+            out.qualified(&update.table).push(" AS ").ident(&target).push(" WHERE false");
+            return Ok(out);
+        }
+        let body = self.aliases.fresh(BODY);
+        out.push("UPDATE ").qualified(&update.table).push(" AS ").ident(&target).push(" SET ");
+        out.join(
+            update.columns.iter().map(|column| {
+                let mut set = Sql::new();
+                set.ident(&column.name).push(" = ").append(value(column, &body));
+                set
+            }),
+            ", ",
+        );
+        out.push(" FROM ");
+        out.append(payload_rows(&update.columns, &update.payload, update.missing_is_default, &body));
+        write_where(&mut out, filters(&update.filters, &target)?);
+        out.append(returning(&update.returning, &target));
+        Ok(out)
+    }
+
+    fn delete(&mut self, delete: &Delete) -> Result<Sql, CompileError> {
+        let target = self.aliases.fresh(&delete.table.name);
+        let mut out = Sql::of("DELETE FROM ");
+        out.qualified(&delete.table).push(" AS ").ident(&target);
+        write_where(&mut out, filters(&delete.filters, &target)?);
+        out.append(returning(&delete.returning, &target));
+        Ok(out)
+    }
+}
+
+/// Key columns and filters of the only inserted row as a JSON list of pairs, for the Location field.
+pub(super) fn location(columns: &[String]) -> Sql {
+    let mut pairs = Sql::new();
+    pairs.join(
+        columns.iter().map(|column| {
+            let mut pair = Sql::of("json_build_array(");
+            pair.name_literal(column).push(", coalesce('eq.' || (to_json(").column(SOURCE, column);
+            pair.push(") #>> '{}'), 'is.null'))");
+            pair
+        }),
+        ", ",
+    );
+    let mut out = Sql::of("CASE WHEN count(*) = 1 THEN (SELECT json_build_array(");
+    out.append(pairs).push(") FROM ").ident(SOURCE).push(" LIMIT 1) END");
+    out
+}
+
+/// How many of the affected rows are new.
+pub(super) fn inserted() -> Sql {
+    Sql::of("count(*) - coalesce(nullif(current_setting('ferrobase.changed', true), '')::bigint, 0)")
+}
+
+fn filters(conditions: &[Condition], alias: &str) -> Result<Vec<Sql>, CompileError> {
+    conditions.iter().map(|filter| condition(&mut Plain(alias), filter)).collect()
+}
+
+fn names(columns: &[InputColumn]) -> Sql {
+    let mut out = Sql::new();
+    out.join(
+        columns.iter().map(|column| {
+            let mut name = Sql::new();
+            name.ident(&column.name);
+            name
+        }),
+        ", ",
+    );
+    out
+}
+
+fn values(columns: &[InputColumn], body: &str) -> Sql {
+    let mut out = Sql::new();
+    out.join(columns.iter().map(|column| value(column, body)), ", ");
+    out
+}
+
+fn value(column: &InputColumn, body: &str) -> Sql {
+    let mut out = Sql::new();
+    match &column.convert {
+        Some(function) => out.catalog(function).push("(").column(body, &column.name).push(")"),
+        None => out.column(body, &column.name),
+    };
+    out
+}
+
+/// The payload as rows in FROM.
+fn payload_rows(columns: &[InputColumn], payload: &Payload, missing_is_default: bool, alias: &str) -> Sql {
+    let mut out = Sql::new();
+    if columns.is_empty() {
+        // `{}` is one row of defaults, `[{}, {}]` two, `[]` none.
+        if payload.is_object {
+            out.push("(VALUES (1)) AS ").ident(alias);
+        } else {
+            out.push("json_array_elements(").typed(Some(payload.json.clone()), sql::JSON).push(") AS ").ident(alias);
+        }
+        return out;
+    }
+    let json = Some(payload.json.clone());
+    match (if missing_is_default { defaults(columns) } else { None }, payload.is_object) {
+        (None, true) => out.push("json_to_record(").typed(json, sql::JSON),
+        (None, false) => out.push("json_to_recordset(").typed(json, sql::JSON),
+        // What the object says wins over the default.
+        (Some(defaults), true) => out.push("jsonb_to_record(").append(defaults).push(" || ").typed(json, sql::JSONB),
+        (Some(defaults), false) => {
+            out.push("(SELECT jsonb_agg(").append(defaults).push(" || elem.value) AS rows FROM jsonb_array_elements(");
+            out.typed(json, sql::JSONB).push(") AS elem) AS ").ident(COMPLETED).push(", jsonb_to_recordset(");
+            out.column(COMPLETED, "rows")
+        }
+    };
+    out.push(") AS ").ident(alias).push("(");
+    out.join(
+        columns.iter().map(|column| {
+            let mut typed = Sql::new();
+            typed.ident(&column.name).push(" ").catalog(&column.type_name);
+            typed
+        }),
+        ", ",
+    );
+    out.push(")");
+    out
+}
+
+/// An object of all defaults, when there are any.
+fn defaults(columns: &[InputColumn]) -> Option<Sql> {
+    let pairs: Vec<Sql> = columns
+        .iter()
+        .filter_map(|column| {
+            let mut pair = Sql::new();
+            pair.name_literal(&column.name).push(", ").catalog(column.default.as_ref()?);
+            Some(pair)
+        })
+        .collect();
+    if pairs.is_empty() {
+        return None;
+    }
+    let mut out = Sql::of("jsonb_build_object(");
+    out.join(pairs, ", ").push(")");
+    Some(out)
+}
+
+fn on_conflict(conflict: &Conflict, columns: &[InputColumn]) -> Sql {
+    let mut out = Sql::of(" ON CONFLICT (");
+    out.join(
+        conflict.columns.iter().map(|column| {
+            let mut name = Sql::new();
+            name.ident(column);
+            name
+        }),
+        ", ",
+    );
+    if conflict.resolution == Resolution::Ignore || columns.is_empty() {
+        out.push(") DO NOTHING");
+        return out;
+    }
+    out.push(") DO UPDATE SET ");
+    out.join(
+        columns.iter().map(|column| {
+            let mut set = Sql::new();
+            set.ident(&column.name).push(" = EXCLUDED.").ident(&column.name);
+            set
+        }),
+        ", ",
+    );
+    out.push(" WHERE set_config('ferrobase.changed', (coalesce(nullif(current_setting('ferrobase.changed', true), '')::bigint, 0) + 1)::text, true) IS NOT NULL");
+    out
+}
+
+fn returning(columns: &Columns, alias: &str) -> Sql {
+    let mut out = Sql::of(" RETURNING ");
+    out.append(returned(columns, alias));
+    out
+}
+
+fn returned(columns: &Columns, alias: &str) -> Sql {
+    let mut out = Sql::new();
+    match columns {
+        Columns::All => out.row(alias),
+        Columns::Named(names) if names.is_empty() => out.push("1"),
+        Columns::Named(names) => out.join(
+            names.iter().map(|name| {
+                let mut column = Sql::new();
+                column.column(alias, name);
+                column
+            }),
+            ", ",
+        ),
+    };
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_counter_has_one_name() {
+        assert!(inserted().build().text.contains(CHANGED_SETTING));
+    }
+}

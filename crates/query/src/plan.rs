@@ -1,0 +1,54 @@
+//! The relational plan: what a grammar means, before it is SQL.
+//!
+//! A [`Query`] is one statement: a tree of reads ([`read`], [`embed`]) over a table, a function call ([`call`]) or the
+//! rows that a mutation returns ([`mutation`]), with what the answer should look like ([`answer`]).
+//! Invariants: relations and functions are named as the catalog names them; other names (aliases, columns that only
+//! PostgreSQL can judge) are the caller's and are quoted when written; values are apart and bound.
+
+mod answer;
+mod call;
+mod condition;
+mod embed;
+mod mutation;
+mod read;
+
+pub use answer::{Body, Count, Explain, Guard, JsonForm};
+pub use call::{Argument, ArgumentValue, Arguments, Call, RecordField, Returned, SCALAR, UnnamedType};
+pub use condition::{Comparison, Condition, Is, LogicOperator, Operation, Operator, Quantifier, SearchParser};
+pub use embed::{Embed, EmbedOutput, Join, SpreadColumn, SpreadValue};
+pub use mutation::{Conflict, Delete, InputColumn, Insert, Mutation, Payload, Resolution, Update};
+pub use read::{
+    Aggregate, AggregateFunction, Columns, Direction, Field, Nulls, Order, OrderBy, PathKey, PathStep, Read, Select,
+    Source, Value, Window,
+};
+
+/// One statement.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Query {
+    /// Writes first, when it is a mutation; `read` then starts from what it returns.
+    pub mutation: Option<Mutation>,
+    /// What is read.
+    pub read: Read,
+    /// What becomes of the rows.
+    pub body: Body,
+    /// How rows are counted.
+    pub count: Count,
+    /// What the number of rows must be.
+    pub guard: Guard,
+    /// Asks for the plan instead of the result.
+    pub explain: Option<Explain>,
+}
+
+impl Query {
+    /// A read that answers with a JSON list, uncounted.
+    pub fn list(read: Read) -> Self {
+        Self {
+            mutation: None,
+            read,
+            body: Body::Json { form: JsonForm::List, strip_nulls: false },
+            count: Count::default(),
+            guard: Guard::default(),
+            explain: None,
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What becomes of the rows: the body, the counts, the conditions on their number.
+
+use ferrobase_catalog::QualifiedName;
+
+/// What the body is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// No body: nothing is selected, only counted.
+    None,
+    /// JSON, made by PostgreSQL.
+    Json {
+        /// List or object.
+        form: JsonForm,
+        /// Keys with null are left out.
+        strip_nulls: bool,
+    },
+    /// Comma-separated values with a header line.
+    Csv,
+    /// A GeoJSON feature collection (needs PostGIS).
+    GeoJson,
+    /// A handler of the database.
+    Custom {
+        /// An aggregate of rows, a function of a scalar, or a domain used as one.
+        function: QualifiedName,
+        /// The row type that it takes; none for any.
+        row_type: Option<QualifiedName>,
+    },
+}
+
+/// The form of a JSON body. A function that returns one value gives that value in either form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JsonForm {
+    /// A list of rows.
+    List,
+    /// The only row. [`Guard::single`] or the caller sees to it that there is one.
+    Object,
+}
+
+/// How rows are counted, apart from those of the answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    /// Count all rows that satisfy the filters.
+    pub exact: bool,
+    /// Stop counting at this number.
+    pub at_most: Option<u64>,
+    /// Ask the planner for an estimate, in a statement of its own.
+    pub estimate: bool,
+}
+
+/// What the number of rows must be. A condition that does not hold fails the statement, and with it what it wrote.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Guard {
+    /// Exactly one row.
+    pub single: bool,
+    /// Exactly one row, because the URL names it.
+    pub matching: bool,
+    /// At most this many; below zero, not even none.
+    pub at_most: Option<i64>,
+}
+
+/// Options of `EXPLAIN`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Explain {
+    /// JSON, not text.
+    pub json: bool,
+    /// Run it.
+    pub analyze: bool,
+    /// More about each node.
+    pub verbose: bool,
+    /// Settings that differ from the default.
+    pub settings: bool,
+    /// Buffer usage.
+    pub buffers: bool,
+    /// Write-ahead log usage.
+    pub wal: bool,
+}

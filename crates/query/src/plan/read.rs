@@ -1,0 +1,235 @@
+//! A node of the read tree: a source, what is taken from its rows, and what hangs below it.
+
+use ferrobase_catalog::QualifiedName;
+
+use super::{Call, Condition, Embed};
+use crate::sql::CatalogSql;
+use crate::type_name::TypeName;
+
+/// Rows of one source.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Read {
+    /// Where the rows come from.
+    pub source: Source,
+    /// How the source is called in messages of PostgreSQL: the name of the relation or function.
+    pub name: String,
+    /// What is taken from each row; with no embeds either, everything.
+    pub select: Vec<Select>,
+    /// Conditions that all hold.
+    pub filters: Vec<Condition>,
+    /// Order of the rows.
+    pub order: Vec<Order>,
+    /// Which of them.
+    pub window: Window,
+    /// Related rows.
+    pub embeds: Vec<Embed>,
+}
+
+impl Read {
+    /// All rows of a source.
+    pub fn from(source: Source, name: impl Into<String>) -> Self {
+        Self {
+            source,
+            name: name.into(),
+            select: Vec::new(),
+            filters: Vec::new(),
+            order: Vec::new(),
+            window: Window::default(),
+            embeds: Vec::new(),
+        }
+    }
+
+    /// Whether rows are put in groups: some selected value, own or spread, is an aggregate.
+    pub fn is_grouped(&self) -> bool {
+        self.select.iter().any(|s| s.aggregate.is_some()) || self.embeds.iter().any(Embed::spreads_aggregates)
+    }
+}
+
+/// Where rows come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Source {
+    /// A table or view.
+    Table(QualifiedName),
+    /// A function call; only at the root.
+    Function(Box<Call>),
+    /// The rows that the statement's mutation returns; only at the root.
+    Derived,
+}
+
+/// One value of the select list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Select {
+    /// What.
+    pub value: Value,
+    /// Cast of the value, before any aggregate.
+    pub cast: Option<TypeName>,
+    /// Aggregate over it.
+    pub aggregate: Option<Aggregate>,
+    /// Output name, when it is not the column's.
+    pub name: Option<String>,
+}
+
+impl Select {
+    /// A column under its own name.
+    pub fn column(name: impl Into<String>) -> Self {
+        Self { value: Value::Field(Field::column(name)), cast: None, aggregate: None, name: None }
+    }
+
+    /// All columns.
+    pub fn star() -> Self {
+        Self { value: Value::Star, cast: None, aggregate: None, name: None }
+    }
+}
+
+/// What a select item takes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// All columns; under `count` the rows.
+    Star,
+    /// A constant for each row: for counting the rows of one side of a join.
+    One,
+    /// A column, or a way into it.
+    Field(Field),
+}
+
+/// A column or computed field, with an optional path into its value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Field {
+    /// Column or computed field.
+    pub name: String,
+    /// Steps into the value.
+    pub path: Vec<PathStep>,
+    /// The value must become `jsonb` before a path can lead into it (it is an array, a composite or unknown).
+    pub to_document: bool,
+    /// Function that presents the value (domain to `json`) or, in a filter, reads the caller's text (text to domain).
+    pub convert: Option<CatalogSql>,
+}
+
+impl Field {
+    /// The column as it is.
+    pub fn column(name: impl Into<String>) -> Self {
+        Self { name: name.into(), path: Vec::new(), to_document: false, convert: None }
+    }
+}
+
+/// A step of a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathStep {
+    /// `->>`: the result is text.
+    pub as_text: bool,
+    /// Where to.
+    pub to: PathKey,
+}
+
+/// Where a step of a path leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PathKey {
+    /// The value of a key.
+    Key(String),
+    /// The element at an index, counted from the end when negative; digits, as text.
+    Index(String),
+}
+
+/// An aggregate over a value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Aggregate {
+    /// Which.
+    pub function: AggregateFunction,
+    /// Cast of its result.
+    pub cast: Option<TypeName>,
+}
+
+/// Aggregate functions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // named as in SQL
+pub enum AggregateFunction {
+    Sum,
+    Avg,
+    Min,
+    Max,
+    Count,
+}
+
+impl AggregateFunction {
+    /// Its name in SQL, which is also the default output name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sum => "sum",
+            Self::Avg => "avg",
+            Self::Min => "min",
+            Self::Max => "max",
+            Self::Count => "count",
+        }
+    }
+}
+
+/// One term of an order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Order {
+    /// By what.
+    pub by: OrderBy,
+    /// Direction, PostgreSQL's default when not given.
+    pub direction: Option<Direction>,
+    /// Where NULLs go, PostgreSQL's default when not given.
+    pub nulls: Option<Nulls>,
+}
+
+/// What rows are ordered by.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OrderBy {
+    /// A column of the source.
+    Field(Field),
+    /// An output column of a to-one embed.
+    Embedded {
+        /// Index in [`Read::embeds`].
+        embed: usize,
+        /// The column as the embed names it.
+        field: Field,
+    },
+}
+
+/// Direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Direction {
+    Ascending,
+    Descending,
+}
+
+/// Where NULLs go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Nulls {
+    First,
+    Last,
+}
+
+/// Rows from `offset`, at most `limit`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Window {
+    /// Rows to skip.
+    pub offset: u64,
+    /// Rows to give; `None` for all.
+    pub limit: Option<u64>,
+}
+
+impl Window {
+    /// All rows.
+    pub fn is_all(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether it can make an empty list of one that is not.
+    pub(crate) fn can_empty(&self) -> bool {
+        self.offset > 0 || self.limit == Some(0)
+    }
+}
+
+/// Columns of a source that later stages of the statement need.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Columns {
+    /// All of them.
+    All,
+    /// These, which may be computed fields. None: only the number of rows matters.
+    Named(Vec<String>),
+}
