@@ -13,9 +13,13 @@ use nix::unistd::{User, geteuid};
 use tokio::process::Command;
 
 use crate::error::Error;
+use crate::files;
+use crate::place::SYSTEM_HOMES;
 
 /// The account that is made when root runs us on a machine without a `postgres` user.
 const CREATED: &str = "ferrobase";
+/// Accounts that root uses, best first.
+const NAMES: [&str; 2] = ["postgres", CREATED];
 
 /// The user that PostgreSQL's processes run as.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +41,7 @@ impl Account {
                 _ => Err(Error::UnnamedUser { uid: euid.as_raw() }),
             };
         }
-        for name in ["postgres", CREATED] {
+        for name in NAMES {
             match User::from_name(name) {
                 Ok(Some(user)) if !user.uid.is_root() => return Ok(Some(Self::of(user, true))),
                 Ok(_) => {}
@@ -52,9 +56,28 @@ impl Account {
         if let Some(account) = Self::existing()? {
             return Ok(account);
         }
+        // Two `useradd` at once both succeed, with two ids, and one of them is lost.
+        let _turn = files::wait_for_lock(&Path::new(SYSTEM_HOMES).join("user.lock")).await?;
+        if let Some(account) = Self::existing()? {
+            return Ok(account);
+        }
         create_user().await?;
         Self::existing()?
             .ok_or_else(|| Error::NoAccount { reason: format!("user {CREATED} was made but is not there") })
+    }
+
+    /// As root: the account that existing data belongs to, where it is one of ours. A `postgres` user may have come to the
+    /// machine after data was made as `ferrobase`.
+    pub(crate) fn or_owner_of(self, data: &Path) -> Self {
+        if !self.dropped {
+            return self;
+        }
+        let owner = std::fs::symlink_metadata(data).ok().map(|meta| meta.uid());
+        let user = owner.and_then(|uid| User::from_uid(uid.into()).ok().flatten());
+        match user {
+            Some(user) if NAMES.contains(&user.name.as_str()) => Self::of(user, true),
+            _ => self,
+        }
     }
 
     fn of(user: User, dropped: bool) -> Self {

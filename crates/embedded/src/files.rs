@@ -7,11 +7,15 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+use std::time::Duration;
 
 use nix::sys::statvfs::statvfs;
 use rand::distr::{Alphanumeric, SampleString};
 
 use crate::error::Error;
+
+const LOCK_ATTEMPTS: u32 = 300;
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
 
 /// Makes a folder with exactly this mode unless it is there; a link or a file in its place is refused.
 pub(crate) fn ensure_dir(path: &Path, mode: u32) -> Result<(), Error> {
@@ -85,6 +89,24 @@ pub(crate) fn write_new(path: &Path, content: &[u8], mode: u32) -> io::Result<()
 /// Opens a regular file for reading without following a link.
 pub(crate) fn open_no_follow(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK).open(path)
+}
+
+/// Takes a lock that others hold only for moments; released when the file is dropped.
+pub(crate) async fn wait_for_lock(path: &Path) -> Result<File, Error> {
+    if let Some(parent) = path.parent() {
+        ensure_dirs(parent, 0o755)?;
+    }
+    let mut options = OpenOptions::new();
+    let options = options.create(true).truncate(false).write(true).mode(0o600);
+    let file = options.open(path).map_err(|e| Error::io("open", path, e))?;
+    for _ in 0..LOCK_ATTEMPTS {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(fs::TryLockError::WouldBlock) => tokio::time::sleep(LOCK_PAUSE).await,
+            Err(fs::TryLockError::Error(error)) => return Err(Error::io("lock", path, error)),
+        }
+    }
+    Err(Error::io("lock", path, io::ErrorKind::TimedOut.into()))
 }
 
 /// Bytes that an unprivileged user may still write on the disk of `path`; `None` where the system does not say.

@@ -22,7 +22,7 @@ use crate::options::Options;
 use crate::state::State;
 
 /// Homes of clusters that root started.
-const SYSTEM_HOMES: &str = "/var/lib/ferrobase";
+pub(crate) const SYSTEM_HOMES: &str = "/var/lib/ferrobase";
 /// `sun_path` without its final NUL: 108 bytes on Linux, 104 elsewhere.
 const SOCKET_PATH_LIMIT: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 /// Longest file name in the socket folder: `.s.PGSQL.65535` (its lock file is no socket).
@@ -52,10 +52,12 @@ impl Place {
         let run_dir = options.run_dir.as_ref().map(|dir| project.join(dir));
         if let Some(dir) = &options.data_dir {
             let home = project.join(dir);
+            let account = account.or_owner_of(&home.join("data"));
             return Ok(Self { project, home, account, run_dir, pointer: false });
         }
         let pointer = account.dropped;
         let home = if pointer { system_home(&project)? } else { own_home(&project)? };
+        let account = account.or_owner_of(&home.join("data"));
         Ok(Self { project, home, account, run_dir, pointer })
     }
 

@@ -218,6 +218,59 @@ async fn a_full_disk_is_called_a_full_disk() {
     running.stop().await.unwrap();
 }
 
+/// Runs two starts on a copy of this machine's `/etc` without a `postgres` user, in a mount namespace of their own.
+#[test]
+fn a_user_is_made_once_when_there_is_none() {
+    if !is_root() {
+        return;
+    }
+    let etc = tempfile::tempdir_in("/tmp").unwrap();
+    let script = r#"
+        mount --make-rprivate / && cp -a /etc/. "$1" && mount --bind "$1" /etc || exit 77
+        sed -i '/^postgres:/d;/^ferrobase:/d' /etc/passwd /etc/group /etc/shadow
+        "$2" --exact root::two_starts_without_a_postgres_user --nocapture
+    "#;
+    let output = Command::new("unshare")
+        .args(["--mount", "sh", "-c", script, "sh"])
+        .arg(etc.path())
+        .arg(std::env::current_exe().unwrap())
+        .env("EMBEDDED_TEST_NO_POSTGRES_USER", "yes")
+        .output()
+        .unwrap();
+    if output.status.code() == Some(77) {
+        eprintln!("cannot mount here: the test of making a user is left out");
+        return;
+    }
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}
+
+#[tokio::test]
+async fn two_starts_without_a_postgres_user() {
+    if std::env::var_os("EMBEDDED_TEST_NO_POSTGRES_USER").is_none() {
+        return;
+    }
+    assert!(User::from_name("postgres").unwrap().is_none());
+    let (one, two) = (Project::new(), Project::new());
+    let (a, b) = tokio::join!(one.start(), two.start());
+    let made = User::from_name("ferrobase").unwrap().unwrap();
+    assert_eq!(fs::metadata(a.data_dir()).unwrap().uid(), made.uid.as_raw());
+    assert_eq!(fs::metadata(b.data_dir()).unwrap().uid(), made.uid.as_raw());
+    assert_eq!(sql(&a.url(), "select 1") + &sql(&b.url(), "select 2"), "12");
+    a.stop().await.unwrap();
+    b.stop().await.unwrap();
+
+    // The package of PostgreSQL is installed later: the data stays with its user.
+    let line = "postgres:x:4242:4242::/nonexistent:/bin/false\n";
+    let passwd = fs::read_to_string("/etc/passwd").unwrap();
+    fs::write("/etc/passwd", passwd + line).unwrap();
+    assert!(User::from_name("postgres").unwrap().is_some());
+    let a = one.start().await;
+    assert_eq!(fs::metadata(a.data_dir()).unwrap().uid(), made.uid.as_raw());
+    assert_eq!(sql(&a.url(), "select 1"), "1");
+    a.stop().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_user_is_told_that_root_runs_the_project() {
     if !is_root() {
