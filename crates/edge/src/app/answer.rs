@@ -1,0 +1,216 @@
+//! From a request's head to a room's answer: each stage may end it with a refusal.
+//!
+//! Invariant: the order of the calls in `answer` is the order of the checks. Bounds come before work, a preflight
+//! before credentials, credentials before quotas (they decide whose quota it is), and only then is the room called.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::response::Response;
+use ferrobase_base::PublicError;
+use ferrobase_request::{Identity, Via};
+use http::header::{CONTENT_LENGTH, EXPECT};
+use http::uri::PathAndQuery;
+use http::{Request, Uri, Version, request};
+use tower::ServiceExt;
+
+use super::MountedRoom;
+use super::exchange::Exchange;
+use crate::alias;
+use crate::body::{self, BodyRules, BodyWatch};
+use crate::context::{self, AsSent, Caller, Found};
+use crate::cors::CorsRules;
+use crate::credentials::query_without_key;
+use crate::limits;
+use crate::policy::{CorsOwner, is_below};
+use crate::rate_limit::Caller as Counted;
+use crate::refusal;
+
+/// Deadline of requests without a time limit: a day.
+const FOR_EVER: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl Exchange {
+    /// The room's answer, or why there is none.
+    pub(super) async fn answer(&mut self, request: Request<Body>) -> Result<Response, PublicError> {
+        let (mut parts, body) = request.into_parts();
+        let (body, watch) = body::guard(body, self.body_rules(&parts));
+        limits::check_head(&parts, self.settings.url_limit, self.settings.header_limit)?;
+
+        let app = Arc::clone(&self.app);
+        let (mounted, path) = self.find_room(&app.rooms, &mut parts)?;
+        if self.policy.cors == CorsOwner::Edge && CorsRules::is_preflight(&parts.method, &parts.headers) {
+            return Ok(self.answer_preflight(&parts));
+        }
+        let identity = self.identify(&parts);
+        self.count(identity.as_ref().ok().and_then(Option::as_ref))?;
+        let identity = identity?;
+        self.bound_body(&parts, watch.as_ref())?;
+        self.prepare(&mut parts, &path, identity);
+        self.call(mounted, Request::from_parts(parts, body), watch.as_ref()).await
+    }
+
+    fn body_rules(&self, parts: &request::Parts) -> BodyRules {
+        let waits_for_us = parts.headers.contains_key(EXPECT);
+        BodyRules { stall: self.settings.body_stall, read_rest: parts.version < Version::HTTP_2 && !waits_for_us }
+    }
+
+    /// The room of a path, and the path inside it.
+    fn find_room<'r>(
+        &mut self,
+        rooms: &'r [MountedRoom],
+        parts: &mut request::Parts,
+    ) -> Result<(&'r MountedRoom, String), PublicError> {
+        let uri = parts.uri.clone();
+        let resolved = alias::resolve(&self.app.aliases, uri.path());
+        let mounted = rooms
+            .iter()
+            .find(|mounted| is_below(&resolved.path, &mounted.room.mount))
+            .ok_or_else(refusal::no_such_path)?;
+        if let Some(schema) = &resolved.schema {
+            alias::name_schema(&parts.method, &mut parts.headers, schema);
+        }
+        let inside = &resolved.path[mounted.room.mount.len()..];
+        let inside = if inside.is_empty() { "/" } else { inside };
+        self.policy = mounted.room.policy_at(inside);
+        self.label = Arc::clone(&mounted.label);
+        self.timeout = self.policy.timeout.resolve(self.settings.request_timeout);
+        Ok((mounted, inside.to_owned()))
+    }
+
+    /// 200 with an empty body, as PostgREST's and Supabase's clients are used to.
+    fn answer_preflight(&self, parts: &request::Parts) -> Response {
+        let mut response = Response::new(Body::empty());
+        *response.headers_mut() = self.settings.cors.preflight(&parts.headers);
+        response
+    }
+
+    fn identify(&self, parts: &request::Parts) -> Result<Option<Identity>, PublicError> {
+        let authority = Arc::clone(&self.settings.authority);
+        self.timings.measure("jwt", || context::identify(&authority, self.policy.auth, &parts.headers, &parts.uri))
+    }
+
+    /// Counts the request against its caller's quota. Who failed to prove anything counts as anonymous, so that
+    /// guessing credentials is limited too.
+    fn count(&mut self, identity: Option<&Identity>) -> Result<(), PublicError> {
+        let Some(limiter) = &self.settings.rate_limiter else { return Ok(()) };
+        let counted = match identity {
+            Some(identity) => self.counted(identity),
+            None => Counted::anonymous(self.client_ip),
+        };
+        self.verdict = limiter.check(&counted, Instant::now());
+        match self.verdict {
+            Some(verdict) if !verdict.allowed => {
+                self.app.metrics.rate_limited(verdict.tier);
+                Err(refusal::too_many_requests(verdict.reset))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whose quota it is. The public key is in every browser, so its holders are told apart by address.
+    fn counted(&self, identity: &Identity) -> Counted {
+        if identity.is_anonymous {
+            return Counted::anonymous(self.client_ip);
+        }
+        let key = identity.api_key.as_ref().filter(|_| identity.via == Via::ApiKey);
+        match (identity.user_id(), key) {
+            (_, Some(key)) => Counted::api_key(key.id.as_deref().unwrap_or(&key.role)),
+            (Some(user), None) => Counted::user(user),
+            (None, None) => Counted::nameless_user(self.client_ip),
+        }
+    }
+
+    /// Refuses a body that says it is too large before any of it is read, and sets the bound for one that does not.
+    fn bound_body(&self, parts: &request::Parts, watch: Option<&BodyWatch>) -> Result<(), PublicError> {
+        let Some(watch) = watch else { return Ok(()) };
+        let limit = self.policy.body_limit.resolve(self.settings.body_limit);
+        watch.set_limit(limit);
+        let length = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        match (limit, length) {
+            (Some(limit), Some(length)) if length > limit => Err(refusal::body_too_large(limit)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Puts the context and what handlers need into the request, and takes the mount out of its path.
+    fn prepare(&mut self, parts: &mut request::Parts, path: &str, identity: Option<Identity>) {
+        parts.extensions.insert(AsSent(parts.uri.clone()));
+        parts.uri = inner_uri(&parts.uri, path, self.policy.auth.key_in_query);
+        parts.extensions.insert(self.timings.clone());
+        let Some(identity) = identity else { return };
+        let found = Found {
+            identity,
+            request_id: &self.request_id,
+            client_ip: self.client_ip,
+            deadline: self.arrived + self.timeout.unwrap_or(FOR_EVER),
+            path,
+        };
+        let context = context::build(found, &parts.method, &parts.headers, &self.settings);
+        let caller = Caller(Arc::new(context));
+        parts.extensions.insert(caller.clone());
+        self.caller = Some(caller);
+    }
+
+    /// Calls the room, at most until the deadline.
+    async fn call(
+        &self,
+        mounted: &MountedRoom,
+        request: Request<Body>,
+        watch: Option<&BodyWatch>,
+    ) -> Result<Response, PublicError> {
+        let call = mounted.room.router.clone().oneshot(request);
+        let response = match self.timeout {
+            None => call.await,
+            Some(limit) => match tokio::time::timeout_at((self.arrived + limit).into(), call).await {
+                Ok(response) => response,
+                Err(_) if watch.is_some_and(BodyWatch::is_waiting) => return Err(refusal::body_too_slow()),
+                Err(_) => return Err(refusal::timed_out(limit)),
+            },
+        };
+        let Ok(response) = response;
+        self.correct(response, watch)
+    }
+
+    /// A room that met a bad body may have answered with whatever its extractor says; the reason is known here.
+    fn correct(&self, response: Response, watch: Option<&BodyWatch>) -> Result<Response, PublicError> {
+        let failed = response.status().is_client_error() || response.status().is_server_error();
+        match watch.and_then(BodyWatch::fault) {
+            Some(fault) if failed => Err(fault.refusal()),
+            _ => Ok(response),
+        }
+    }
+}
+
+/// The URI as the room sees it: without mount, and without a key in the query where that is allowed.
+fn inner_uri(uri: &Uri, path: &str, key_in_query: bool) -> Uri {
+    let query = uri.query();
+    let cleaned = query.filter(|_| key_in_query).and_then(query_without_key);
+    let query = cleaned.as_deref().or(query);
+    if path == uri.path() && cleaned.is_none() {
+        return uri.clone();
+    }
+    let text = match query {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    };
+    // Both parts come from a URI that was parsed before.
+    let Ok(path_and_query) = PathAndQuery::try_from(text) else { return uri.clone() };
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(path_and_query);
+    Uri::from_parts(parts).unwrap_or_else(|_| uri.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rooms_see_their_own_part_of_the_url() {
+        let inner = |uri: &str, path: &str, key| inner_uri(&uri.parse().unwrap(), path, key).to_string();
+        assert_eq!(inner("/rest/v1/a?b=c", "/a", false), "/a?b=c");
+        assert_eq!(inner("/rest/v1/a?apikey=k&b=c", "/a", true), "/a?b=c");
+        assert_eq!(inner("/a?apikey=k", "/a", false), "/a?apikey=k");
+        assert_eq!(inner("http://h:1/rest/v1/a?b=%20", "/a", false), "http://h:1/a?b=%20");
+    }
+}

@@ -1,0 +1,176 @@
+//! One request and its answer: what is remembered about it, and everything that happens after a room answered.
+//!
+//! Invariant: `Exchange::drop` is the only way a request leaves without an answer (the caller went away): it is logged
+//! and counted as 499. Every other ending passes through `finish`.
+
+use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::response::Response;
+use futures_util::FutureExt;
+use http::header::{ACCEPT_ENCODING, HeaderName, ORIGIN};
+use http::{HeaderValue, Method, Request, StatusCode, Uri};
+use http_body::Body as _;
+
+use super::Inner;
+use crate::body::{self, Ending};
+use crate::client_ip::client_ip;
+use crate::context::Caller;
+use crate::error::ErrorCode;
+use crate::listener::Peer;
+use crate::log::AccessRecord;
+use crate::metrics::UNROUTED;
+use crate::policy::{CorsOwner, RoutePolicy};
+use crate::rate_limit::Verdict;
+use crate::refusal;
+use crate::request_id::{self, REQUEST_ID, RequestId};
+use crate::settings::Settings;
+use crate::timing::Timings;
+
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+/// nginx's number for a caller that left before the answer.
+const CALLER_LEFT: u16 = 499;
+
+/// What is known about a request while it is answered. Stages fill it in as they find out.
+pub(super) struct Exchange {
+    pub(super) app: Arc<Inner>,
+    pub(super) settings: Arc<Settings>,
+    pub(super) arrived: Instant,
+    pub(super) request_id: RequestId,
+    pub(super) client_ip: Option<IpAddr>,
+    pub(super) policy: RoutePolicy,
+    pub(super) label: Arc<str>,
+    pub(super) caller: Option<Caller>,
+    pub(super) verdict: Option<Verdict>,
+    pub(super) timings: Timings,
+    pub(super) timeout: Option<Duration>,
+    method: Method,
+    uri: Uri,
+    origin: Option<HeaderValue>,
+    accept_encoding: Option<HeaderValue>,
+    trace: Option<HeaderValue>,
+    reported: bool,
+}
+
+/// Answers one request, whatever it does.
+pub(super) async fn serve(app: Arc<Inner>, request: Request<Body>) -> Response {
+    let exchange = Exchange::begin(app, &request);
+    let id = exchange.request_id.clone();
+    request_id::scope(id, Box::pin(exchange.run(request))).await
+}
+
+impl Exchange {
+    fn begin(app: Arc<Inner>, request: &Request<Body>) -> Self {
+        let settings = app.settings.load_full();
+        let headers = request.headers();
+        let peer = request.extensions().get::<Peer>().and_then(|peer| peer.address);
+        Self {
+            arrived: Instant::now(),
+            request_id: RequestId::of(headers),
+            client_ip: client_ip(peer, headers, &settings.trusted_proxies),
+            policy: RoutePolicy::default(),
+            label: UNROUTED.into(),
+            caller: None,
+            verdict: None,
+            timings: if settings.server_timing { Timings::recording() } else { Timings::off() },
+            timeout: None,
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            origin: headers.get(ORIGIN).cloned(),
+            accept_encoding: headers.get(ACCEPT_ENCODING).cloned(),
+            trace: settings.trace_header.as_ref().and_then(|name| headers.get(name)).cloned(),
+            reported: false,
+            settings,
+            app,
+        }
+    }
+
+    async fn run(mut self, request: Request<Body>) -> Response {
+        let outcome = AssertUnwindSafe(self.answer(request)).catch_unwind().await;
+        let response = match outcome {
+            Ok(Ok(response)) => response,
+            Ok(Err(refusal)) => (self.policy.error_shape)(&refusal),
+            Err(_panic) => {
+                self.app.metrics.panicked();
+                tracing::error!(method = %self.method, path = self.uri.path(), "A request panicked");
+                (self.policy.error_shape)(&refusal::internal())
+            }
+        };
+        self.finish(response).await
+    }
+
+    /// Everything after the room: compression, fields, log and metrics.
+    async fn finish(self, mut response: Response) -> Response {
+        if let (true, Some(compression)) = (self.policy.compress, self.settings.compression) {
+            response = compression.apply(&self.method, self.accept_encoding.as_ref(), response).await;
+        }
+        self.write_fields(&mut response);
+        self.observe(response)
+    }
+
+    fn write_fields(&self, response: &mut Response) {
+        let headers = response.headers_mut();
+        if self.policy.cors == CorsOwner::Edge {
+            self.settings.cors.decorate(self.origin.as_ref(), headers);
+        }
+        self.settings.headers.decorate(headers);
+        if let Some(verdict) = &self.verdict {
+            verdict.write(headers);
+        }
+        if let Some(timing) = self.timings.header() {
+            headers.insert(SERVER_TIMING, timing);
+        }
+        if let (Some(name), Some(value)) = (&self.settings.trace_header, &self.trace) {
+            headers.insert(name.clone(), value.clone());
+        }
+        if let Some(id) = self.request_id.header() {
+            headers.insert(REQUEST_ID, id);
+        }
+    }
+
+    /// Reports the request now, or when its streamed body ends.
+    fn observe(mut self, mut response: Response) -> Response {
+        let status = response.status();
+        let code = response.extensions_mut().remove::<ErrorCode>();
+        let is_stream = response.body().size_hint().exact().is_none() && status != StatusCode::SWITCHING_PROTOCOLS;
+        if !is_stream || self.method == Method::HEAD {
+            self.report(status.as_u16(), code.as_ref(), false);
+            return response;
+        }
+        let deadline = self.timeout.map(|timeout| (self.arrived + timeout).into());
+        response.map(|streamed| {
+            body::watch(streamed, deadline, move |ending| {
+                self.report(status.as_u16(), code.as_ref(), ending != Ending::Complete);
+            })
+        })
+    }
+
+    fn report(&mut self, status: u16, code: Option<&ErrorCode>, cut: bool) {
+        self.reported = true;
+        let duration = self.arrived.elapsed();
+        self.app.metrics.completed(&self.method, status, &self.label, duration);
+        let Some(access) = &self.app.access else { return };
+        access.write(&AccessRecord {
+            method: self.method.as_str(),
+            path: self.uri.path(),
+            query: self.uri.query(),
+            status,
+            duration,
+            user_id: self.caller.as_ref().and_then(|caller| caller.0.identity.user_id()),
+            request_id: self.request_id.as_str(),
+            code: code.map(|code| &*code.0),
+            cut,
+        });
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if !self.reported {
+            self.report(CALLER_LEFT, None, true);
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Compresses answers for callers that accept it: gzip, br or zstd, at the configured level.
+//!
+//! Choosing is ours, encoding is `tower-http`'s. Its own layer would not do: it never compresses an answer with a
+//! `Content-Range`, which every list of the REST API has (in rows, not bytes), and it turns an unsatisfiable
+//! `Accept-Encoding` into 406 after the room already did its work.
+//! Invariant: event streams, answers that are encoded already, byte ranges and small answers leave as they are.
+
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use axum::response::Response;
+use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
+use http_body::Body as _;
+use tower::{Service, ServiceExt};
+use tower_http::CompressionLevel;
+use tower_http::compression::predicate::Predicate;
+
+use crate::vary;
+
+/// Below this many bytes the fields and the work cost more than the body shrinks.
+const SMALLEST: u64 = 860;
+
+/// Compression as configured.
+#[derive(Clone, Copy, Debug)]
+pub struct Compression {
+    level: u8,
+}
+
+/// An encoding that we can write, best first where a caller likes several equally: zstd costs least for its size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Encoding {
+    Zstd,
+    Brotli,
+    Gzip,
+}
+
+impl Encoding {
+    const ALL: [Self; 3] = [Self::Zstd, Self::Brotli, Self::Gzip];
+
+    fn token(self) -> &'static str {
+        match self {
+            Self::Zstd => "zstd",
+            Self::Brotli => "br",
+            Self::Gzip => "gzip",
+        }
+    }
+}
+
+impl Compression {
+    /// Compresses at a level from 1 (fast) to 9 (small).
+    pub fn new(level: u8) -> Self {
+        Self { level: level.clamp(1, 9) }
+    }
+
+    /// The answer, compressed if the caller accepts an encoding and it is worth it.
+    pub async fn apply(self, method: &Method, accept: Option<&HeaderValue>, mut response: Response) -> Response {
+        if !is_compressible(method, &response) {
+            return response;
+        }
+        vary::add(response.headers_mut(), &["Accept-Encoding"]);
+        let Some(encoding) = accept.and_then(|accept| choose(accept.to_str().ok()?)) else { return response };
+        self.encode(encoding, response).await
+    }
+
+    async fn encode(self, encoding: Encoding, mut response: Response) -> Response {
+        // `tower-http` would take rows for bytes.
+        let content_range = response.headers_mut().remove(CONTENT_RANGE);
+        let mut request = Request::new(());
+        request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static(encoding.token()));
+        let encoder = tower_http::compression::Compression::new(Answer(Some(response)))
+            .quality(CompressionLevel::Precise(i32::from(self.level)))
+            .compress_when(Always);
+        let Ok(encoded) = encoder.oneshot(request).await;
+        let mut encoded = encoded.map(Body::new);
+        if let Some(content_range) = content_range {
+            encoded.headers_mut().insert(CONTENT_RANGE, content_range);
+        }
+        encoded
+    }
+}
+
+fn is_compressible(method: &Method, response: &Response) -> bool {
+    let headers = response.headers();
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).unwrap_or_default();
+    method != Method::HEAD
+        && response.status() != StatusCode::SWITCHING_PROTOCOLS
+        && !is_byte_range(headers)
+        && !headers.contains_key(CONTENT_ENCODING)
+        && !text(CACHE_CONTROL).contains("no-transform")
+        && response.body().size_hint().upper().is_none_or(|size| size >= SMALLEST)
+        && is_compressible_type(text(CONTENT_TYPE))
+}
+
+/// Text of every kind. Event streams must reach the reader event by event; pictures and archives are small already.
+fn is_compressible_type(content_type: &str) -> bool {
+    let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if kind == "text/event-stream" {
+        return false;
+    }
+    kind.starts_with("text/")
+        || kind.ends_with("json")
+        || kind.ends_with("xml")
+        || matches!(kind.as_str(), "application/javascript" | "application/wasm" | "application/x-ndjson")
+}
+
+/// The encoding that the caller likes best, by RFC 9110 12.5.3. `None`: send it as it is.
+fn choose(accept: &str) -> Option<Encoding> {
+    let mut best: Option<(Encoding, f32)> = None;
+    for encoding in Encoding::ALL {
+        let quality = quality_of(accept, encoding.token());
+        if quality > 0.0 && best.is_none_or(|(_, most)| quality > most) {
+            best = Some((encoding, quality));
+        }
+    }
+    let identity = named_quality(accept, "identity").unwrap_or(0.0);
+    best.filter(|(_, quality)| *quality >= identity).map(|(encoding, _)| encoding)
+}
+
+fn quality_of(accept: &str, token: &str) -> f32 {
+    let alias = if token == "gzip" { named_quality(accept, "x-gzip") } else { None };
+    named_quality(accept, token).or(alias).or_else(|| named_quality(accept, "*")).unwrap_or(0.0)
+}
+
+fn named_quality(accept: &str, token: &str) -> Option<f32> {
+    accept.split(',').find_map(|entry| {
+        let mut parts = entry.split(';');
+        let name = parts.next()?.trim();
+        if !name.eq_ignore_ascii_case(token) {
+            return None;
+        }
+        let quality = parts.find_map(|part| {
+            let (key, value) = part.split_once('=')?;
+            key.trim().eq_ignore_ascii_case("q").then(|| value.trim().parse::<f32>().unwrap_or(0.0))
+        });
+        Some(quality.unwrap_or(1.0).clamp(0.0, 1.0))
+    })
+}
+
+/// A service that gives the one answer it holds: how a finished answer gets into `tower-http`'s encoder.
+struct Answer(Option<Response>);
+
+impl Service<Request<()>> for Answer {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Ready<Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<()>) -> Self::Future {
+        ready(Ok(self.0.take().unwrap_or_default()))
+    }
+}
+
+/// Whether to compress was decided before.
+#[derive(Clone, Copy, Debug)]
+struct Always;
+
+impl Predicate for Always {
+    fn should_compress<B: http_body::Body>(&self, _: &http::Response<B>) -> bool {
+        true
+    }
+}
+
+/// Whether the answer is a part of a representation in bytes, which only makes sense uncompressed.
+fn is_byte_range(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_RANGE).is_some_and(|range| range.as_bytes().starts_with(b"bytes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encodings_are_chosen_by_quality_then_by_cost() {
+        assert_eq!(choose("gzip, deflate, br, zstd"), Some(Encoding::Zstd));
+        assert_eq!(choose("gzip, deflate, br"), Some(Encoding::Brotli));
+        assert_eq!(choose("gzip"), Some(Encoding::Gzip));
+        assert_eq!(choose("x-gzip"), Some(Encoding::Gzip));
+        assert_eq!(choose("zstd;q=0.5, gzip;q=0.9"), Some(Encoding::Gzip));
+        assert_eq!(choose("*"), Some(Encoding::Zstd));
+        assert_eq!(choose("zstd;q=0, *"), Some(Encoding::Brotli));
+        for none in ["", "identity", "deflate", "gzip;q=0", "identity, gzip;q=0.5", "gzip;q=nonsense"] {
+            assert_eq!(choose(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn only_text_is_worth_it() {
+        for good in
+            ["application/json; charset=utf-8", "text/csv", "application/vnd.pgrst.object+json", "image/svg+xml"]
+        {
+            assert!(is_compressible_type(good), "{good}");
+        }
+        for bad in ["text/event-stream", "image/png", "application/octet-stream", "application/zip", ""] {
+            assert!(!is_compressible_type(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Makes the one [`RequestContext`] of a request and gives rooms their handle to it.
+//!
+//! Last step before a room is called: identity, id, address and deadline are known; what SQL may see of the head is
+//! turned into text here. Rooms take a [`Caller`] (and [`Timings`]) as extractors.
+//! Invariant: credentials and cookies stay out of what PostgreSQL gets to see and to log (security 28), except under
+//! `ferrobase postgrest`.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::FromRequestParts;
+use axum::response::Response;
+use ferrobase_base::PublicError;
+use ferrobase_request::{Identity, RequestContext, authenticate_at, headers_json};
+use http::header::COOKIE;
+use http::request::Parts;
+use http::{HeaderMap, Uri};
+
+use crate::credentials;
+use crate::error;
+use crate::policy::AuthPolicy;
+use crate::refusal;
+use crate::request_id::RequestId;
+use crate::settings::{Authority, Settings};
+use crate::timing::Timings;
+
+/// The URI as the caller sent it, with mount and query, in the request's extensions: for links back to us.
+#[derive(Clone, Debug)]
+pub struct AsSent(pub Uri);
+
+/// Who calls, as an extractor for handlers.
+#[derive(Clone, Debug)]
+pub struct Caller(pub Arc<RequestContext>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
+        match parts.extensions.get::<Self>() {
+            Some(caller) => Ok(caller.clone()),
+            // Only an open route of a server without an anonymous role has no caller.
+            None => Err(error::response(&refusal::internal())),
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Timings {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_default())
+    }
+}
+
+/// Who is behind this request's credentials.
+pub(crate) fn identify(
+    authority: &Authority,
+    policy: AuthPolicy,
+    headers: &HeaderMap,
+    uri: &Uri,
+) -> Result<Option<Identity>, PublicError> {
+    let judge = |credentials: &_, gate| {
+        let Authority { keys, api_keys, rules, cache } = authority;
+        authenticate_at(gate, credentials, &**keys, &**api_keys, rules, cache)
+    };
+    if policy.verify {
+        let credentials = credentials::extract(headers, uri, policy.key_in_query)?;
+        return Ok(Some(judge(&credentials, policy.gate)?));
+    }
+    let mut gate = policy.gate;
+    gate.key_required = false;
+    Ok(judge(&Default::default(), gate).ok())
+}
+
+/// What the edge found out before it calls the room.
+pub(crate) struct Found<'a> {
+    pub(crate) identity: Identity,
+    pub(crate) request_id: &'a RequestId,
+    pub(crate) client_ip: Option<IpAddr>,
+    pub(crate) deadline: Instant,
+    /// Path inside the room: `request.path` is what PostgREST behind a gateway would see.
+    pub(crate) path: &'a str,
+}
+
+/// The context of a request.
+pub(crate) fn build(
+    found: Found<'_>,
+    method: &http::Method,
+    headers: &HeaderMap,
+    settings: &Settings,
+) -> RequestContext {
+    let forwards = settings.forwards_credentials;
+    RequestContext {
+        identity: found.identity,
+        request_id: found.request_id.as_str().into(),
+        method: method.as_str().into(),
+        path: found.path.into(),
+        headers: fields_text(headers, forwards).into(),
+        cookies: if forwards { cookies_text(headers).into() } else { "{}".into() },
+        client_ip: found.client_ip,
+        deadline: found.deadline,
+        trace: trace_of(headers),
+    }
+}
+
+/// Fields whose value is no text are left out: they could not be put into JSON unchanged.
+fn fields_text(headers: &HeaderMap, keep_credentials: bool) -> String {
+    let fields = headers
+        .iter()
+        .filter(|(name, _)| !(keep_credentials && *name == COOKIE))
+        .filter_map(|(name, value)| Some((name.as_str(), std::str::from_utf8(value.as_bytes()).ok()?)));
+    headers_json(fields, keep_credentials)
+}
+
+fn cookies_text(headers: &HeaderMap) -> String {
+    let mut cookies = serde_json::Map::new();
+    let values = headers.get_all(COOKIE).iter().filter_map(|value| std::str::from_utf8(value.as_bytes()).ok());
+    for pair in values.flat_map(|value| value.split(';')) {
+        if let Some((name, value)) = pair.split_once('=') {
+            cookies.insert(name.trim().to_owned(), value.trim().trim_matches('"').into());
+        }
+    }
+    serde_json::Value::Object(cookies).to_string()
+}
+
+/// A well-formed `traceparent` (W3C Trace Context, version 00); anything else is as good as none.
+fn trace_of(headers: &HeaderMap) -> Option<Arc<str>> {
+    let text = headers.get("traceparent")?.to_str().ok()?;
+    let lengths: Vec<usize> = text.split('-').map(str::len).collect();
+    let hex = text.bytes().all(|byte| byte == b'-' || (byte.is_ascii_hexdigit() && !byte.is_ascii_uppercase()));
+    let zero = text.split('-').skip(1).take(2).any(|id| id.bytes().all(|byte| byte == b'0'));
+    (hex && !zero && lengths == [2, 32, 16, 2] && !text.starts_with("ff")).then(|| text.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn headers() -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("authorization", &b"Bearer canary"[..]),
+            ("apikey", b"canary"),
+            ("cookie", b"session=canary; theme=\"dark\""),
+            ("x-custom", b"kept"),
+            ("x-binary", b"\xff"),
+            ("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        ] {
+            headers.insert(name, HeaderValue::from_bytes(value).unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn sec_28_credentials_stay_out_of_what_sql_sees() {
+        let text = fields_text(&headers(), false);
+        assert!(!text.contains("canary") && text.contains(r#""x-custom":"kept""#), "{text}");
+        assert!(!text.contains("x-binary"));
+    }
+
+    #[test]
+    fn postgrest_mode_passes_them_on_and_cookies_apart() {
+        let text = fields_text(&headers(), true);
+        assert!(text.contains("Bearer canary") && !text.contains("cookie"), "{text}");
+        assert_eq!(cookies_text(&headers()), r#"{"session":"canary","theme":"dark"}"#);
+    }
+
+    #[test]
+    fn only_a_proper_trace_is_taken() {
+        assert!(trace_of(&headers()).is_some());
+        let mut bad = HeaderMap::new();
+        for text in [
+            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331",
+            "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            "x'; drop",
+        ] {
+            bad.insert("traceparent", text.parse().unwrap());
+            assert!(trace_of(&bad).is_none(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! What a connection is doing, and when that has taken too long.
+//!
+//! Transport and service note events; the connection's task asks for a [`Verdict`] now and then. Four things end a
+//! connection: a head that trickles in, silence between requests, an answer that the caller does not take, and silence
+//! right after connecting.
+//! Invariant: a connection with a request under way is never cut for silence, however long the room takes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use super::ConnectionLimits;
+
+/// Events of one connection. Times are in milliseconds since it was accepted, plus one: zero is "not".
+pub(super) struct Activity {
+    origin: Instant,
+    requests: AtomicUsize,
+    answered_any: AtomicBool,
+    multiplexed: AtomicBool,
+    head_since: AtomicU64,
+    blocked_since: AtomicU64,
+    last_use: AtomicU64,
+}
+
+/// What to do with a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Nothing.
+    Keep,
+    /// Finish and close: nobody is using it.
+    Retire,
+    /// Drop it, for this reason.
+    Cut(&'static str),
+}
+
+impl Activity {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            origin: Instant::now(),
+            requests: AtomicUsize::new(0),
+            answered_any: AtomicBool::new(false),
+            multiplexed: AtomicBool::new(false),
+            head_since: AtomicU64::new(0),
+            blocked_since: AtomicU64::new(0),
+            last_use: AtomicU64::new(1),
+        })
+    }
+
+    /// Bytes came.
+    pub(super) fn read(&self) {
+        if self.requests.load(Ordering::Relaxed) == 0 && self.head_since.load(Ordering::Relaxed) == 0 {
+            self.head_since.store(self.now(), Ordering::Relaxed);
+        }
+    }
+
+    /// Bytes left.
+    pub(super) fn wrote(&self) {
+        if self.blocked_since.load(Ordering::Relaxed) != 0 {
+            self.blocked_since.store(0, Ordering::Relaxed);
+            self.last_use.store(self.now(), Ordering::Relaxed);
+        }
+    }
+
+    /// The other end takes nothing.
+    pub(super) fn blocked(&self) {
+        if self.blocked_since.load(Ordering::Relaxed) == 0 {
+            self.blocked_since.store(self.now(), Ordering::Relaxed);
+        }
+    }
+
+    /// A request's head is complete. The guard is held until its answer is produced.
+    pub(super) fn request(self: &Arc<Self>, multiplexed: bool) -> RequestGuard {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.answered_any.store(true, Ordering::Relaxed);
+        if multiplexed {
+            self.multiplexed.store(true, Ordering::Relaxed);
+        }
+        self.head_since.store(0, Ordering::Relaxed);
+        RequestGuard(Arc::clone(self))
+    }
+
+    /// Whether the connection may go on.
+    pub(super) fn verdict(&self, limits: &ConnectionLimits) -> Verdict {
+        let now = self.now();
+        let older = |since: u64, limit: Duration| since != 0 && now.saturating_sub(since) >= millis(limit);
+        let never_used = !self.answered_any.load(Ordering::Relaxed);
+        if older(self.blocked_since.load(Ordering::Relaxed), limits.stall) {
+            return Verdict::Cut("the caller does not take its answer");
+        }
+        if self.requests.load(Ordering::Relaxed) > 0 {
+            return Verdict::Keep;
+        }
+        // On HTTP/2 bytes between requests are pings and windows, not a head.
+        let multiplexed = self.multiplexed.load(Ordering::Relaxed);
+        if !multiplexed && older(self.head_since.load(Ordering::Relaxed), limits.head) {
+            return Verdict::Cut("the request's head did not arrive in time");
+        }
+        if never_used && older(1, limits.head.max(limits.idle)) {
+            return Verdict::Cut("no request came");
+        }
+        if older(self.last_use.load(Ordering::Relaxed), limits.idle) { Verdict::Retire } else { Verdict::Keep }
+    }
+
+    fn now(&self) -> u64 {
+        millis(self.origin.elapsed()) + 1
+    }
+}
+
+/// A request under way.
+pub(super) struct RequestGuard(Arc<Activity>);
+
+impl Drop for RequestGuard {
+    fn drop(&mut self) {
+        self.0.last_use.store(self.0.now(), Ordering::Relaxed);
+        self.0.requests.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: ConnectionLimits = ConnectionLimits {
+        connections: 1,
+        head: Duration::from_millis(20),
+        idle: Duration::from_millis(60),
+        stall: Duration::from_millis(40),
+        head_bytes: 0,
+    };
+
+    fn wait(milliseconds: u64) {
+        std::thread::sleep(Duration::from_millis(milliseconds));
+    }
+
+    #[test]
+    fn a_trickling_head_is_cut_and_a_long_answer_is_not() {
+        let activity = Activity::new();
+        activity.read();
+        assert_eq!(activity.verdict(&LIMITS), Verdict::Keep);
+        wait(25);
+        assert!(matches!(activity.verdict(&LIMITS), Verdict::Cut(_)));
+        let request = activity.request(false);
+        wait(70);
+        assert_eq!(activity.verdict(&LIMITS), Verdict::Keep);
+        drop(request);
+        assert_eq!(activity.verdict(&LIMITS), Verdict::Keep);
+        wait(65);
+        assert_eq!(activity.verdict(&LIMITS), Verdict::Retire);
+    }
+
+    #[test]
+    fn sec_29_a_caller_that_reads_nothing_is_cut() {
+        let activity = Activity::new();
+        let _request = activity.request(false);
+        activity.blocked();
+        wait(20);
+        activity.blocked();
+        wait(25);
+        assert!(matches!(activity.verdict(&LIMITS), Verdict::Cut(_)));
+        activity.wrote();
+        assert_eq!(activity.verdict(&LIMITS), Verdict::Keep);
+    }
+
+    #[test]
+    fn pings_between_requests_of_http2_are_no_head() {
+        let activity = Activity::new();
+        drop(activity.request(true));
+        activity.read();
+        wait(25);
+        assert_eq!(activity.verdict(&LIMITS), Verdict::Keep);
+    }
+}

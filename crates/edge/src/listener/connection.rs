@@ -1,0 +1,161 @@
+//! The life of one HTTP connection.
+//!
+//! Drives hyper, hands requests to the handler, and meanwhile looks at the clock and at the server's phase: a bad
+//! connection is dropped, an unused one retired, and when the server closes every one finishes its request first.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use http::{Request, Version};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+
+use super::activity::{Activity, RequestGuard, Verdict};
+use super::transport::{Observed, Transport};
+use super::{ConnectionLimits, Handler, Peer};
+use crate::lifecycle::{Lifecycle, Phase};
+
+/// Streams that one HTTP/2 connection may have open.
+const STREAMS: u32 = 256;
+/// How long a connection that was told to end may take for it when nothing is under way.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+pub(super) struct Connection<S> {
+    pub(super) handler: S,
+    pub(super) peer: Peer,
+    pub(super) limits: ConnectionLimits,
+    pub(super) lifecycle: Lifecycle,
+}
+
+impl<S: Handler> Connection<S> {
+    pub(super) async fn run(self, transport: Transport) {
+        let activity = Activity::new();
+        let io = TokioIo::new(Observed::new(transport, Arc::clone(&activity)));
+        let builder = builder(&self.limits);
+        let service = self.service(Arc::clone(&activity));
+        let mut http = pin!(builder.serve_connection_with_upgrades(io, service));
+        let mut closing = pin!(self.lifecycle.reached(Phase::Closing));
+        let mut clock = tokio::time::interval(tick(&self.limits));
+        let mut retired_at = None;
+        loop {
+            tokio::select! {
+                ended = &mut http => {
+                    if let Err(error) = ended {
+                        tracing::debug!(error = &*error, "A connection ended with an error");
+                    }
+                    return;
+                }
+                () = &mut closing, if retired_at.is_none() => {
+                    http.as_mut().graceful_shutdown();
+                    retired_at = Some(tokio::time::Instant::now());
+                }
+                _ = clock.tick() => match activity.verdict(&self.limits) {
+                    Verdict::Cut(reason) => {
+                        tracing::debug!(reason, "A connection was cut");
+                        return;
+                    }
+                    Verdict::Retire => match retired_at {
+                        None => {
+                            http.as_mut().graceful_shutdown();
+                            retired_at = Some(tokio::time::Instant::now());
+                        }
+                        // A peer that is gone never acknowledges the end.
+                        Some(since) if since.elapsed() >= FAREWELL => return,
+                        Some(_) => {}
+                    },
+                    Verdict::Keep => {}
+                },
+            }
+        }
+    }
+
+    fn service(&self, activity: Arc<Activity>) -> HttpService<S> {
+        HttpService { handler: self.handler.clone(), peer: self.peer, activity }
+    }
+}
+
+/// Often enough to notice each limit within a half of it.
+fn tick(limits: &ConnectionLimits) -> Duration {
+    (limits.head.min(limits.idle).min(limits.stall) / 2).max(Duration::from_millis(10))
+}
+
+fn builder(limits: &ConnectionLimits) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        // `activity` keeps the time of heads; hyper's own timer would also run between requests.
+        .header_read_timeout(None)
+        .max_buf_size(limits.head_bytes.max(8192));
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
+        .adaptive_window(true);
+    builder
+}
+
+/// Gives hyper's requests to the handler.
+struct HttpService<S> {
+    handler: S,
+    peer: Peer,
+    activity: Arc<Activity>,
+}
+
+impl<S: Handler> hyper::service::Service<Request<Incoming>> for HttpService<S> {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let guard = self.activity.request(request.version() == Version::HTTP_2);
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(self.peer);
+        let mut handler = self.handler.clone();
+        let answer = handler.call(request);
+        Box::pin(async move {
+            let Ok(response) = answer.await;
+            Ok(hold(response, guard))
+        })
+    }
+}
+
+/// Keeps a request "under way" until its streamed body ends. A body that is in memory leaves without further ado.
+fn hold(response: Response, guard: RequestGuard) -> Response {
+    if response.body().size_hint().exact().is_some() {
+        return response;
+    }
+    response.map(|inner| Body::new(Held { inner, _guard: guard }))
+}
+
+struct Held {
+    inner: Body,
+    _guard: RequestGuard,
+}
+
+impl HttpBody for Held {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.inner).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}

@@ -1,0 +1,281 @@
+//! Sockets: accepts connections, speaks TLS, HTTP/1 and HTTP/2 on them, and ends them in good order.
+//!
+//! Outermost stage: bytes -> request -> [`App`](crate::app::App) (or the admin router). Bounds that belong to a
+//! connection are kept here: how many there are, how long a head or a silence may take, how long a caller may refuse
+//! to read (security 29), how everything ends (security 30).
+//! Invariant: no connection can hold up another one or the accept loop.
+//! Read on: `bind` (addresses), `tls`, `connection` (one connection's life), `activity` (when it is cut), `transport`.
+
+mod activity;
+mod bind;
+mod connection;
+mod tls;
+mod transport;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::Response;
+use http::Request;
+use tokio::io::AsyncWriteExt;
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+use tower::Service;
+
+use crate::lifecycle::{Lifecycle, Phase};
+use crate::metrics::HttpMetrics;
+
+pub use bind::{Endpoint, ListenError};
+pub use tls::{Tls, TlsError};
+
+use bind::Socket;
+use connection::Connection;
+use transport::Transport;
+
+/// Who is at the other end of a connection; in the extensions of its requests.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer {
+    /// The address; `None` on Unix sockets.
+    pub address: Option<IpAddr>,
+    /// Whether the connection is encrypted up to here.
+    pub tls: bool,
+}
+
+/// Bounds of connections.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionLimits {
+    /// Most open connections; one more is answered 503 at once.
+    pub connections: usize,
+    /// From the first byte of a request's head to its end. Also bounds TLS handshakes.
+    pub head: Duration,
+    /// Silence between requests. Longer than load balancers keep connections (60 s), or they would find them closed.
+    pub idle: Duration,
+    /// How long a caller may take nothing of an answer that is ready.
+    pub stall: Duration,
+    /// Bytes of a head after which HTTP itself refuses: wider than the app's own bounds.
+    pub head_bytes: usize,
+}
+
+impl Default for ConnectionLimits {
+    fn default() -> Self {
+        Self {
+            connections: 20_000,
+            head: Duration::from_secs(15),
+            idle: Duration::from_secs(75),
+            stall: Duration::from_secs(30),
+            head_bytes: 192 * 1024,
+        }
+    }
+}
+
+impl ConnectionLimits {
+    /// Leaves room above the app's bounds for URL and fields, so that the app gets to answer in its own shape.
+    #[must_use]
+    pub fn above(mut self, url_limit: usize, header_limit: usize) -> Self {
+        self.head_bytes = self.head_bytes.max(2 * (url_limit + header_limit));
+        self
+    }
+}
+
+/// What answers requests: the app or a router.
+pub trait Handler:
+    Service<Request<Body>, Response = Response, Error = Infallible, Future: Send + 'static> + Clone + Send + Sync + 'static
+{
+}
+
+impl<S> Handler for S where
+    S: Service<Request<Body>, Response = Response, Error = Infallible, Future: Send + 'static>
+        + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+/// Bound sockets, not yet served.
+pub struct Listener {
+    sockets: Vec<Socket>,
+    tls: Option<Arc<Tls>>,
+    limits: ConnectionLimits,
+    metrics: Option<Arc<HttpMetrics>>,
+}
+
+/// How a server's connections ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Connections that were still open when the bound passed, and were cut.
+    pub cut: usize,
+}
+
+impl Listener {
+    /// Binds the endpoints. All or none: a server that listens on half of its addresses misleads.
+    pub async fn bind(endpoints: &[Endpoint]) -> Result<Self, ListenError> {
+        let mut sockets = Vec::new();
+        for endpoint in endpoints {
+            sockets.extend(bind::open(endpoint).await?);
+        }
+        Ok(Self { sockets, tls: None, limits: ConnectionLimits::default(), metrics: None })
+    }
+
+    /// Speaks TLS on the TCP sockets.
+    #[must_use]
+    pub fn tls(mut self, tls: Option<Arc<Tls>>) -> Self {
+        self.tls = tls;
+        self
+    }
+
+    /// Sets the bounds of connections.
+    #[must_use]
+    pub fn limits(mut self, limits: ConnectionLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Counts connections.
+    #[must_use]
+    pub fn metrics(mut self, metrics: Arc<HttpMetrics>) -> Self {
+        self.metrics = Some(metrics);
+        self
+    }
+
+    /// The TCP addresses that were bound; a port 0 is the real one here.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.sockets.iter().filter_map(Socket::address).collect()
+    }
+
+    /// Serves until the lifecycle closes and every connection has ended, or its bound has passed.
+    pub async fn serve<S: Handler>(self, handler: S, lifecycle: Lifecycle) -> Ended {
+        let shared = Arc::new(Shared {
+            handler,
+            tls: self.tls,
+            limits: self.limits,
+            metrics: self.metrics,
+            slots: Arc::new(Semaphore::new(self.limits.connections)),
+            lifecycle: lifecycle.clone(),
+            tasks: TaskTracker::new(),
+        });
+        let accepting: Vec<_> =
+            self.sockets.into_iter().map(|socket| tokio::spawn(accept_loop(socket, Arc::clone(&shared)))).collect();
+        for task in accepting {
+            // A loop ends by itself when the lifecycle closes.
+            let _ = task.await;
+        }
+        shared.tasks.close();
+        tokio::select! {
+            () = shared.tasks.wait() => Ended { cut: 0 },
+            () = lifecycle.reached(Phase::Ended) => {
+                let cut = shared.tasks.len();
+                // Connections see the same phase and drop what they hold.
+                let _ = tokio::time::timeout(Duration::from_secs(1), shared.tasks.wait()).await;
+                Ended { cut }
+            }
+        }
+    }
+}
+
+/// What every connection of a listener needs.
+struct Shared<S> {
+    handler: S,
+    tls: Option<Arc<Tls>>,
+    limits: ConnectionLimits,
+    metrics: Option<Arc<HttpMetrics>>,
+    slots: Arc<Semaphore>,
+    lifecycle: Lifecycle,
+    tasks: TaskTracker,
+}
+
+async fn accept_loop<S: Handler>(mut socket: Socket, shared: Arc<Shared<S>>) {
+    let closing = shared.lifecycle.reached(Phase::Closing);
+    tokio::pin!(closing);
+    loop {
+        let accepted = tokio::select! {
+            accepted = socket.accept() => accepted,
+            () = &mut closing => return,
+        };
+        match accepted {
+            Ok((transport, address)) => admit(transport, address, &shared),
+            Err(error) => rest_after(&error).await,
+        }
+    }
+}
+
+/// An error of one connection is forgotten; one of the process (no file descriptors left) needs a pause, or the loop
+/// would spin.
+async fn rest_after(error: &std::io::Error) {
+    use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    if !matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted) {
+        tracing::warn!(error = error as &dyn std::error::Error, "Cannot accept connections now");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+fn admit<S: Handler>(transport: Transport, address: Option<IpAddr>, shared: &Arc<Shared<S>>) {
+    let Ok(slot) = Arc::clone(&shared.slots).try_acquire_owned() else {
+        if let Some(metrics) = &shared.metrics {
+            metrics.connection_refused();
+        }
+        shared.tasks.spawn(turn_away(transport, shared.tls.is_some()));
+        return;
+    };
+    let shared = Arc::clone(shared);
+    let tasks = shared.tasks.clone();
+    tasks.spawn(async move {
+        let _slot = slot;
+        let _counted = shared.metrics.as_ref().map(|metrics| metrics.connection());
+        let cut = shared.lifecycle.clone();
+        let life = Box::pin(live(transport, address, shared));
+        tokio::select! {
+            () = life => {}
+            () = cut.reached(Phase::Ended) => {}
+        }
+    });
+}
+
+/// One connection from handshake to end.
+async fn live<S: Handler>(transport: Transport, address: Option<IpAddr>, shared: Arc<Shared<S>>) {
+    let tls = shared.tls.as_ref().filter(|_| transport.is_tcp()).cloned();
+    let encrypted = tls.is_some();
+    let transport = match tls {
+        None => transport,
+        Some(tls) => match tokio::time::timeout(shared.limits.head, tls.accept(transport)).await {
+            Ok(Ok(transport)) => transport,
+            // Scanners and probes do this all day: not worth a line above debug.
+            Ok(Err(error)) => return tracing::debug!(error = &error as &dyn std::error::Error, "TLS handshake failed"),
+            Err(_) => return,
+        },
+    };
+    let connection = Connection {
+        handler: shared.handler.clone(),
+        peer: Peer { address, tls: encrypted },
+        limits: shared.limits,
+        lifecycle: shared.lifecycle.clone(),
+    };
+    connection.run(transport).await;
+}
+
+/// Tells a caller over the bound to come back, without reading what it sent. On TLS there is nothing to say it with.
+fn turn_away(mut transport: Transport, encrypted: bool) -> impl Future<Output = ()> + Send {
+    const BODY: &str = r#"{"code":"FBE503","details":null,"hint":null,"message":"Too many connections"}"#;
+    let answer = format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json; charset=utf-8\r\n\
+         content-length: {}\r\nretry-after: 1\r\nconnection: close\r\n\r\n{BODY}",
+        BODY.len()
+    );
+    async move {
+        if encrypted && transport.is_tcp() {
+            return;
+        }
+        let say = async {
+            let _ = transport.write_all(answer.as_bytes()).await;
+            let _ = transport.shutdown().await;
+            // Reading what came meanwhile keeps the answer from being thrown away with a reset.
+            let mut scrap = [0; 4096];
+            while matches!(tokio::io::AsyncReadExt::read(&mut transport, &mut scrap).await, Ok(1..)) {}
+        };
+        let _ = tokio::time::timeout(Duration::from_millis(500), say).await;
+    }
+}

@@ -1,0 +1,151 @@
+//! How a line looks: JSON with fixed leading keys, or one readable line of text.
+//!
+//! Both are built by hand into one byte buffer: a log line is on the path of every request. JSON keys come as
+//! `timestamp level message` first, so that a person reading raw lines finds what matters on the left.
+//! Invariant: whatever a value contains, a line stays one line, and in JSON one object.
+
+use std::io::Write;
+
+use tracing::Level;
+
+use crate::config::LogFormat;
+
+/// A line that grows key by key.
+pub(super) struct Line {
+    format: LogFormat,
+    bytes: Vec<u8>,
+}
+
+impl Line {
+    /// Starts a line with the time, the level and the message.
+    pub(super) fn start(format: LogFormat, level: Level, message: &str) -> Self {
+        let mut line = Self { format, bytes: Vec::with_capacity(320) };
+        let now = jiff::Timestamp::now();
+        match format {
+            LogFormat::Json => {
+                let _ = write!(line.bytes, "{{\"timestamp\":\"{now:.3}\",\"level\":\"{}\",\"message\":", lower(level));
+                line.json_text(message);
+            }
+            LogFormat::Text => {
+                let _ = write!(line.bytes, "{now:.3} {level:<5} ");
+                line.plain_text(message);
+            }
+        }
+        line
+    }
+
+    /// Adds a text value.
+    pub(super) fn text(&mut self, key: &str, value: &str) {
+        self.key(key);
+        match self.format {
+            LogFormat::Json => self.json_text(value),
+            LogFormat::Text if needs_quotes(value) => self.json_text(value),
+            LogFormat::Text => self.bytes.extend_from_slice(value.as_bytes()),
+        }
+    }
+
+    /// Adds a text value, or null where there is none. Text lines leave an absent value out.
+    pub(super) fn text_or_null(&mut self, key: &str, value: Option<&str>) {
+        match (value, self.format) {
+            (Some(value), _) => self.text(key, value),
+            (None, LogFormat::Json) => self.raw(key, format_args!("null")),
+            (None, LogFormat::Text) => {}
+        }
+    }
+
+    /// Adds a number or another value whose text is JSON already.
+    pub(super) fn raw(&mut self, key: &str, value: std::fmt::Arguments<'_>) {
+        self.key(key);
+        let _ = self.bytes.write_fmt(value);
+    }
+
+    /// Ends the line.
+    pub(super) fn finish(mut self) -> Vec<u8> {
+        self.bytes.extend_from_slice(match self.format {
+            LogFormat::Json => b"}\n",
+            LogFormat::Text => b"\n",
+        });
+        self.bytes
+    }
+
+    fn key(&mut self, key: &str) {
+        match self.format {
+            LogFormat::Json => {
+                self.bytes.push(b',');
+                self.json_text(key);
+                self.bytes.push(b':');
+            }
+            LogFormat::Text => {
+                self.bytes.push(b' ');
+                self.bytes.extend_from_slice(key.as_bytes());
+                self.bytes.push(b'=');
+            }
+        }
+    }
+
+    fn json_text(&mut self, text: &str) {
+        // Writing a string into memory cannot fail.
+        let _ = serde_json::to_writer(&mut self.bytes, text);
+    }
+
+    /// The message of a text line: control characters would let a value forge further lines or move the cursor.
+    fn plain_text(&mut self, text: &str) {
+        for character in text.chars() {
+            if character.is_control() {
+                let _ = write!(self.bytes, "{}", character.escape_default());
+            } else {
+                let mut buffer = [0; 4];
+                self.bytes.extend_from_slice(character.encode_utf8(&mut buffer).as_bytes());
+            }
+        }
+    }
+}
+
+fn needs_quotes(value: &str) -> bool {
+    value.is_empty() || value.chars().any(|c| c.is_control() || c.is_whitespace() || c == '"' || c == '=')
+}
+
+fn lower(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "error",
+        Level::WARN => "warn",
+        Level::INFO => "info",
+        Level::DEBUG => "debug",
+        Level::TRACE => "trace",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(format: LogFormat) -> String {
+        let mut line = Line::start(format, Level::WARN, "a \"message\"\nforged");
+        line.text("path", "/a b\n{}");
+        line.text("plain", "x");
+        line.text_or_null("user_id", None);
+        line.raw("status", format_args!("{}", 204));
+        String::from_utf8(line.finish()).unwrap()
+    }
+
+    #[test]
+    fn json_lines_are_one_object_with_leading_keys() {
+        let text = line(LogFormat::Json);
+        assert_eq!(text.matches('\n').count(), 1);
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let keys: Vec<&String> = value.as_object().unwrap().keys().collect();
+        assert_eq!(keys, ["timestamp", "level", "message", "path", "plain", "user_id", "status"]);
+        assert_eq!(value["level"], "warn");
+        assert_eq!(value["message"], "a \"message\"\nforged");
+        assert!(value["user_id"].is_null());
+        let stamp = value["timestamp"].as_str().unwrap();
+        assert!(stamp.len() == 24 && stamp.ends_with('Z') && stamp.parse::<jiff::Timestamp>().is_ok(), "{stamp}");
+    }
+
+    #[test]
+    fn text_lines_stay_one_line() {
+        let text = line(LogFormat::Text);
+        assert_eq!(text.matches('\n').count(), 1);
+        assert!(text.ends_with("a \"message\"\\nforged path=\"/a b\\n{}\" plain=x status=204\n"), "{text}");
+    }
+}

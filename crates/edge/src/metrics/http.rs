@@ -1,0 +1,154 @@
+//! Requests: how many, how long, and what went wrong at the edge.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+use std::time::Duration;
+
+use http::Method;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use crate::rate_limit::Tier;
+
+/// The route of requests that no room took.
+pub(crate) const UNROUTED: &str = "none";
+
+/// From half a millisecond, which a cached answer takes, to the default request timeout.
+const BUCKETS: [f64; 15] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    method: &'static str,
+    status: u16,
+    route: Arc<str>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DurationLabels {
+    method: &'static str,
+    route: Arc<str>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TierLabels {
+    tier: &'static str,
+}
+
+/// Counters that the edge keeps.
+#[derive(Debug)]
+pub struct HttpMetrics {
+    requests: Family<RequestLabels, Counter>,
+    durations: Family<DurationLabels, Histogram, fn() -> Histogram>,
+    rate_limited: Family<TierLabels, Counter>,
+    panics: Counter,
+    connections: Gauge,
+    refused: Counter,
+    websockets: Gauge<i64, AtomicI64>,
+}
+
+fn histogram() -> Histogram {
+    Histogram::new(BUCKETS)
+}
+
+impl HttpMetrics {
+    pub(super) fn register(registry: &mut Registry) -> Self {
+        let metrics = Self {
+            requests: Family::default(),
+            durations: Family::new_with_constructor(histogram),
+            rate_limited: Family::default(),
+            panics: Counter::default(),
+            connections: Gauge::default(),
+            refused: Counter::default(),
+            websockets: Gauge::default(),
+        };
+        // The library appends `_total` to counters.
+        registry.register("http_requests", "Requests by method, status and room", metrics.requests.clone());
+        registry.register(
+            "http_request_duration_seconds",
+            "Time from a request's head to the end of its answer",
+            metrics.durations.clone(),
+        );
+        registry.register("http_requests_rate_limited", "Requests over their quota", metrics.rate_limited.clone());
+        registry.register("http_request_panics", "Requests that met a bug", metrics.panics.clone());
+        registry.register("http_connections_active", "Open connections", metrics.connections.clone());
+        registry.register("http_connections_refused", "Connections over the bound", metrics.refused.clone());
+        registry.register("websocket_connections_active", "Open WebSocket connections", metrics.websockets.clone());
+        for tier in Tier::ALL {
+            let _ = metrics.rate_limited.get_or_create(&TierLabels { tier: tier.name() });
+        }
+        metrics
+    }
+
+    /// Makes the series that queries expect exist before the first request: a rate over a series that is not there is
+    /// no answer, and an alert on errors must see a zero before it sees a one.
+    pub(crate) fn prepare(&self, route: &Arc<str>) {
+        for status in [200, 500] {
+            let _ = self.requests.get_or_create(&RequestLabels { method: "GET", status, route: Arc::clone(route) });
+        }
+        let _ = self.durations.get_or_create(&DurationLabels { method: "GET", route: Arc::clone(route) });
+    }
+
+    pub(crate) fn completed(&self, method: &Method, status: u16, route: &Arc<str>, took: Duration) {
+        let method = known(method);
+        let route = Arc::clone(route);
+        self.requests.get_or_create(&RequestLabels { method, status, route: Arc::clone(&route) }).inc();
+        self.durations.get_or_create(&DurationLabels { method, route }).observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn rate_limited(&self, tier: Tier) {
+        self.rate_limited.get_or_create(&TierLabels { tier: tier.name() }).inc();
+    }
+
+    pub(crate) fn panicked(&self) {
+        self.panics.inc();
+    }
+
+    pub(crate) fn connection_refused(&self) {
+        self.refused.inc();
+    }
+
+    /// Counts an open connection until the guard is dropped.
+    pub(crate) fn connection(&self) -> Counted {
+        Counted::new(&self.connections)
+    }
+
+    /// Counts an open WebSocket until the guard is dropped; for the rooms that have them.
+    pub fn websocket(&self) -> Counted {
+        Counted::new(&self.websockets)
+    }
+}
+
+/// One unit of a gauge, given back when dropped.
+#[derive(Debug)]
+pub struct Counted(Gauge);
+
+impl Counted {
+    fn new(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// Methods that are counted by name; callers can invent others.
+fn known(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "OTHER",
+    }
+}
