@@ -17,6 +17,8 @@ choice! {
     pub enum SslModeSetting {
         /// Never TLS.
         Disable = "disable",
+        /// TLS only when the server refuses without.
+        Allow = "allow",
         /// TLS when the server offers it.
         Prefer = "prefer",
         /// TLS, whoever answers.

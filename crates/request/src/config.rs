@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use ferrobase_base::config::{HttpUrl, Identifier, Report};
+use ferrobase_base::config::{HttpUrl, Identifier, Report, SecretJson};
 use ferrobase_base::{Secret, section};
 
 /// Bytes below which an HMAC secret can be guessed (RFC 7518 section 3.2 for HS256).
@@ -23,7 +23,7 @@ section! {
         /// Path of the role in the claims: `.role`, `.app.roles[0]`, `."x-role"`.
         jwt_role_claim: String = ".role".to_owned();
         /// Public keys of other issuers: a JWK or a JWK set, as JSON or as YAML.
-        jwks: Option<serde_json::Value> = None;
+        jwks: Option<SecretJson> = None;
         /// Where to fetch a JWK set, again every ten minutes.
         jwks_url: Option<HttpUrl> = None;
         /// Lifetime of tokens that are made here.

@@ -10,6 +10,7 @@ mod amount;
 mod container;
 mod duration;
 pub mod expand;
+mod json;
 mod name;
 mod net;
 mod node;
@@ -27,6 +28,7 @@ pub mod shown;
 pub mod yaml;
 
 pub use amount::{ByteSize, Ratio};
+pub use json::SecretJson;
 pub use name::{Identifier, QualifiedName, RelationPattern};
 pub use net::{Cidr, HeaderText, Host, HttpToken, HttpUrl, Origin};
 pub use node::{Entry, Map, Node, Scalar, Value};

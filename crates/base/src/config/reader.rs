@@ -193,7 +193,7 @@ pub fn nearest(word: &str, names: &[&'static str]) -> Option<String> {
     names
         .iter()
         .map(|name| (strsim::damerau_levenshtein(&word, name), *name))
-        .filter(|(distance, name)| *distance <= 1 + name.len().max(word.len()) / 4)
+        .filter(|(distance, name)| *distance <= 1 + name.len().max(word.len()) / 5)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name.to_owned())
         .or_else(|| {

@@ -48,6 +48,11 @@ impl Reference {
         reference
     }
 
+    /// Groups and keys in the order of declaration.
+    pub fn entries(&self) -> &[Described] {
+        &self.entries
+    }
+
     /// Every key.
     pub fn keys(&self) -> impl Iterator<Item = &KeyDoc> {
         self.entries.iter().filter_map(|entry| match entry {

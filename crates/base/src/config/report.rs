@@ -1,6 +1,6 @@
 //! Problems and warnings that only show when keys are compared: each section checks itself with one of these.
 
-use super::{Fault, Node, Place, Problem};
+use super::{Fault, Node, Place, Problem, Value};
 
 /// Collects what cross-checks find. Keys are given relative to the section that is being checked.
 #[derive(Debug)]
@@ -23,9 +23,15 @@ impl<'t> Report<'t> {
         self
     }
 
-    /// Where the user wrote this key, if at all.
+    /// Where the user gave this key a value, if at all.
     pub fn place(&self, key: &str) -> Option<&'t Place> {
-        self.tree.at(&self.full(key)).map(|node| &node.place)
+        let node = self.tree.at(&self.full(key))?;
+        let unset = match &node.value {
+            Value::Empty | Value::Null => true,
+            Value::List(items) => items.is_empty(),
+            Value::Scalar(_) | Value::Map(_) => false,
+        };
+        (!unset).then_some(&node.place)
     }
 
     /// Refuses `others` where they stand beside `key`, which says the same. A stronger place settles it: a URL in the

@@ -1,0 +1,32 @@
+//! What `ferrobase config show` and `config check` print.
+
+use ferrobase_base::config::{Problem, Setting as _, shown};
+
+use super::{Loaded, refusals};
+
+/// The merged configuration as YAML, every key, secrets masked; with `origin`, where each value was written.
+pub fn show(loaded: &Loaded, origin: bool) -> String {
+    shown::to_yaml(&loaded.config.show(), origin.then_some(&loaded.tree))
+}
+
+/// The merged configuration as JSON, secrets masked.
+pub fn show_json(loaded: &Loaded) -> serde_json::Value {
+    loaded.config.show().to_json()
+}
+
+/// The verdict of `config check`: which file, what is odd, and what would keep `serve` from starting.
+pub fn report(loaded: &Loaded) -> String {
+    let mut text = match &loaded.file {
+        Some(file) => format!("{} is valid\n", file.display()),
+        None => "no configuration file was found; defaults, environment and flags are valid\n".to_owned(),
+    };
+    list(&mut text, "warning", &loaded.warnings);
+    list(&mut text, "`ferrobase serve` would refuse", &refusals(loaded, false));
+    text
+}
+
+fn list(text: &mut String, label: &str, problems: &[Problem]) {
+    for problem in problems {
+        text.push_str(&format!("{label}: {problem}\n"));
+    }
+}

@@ -1,0 +1,104 @@
+//! What is configured and not built yet, and what `serve` cannot start without.
+//!
+//! A key that protects or routes and does nothing would be a trap, so `serve` refuses it by name; other keys of absent
+//! rooms only warn. Building a room ends with deleting its lines here.
+
+use ferrobase_base::config::{Fault, Node, Place, Problem};
+use ferrobase_pg::config::ReadPreference;
+
+use super::services::SecretsProvider;
+use super::{AuthSection, Config, Loaded};
+
+/// Sections that do nothing yet, and what they are for.
+const UNBUILT_SECTIONS: [(&str, &str); 9] = [
+    ("graphql", "the GraphQL API"),
+    ("realtime", "the realtime API"),
+    ("storage", "file storage"),
+    ("functions", "functions"),
+    ("jobs", "jobs"),
+    ("patterns", "data patterns"),
+    ("admin", "the dashboard"),
+    ("redis", "Redis"),
+    ("cache", "the response cache"),
+];
+
+/// Signing secrets that stand in public documentation: whoever reads it could sign tokens.
+const PUBLIC_SECRETS: [&str; 3] = [
+    "super-secret-jwt-token-with-at-least-32-characters-long",
+    "your-super-secret-jwt-token-with-at-least-32-characters-long",
+    "reallyreallyreallyreallyverysafe",
+];
+
+/// Why `serve` must not start with this configuration; empty when it may. `located` says whether the command found a
+/// database besides the configuration (`--embedded`).
+pub fn refusals(loaded: &Loaded, located: bool) -> Vec<Problem> {
+    let (config, tree) = (&loaded.config, &loaded.tree);
+    let mut refusals: Vec<Problem> =
+        unbuilt_protections(config).into_iter().map(|(key, what)| not_built(tree, key, what)).collect();
+    if !config.auth.tokens.has_keys() {
+        refusals.push(refused(
+            tree,
+            "auth.jwt_secret",
+            "no token could be verified: set it (FERROBASE_AUTH__JWT_SECRET, at least 32 random bytes) or auth.jwks",
+        ));
+    }
+    if config.auth.tokens.jwt_secret.as_ref().is_some_and(|secret| PUBLIC_SECRETS.contains(&secret.expose())) {
+        refusals.push(refused(
+            tree,
+            "auth.jwt_secret",
+            "is an example from public documentation: anybody could sign tokens",
+        ));
+    }
+    if !located && !config.database.embedded.enabled && !config.database.is_located() {
+        refusals.push(refused(
+            tree,
+            "database.url",
+            "no database is named: set it (FERROBASE_DATABASE__URL) or run with --embedded",
+        ));
+    }
+    refusals
+}
+
+/// Keys that protect or route and are set, with what they promise.
+fn unbuilt_protections(config: &Config) -> Vec<(&'static str, &'static str)> {
+    let database = &config.database;
+    let set = [
+        (config.secrets.provider != SecretsProvider::None, "secrets.provider", "a secrets provider"),
+        (!config.tenants.is_empty(), "tenants", "tenancy"),
+        (!database.replicas.is_empty(), "database.replicas", "reading from replicas"),
+        (database.read_preference == ReadPreference::Replica, "database.read_preference", "reading from replicas"),
+        (!database.regions.is_empty() || database.region.is_some(), "database.regions", "choice of servers by region"),
+        (config.rest.max_cost.is_some(), "rest.max_cost", "a bound on planner cost"),
+        (config.auth.tokens.jwks_url.is_some(), "auth.jwks_url", "fetching a key set"),
+    ];
+    set.into_iter().filter(|(set, ..)| *set).map(|(_, key, what)| (key, what)).collect()
+}
+
+/// Warnings for what is set, does nothing, and harms nobody.
+pub(crate) fn unbuilt_warnings(config: &Config, tree: &Node) -> Vec<Problem> {
+    let mut warnings: Vec<Problem> = UNBUILT_SECTIONS
+        .iter()
+        .filter(|(section, _)| tree.at(section).is_some())
+        .map(|(section, what)| refused(tree, section, &format!("{what} is not built yet; the section does nothing")))
+        .collect();
+    let sign_in = AuthSection::sign_in_names();
+    let written = sign_in.iter().map(|name| format!("auth.{name}")).filter(|key| tree.at(key).is_some());
+    warnings.extend(written.map(|key| refused(tree, &key, "signing in is not built yet; the key does nothing")));
+    if config.observability.tracing.enabled {
+        let key = "observability.tracing.enabled";
+        warnings.push(refused(tree, key, "sending traces is not built yet; the key does nothing"));
+    }
+    warnings
+}
+
+fn not_built(tree: &Node, key: &str, what: &str) -> Problem {
+    Problem { key: key.to_owned(), place: place(tree, key), fault: Fault::NotBuilt { what: what.to_owned() } }
+}
+
+fn refused(tree: &Node, key: &str, reason: &str) -> Problem {
+    Problem { key: key.to_owned(), place: place(tree, key), fault: Fault::Refused(reason.to_owned()) }
+}
+
+fn place(tree: &Node, key: &str) -> Place {
+    tree.at(key).map_or(Place::Default, |node| node.place.clone())
+}

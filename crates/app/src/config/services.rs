@@ -1,0 +1,164 @@
+//! Services beside PostgreSQL, the response cache, secret providers, and tenants: parsed and checked, not built yet.
+
+use std::time::Duration;
+
+use ferrobase_base::config::{ByteSize, Host, HttpUrl, Identifier, Report};
+use ferrobase_base::{Secret, choice, section};
+use ferrobase_pg::config::DatabaseHost;
+
+choice! {
+    /// How Redis is laid out.
+    pub enum RedisMode {
+        /// One server.
+        Single = "single",
+        /// Sentinels name the primary.
+        Sentinel = "sentinel",
+        /// Keys are spread over several primaries.
+        Cluster = "cluster",
+    }
+}
+
+section! {
+    /// Redis or Valkey. Optional everywhere: without it this node's memory or PostgreSQL does the work.
+    pub struct RedisSection {
+        /// Host name or address.
+        host: Host = Host::from_static("localhost");
+        /// Port.
+        port: u16 = 6379, in 1..=65535;
+        /// Database number.
+        db: u32 = 0, in 0..=1_000_000;
+        /// Login, where there is one.
+        user: Option<String> = None;
+        /// Password.
+        password: Option<Secret> = None;
+        /// Connects with TLS.
+        tls: bool = false;
+        /// How it is laid out.
+        mode: RedisMode = RedisMode::Single;
+        /// `host:port` of sentinels or cluster nodes.
+        nodes: Vec<String> = Vec::new();
+    }
+}
+
+impl RedisSection {
+    /// What only shows when keys are compared.
+    pub fn check(&self, report: &mut Report<'_>) {
+        if self.mode != RedisMode::Single && self.nodes.is_empty() {
+            report.refuse("nodes", format!("the mode `{}` needs the addresses of nodes", self.mode));
+        }
+        if self.mode == RedisMode::Single && !self.nodes.is_empty() {
+            report.refuse("nodes", "the mode `single` has one host; set mode to `sentinel` or `cluster`");
+        }
+    }
+}
+
+section! {
+    /// The response cache.
+    pub struct CacheSection {
+        /// Keeps answers.
+        enabled: bool = false;
+        /// Longest time that an answer is kept.
+        ttl: Duration = Duration::from_secs(3600), in Duration::ZERO..=Duration::from_secs(30 * 86_400);
+        /// Most memory for answers.
+        max_size: ByteSize = ByteSize(100_000_000);
+    }
+}
+
+choice! {
+    /// Who keeps secrets.
+    pub enum SecretsProvider {
+        /// Nobody: secrets stand in the configuration, in variables, or in files (`file:///path`).
+        None = "none",
+        /// HashiCorp Vault or OpenBao, for `vault://path/key`.
+        Vault = "vault",
+        /// AWS Secrets Manager, for `aws://name/key`.
+        AwsSecretsManager = "aws_secrets_manager",
+    }
+}
+
+section! {
+    /// Where `vault://` and `aws://` values come from.
+    pub struct SecretsSection {
+        /// Who keeps secrets.
+        provider: SecretsProvider = SecretsProvider::None;
+        /// Vault.
+        vault: VaultSection = VaultSection::default();
+        /// AWS Secrets Manager.
+        aws: AwsSection = AwsSection::default();
+    }
+}
+
+section! {
+    /// Vault.
+    pub struct VaultSection {
+        /// Its address.
+        address: Option<HttpUrl> = None;
+        /// Token.
+        token: Option<Secret> = None;
+        /// Path under which this installation's secrets lie.
+        path: Option<String> = None;
+    }
+}
+
+section! {
+    /// AWS Secrets Manager.
+    pub struct AwsSection {
+        /// Region.
+        region: Option<String> = None;
+        /// Address, when it is not Amazon's.
+        endpoint: Option<HttpUrl> = None;
+    }
+}
+
+impl SecretsSection {
+    /// What only shows when keys are compared.
+    pub fn check(&self, report: &mut Report<'_>) {
+        if self.provider == SecretsProvider::Vault && self.vault.address.is_none() {
+            report.refuse("vault.address", "the provider `vault` needs its address");
+        }
+        if self.provider == SecretsProvider::AwsSecretsManager && self.aws.region.is_none() {
+            report.refuse("aws.region", "the provider `aws_secrets_manager` needs a region");
+        }
+    }
+}
+
+section! {
+    /// One tenant, with a database or a schema of its own.
+    pub struct TenantSection {
+        /// Its name, as tokens and hosts spell it.
+        name: String = String::new();
+        /// Its database.
+        database: TenantDatabase = TenantDatabase::default();
+        /// Its schema, where tenants share a database.
+        schema: Option<Identifier> = None;
+    }
+}
+
+section! {
+    /// Where a tenant's database differs from `database`.
+    pub struct TenantDatabase {
+        /// Host name, address, or folder of a unix socket.
+        host: Option<DatabaseHost> = None;
+        /// Port.
+        port: Option<u16> = None;
+        /// Database name.
+        name: Option<Identifier> = None;
+    }
+}
+
+impl TenantSection {
+    /// What only shows when tenants are compared.
+    pub fn check_all(tenants: &[Self], report: &mut Report<'_>) {
+        for (index, tenant) in tenants.iter().enumerate() {
+            let key = format!("tenants[{index}].name");
+            if tenant.name.is_empty() {
+                report.refuse(&key, "a tenant needs a name");
+            } else if tenants[..index].iter().any(|other| other.name == tenant.name) {
+                report.refuse(&key, format!("`{}` is the name of two tenants", tenant.name));
+            }
+            if tenant.database == TenantDatabase::default() && tenant.schema.is_none() {
+                report.refuse(&format!("tenants[{index}]"), "needs a database or a schema of its own");
+            }
+        }
+    }
+}

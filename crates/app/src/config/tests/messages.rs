@@ -1,0 +1,120 @@
+//! What a user reads when something is wrong, at every level of the file.
+
+use super::{refused, warnings};
+
+#[test]
+fn unknown_keys_name_the_nearest_one_at_every_level() {
+    let text = "sever: {port: 1}\nserver:\n  prot: 1\n  cors:\n    alowed_origins: [a]\n  rate_limit: {enabled: true}\n\
+                tenants:\n  - {nmae: x}\ndatabase:\n  regions:\n    north:\n      replica: []\nport: 80\n";
+    assert_eq!(
+        refused(text, &[]),
+        [
+            "sever (ferrobase.yaml:1): unknown key; did you mean `server`?",
+            "port (ferrobase.yaml:13): unknown key; did you mean `server.port`?",
+            "server.prot (ferrobase.yaml:3): unknown key; did you mean `port`?",
+            "server.rate_limit (ferrobase.yaml:6): unknown key; did you mean `security.rate_limit`?",
+            "server.cors.alowed_origins (ferrobase.yaml:5): unknown key; did you mean `allowed_origins`?",
+            "database.regions.north.replica (ferrobase.yaml:12): unknown key; did you mean `replicas`?",
+            "tenants[0].nmae (ferrobase.yaml:8): unknown key; did you mean `name`?",
+        ]
+    );
+}
+
+#[test]
+fn wrong_values_in_every_section_are_reported_together() {
+    let text = "server: {port: 70000, compression_level: 0}\ndatabase: {ssl_mode: maybe, host: 'a b'}\nrest: {max_rows: many}\n\
+                auth: {jwt_expiry: 1s}\nsecurity: {headers: {x_frame_options: \"a\\nb\"}}\ncache: {max_size: big}\n";
+    assert_eq!(
+        refused(text, &[]),
+        [
+            "server.port (ferrobase.yaml:1): `70000` is not a whole number, 0 to 65535",
+            "server.compression_level (ferrobase.yaml:1): `0` is not a whole number, 1 to 9",
+            "database.host[0] (ferrobase.yaml:2): `a b` is not a host name, an address or a socket folder",
+            "database.ssl_mode (ferrobase.yaml:2): `maybe` is not `disable`, `allow`, `prefer`, `require`, `verify-ca` or `verify-full`",
+            "rest.max_rows (ferrobase.yaml:3): `many` is not a whole number, 0 or more",
+            "auth.jwt_expiry (ferrobase.yaml:4): `1s` is not a duration (`500ms`, `30s`, `5m`, `1h30m`, `7d`, or seconds), 30s to 7d",
+            "cache.max_size (ferrobase.yaml:6): `big` is not a size (`64MiB`, `1000MB`, or bytes)",
+            "security.headers.x_frame_options (ferrobase.yaml:5): `a b` is not text of visible ASCII",
+        ]
+    );
+}
+
+#[test]
+fn sec_27_any_origin_with_credentials_is_refused() {
+    let text = "server:\n  cors:\n    allow_credentials: true\n";
+    let messages = refused(text, &[]);
+    assert!(
+        messages[0].starts_with("server.cors.allow_credentials (ferrobase.yaml:3): `*` in allowed_origins"),
+        "{messages:?}"
+    );
+    refused("server: {cors: {allow_credentials: true, allowed_origins: [https://a.example, '*']}}", &[]);
+    super::loaded("server: {cors: {allow_credentials: true, allowed_origins: [https://a.example]}}", &[]);
+}
+
+#[test]
+fn keys_that_contradict_each_other() {
+    for (text, key) in [
+        ("server: {port: 9090}", "server.admin_port"),
+        ("server: {tls: {cert: a.pem}}", "server.tls"),
+        ("server: {cors: {allowed_methods: [get]}}", "server.cors.allowed_methods"),
+        ("database: {min_connections: 30}", "database.min_connections"),
+        ("database: {ssl_cert: a}", "database.ssl_cert"),
+        ("database: {url: 'postgresql://a/b', host: c}", "database.host"),
+        ("database: {primary: {host: a}, host: c}", "database.host"),
+        ("database: {region: north}", "database.region"),
+        ("database: {embedded: {enabled: true}, url: 'postgresql://a/b'}", "database.url"),
+        ("rest: {schemas: []}", "rest.schemas"),
+        ("rest: {schemas: [ferrobase]}", "rest.schemas"),
+        ("rest: {page_limit_default: 2000}", "rest.page_limit_default"),
+        ("auth: {jwt_secret: short}", "auth.jwt_secret"),
+        ("auth: {jwt_secret_is_base64: true}", "auth.jwt_secret_is_base64"),
+        ("auth: {allowed_roles: []}", "auth.allowed_roles"),
+        ("auth: {path: auth}", "auth.path"),
+        ("auth: {external: {google: {}}}", "auth.external.google.client_id"),
+        ("observability: {tracing: {enabled: true}}", "observability.tracing.endpoint"),
+        ("storage: {provider: s3}", "storage.s3_bucket"),
+        ("redis: {mode: cluster}", "redis.nodes"),
+        ("secrets: {provider: vault}", "secrets.vault.address"),
+        ("tenants: [{database: {name: a}}]", "tenants[0].name"),
+        ("tenants: [{name: a, schema: a}, {name: a, schema: b}]", "tenants[1].name"),
+        ("tenants: [{name: a}]", "tenants[0]"),
+    ] {
+        let messages = refused(text, &[]);
+        assert_eq!(messages.len(), 1, "{text}: {messages:?}");
+        assert!(messages[0].starts_with(key), "{text}: {messages:?}");
+    }
+}
+
+#[test]
+fn odd_but_harmless_settings_warn() {
+    for (text, key) in [
+        ("server: {admin_host: 0.0.0.0}", "server.admin_host"),
+        ("server: {trusted_proxies: [0.0.0.0/0]}", "server.trusted_proxies"),
+        ("rest: {allow_unprotected: ['*']}", "rest.allow_unprotected"),
+        ("security: {definer_views_allow: ['*']}", "security.definer_views_allow"),
+        ("database: {pooler: transaction}", "database.pooler"),
+        ("graphql: {max_depth: 5}", "graphql"),
+        ("auth: {site_url: 'https://a.example'}", "auth.site_url"),
+    ] {
+        let warnings = warnings(text);
+        assert_eq!(warnings.len(), 1, "{text}: {warnings:?}");
+        assert!(warnings[0].starts_with(key), "{text}: {warnings:?}");
+    }
+    assert_eq!(warnings("server: {port: 1}"), [""; 0]);
+}
+
+#[test]
+fn a_broken_file_names_its_line() {
+    let messages = refused("server:\n  port: 1\n   host: a\n", &[]);
+    assert!(messages[0].starts_with("ferrobase.yaml:"), "{messages:?}");
+    let messages = refused("server: {port: 1}\nserver: {port: 2}\n", &[]);
+    assert_eq!(messages, ["server (ferrobase.yaml:2): the key is written twice, first at ferrobase.yaml:1"]);
+    let messages = refused("- a\n", &[]);
+    assert_eq!(messages, ["ferrobase.yaml:1: the file must hold keys: `server:`, `database:`, ..."]);
+}
+
+#[test]
+fn a_misread_section_is_not_compared() {
+    let messages = refused("server: {cors: {allow_credentials: true, allowed_origins: [nonsense]}}", &[]);
+    assert_eq!(messages.len(), 1, "{messages:?}");
+}

@@ -1,0 +1,28 @@
+//! SIGHUP: the new configuration, or the old one and the reason.
+
+use super::super::Current;
+use super::{loaded, sources};
+
+#[test]
+fn a_right_file_is_swapped_in_and_the_changes_are_named() {
+    let current = Current::new(loaded(
+        "server: {port: 1, request_timeout: 10s}\nauth: {jwt_secret: 0123456789012345678901234567890123}",
+        &[],
+    ));
+    let before = current.get();
+    let next =
+        sources("server: {port: 2, request_timeout: 20s}\nauth: {jwt_secret: 0123456789012345678901234567890124}", &[]);
+    let reloaded = current.reload(&next).unwrap();
+    assert_eq!(reloaded.changed, ["auth.jwt_secret", "server.request_timeout"]);
+    assert_eq!(reloaded.at_restart, ["server.port"]);
+    assert_eq!(current.get().config.server.request_timeout.as_secs(), 20);
+    assert_eq!(before.config.server.request_timeout.as_secs(), 10, "who holds the old one keeps it");
+}
+
+#[test]
+fn a_wrong_file_changes_nothing() {
+    let current = Current::new(loaded("server: {request_timeout: 10s}", &[]));
+    let errors = current.reload(&sources("server: {request_timeout: soon}", &[])).unwrap_err();
+    assert!(errors.to_string().contains("server.request_timeout"), "{errors}");
+    assert_eq!(current.get().config.server.request_timeout.as_secs(), 10);
+}
