@@ -127,9 +127,19 @@ fn table<'k>(text: &mut String, keys: impl Iterator<Item = &'k KeyDoc>) {
     for key in keys {
         let secret = if key.secret { " Secret: masked wherever it is printed." } else { "" };
         let (path, default) = (cell(&key.path), cell(&key.default));
-        let (kind, about) = (cell(&key.kind), cell(&key.about));
+        let (kind, about) = (cell(&brief(&key.kind)), cell(&key.about));
         let _ = writeln!(text, "| `{path}` | {kind} | `{default}` | {about}{secret} |");
     }
+}
+
+/// A kind without its article and its forms in brackets, which the page explains once.
+fn brief(kind: &str) -> String {
+    let kind = match (kind.find(" ("), kind.find(')')) {
+        (Some(open), Some(close)) if open < close => format!("{}{}", &kind[..open], &kind[close + 1..]),
+        _ => kind.to_owned(),
+    };
+    let bare = kind.strip_prefix("a ").or_else(|| kind.strip_prefix("an ")).unwrap_or(&kind);
+    bare.replace(", each a ", ": ").replace(", each an ", ": ").replace(", each ", ": ")
 }
 
 fn sentence(lines: &[&str]) -> String {

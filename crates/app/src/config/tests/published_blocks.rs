@@ -103,7 +103,7 @@ fn response_fields() {
 fn certificates_towards_postgresql() {
     let text = "database:\n  ssl_mode: require  # or verify-full\n  ssl_cert: /etc/shop/client.pem\n  ssl_key: /etc/shop/client.key\n  ssl_root_cert: /etc/shop/ca.pem\n";
     let database = loaded(text, &[]).config.database;
-    assert_eq!(database.ssl_mode, SslModeSetting::Require);
+    assert_eq!(database.ssl_mode, Some(SslModeSetting::Require));
     assert_eq!(database.ssl_cert.unwrap().to_str(), Some("/etc/shop/client.pem"));
 }
 

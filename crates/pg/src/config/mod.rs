@@ -4,13 +4,16 @@
 //! host/user/password) for migrations, LISTEN and leases, and `authenticator` for requests (docs/adr, design 8.1).
 //! Invariant: a URL with a password is never printed whole, not even by `Debug`.
 
+mod address;
+
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ferrobase_base::config::{Atom, Host, Identifier, Report, Shown};
+use ferrobase_base::config::{Identifier, Report};
 use ferrobase_base::{Secret, choice, section};
+
+pub use address::{DatabaseHost, DatabaseUrl};
 
 choice! {
     /// How much TLS a connection to PostgreSQL needs; the meanings are libpq's.
@@ -93,14 +96,14 @@ section! {
         max_lifetime: Duration = Duration::from_secs(60 * 60), in Duration::from_secs(10)..=Duration::from_secs(30 * 86_400);
         /// Longest wait for a free connection before the answer is 503.
         acquire_timeout: Duration = Duration::from_secs(5), in Duration::from_millis(10)..=Duration::from_secs(600);
-        /// Longest time to open a connection.
-        connect_timeout: Duration = Duration::from_secs(5), in Duration::from_millis(100)..=Duration::from_secs(600);
+        /// Longest time to open a connection to one host; what the URL says, else 10s, when absent.
+        connect_timeout: Option<Duration> = None;
         /// Most requests that wait for a connection; the next ones are answered 503 at once.
         max_waiting: u32 = 1000, in 0..=1_000_000;
         /// Upper bound of one statement. Without it the request's own deadline and the role's setting decide.
         statement_timeout: Option<Duration> = None;
-        /// TLS towards PostgreSQL.
-        ssl_mode: SslModeSetting = SslModeSetting::Prefer;
+        /// TLS towards PostgreSQL; what the URL says, else `prefer`, when absent.
+        ssl_mode: Option<SslModeSetting> = None;
         /// Client certificate, PEM.
         ssl_cert: Option<PathBuf> = None;
         /// Key of the client certificate, PEM.
@@ -219,108 +222,5 @@ impl DatabaseSection {
         if self.pooler == PoolerSetting::Transaction && self.listen_url.is_none() {
             report.warn("pooler", "without `database.listen_url` LISTEN goes through the pooler, where it may be lost");
         }
-    }
-}
-
-/// A host name or address, or the folder of a unix socket.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum DatabaseHost {
-    /// Over TCP.
-    Tcp(Host),
-    /// Through a socket in this folder.
-    Socket(PathBuf),
-}
-
-impl DatabaseHost {
-    /// This machine, over TCP.
-    pub fn localhost() -> Self {
-        Self::Tcp(Host::from_static("localhost"))
-    }
-}
-
-impl fmt::Display for DatabaseHost {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(host) => write!(f, "{host}"),
-            Self::Socket(folder) => write!(f, "{}", folder.display()),
-        }
-    }
-}
-
-impl Atom for DatabaseHost {
-    fn kind() -> String {
-        "a host name, an address or a socket folder".to_owned()
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        match text.trim() {
-            text if text.starts_with('/') => Some(Self::Socket(PathBuf::from(text))),
-            text => Host::parse(text).map(Self::Tcp),
-        }
-    }
-
-    fn spell(&self) -> Shown {
-        Shown::Text(self.to_string())
-    }
-}
-
-/// A connection URL: `Debug`, `Display` and `config show` leave the password out.
-#[derive(Clone, PartialEq, Eq)]
-pub struct DatabaseUrl(Secret);
-
-impl DatabaseUrl {
-    /// The whole text, password included: only for opening a connection.
-    pub fn expose(&self) -> &str {
-        self.0.expose()
-    }
-
-    /// The URL with `***` in place of the password; only the scheme when it cannot be told where a password ends.
-    pub fn masked(&self) -> String {
-        let text = self.0.expose();
-        let Some((scheme, rest)) = text.split_once("://") else { return "***".to_owned() };
-        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        if path.contains('@') || query.contains('@') || query.to_ascii_lowercase().contains("password") {
-            return format!("{scheme}://***");
-        }
-        let authority = match authority.rsplit_once('@') {
-            Some((login, hosts)) => match login.split_once(':') {
-                Some((user, _)) => format!("{user}:***@{hosts}"),
-                None => authority.to_owned(),
-            },
-            None => authority.to_owned(),
-        };
-        let query = if query.is_empty() { String::new() } else { format!("?{query}") };
-        format!("{scheme}://{authority}/{path}{query}")
-    }
-}
-
-impl fmt::Debug for DatabaseUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.masked())
-    }
-}
-
-impl fmt::Display for DatabaseUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.masked())
-    }
-}
-
-impl Atom for DatabaseUrl {
-    const SECRET: bool = true;
-
-    fn kind() -> String {
-        "a `postgresql://` URL".to_owned()
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        let text = text.trim();
-        let known = text.starts_with("postgres://") || text.starts_with("postgresql://");
-        (known && !text.chars().any(|c| c.is_control() || c.is_whitespace())).then(|| Self(Secret::new(text)))
-    }
-
-    fn spell(&self) -> Shown {
-        Shown::Text(self.masked())
     }
 }
