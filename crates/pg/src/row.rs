@@ -157,7 +157,10 @@ mod tests {
     fn columns_are_found_by_walking() {
         let row = Row::new([Some("a"), None, Some(""), Some("last")]);
         assert_eq!((row.len(), row.is_empty()), (4, false));
-        assert_eq!((row.text(0), row.text(1), row.text(2), row.text(3), row.text(4)), (Some("a"), None, Some(""), Some("last"), None));
+        assert_eq!(
+            (row.text(0), row.text(1), row.text(2), row.text(3), row.text(4)),
+            (Some("a"), None, Some(""), Some("last"), None)
+        );
         assert_eq!(row.bytes(3).as_deref(), Some(&b"last"[..]));
         assert_eq!(row.values().collect::<Vec<_>>(), [Some(&b"a"[..]), None, Some(b""), Some(b"last")]);
     }
@@ -169,7 +172,7 @@ mod tests {
         for cut in 0..good.len() {
             assert_eq!(Row::check(&good[..cut]), None, "cut at {cut}");
         }
-        let mut longer = good.clone();
+        let mut longer = good;
         longer.push(0);
         assert_eq!(Row::check(&longer), None);
         assert_eq!(Row::check(&[0, 1, 0xff, 0xff, 0xff, 0xfe]), None, "-2 is no length");

@@ -1,0 +1,142 @@
+//! A bounded set of sessions that are lent out one at a time.
+//!
+//! [`Pool::run`] is what requests use: take a session (`state.rs`), exchange the batch, give the session back
+//! (`lease.rs`), which may mean cancelling, rolling back or checking it first (`settle.rs`). Connections are opened
+//! and retired in the background (`maintain.rs`), never by a caller, so a caller's deadline cannot break one off.
+//! Invariant: a session comes back only when it is known to be as it was; in doubt it is closed.
+//!
+//! Bounds: connections, waiting callers, time to wait, lifetime, idle time, bytes of prepared statements. What is
+//! over a bound is told at once: [`Error::Saturated`], [`Error::AcquireTimeout`], [`Error::Unavailable`].
+
+mod lease;
+mod maintain;
+mod options;
+mod settle;
+mod state;
+mod stats;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+pub use self::lease::PooledSession;
+pub use self::options::{PoolOptions, Pooler};
+pub use self::stats::PoolStats;
+
+use self::lease::Lease;
+use self::state::Shared;
+use crate::batch::{Batch, Mode, Reply};
+use crate::error::Error;
+use crate::options::ConnectOptions;
+use crate::session::WRONG_NONCE;
+use crate::sqlstate::SqlState;
+
+/// A pool; clones share it.
+#[derive(Clone)]
+pub struct Pool(Arc<Shared>);
+
+impl Pool {
+    /// A pool that connects when it is first used. Connections are opened on the runtime of whoever uses it.
+    pub fn new(connect: ConnectOptions, options: PoolOptions) -> Self {
+        Self(Arc::new(Shared::new(connect, options)))
+    }
+
+    /// Runs a batch on a session of its own and answers after ReadyForQuery.
+    ///
+    /// Dropping the future cancels the batch, and so does its deadline ([`Error::Deadline`]). A batch that provably
+    /// did not run, because the idle connection it was given had been shut down, runs again on another one; nothing
+    /// else is repeated.
+    // The batch is the caller's to give away: it lives as long as the request.
+    #[allow(clippy::needless_pass_by_value)]
+    pub async fn run(&self, batch: Batch) -> Result<Reply, Error> {
+        let started = Instant::now();
+        let mut second_chance = true;
+        loop {
+            let mut lease = self.0.acquire(Some(batch.deadline), batch.runs_user_code).await?;
+            let wait = started.elapsed();
+            let exchange = lease.session().exchange(&batch);
+            let result = tokio::time::timeout_at(batch.deadline.into(), exchange).await;
+            let Ok(result) = result else {
+                lease.abandon();
+                return Err(Error::Deadline);
+            };
+            let did_not_run = second_chance && may_repeat(&result, &mut lease, &batch);
+            self.0.count(&result);
+            lease.give_back();
+            match result {
+                Err(_) if did_not_run => {
+                    second_chance = false;
+                    self.0.counters.repeated();
+                }
+                Err(error) => return Err(error),
+                Ok(mut reply) => {
+                    reply.timing.wait = wait;
+                    return Ok(reply);
+                }
+            }
+        }
+    }
+
+    /// Lends a session for plain use, waiting no longer than `deadline`. It is checked and reset when it comes back.
+    pub async fn session(&self, deadline: Instant) -> Result<PooledSession, Error> {
+        self.0.acquire(Some(deadline), true).await.map(PooledSession::new)
+    }
+
+    /// What the pool holds and what happened to it so far.
+    pub fn stats(&self) -> PoolStats {
+        self.0.stats()
+    }
+
+    /// The options it was made with.
+    pub fn options(&self) -> &PoolOptions {
+        &self.0.options
+    }
+
+    /// Where it connects to.
+    pub fn connect_options(&self) -> &ConnectOptions {
+        &self.0.connect
+    }
+
+    /// Refuses new work, closes idle sessions and waits for those that are lent out. The caller bounds the wait.
+    pub async fn close(&self) {
+        self.0.close();
+        while self.0.stats().size > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+/// Whether a failed batch certainly did not run, so that running it again cannot double anything.
+fn may_repeat(result: &Result<Reply, Error>, lease: &mut Lease, batch: &Batch) -> bool {
+    let Err(error) = result else { return false };
+    if !lease.session().was_untouched() {
+        return false;
+    }
+    match error {
+        // The server said goodbye before it began: it sends the answers of what it did run first.
+        Error::Db(db) => matches!(
+            db.code,
+            SqlState::ADMIN_SHUTDOWN
+                | SqlState::CRASH_SHUTDOWN
+                | SqlState::CANNOT_CONNECT_NOW
+                | SqlState::IDLE_SESSION_TIMEOUT
+        ),
+        // It went without a word: the batch may have run, which only matters when it could change something.
+        Error::Io(_) => matches!(batch.mode, Mode::Explicit { read_only: true, .. }) && !batch.runs_user_code,
+        _ => false,
+    }
+}
+
+impl Shared {
+    fn count(&self, result: &Result<Reply, Error>) {
+        if let Err(Error::Protocol(reason)) = result {
+            self.counters.protocol_error(*reason == WRONG_NONCE);
+            tracing::error!(reason, "PostgreSQL protocol error; the connection is closed");
+        }
+    }
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pool").field("to", &self.0.connect.to_string()).field("stats", &self.stats()).finish()
+    }
+}

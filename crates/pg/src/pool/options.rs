@@ -1,0 +1,66 @@
+//! Bounds of a pool.
+
+use std::time::Duration;
+
+/// What stands between us and the server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pooler {
+    /// Nothing, or a pooler in session mode: a connection is one server process, statements are prepared on it, and it
+    /// is checked after user code.
+    #[default]
+    Direct,
+    /// A pooler in transaction mode (PgBouncer). Each flush may reach another server process, so nothing is prepared
+    /// and nothing can be checked or reset afterwards: set `server_reset_query_always = 1` there when code of users
+    /// may run. CancelRequest works; a backend that ignores it is not terminated.
+    Transaction,
+}
+
+/// Bounds of a pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolOptions {
+    /// Most connections (10).
+    pub max_connections: usize,
+    /// Connections that are kept even when idle (0).
+    pub min_connections: usize,
+    /// An idle connection above the minimum is closed after this (10 minutes).
+    pub max_idle_time: Duration,
+    /// A connection is replaced after this, more or less a tenth (30 minutes).
+    pub max_lifetime: Duration,
+    /// Longest wait for a connection (10 s).
+    pub acquire_timeout: Duration,
+    /// Most callers who wait at the same time (1,000).
+    pub max_waiting: usize,
+    /// What stands between us and the server.
+    pub pooler: Pooler,
+    /// Budget for prepared statements of one connection, in estimated bytes of server memory (4 MiB, some 200
+    /// statements of 1 kB).
+    pub statement_cache_bytes: usize,
+    /// How long a cancelled statement may take to end before its backend is terminated, and how long a returned
+    /// connection may take to be checked (5 s).
+    pub cancel_grace: Duration,
+}
+
+impl Default for PoolOptions {
+    fn default() -> Self {
+        Self {
+            max_connections: 10,
+            min_connections: 0,
+            max_idle_time: Duration::from_secs(600),
+            max_lifetime: Duration::from_secs(1800),
+            acquire_timeout: Duration::from_secs(10),
+            max_waiting: 1000,
+            pooler: Pooler::Direct,
+            statement_cache_bytes: 4 * 1024 * 1024,
+            cancel_grace: Duration::from_secs(5),
+        }
+    }
+}
+
+impl PoolOptions {
+    /// Bounds that contradict each other are brought in line.
+    pub(super) fn sane(mut self) -> Self {
+        self.max_connections = self.max_connections.max(1);
+        self.min_connections = self.min_connections.min(self.max_connections);
+        self
+    }
+}

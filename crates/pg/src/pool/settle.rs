@@ -1,0 +1,133 @@
+//! The slow ways back into the pool, each in a task of its own: roll back, check and reset, or cancel and drain.
+//!
+//! Each is bounded by `cancel_grace`; what cannot be brought to rest in that time is closed. A statement whose code
+//! catches the cancellation (plpgsql `exception when query_canceled`, requirements/security.md 20) is ended with
+//! `pg_terminate_backend` from a connection of the same login, which PostgreSQL allows for one's own sessions and no
+//! code can catch. Merely closing the socket would let such a backend run on until it next writes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::options::Pooler;
+use super::state::Shared;
+use super::stats::count;
+use crate::error::Error;
+use crate::session::Session;
+
+/// What a session needs before somebody else may have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Its transaction failed.
+    Rollback,
+    /// User code ran.
+    Check,
+    /// A statement is running that nobody waits for.
+    Cancel,
+}
+
+/// A session between holders; closed when its task does not get to the end.
+struct Held {
+    shared: Arc<Shared>,
+    session: Option<Box<Session>>,
+}
+
+impl Held {
+    fn session(&mut self) -> &mut Session {
+        self.session.as_mut().expect("held until it is put back")
+    }
+
+    fn put_back(mut self) {
+        if let Some(session) = self.session.take() {
+            self.shared.put_back(session);
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(session) = self.session.take() {
+            self.shared.discard(session);
+        }
+    }
+}
+
+/// Brings a session to rest and returns or closes it, in the background.
+pub(super) fn spawn(shared: Arc<Shared>, session: Box<Session>, way: Way) {
+    let held = Held { shared, session: Some(session) };
+    // Without a runtime (it is shutting down) the session is closed.
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        runtime.spawn(settle(held, way));
+    }
+}
+
+async fn settle(mut held: Held, way: Way) {
+    let grace = held.shared.options.cancel_grace;
+    let at_rest = match way {
+        Way::Rollback => within(grace, held.session().script("rollback")).await.is_ok(),
+        Way::Check => check(&mut held, grace).await,
+        Way::Cancel => cancel(&mut held, grace).await,
+    };
+    if at_rest {
+        held.put_back();
+    }
+}
+
+async fn check(held: &mut Held, grace: Duration) -> bool {
+    count(&held.shared.counters.resets);
+    match within(grace, held.session().check_and_reset()).await {
+        Ok(()) => true,
+        Err(error) => {
+            count(&held.shared.counters.dirty);
+            tracing::warn!(%error, "a request left something in its session; the connection is closed");
+            false
+        }
+    }
+}
+
+async fn cancel(held: &mut Held, grace: Duration) -> bool {
+    count(&held.shared.counters.cancels);
+    let token = held.session().cancel_token();
+    let session = held.session();
+    let ended = within(grace, async {
+        let (told, drained) = tokio::join!(token.cancel(), session.make_ready());
+        drained.and(told)
+    })
+    .await;
+    match ended {
+        // The signal was sent before the server closed the cancelling connection, so the check is the last statement
+        // that it can hit.
+        Ok(()) if held.shared.options.pooler == Pooler::Direct => check(held, grace).await,
+        Err(Error::Deadline) => {
+            terminate(held, grace).await;
+            false
+        }
+        // Told or not, in doubt: a signal that comes late would hit the next request.
+        _ => false,
+    }
+}
+
+/// Ends a backend that ignores its cancellation, as far as that can be done from here.
+async fn terminate(held: &mut Held, grace: Duration) {
+    let pid = held.session().backend_pid();
+    if held.shared.options.pooler != Pooler::Direct || pid == 0 {
+        return;
+    }
+    count(&held.shared.counters.terminated);
+    tracing::warn!(pid, "a statement ignores its cancellation; its backend is terminated");
+    let connect = held.shared.connect.clone();
+    let kill = async {
+        let mut killer = Session::connect(&connect).await?;
+        killer.query("select pg_catalog.pg_terminate_backend($1::pg_catalog.int4)", &[Some(&pid.to_string())]).await?;
+        killer.close().await;
+        Ok(())
+    };
+    if let Err(error) = within(grace.max(Duration::from_secs(5)), kill).await {
+        tracing::error!(pid, %error, "a runaway backend could not be terminated");
+    }
+    // The process id is the runaway's as long as its connection is open: wait for the end before closing.
+    let _ = within(grace, held.session().make_ready()).await;
+}
+
+async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    tokio::time::timeout(limit, work).await.unwrap_or(Err(Error::Deadline))
+}

@@ -1,0 +1,327 @@
+//! Who has which session, and who waits: everything behind the pool's one lock.
+//!
+//! The lock is held for a few pointer moves, never across an await and never while a session is dropped. Idle
+//! sessions are a stack (the warmest caches first), waiting callers a queue: a session that comes back goes to the
+//! first of them, so nobody who came later can take it.
+
+use std::collections::VecDeque;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, oneshot};
+
+use super::lease::Lease;
+use super::options::{PoolOptions, Pooler};
+use super::stats::{Counters, PoolStats, count};
+use crate::error::Error;
+use crate::options::ConnectOptions;
+use crate::session::Session;
+use crate::session::statements::Sightings;
+
+/// What a caller who is turned away should wait before asking again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// What all clones of a pool share.
+pub(super) struct Shared {
+    pub(super) connect: Arc<ConnectOptions>,
+    pub(super) options: PoolOptions,
+    pub(super) sightings: Arc<Sightings>,
+    pub(super) counters: Counters,
+    state: Mutex<State>,
+    /// Wakes the maintenance.
+    pub(super) attention: Notify,
+    /// Whether the maintenance was started.
+    pub(super) maintained: AtomicBool,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) idle: Vec<Idle>,
+    waiters: VecDeque<oneshot::Sender<Result<Lease, Error>>>,
+    /// Live callers in `waiters`.
+    waiting: usize,
+    /// Sessions that exist or are being opened.
+    pub(super) size: usize,
+    pub(super) opening: usize,
+    pub(super) closed: bool,
+    pub(super) down: Option<Down>,
+}
+
+/// A session that nobody uses.
+pub(super) struct Idle {
+    pub(super) session: Box<Session>,
+    pub(super) since: Instant,
+}
+
+/// The last attempt to connect failed.
+pub(super) struct Down {
+    pub(super) cause: Arc<Error>,
+    pub(super) backoff: Duration,
+    pub(super) next_try: Instant,
+}
+
+/// A caller in the queue; leaves it when dropped.
+struct Waiting<'a>(&'a Shared);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.lock().waiting -= 1;
+    }
+}
+
+enum Taken {
+    Lease(Lease),
+    Queued(oneshot::Receiver<Result<Lease, Error>>),
+}
+
+impl State {
+    /// Sessions that exist.
+    pub(super) fn live(&self) -> usize {
+        self.size - self.opening
+    }
+
+    /// How many connections to begin opening now.
+    pub(super) fn wanted(&self, options: &PoolOptions, now: Instant) -> usize {
+        if self.closed {
+            return 0;
+        }
+        let room = options.max_connections.saturating_sub(self.size);
+        let for_waiters = self.waiting.saturating_sub(self.opening);
+        let for_minimum = options.min_connections.saturating_sub(self.size);
+        match &self.down {
+            None => for_waiters.max(for_minimum).min(room),
+            Some(down) if now < down.next_try || self.opening > 0 => 0,
+            // One at a time, and also when nobody waits: somebody has to find out that the database is back.
+            Some(_) => usize::from(self.live() == 0 || for_waiters.max(for_minimum) > 0).min(room),
+        }
+    }
+
+    /// The idle session that suits best: sessions on which user code ran keep few statements prepared, so requests
+    /// with and without user code each come back to their own as long as there are enough.
+    fn pick(&mut self, user_code: bool) -> Option<Box<Session>> {
+        let suits = |idle: &Idle| idle.session.is_checked() == user_code;
+        let index = self.idle.iter().rposition(suits).or(self.idle.len().checked_sub(1))?;
+        Some(self.idle.remove(index).session)
+    }
+
+    fn next_waiter(&mut self) -> Option<oneshot::Sender<Result<Lease, Error>>> {
+        std::iter::from_fn(|| self.waiters.pop_front()).find(|waiter| !waiter.is_closed())
+    }
+}
+
+impl Shared {
+    pub(super) fn new(connect: ConnectOptions, options: PoolOptions) -> Self {
+        Self {
+            connect: Arc::new(connect),
+            options: options.sane(),
+            sightings: Arc::default(),
+            counters: Counters::default(),
+            state: Mutex::default(),
+            attention: Notify::new(),
+            maintained: AtomicBool::new(false),
+        }
+    }
+
+    /// Nothing under the lock panics half-way, so a poisoned lock is still good.
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a session, waiting for one if need be.
+    pub(super) async fn acquire(self: &Arc<Self>, deadline: Option<Instant>, user_code: bool) -> Result<Lease, Error> {
+        let receiver = match self.take(user_code)? {
+            Taken::Lease(lease) => return Ok(lease),
+            Taken::Queued(receiver) => receiver,
+        };
+        let _waiting = Waiting(self);
+        self.maintain();
+        self.open_wanted();
+        let started = Instant::now();
+        let latest = started + self.options.acquire_timeout;
+        let latest = deadline.map_or(latest, |deadline| deadline.min(latest));
+        match tokio::time::timeout_at(latest.into(), receiver).await {
+            Ok(Ok(granted)) => granted.map(|lease| lease.for_user_code(user_code)),
+            Ok(Err(_)) => Err(Error::Closed),
+            Err(_) => {
+                count(&self.counters.timeouts);
+                Err(Error::AcquireTimeout(started.elapsed()))
+            }
+        }
+    }
+
+    fn take(self: &Arc<Self>, user_code: bool) -> Result<Taken, Error> {
+        let mut dead = Vec::new();
+        let mut state = self.lock();
+        if state.closed {
+            return Err(Error::Closed);
+        }
+        while let Some(mut session) = state.pick(user_code) {
+            if !self.is_expired(&session) && session.is_alive() && !self.has_leftovers(&session) {
+                drop(state);
+                self.bury(dead);
+                return Ok(Taken::Lease(Lease::new(self.clone(), session, user_code)));
+            }
+            state.size -= 1;
+            dead.push(session);
+        }
+        let outcome = self.queue(&mut state);
+        drop(state);
+        self.bury(dead);
+        outcome.map(Taken::Queued)
+    }
+
+    fn queue(&self, state: &mut State) -> Result<oneshot::Receiver<Result<Lease, Error>>, Error> {
+        if let Some(down) = state.down.as_ref().filter(|_| state.live() == 0) {
+            return Err(unavailable(down));
+        }
+        if state.waiting >= self.options.max_waiting {
+            count(&self.counters.saturated);
+            return Err(Error::Saturated { waiting: state.waiting, retry_after: RETRY_AFTER });
+        }
+        // Callers that gave up leave their place behind; drop those before they outnumber the living.
+        if state.waiters.len() > 2 * self.options.max_waiting {
+            state.waiters.retain(|waiter| !waiter.is_closed());
+        }
+        let (sender, receiver) = oneshot::channel();
+        state.waiters.push_back(sender);
+        state.waiting += 1;
+        Ok(receiver)
+    }
+
+    /// Whether a connection is due for replacement. Spread over a tenth either way, so that connections opened
+    /// together are not replaced together.
+    pub(super) fn is_expired(&self, session: &Session) -> bool {
+        let percent = 90 + session.backend_pid().unsigned_abs() % 21;
+        session.opened().elapsed() > self.options.max_lifetime * percent / 100
+    }
+
+    /// Whether a reported setting is not as it was. Behind a transaction pooler it may be another server's.
+    pub(super) fn has_leftovers(&self, session: &Session) -> bool {
+        self.options.pooler == Pooler::Direct && session.has_changed_settings()
+    }
+
+    /// Takes back a session that is as it was: for the first caller who waits, or for the next one.
+    pub(super) fn put_back(self: &Arc<Self>, mut session: Box<Session>) {
+        if self.is_expired(&session) {
+            return self.discard(session);
+        }
+        loop {
+            let mut state = self.lock();
+            if state.closed {
+                drop(state);
+                return self.discard(session);
+            }
+            let Some(waiter) = state.next_waiter() else {
+                state.idle.push(Idle { session, since: Instant::now() });
+                return;
+            };
+            drop(state);
+            match waiter.send(Ok(Lease::new(self.clone(), session, false))) {
+                Ok(()) => return,
+                // That caller gave up just now.
+                Err(Ok(lease)) => match lease.into_session() {
+                    Some(back) => session = back,
+                    None => return,
+                },
+                Err(Err(_)) => return,
+            }
+        }
+    }
+
+    /// Closes a session for good and lets another one be opened in its place.
+    pub(super) fn discard(self: &Arc<Self>, session: Box<Session>) {
+        self.lock().size -= 1;
+        self.bury([session]);
+        self.open_wanted();
+    }
+
+    /// Drops sessions that are no longer counted: outside the lock, since dropping writes to the socket.
+    pub(super) fn bury(&self, dead: impl IntoIterator<Item = Box<Session>>) {
+        for session in dead {
+            count(&self.counters.closed);
+            drop(session);
+        }
+    }
+
+    /// A connection was opened.
+    pub(super) fn opened(self: &Arc<Self>, mut session: Box<Session>) {
+        count(&self.counters.opened);
+        session.ignore_notifications();
+        let mut state = self.lock();
+        state.opening -= 1;
+        let was_down = state.down.take().is_some();
+        drop(state);
+        if was_down {
+            tracing::info!(to = %self.connect, "the database is reachable again");
+        }
+        self.put_back(session);
+        self.open_wanted();
+    }
+
+    /// A connection could not be opened: everybody who waits hears of it, unless there are other connections.
+    pub(super) fn not_opened(&self, error: Error, first_backoff: Duration, last_backoff: Duration) {
+        count(&self.counters.connect_failures);
+        let now = Instant::now();
+        let mut state = self.lock();
+        state.opening -= 1;
+        state.size -= 1;
+        let backoff = match &state.down {
+            None => first_backoff,
+            // Several attempts that were under way together count as one.
+            Some(down) if now < down.next_try => down.backoff,
+            Some(down) => (down.backoff * 2).min(last_backoff),
+        };
+        if state.down.is_none() {
+            tracing::warn!(to = %self.connect, %error, "cannot connect to the database");
+        }
+        let down = Down { cause: Arc::new(error), backoff, next_try: now + backoff };
+        let waiters = if state.live() == 0 { std::mem::take(&mut state.waiters) } else { VecDeque::new() };
+        for waiter in waiters {
+            let _ = waiter.send(Err(unavailable(&down)));
+        }
+        state.down = Some(down);
+        drop(state);
+        self.attention.notify_one();
+    }
+
+    /// An attempt to connect ended without result (its task was dropped).
+    pub(super) fn opening_ended(&self) {
+        let mut state = self.lock();
+        state.opening -= 1;
+        state.size -= 1;
+    }
+
+    /// Refuses everything from now on.
+    pub(super) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        let idle: Vec<_> = state.idle.drain(..).map(|idle| idle.session).collect();
+        state.size -= idle.len();
+        let waiters = std::mem::take(&mut state.waiters);
+        drop(state);
+        for waiter in waiters {
+            let _ = waiter.send(Err(Error::Closed));
+        }
+        self.bury(idle);
+        self.attention.notify_one();
+    }
+
+    pub(super) fn stats(&self) -> PoolStats {
+        let mut stats = PoolStats { max: self.options.max_connections, ..PoolStats::default() };
+        self.counters.fill(&mut stats);
+        let state = self.lock();
+        stats.size = state.size;
+        stats.idle = state.idle.len();
+        stats.opening = state.opening;
+        stats.active = state.live() - state.idle.len();
+        stats.waiting = state.waiting;
+        stats.available = state.down.is_none();
+        stats
+    }
+}
+
+fn unavailable(down: &Down) -> Error {
+    let retry_after = down.next_try.saturating_duration_since(Instant::now()).max(RETRY_AFTER);
+    Error::Unavailable { retry_after, cause: down.cause.clone() }
+}

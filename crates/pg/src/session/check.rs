@@ -1,0 +1,64 @@
+//! After code that we do not know ran in a session: is it as we left it?
+//!
+//! A function, trigger or policy can leave prepared statements under our names, temporary objects that shadow tables,
+//! settings, open cursors, LISTENs, advisory locks, sequence state (requirements/security.md 3 and 4). One flush,
+//! sent after the answer was handed over: first a query that fails when something is left that no reset undoes
+//! (`sql/session_check.sql`), so that everything after it is skipped, then the resets. Any error condemns the session.
+//!
+//! The order matters: the resets run by prepared names, which user code may have replaced, but they run only when the
+//! query found no statement made by SQL; and that query is the *unnamed* statement, which SQL can neither replace nor
+//! drop. Keeping it parsed there is what makes the check cheap: 17 µs of server CPU measured on PostgreSQL 15 with few
+//! prepared statements, against 27 µs when it is parsed each time and 75 µs for a typical request; each further
+//! prepared statement adds about 1 µs, hence `Statements::keep_few`. `DISCARD ALL` costs 8 µs, but the next request
+//! would pay for parsing and planning everything again, on its answer's path.
+//!
+//! Not covered, since PostgreSQL has no reset for it: connections of dblink, `setseed`, and state that languages keep
+//! per role (`%_SHARED` of plperl).
+
+use super::progress::{Parse, Sink, Step};
+use super::statements::Control;
+use super::{Doing, Session};
+use crate::error::Error;
+use crate::wire::write;
+
+const CHECK: &str = include_str!("../../sql/session_check.sql");
+
+impl Session {
+    /// Checks and resets. An error, also a statement's, means that the session must not be used again.
+    pub(crate) async fn check_and_reset(&mut self) -> Result<(), Error> {
+        self.make_ready().await?;
+        if self.status != b'I' {
+            self.script("rollback").await?;
+        }
+        if self.has_changed_settings() {
+            return Err(Error::Protocol("a request changed a setting of its session"));
+        }
+        self.statements.keep_few();
+        self.begin_flush();
+        self.encode_check();
+        for control in
+            [Control::ResetRole, Control::ResetAll, Control::CloseAll, Control::Unlisten, Control::DiscardSequences]
+        {
+            self.encode_control(control);
+        }
+        self.end_flush(Doing::Flush);
+        match self.finish_flush().await? {
+            Ok(_) if self.has_changed_settings() => Err(Error::Protocol("a setting of the session is not as it was")),
+            Ok(_) => Ok(()),
+            Err(failure) => Err(Error::Db(failure.error)),
+        }
+    }
+
+    fn encode_check(&mut self) {
+        let out = &mut self.channel.output;
+        let parsed = std::mem::replace(&mut self.statements.unnamed_is_check, true);
+        if !parsed {
+            write::parse(out, "", CHECK, &[]);
+        }
+        write::bind(out, "", 0, std::iter::empty());
+        write::execute(out);
+        let parse = if parsed { Parse::Nothing } else { Parse::Unnamed };
+        let step = Step { parse, describe: false, sink: Sink::Control, key: None, by_name: false, columns: None };
+        self.progress.steps.push(step);
+    }
+}

@@ -1,0 +1,241 @@
+//! The request path: a [`Batch`] out in one write, its [`Reply`] back after ReadyForQuery.
+//!
+//! One contiguous buffer: closes of evicted statements, BEGIN when asked for, one `select set_config(...)` for all
+//! settings, each statement, the end of an explicit transaction, and a single Sync. With one Sync an error anywhere
+//! skips everything after it, so no statement can run without its settings (requirements/performance.md, 3.1 to 3.3).
+//! Retries once when prepared statements vanished or changed type, which fails before anything is kept.
+//! Read on: `progress.rs` for the way back, `statements.rs` for what is prepared.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use rand::Rng;
+
+use super::progress::{Failure, Nonce, Parse, Sink, Stale, Step};
+use super::statements::{Control, Key, Lookup};
+use super::{Doing, Session};
+use crate::batch::{Batch, End, Mode, Reply, Statement, Timing};
+use crate::error::Error;
+use crate::wire::write;
+
+/// The setting that carries the nonce of a request.
+const NONCE_SETTING: &str = "ferrobase.nonce";
+/// Most parameters of a statement: the protocol counts them in 16 bits.
+const MAX_PARAMETERS: usize = u16::MAX as usize;
+/// Most settings of a batch; callers have a dozen.
+const MAX_SETTINGS: usize = 500;
+/// Largest message: its length is a signed 32-bit number, and PostgreSQL's own bound is 1 GB.
+const MAX_MESSAGE: usize = 1 << 30;
+/// `text`, for names and values of settings.
+const TEXT: u32 = 25;
+
+impl Session {
+    /// Runs a batch and leaves the session ready for the next one: a failed explicit transaction is rolled back.
+    pub async fn run(&mut self, batch: &Batch) -> Result<Reply, Error> {
+        let reply = self.exchange(batch).await;
+        if !self.broken && self.status != b'I' {
+            self.script("rollback").await?;
+        }
+        reply
+    }
+
+    /// Runs a batch and leaves a failed explicit transaction as it is, for the caller to roll back later.
+    pub(crate) async fn exchange(&mut self, batch: &Batch) -> Result<Reply, Error> {
+        check_sendable(batch)?;
+        self.make_ready().await?;
+        let started = Instant::now();
+        let mut retried = false;
+        loop {
+            self.encode(batch);
+            match self.finish_flush().await? {
+                Ok(results) => {
+                    let timing = Timing { execute: started.elapsed(), ..Timing::default() };
+                    return Ok(Reply { results, timing });
+                }
+                Err(Failure { stale: Some(stale), .. }) if !retried => {
+                    retried = true;
+                    self.forget(&stale);
+                    if self.status != b'I' {
+                        self.script("rollback").await?;
+                    }
+                }
+                Err(failure) => return Err(Error::Db(failure.error)),
+            }
+        }
+    }
+
+    fn forget(&mut self, stale: &Stale) {
+        self.retries += 1;
+        match stale {
+            Stale::All => self.statements.forget_all(),
+            Stale::One(key) => self.statements.forget(key),
+        }
+    }
+
+    fn encode(&mut self, batch: &Batch) {
+        self.begin_flush();
+        if let Mode::Explicit { isolation, read_only, .. } = batch.mode {
+            self.encode_control(Control::Begin(isolation, read_only));
+        }
+        self.encode_settings(batch);
+        for statement in &batch.statements {
+            self.encode_statement(statement, &batch.scope);
+        }
+        match batch.mode {
+            Mode::Implicit => {}
+            Mode::Explicit { end: End::Commit, .. } => self.encode_control(Control::Commit),
+            Mode::Explicit { end: End::Rollback, .. } => {
+                self.encode_control(Control::ConstraintsImmediate);
+                self.encode_control(Control::Rollback);
+            }
+        }
+        self.end_flush(Doing::Flush);
+    }
+
+    /// Starts a flush: evicted statements are closed first, where no error can skip it.
+    pub(super) fn begin_flush(&mut self) {
+        self.progress.reset();
+        for name in self.statements.take_closing() {
+            write::close_statement(&mut self.channel.output, &name);
+            self.progress.closes += 1;
+        }
+    }
+
+    pub(super) fn end_flush(&mut self, doing: Doing) {
+        write::sync(&mut self.channel.output);
+        self.progress.begin();
+        self.doing = doing;
+    }
+
+    fn encode_settings(&mut self, batch: &Batch) {
+        let nonce = random_nonce();
+        self.progress.nonce = nonce;
+        let count = batch.settings.len() + 1;
+        let values = [NONCE_SETTING.as_bytes(), &nonce]
+            .into_iter()
+            .chain(batch.settings.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]));
+        self.encode_own(Control::Settings(count), Sink::Settings, count * 2, values.map(Some));
+    }
+
+    /// A statement of ours without parameters.
+    pub(super) fn encode_control(&mut self, control: Control) {
+        self.encode_own(control, Sink::Control, 0, std::iter::empty());
+    }
+
+    fn encode_own<'a>(
+        &mut self,
+        control: Control,
+        sink: Sink,
+        count: usize,
+        values: impl Iterator<Item = Option<&'a [u8]>>,
+    ) {
+        let out = &mut self.channel.output;
+        let parse = match self.statements.find_control(control) {
+            Lookup::Known(name, _) => {
+                write::bind(out, name, count, values);
+                Parse::Nothing
+            }
+            Lookup::New(name) => {
+                write::parse(out, &name, &control.sql(), &vec![TEXT; count]);
+                write::bind(out, &name, count, values);
+                Parse::Control { control, name }
+            }
+            Lookup::Unnamed => {
+                write::parse(out, "", &control.sql(), &vec![TEXT; count]);
+                write::bind(out, "", count, values);
+                self.statements.unnamed_is_check = false;
+                Parse::Unnamed
+            }
+        };
+        write::execute(out);
+        let by_name = matches!(parse, Parse::Nothing);
+        self.progress.steps.push(Step { parse, describe: false, sink, key: None, by_name, columns: None });
+    }
+
+    fn encode_statement(&mut self, statement: &Statement, scope: &Arc<str>) {
+        let key = Key { sql: statement.sql.clone(), scope: scope.clone() };
+        let out = &mut self.channel.output;
+        let count = statement.params.len();
+        let values = statement.params.iter().map(Option::as_deref);
+        let step = match self.statements.find(&key, &statement.param_types) {
+            Lookup::Known(name, columns) => {
+                write::bind(out, name, count, values);
+                let describe = columns.is_none();
+                Step { parse: Parse::Nothing, describe, sink: Sink::Result, key: Some(key), by_name: true, columns }
+            }
+            Lookup::New(name) => {
+                write::parse(out, &name, &statement.sql, &statement.param_types);
+                write::bind(out, &name, count, values);
+                let parse = Parse::Named { name, types: statement.param_types.as_slice().into() };
+                Step { parse, describe: true, sink: Sink::Result, key: Some(key), by_name: false, columns: None }
+            }
+            Lookup::Unnamed => {
+                self.statements.unnamed_is_check = false;
+                write::parse(out, "", &statement.sql, &statement.param_types);
+                write::bind(out, "", count, values);
+                let parse = Parse::Unnamed;
+                Step { parse, describe: true, sink: Sink::Result, key: None, by_name: false, columns: None }
+            }
+        };
+        if step.describe {
+            write::describe_portal(out);
+        }
+        write::execute(out);
+        self.progress.steps.push(step);
+    }
+
+    /// One statement with text parameters, never prepared: for plain use of a session.
+    pub(super) fn encode_unnamed(&mut self, sql: &str, params: &[Option<&str>]) {
+        self.statements.unnamed_is_check = false;
+        let out = &mut self.channel.output;
+        write::parse(out, "", sql, &[]);
+        write::bind(out, "", params.len(), params.iter().map(|p| p.map(str::as_bytes)));
+        write::describe_portal(out);
+        write::execute(out);
+        self.progress.steps.push(Step {
+            parse: Parse::Unnamed,
+            describe: true,
+            sink: Sink::Result,
+            key: None,
+            by_name: false,
+            columns: None,
+        });
+    }
+}
+
+/// Refuses what cannot be encoded, before a byte of it is.
+fn check_sendable(batch: &Batch) -> Result<(), Error> {
+    if batch.settings.len() > MAX_SETTINGS {
+        return Err(Error::Unsendable("too many settings"));
+    }
+    let settings: usize = batch.settings.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if settings > MAX_MESSAGE {
+        return Err(Error::Unsendable("the settings are larger than 1 GB"));
+    }
+    for statement in &batch.statements {
+        let values = statement.params.iter().flatten().map(|value| value.len());
+        check_statement(&statement.sql, statement.params.len().max(statement.param_types.len()), values)?;
+    }
+    Ok(())
+}
+
+/// Refuses a statement that the protocol cannot carry.
+pub(super) fn check_statement(sql: &str, count: usize, values: impl Iterator<Item = usize>) -> Result<(), Error> {
+    if !write::is_sendable(sql) {
+        return Err(Error::Unsendable("a NUL byte in the text of a statement"));
+    }
+    if count > MAX_PARAMETERS {
+        return Err(Error::Unsendable("more than 65,535 parameters"));
+    }
+    if sql.len() > MAX_MESSAGE || values.sum::<usize>() > MAX_MESSAGE {
+        return Err(Error::Unsendable("a statement is larger than 1 GB"));
+    }
+    Ok(())
+}
+
+/// 64 random bits as text: unlike a counter they also tell answers of different connections apart.
+fn random_nonce() -> Nonce {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let bits = rand::rng().next_u64();
+    std::array::from_fn(|i| DIGITS[(bits >> (i * 4) & 0xf) as usize])
+}

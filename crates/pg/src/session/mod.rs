@@ -1,0 +1,286 @@
+//! One exclusive connection to PostgreSQL.
+//!
+//! [`Session::run`] is the request path (`exchange.rs`); the rest is for migrations, catalogue loading, LISTEN and COPY
+//! (`plain.rs`, `copy.rs`). A dropped call loses nothing: the next one first reads what the dropped one still has to
+//! get. After an error that is not the statement's own the session is broken and refuses everything.
+//! Invariant: one flush at a time; nothing is sent while an answer is outstanding.
+
+mod check;
+mod copy;
+mod exchange;
+mod parameters;
+mod plain;
+mod progress;
+pub(crate) mod statements;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+pub use parameters::Notification;
+pub(crate) use progress::WRONG_NONCE;
+
+use self::parameters::Asides;
+use self::progress::{Failure, Progress};
+use self::statements::{Sightings, Statements};
+use crate::batch::StatementResult;
+use crate::connect::cancel::CancelToken;
+use crate::connect::{self, Peer};
+use crate::error::Error;
+use crate::options::ConnectOptions;
+use crate::wire::{Channel, Message};
+
+/// Budget for prepared statements of a session that no pool configured.
+const DEFAULT_STATEMENT_BUDGET: usize = 4 * 1024 * 1024;
+
+/// What the server still owes us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doing {
+    /// Nothing.
+    Nothing,
+    /// The answer to a flush of the extended protocol.
+    Flush,
+    /// The answer to a simple query.
+    Simple,
+    /// It waits for our data: only the call that began this can end it.
+    CopyIn,
+}
+
+/// One exclusive connection.
+pub struct Session {
+    channel: Channel,
+    asides: Asides,
+    statements: Statements,
+    progress: Progress,
+    doing: Doing,
+    broken: bool,
+    /// Transaction status at the last ReadyForQuery: `I`dle, in a `T`ransaction, in a failed one (`E`).
+    status: u8,
+    options: Arc<ConnectOptions>,
+    peer: Peer,
+    key: Option<(i32, Vec<u8>)>,
+    version: u32,
+    opened: Instant,
+    /// Batches that ran a second time with fresh prepared statements.
+    pub(crate) retries: u64,
+}
+
+impl Session {
+    /// Connects and logs in.
+    pub async fn connect(options: &ConnectOptions) -> Result<Self, Error> {
+        Self::connect_with(Arc::new(options.clone()), DEFAULT_STATEMENT_BUDGET, Arc::default()).await
+    }
+
+    pub(crate) async fn connect_with(
+        options: Arc<ConnectOptions>,
+        statement_budget: usize,
+        sightings: Arc<Sightings>,
+    ) -> Result<Self, Error> {
+        // Boxed: connecting is rare and its future is large.
+        let connection = Box::pin(connect::connect(&options)).await?;
+        let asides = Asides::new(connection.parameters);
+        let version = asides.parameter("server_version").map_or(0, version_number);
+        Ok(Self {
+            channel: connection.channel,
+            statements: Statements::new(statement_budget, sightings),
+            progress: Progress::new(options.max_reply_bytes),
+            doing: Doing::Nothing,
+            broken: false,
+            status: b'I',
+            peer: connection.peer,
+            key: connection.key,
+            version,
+            opened: Instant::now(),
+            retries: 0,
+            asides,
+            options,
+        })
+    }
+
+    /// What cancels the running statement of this session, from anywhere.
+    pub fn cancel_token(&self) -> CancelToken {
+        CancelToken { options: self.options.clone(), peer: self.peer.clone(), key: self.key.clone() }
+    }
+
+    /// The present value of a setting that the server reports (`server_version`, `TimeZone`, `in_hot_standby`, ...).
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        self.asides.parameter(name)
+    }
+
+    /// The server's version as a number: 150018 for 15.18; 0 when a pooler hides it.
+    pub fn server_version(&self) -> u32 {
+        self.version
+    }
+
+    /// Process id of the server's end; 0 when a pooler hides it.
+    pub fn backend_pid(&self) -> i32 {
+        self.key.as_ref().map_or(0, |(pid, _)| *pid)
+    }
+
+    /// Whether a transaction that somebody began by hand is still open.
+    pub fn in_transaction(&self) -> bool {
+        self.status != b'I'
+    }
+
+    /// Whether the connection is lost or out of step: it can only be dropped.
+    pub fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// Whether the connection is encrypted.
+    pub fn is_tls(&self) -> bool {
+        self.peer.tls
+    }
+
+    /// Says goodbye and closes. Dropping does the same without waiting.
+    pub async fn close(mut self) {
+        if self.doing == Doing::Nothing && !self.broken {
+            self.channel.output.extend_from_slice(crate::wire::write::TERMINATE);
+            let _ = self.channel.flush().await;
+        }
+        self.broken = true;
+    }
+
+    /// When the connection was made.
+    pub(crate) fn opened(&self) -> Instant {
+        self.opened
+    }
+
+    /// Whether nothing is outstanding and no transaction is open.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        !self.broken && self.doing == Doing::Nothing && self.status == b'I' && self.channel.is_sent()
+    }
+
+    /// Whether every answer that is owed has come.
+    pub(crate) fn is_between_flushes(&self) -> bool {
+        self.doing == Doing::Nothing
+    }
+
+    /// Whether user code ever ran here, so that few statements are kept prepared.
+    pub(crate) fn is_checked(&self) -> bool {
+        self.statements.is_checked()
+    }
+
+    /// Whether a reported setting differs from the session's start.
+    pub(crate) fn has_changed_settings(&self) -> bool {
+        self.asides.deviates()
+    }
+
+    /// Whether the server said nothing at all to the last flush before it shut the connection down.
+    pub(crate) fn was_untouched(&self) -> bool {
+        self.doing == Doing::Flush && self.progress.is_untouched()
+    }
+
+    /// Pooled sessions have nobody who would fetch notifications.
+    pub(crate) fn ignore_notifications(&mut self) {
+        self.asides.ignore_notifications = true;
+    }
+
+    /// Reads, without waiting, what came while the session was idle; `false` when the server ended it.
+    pub(crate) fn is_alive(&mut self) -> bool {
+        let alive = self.channel.read_available() && self.take_idle_messages().is_ok();
+        self.broken |= !alive;
+        alive
+    }
+
+    fn take_idle_messages(&mut self) -> Result<(), Error> {
+        while let Some(message) = self.channel.message()? {
+            if !self.asides.take(&message)? {
+                return Err(Error::Protocol("a message that nobody asked for"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Finishes what a dropped call left unfinished; the session is then between two statements.
+    pub(crate) async fn make_ready(&mut self) -> Result<(), Error> {
+        if self.broken {
+            return Err(Error::Closed);
+        }
+        match self.doing {
+            Doing::Nothing => Ok(()),
+            Doing::Flush => {
+                self.progress.discard = true;
+                // How the dropped statement ended is nobody's business any more.
+                self.finish_flush().await.map(drop)
+            }
+            Doing::Simple => match self.finish_simple().await {
+                Err(error) if self.broken => Err(error),
+                _ => Ok(()),
+            },
+            Doing::CopyIn => {
+                self.broken = true;
+                Err(Error::Closed)
+            }
+        }
+    }
+
+    /// Sends the flush and reads its answer until ReadyForQuery. The outer error is the connection's.
+    async fn finish_flush(&mut self) -> Result<Result<Vec<StatementResult>, Failure>, Error> {
+        let read = self.read_flush().await;
+        self.broken |= read.is_err();
+        read?;
+        self.doing = Doing::Nothing;
+        Ok(self.progress.take())
+    }
+
+    async fn read_flush(&mut self) -> Result<(), Error> {
+        loop {
+            while let Some(message) = self.channel.message()? {
+                if self.asides.take(&message)? {
+                    continue;
+                }
+                if self.progress.take_message(&message, &mut self.statements)? {
+                    self.status = transaction_status(&message)?;
+                    return Ok(());
+                }
+            }
+            self.channel.fill().await?;
+        }
+    }
+}
+
+fn transaction_status(ready: &Message<'_>) -> Result<u8, Error> {
+    match ready.body.as_slice() {
+        [status @ (b'I' | b'T' | b'E')] => Ok(*status),
+        _ => Err(Error::Protocol("an unknown transaction status")),
+    }
+}
+
+/// `15.18 (Debian ...)` is 150018, `16beta1` is 160000.
+fn version_number(text: &str) -> u32 {
+    let mut numbers = text.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse::<u32>().unwrap_or(0));
+    let (major, minor) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    let is_release = text.trim_start_matches(|c: char| c.is_ascii_digit()).starts_with('.');
+    major.saturating_mul(10_000).saturating_add(if is_release { minor } else { 0 })
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if self.is_at_rest() {
+            self.channel.say_goodbye();
+        }
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session")
+            .field("peer", &self.peer.host)
+            .field("pid", &self.backend_pid())
+            .field("doing", &self.doing)
+            .field("broken", &self.broken)
+            .field("prepared", &self.statements.len())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn versions() {
+        let cases = [("15.18 (Debian 15.18-0+deb12u1)", 150_018), ("16beta1", 160_000), ("18devel", 180_000), ("", 0)];
+        for (text, number) in cases {
+            assert_eq!(super::version_number(text), number, "{text}");
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! Follows the answer to one flush, message by message, and collects its results.
+//!
+//! Each statement that was sent is a [`Step`]; the server must answer them in order and completely, and the first
+//! step's row must return the nonce of this request. Anything else means that we and the server, or something between
+//! us, are out of step: the connection is closed and nothing of the answer is released.
+//! All state is in [`Progress`], so that an answer whose reader was dropped can be finished by somebody else.
+
+use std::sync::Arc;
+
+use super::statements::{Control, Entry, Key, Name, Statements};
+use crate::batch::{Column, StatementResult};
+use crate::db_error::DbError;
+use crate::error::Error;
+use crate::row::{Row, RowArena};
+use crate::sqlstate::SqlState;
+use crate::wire::{Body, Message, message, tag};
+
+/// Text of a nonce: 16 hexadecimal digits.
+pub(crate) type Nonce = [u8; 16];
+
+/// What one statement of the flush is, and what its answer is good for.
+#[derive(Debug)]
+pub(crate) struct Step {
+    pub(crate) parse: Parse,
+    /// Whether a description was asked for.
+    pub(crate) describe: bool,
+    pub(crate) sink: Sink,
+    /// The prepared statement that it uses, when that is a user's.
+    pub(crate) key: Option<Key>,
+    /// Whether it ran by a name that the server should know already.
+    pub(crate) by_name: bool,
+    /// Columns known from an earlier description.
+    pub(crate) columns: Option<Arc<[Column]>>,
+}
+
+/// What was sent before the Bind.
+#[derive(Debug)]
+pub(crate) enum Parse {
+    Nothing,
+    Unnamed,
+    Named { name: Name, types: Box<[u32]> },
+    Control { control: Control, name: Name },
+}
+
+/// Where the rows of a step go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sink {
+    /// Nowhere: BEGIN, COMMIT, resets.
+    Control,
+    /// Compared with the nonce.
+    Settings,
+    /// Into the reply.
+    Result,
+}
+
+/// What the current step waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Parse,
+    Bind,
+    Description,
+    Rows,
+    CopyOut,
+    /// Only ReadyForQuery: all steps are done, or one failed and the server skips the rest.
+    Ready,
+}
+
+/// What the server said of a failed flush.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) error: Box<DbError>,
+    /// The failing Bind named a statement that the server has forgotten, or whose plan no longer fits: nothing of the
+    /// transaction was kept, so it may run again with fresh statements.
+    pub(crate) stale: Option<Stale>,
+}
+
+/// Which prepared statements are to be made anew.
+#[derive(Debug)]
+pub(crate) enum Stale {
+    /// The name is unknown: somebody dropped it, and perhaps all of them.
+    All,
+    /// The result type of this one changed.
+    One(Key),
+}
+
+/// The answer so far.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    pub(crate) steps: Vec<Step>,
+    /// CloseComplete messages to come first.
+    pub(crate) closes: usize,
+    pub(crate) nonce: Nonce,
+    current: usize,
+    phase: Phase,
+    any: bool,
+    nonce_returned: bool,
+    results: Vec<StatementResult>,
+    rows: Vec<Row>,
+    columns: Option<Arc<[Column]>>,
+    arena: RowArena,
+    bytes: usize,
+    max_bytes: usize,
+    failure: Option<Failure>,
+    /// Nobody waits for the rows any more.
+    pub(crate) discard: bool,
+}
+
+impl Progress {
+    pub(crate) fn new(max_bytes: usize) -> Self {
+        Self {
+            steps: Vec::new(),
+            closes: 0,
+            nonce: Nonce::default(),
+            current: 0,
+            phase: Phase::Ready,
+            any: false,
+            nonce_returned: false,
+            results: Vec::new(),
+            rows: Vec::new(),
+            columns: None,
+            arena: RowArena::default(),
+            bytes: 0,
+            max_bytes,
+            failure: None,
+            discard: false,
+        }
+    }
+
+    /// Forgets the last flush; steps of the next one are pushed afterwards.
+    pub(crate) fn reset(&mut self) {
+        self.steps.clear();
+        self.closes = 0;
+        self.current = 0;
+        self.any = false;
+        self.nonce_returned = false;
+        self.results = Vec::new();
+        self.rows = Vec::new();
+        self.columns = None;
+        self.arena = RowArena::default();
+        self.bytes = 0;
+        self.failure = None;
+        self.discard = false;
+    }
+
+    /// All steps are pushed: wait for the first.
+    pub(crate) fn begin(&mut self) {
+        self.enter_step();
+    }
+
+    /// What came of it, once the server is ready again.
+    pub(crate) fn take(&mut self) -> Result<Vec<StatementResult>, Failure> {
+        match self.failure.take() {
+            Some(failure) => Err(failure),
+            None => Ok(std::mem::take(&mut self.results)),
+        }
+    }
+
+    /// Whether the server answered nothing at all to this flush. PostgreSQL sends what a statement answered before it
+    /// reports that it shuts down, so nothing ran when that report is the first thing to arrive.
+    pub(crate) fn is_untouched(&self) -> bool {
+        !self.any
+    }
+
+    /// Takes a message; `true` when it was ReadyForQuery.
+    pub(crate) fn take_message(&mut self, message: &Message<'_>, statements: &mut Statements) -> Result<bool, Error> {
+        let body = message.body.as_slice();
+        if message.tag == tag::ERROR {
+            return self.failed(body).map(|()| false);
+        }
+        self.any = true;
+        if self.closes > 0 && message.tag == tag::CLOSE_COMPLETE {
+            self.closes -= 1;
+            return Ok(false);
+        }
+        match (message.tag, self.phase) {
+            (tag::PARSE_COMPLETE, Phase::Parse) => self.parsed(statements),
+            (tag::BIND_COMPLETE, Phase::Bind) => self.bound(),
+            (tag::ROW_DESCRIPTION, Phase::Description) => {
+                let columns = message::columns(body).ok_or(Error::Protocol("a malformed description"))?;
+                self.described(columns, statements);
+            }
+            (tag::NO_DATA, Phase::Description) => self.described(Arc::default(), statements),
+            (tag::DATA_ROW, Phase::Rows) => self.row(&message.body)?,
+            (tag::COPY_OUT_RESPONSE, Phase::Rows) => self.phase = Phase::CopyOut,
+            (tag::COPY_DATA, Phase::CopyOut) => self.copy_data(body)?,
+            (tag::COPY_DONE, Phase::CopyOut) => self.phase = Phase::Rows,
+            (tag::COMMAND_COMPLETE, Phase::Rows) => {
+                self.complete(message::command_tag(body).ok_or(Error::Protocol("a malformed command tag"))?)?;
+            }
+            (tag::EMPTY_QUERY, Phase::Rows) => self.complete("")?,
+            (tag::READY_FOR_QUERY, Phase::Ready) => return Ok(true),
+            _ => return Err(Error::Protocol("a message that does not belong here")),
+        }
+        Ok(false)
+    }
+
+    fn enter_step(&mut self) {
+        self.phase = match self.steps.get(self.current) {
+            None => Phase::Ready,
+            Some(Step { parse: Parse::Nothing, .. }) => Phase::Bind,
+            Some(_) => Phase::Parse,
+        };
+    }
+
+    fn parsed(&mut self, statements: &mut Statements) {
+        let step = &mut self.steps[self.current];
+        match std::mem::replace(&mut step.parse, Parse::Nothing) {
+            Parse::Named { name, types } => {
+                if let Some(key) = &step.key {
+                    statements.prepared(key.clone(), Entry { name, types, columns: None });
+                }
+            }
+            Parse::Control { control, name } => statements.prepared_control(control, name),
+            Parse::Nothing | Parse::Unnamed => {}
+        }
+        self.phase = Phase::Bind;
+    }
+
+    fn bound(&mut self) {
+        let step = &mut self.steps[self.current];
+        self.columns = step.columns.take();
+        self.phase = if step.describe { Phase::Description } else { Phase::Rows };
+    }
+
+    fn described(&mut self, columns: Arc<[Column]>, statements: &mut Statements) {
+        if let Some(key) = &self.steps[self.current].key {
+            statements.described(key, &columns);
+        }
+        self.columns = Some(columns);
+        self.phase = Phase::Rows;
+    }
+
+    fn row(&mut self, body: &Body<'_>) -> Result<(), Error> {
+        let slice = body.as_slice();
+        let columns = Row::check(slice).ok_or(Error::Protocol("a malformed row"))?;
+        match self.steps[self.current].sink {
+            Sink::Control => Ok(()),
+            Sink::Settings => self.compare_nonce(slice),
+            Sink::Result => {
+                if self.columns.as_ref().is_some_and(|known| known.len() != usize::from(columns)) {
+                    return Err(Error::Protocol("a row with other columns than were described"));
+                }
+                self.count_bytes(slice.len())?;
+                if !self.discard {
+                    let row = match body {
+                        Body::Shared(slice) => self.arena.copy(columns, slice),
+                        Body::Owned(bytes) => Row::owning(columns, bytes),
+                    };
+                    self.rows.push(row);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// The first column of the settings' row is the nonce: `i16 count, i32 length, value`.
+    fn compare_nonce(&mut self, body: &[u8]) -> Result<(), Error> {
+        let returned = body.get(2..6).filter(|length| **length == 16_u32.to_be_bytes()).and_then(|_| body.get(6..22));
+        if self.nonce_returned || returned != Some(&self.nonce[..]) {
+            return Err(Error::Protocol(WRONG_NONCE));
+        }
+        self.nonce_returned = true;
+        Ok(())
+    }
+
+    fn copy_data(&mut self, body: &[u8]) -> Result<(), Error> {
+        self.count_bytes(body.len())?;
+        if !self.discard {
+            self.rows.push(Row::new([Some(body)]));
+        }
+        Ok(())
+    }
+
+    fn count_bytes(&mut self, more: usize) -> Result<(), Error> {
+        self.bytes += more;
+        if self.bytes > self.max_bytes && !self.discard {
+            return Err(Error::ReplyTooLarge { limit: self.max_bytes });
+        }
+        Ok(())
+    }
+
+    fn complete(&mut self, tag: &str) -> Result<(), Error> {
+        match self.steps[self.current].sink {
+            Sink::Control => {}
+            Sink::Settings if self.nonce_returned => {}
+            Sink::Settings => return Err(Error::Protocol(WRONG_NONCE)),
+            Sink::Result => self.keep_result(tag)?,
+        }
+        self.current += 1;
+        self.enter_step();
+        Ok(())
+    }
+
+    fn keep_result(&mut self, tag: &str) -> Result<(), Error> {
+        let rows = std::mem::take(&mut self.rows);
+        let columns = self.columns.take().unwrap_or_default();
+        self.arena = RowArena::default();
+        if self.discard {
+            return Ok(());
+        }
+        // The only count that the protocol gives; a lost or doubled row must not go unnoticed.
+        if tag.starts_with("SELECT ") && !columns.is_empty() && message::tag_rows(tag) != rows.len() as u64 {
+            return Err(Error::Protocol("rows were lost on the way"));
+        }
+        self.results.push(StatementResult { columns, rows, tag: tag.to_owned() });
+        Ok(())
+    }
+
+    fn failed(&mut self, body: &[u8]) -> Result<(), Error> {
+        let error = Box::new(DbError::decode(body).ok_or(Error::Protocol("a malformed error"))?);
+        if error.is_fatal() {
+            return Err(Error::Db(error));
+        }
+        self.any = true;
+        if self.failure.is_none() {
+            let stale = self.stale(&error);
+            self.failure = Some(Failure { error, stale });
+        }
+        self.phase = Phase::Ready;
+        Ok(())
+    }
+
+    fn stale(&self, error: &DbError) -> Option<Stale> {
+        let step = self.steps.get(self.current).filter(|step| self.phase == Phase::Bind && step.by_name)?;
+        match error.code {
+            SqlState::INVALID_SQL_STATEMENT_NAME => Some(Stale::All),
+            // The code has many causes and the message may be translated; the routine is neither.
+            SqlState::FEATURE_NOT_SUPPORTED if error.routine.as_deref() == Some("RevalidateCachedQuery") => {
+                Some(step.key.clone().map_or(Stale::All, Stale::One))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Counted by pools: see `PoolStats::desyncs`.
+pub(crate) const WRONG_NONCE: &str = "the answer belongs to another request";
