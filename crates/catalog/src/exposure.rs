@@ -83,19 +83,21 @@ impl ExposureRules {
     /// A view opens what it reads: policies that do not see the caller, and exposed relations that are hidden
     /// themselves. Tables of schemas that are not exposed are the author's to show.
     fn view_flaw(&self, view: &Relation, catalog: &Catalog) -> Option<Hidden> {
-        let refuse_definer = self.refuse_definer_views && !names(&self.allow_definer_views, view);
-        let hide_unprotected = self.hides_unprotected(view);
-        view.reads.iter().find_map(|read| {
-            if read.row_security {
-                return (refuse_definer && !read.as_caller)
-                    .then(|| Hidden::ReadsAsOwner { relation: read.relation.to_string() });
+        if self.refuse_definer_views && !names(&self.allow_definer_views, view) {
+            let policed = view.reads.iter().find(|read| read.row_security && !read.as_caller);
+            if let Some(read) = policed {
+                return Some(Hidden::ReadsAsOwner { relation: read.relation.to_string() });
             }
-            if !hide_unprotected || read.kind == RelationKind::View {
-                return None;
-            }
-            let base = catalog.relation(&read.relation.schema, &read.relation.name)?;
-            self.flaw(base, catalog).map(|_| Hidden::ReadsUnprotected { relation: read.relation.to_string() })
-        })
+        }
+        if !self.hides_unprotected(view) {
+            return None;
+        }
+        let unprotected = view.reads.iter().find(|read| {
+            let base = catalog.relation(&read.relation.schema, &read.relation.name);
+            // Views in between are judged by what they read, which is in this list too.
+            base.is_some_and(|base| base.kind != RelationKind::View && self.flaw(base, catalog).is_some())
+        });
+        unprotected.map(|read| Hidden::ReadsUnprotected { relation: read.relation.to_string() })
     }
 }
 

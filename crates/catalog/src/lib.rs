@@ -3,11 +3,33 @@
 //! A loader runs a few set-based queries and builds a [`Catalog`]; readers hold an `Arc` of it and never wait for a
 //! reload. The types stand apart from the loader, so that plans are tested without a database.
 //! Invariant: a `Catalog` never changes after it is built. Invariant: identifiers that reach SQL text come from here.
+//! Read on: `model` (the types), `load` (`snapshot`: the queries under `sql/`; `assemble`: rows to types),
+//! `relationships` (how keys become embeddings), `exposure` (what is hidden), `handle` and `reload` (how it stays new).
 
+mod acl;
+mod assemble;
+mod cells;
+mod error;
 pub mod exposure;
+mod functions;
 mod handle;
+mod keys;
+mod load;
 pub mod model;
+mod node_tree;
+mod relations;
+mod relationships;
+mod reload;
+mod roles;
+mod scope;
+mod snapshot;
+mod sql;
+mod views;
 
+pub use error::LoadError;
 pub use exposure::{ExposureRules, Hidden};
 pub use handle::CatalogHandle;
+pub use load::load;
 pub use model::*;
+pub use reload::{Connect, Connecting, ReloadOptions, ReloadState, Reloader, Trigger};
+pub use scope::Scope;

@@ -59,3 +59,36 @@ queries! {
     MEDIA_HANDLERS "media_handler_list" Exposed;
     TIMEZONES "timezone_list" Nothing;
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::scope::Scope;
+
+    use super::*;
+
+    /// What each query answers, so that a change of a file shows here as a change of its promise.
+    #[tokio::test]
+    async fn every_query_runs_in_an_empty_database_with_an_empty_search_path() {
+        let database = ferrobase_testkit::database().await;
+        let mut session = database.connect().await;
+        session.script("set search_path = ''").await.unwrap();
+        for query in ALL {
+            let parameter = Scope::default().parameter(query.parameter);
+            let parameters = [parameter.as_deref()];
+            let parameters = if query.parameter == Parameter::Nothing { &[][..] } else { &parameters[..] };
+            let answer = session.query(query.text, parameters).await;
+            answer.unwrap_or_else(|error| panic!("{}: {error}", query.name));
+        }
+    }
+
+    #[test]
+    fn every_file_says_what_it_takes_and_needs() {
+        for query in ALL {
+            let header = query.text.replace("\n-- ", " ");
+            for word in ["Parameters: ", "Privileges: ", "Oldest PostgreSQL: "] {
+                assert!(header.contains(word), "{} does not say {word}", query.name);
+            }
+            assert_eq!(query.text.contains("$1"), query.parameter != Parameter::Nothing, "{}", query.name);
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Relations, their columns, keys and what can be written.
+
+use ferrobase_catalog::{RelationKind, Scope, TypeClass};
+
+use crate::{assert_lines, describe, load};
+
+const FIXTURE: &str = include_str!("fixtures/columns.sql");
+
+#[tokio::test]
+async fn columns_are_described_with_domains_followed_and_names_qualified() {
+    let database = crate::database(FIXTURE).await;
+    let catalog = load(&database, &Scope::default()).await;
+    let things = catalog.relation("public", "things").unwrap();
+    let lines: Vec<String> = things.columns.values().map(describe::column).collect();
+    assert_lines(
+        &lines,
+        &[
+            "id null=0 type=integer nominal=integer max=None default=nextval('public.things_id_seq') enum= comment=None",
+            "code null=0 type=integer nominal=integer max=None default=None enum= comment=None",
+            "serial_no null=0 type=integer nominal=integer max=None default=nextval('public.things_serial_no_seq'::regclass) enum= comment=None",
+            "name null=0 type=character varying nominal=character varying(20) max=20 default='x'::character varying enum= comment=None",
+            "flag null=1 type=bit nominal=bit(3) max=3 default=None enum= comment=None",
+            "fixed null=1 type=character nominal=character(4) max=4 default=None enum= comment=None",
+            "loose null=1 type=character nominal=bpchar max=None default=None enum= comment=None",
+            "price null=1 type=numeric nominal=numeric(8,2) max=None default=None enum= comment=None",
+            "nick null=1 type=character varying nominal=public.short max=10 default='none'::character varying enum= comment=None",
+            "nick2 null=0 type=character varying nominal=public.shorter max=10 default='none'::character varying enum= comment=None",
+            "nick3 null=1 type=character varying nominal=public.short max=10 default='mine'::character varying enum= comment=None",
+            "feeling null=1 type=public.mood nominal=public.mood max=None default='ok'::public.mood enum=sad,ok,happy ☺ comment=None",
+            "feelings null=1 type=public.mood[] nominal=public.mood[] max=None default=None enum= comment=None",
+            "many null=1 type=public.moods nominal=public.moods max=None default=None enum= comment=None",
+            "data null=1 type=json nominal=json max=None default=None enum= comment=None",
+            "body null=1 type=jsonb nominal=public.doc max=None default=None enum= comment=None",
+            "tags null=1 type=text[] nominal=text[] max=None default=None enum= comment=None",
+            "spot null=1 type=public.pair nominal=public.pair max=None default=None enum= comment=None",
+            "words null=1 type=tsvector nominal=tsvector max=None default=None enum= comment=None",
+            "unit null=1 type=\"other schema\".\"Ünit\" nominal=\"other schema\".\"Ünit\" max=None default=None enum=m,km comment=None",
+            "made null=0 type=timestamp with time zone nominal=timestamp with time zone max=None default=now() enum= comment=None",
+            "doubled null=1 type=integer nominal=integer max=None default=None enum= comment=None",
+            "we ird \"näme% null=1 type=text nominal=text max=None default=None enum= comment=odd",
+        ],
+    );
+    assert_eq!(things.comment.as_deref(), Some("Things's\ncomment"));
+    // Dropped columns leave a hole in the numbers, not in the list.
+    assert_eq!(things.columns[1].position, 3);
+}
+
+#[tokio::test]
+async fn planning_sees_base_types_classes_and_who_writes() {
+    let database = crate::database(FIXTURE).await;
+    let catalog = load(&database, &Scope::default()).await;
+    let things = catalog.relation("public", "things").unwrap();
+    let plain = ["serial_no", "flag", "price", "made", "fixed", "loose"];
+    let lines: Vec<String> = things
+        .columns
+        .values()
+        .filter(|column| !plain.contains(&column.name.as_str()))
+        .map(describe::planned)
+        .collect();
+    assert_lines(
+        &lines,
+        &[
+            "id: integer Scalar by default",
+            "code: integer Scalar always",
+            "name: character varying(20) Scalar",
+            "nick: character varying(10) Scalar",
+            "nick2: character varying(10) Scalar",
+            "nick3: character varying(10) Scalar",
+            "feeling: public.mood Scalar",
+            "feelings: public.mood[] Array",
+            "many: public.mood[] Array",
+            "data: json Json",
+            "body: jsonb Jsonb",
+            "tags: text[] Array",
+            "spot: public.pair Composite",
+            "words: tsvector TsVector",
+            "unit: \"other schema\".\"Ünit\" Scalar",
+            "doubled: integer Scalar computed",
+            "we ird \"näme%: text Scalar",
+        ],
+    );
+    assert_eq!(things.column("body").unwrap().type_oid, 3802);
+    assert_eq!(things.column("missing").map(|c| c.type_class), None::<TypeClass>);
+}
+
+#[tokio::test]
+async fn relations_of_every_kind_say_what_can_be_written() {
+    let database = crate::database(FIXTURE).await;
+    let catalog = load(&database, &Scope::default()).await;
+    let lines: Vec<String> =
+        catalog.relations.values().map(|r| format!("{:?} {}", r.kind, describe::relation(r))).collect();
+    assert_lines(
+        &lines,
+        &[
+            "Table table public.UPPER view=0 iud=111 pk= comment=None",
+            "ForeignTable table public.file_lines view=0 iud=000 pk= comment=None",
+            "View table public.grouped view=1 iud=000 pk= comment=None",
+            "MaterializedView table public.kept view=1 iud=000 pk=id comment=None",
+            "PartitionedTable table public.measured view=0 iud=111 pk=day,place comment=None",
+            "View table public.shown view=1 iud=111 pk=id comment=None",
+            "Table table public.things view=0 iud=111 pk=id comment=Things's\\ncomment",
+            "View table public.triggered view=1 iud=100 pk= comment=None",
+            "Table table public.täble \" with.dots view=0 iud=111 pk=a b comment=None",
+        ],
+    );
+    assert!(catalog.relations.values().all(|relation| relation.kind != RelationKind::View || relation.is_view()));
+    let shown = catalog.relation("public", "shown").unwrap();
+    assert_eq!(shown.column("title").unwrap().default.as_deref(), Some("'from the view'::character varying"));
+    // Key order, not name order.
+    assert_eq!(catalog.relation("public", "measured").unwrap().primary_key, ["place", "day"]);
+}
+
+#[tokio::test]
+async fn unique_keys_are_those_that_on_conflict_can_name() {
+    let database = crate::database(FIXTURE).await;
+    let catalog = load(&database, &Scope::default()).await;
+    let table = catalog.relation("public", "täble \" with.dots").unwrap();
+    assert_eq!(table.primary_key, ["a b"]);
+    let mut keys = table.unique_keys.clone();
+    keys.sort();
+    assert_eq!(keys, [vec!["c.d"], vec!["e,f"], vec!["e,f", "a b"]]);
+}
+
+#[tokio::test]
+async fn only_exposed_schemas_are_loaded_and_missing_ones_are_named() {
+    let database = crate::database(FIXTURE).await;
+    let catalog = load(&database, &Scope::exposing(["other schema", "not there", "pg_catalog"])).await;
+    assert_eq!(catalog.relations.keys().map(ToString::to_string).collect::<Vec<_>>(), ["other schema.things"]);
+    assert_eq!(catalog.missing_schemas, ["not there", "pg_catalog"]);
+    assert!(catalog.schemas.contains_key("public") && !catalog.schemas.contains_key("pg_catalog"));
+}
