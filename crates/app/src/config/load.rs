@@ -29,6 +29,17 @@ pub struct Sources {
     pub flags: Vec<Flag>,
 }
 
+impl Sources {
+    /// The same sources with the file as it is now; a file that appeared since is found.
+    ///
+    /// # Errors
+    /// The file cannot be read any more.
+    pub fn reread(&self) -> Result<Self, ConfigErrors> {
+        let named = self.file.as_ref().map(|file| file.path.as_path());
+        Ok(Self { file: super::file::find(named, &self.environment)?, ..self.clone() })
+    }
+}
+
 /// A flag that sets a key.
 #[derive(Clone, Debug)]
 pub struct Flag {

@@ -114,7 +114,10 @@ mod tests {
     #[test]
     fn a_url_keeps_what_no_key_replaces() {
         let options = url("postgresql://o:p@db:6000/app?sslmode=require&connect_timeout=3").owner().unwrap();
-        assert_eq!((options.user(), options.database(), options.ssl().mode), (Some("o"), Some("app"), SslMode::Require));
+        assert_eq!(
+            (options.user(), options.database(), options.ssl().mode),
+            (Some("o"), Some("app"), SslMode::Require)
+        );
         assert_eq!(options.connect_timeout(), Duration::from_secs(3));
         let mut section = url("postgresql://o:p@db:6000/app?sslmode=require");
         section.ssl_mode = Some(SslModeSetting::VerifyFull);

@@ -1,10 +1,11 @@
 //! `database`: which PostgreSQL, as whom, with how many connections.
 //!
-//! Raw settings of real types; `connect` and `pool` take them from here. Two logins exist: the owner's (`url`, or
-//! host/user/password) for migrations, LISTEN and leases, and `authenticator` for requests (docs/adr, design 8.1).
+//! Settings of real types; `connect` turns them into what connections and pools take. Two logins exist: the owner's
+//! (`url`, or host, user and password) for migrations, LISTEN and leases, and `authenticator` for requests: adr/0004.
 //! Invariant: a URL with a password is never printed whole, not even by `Debug`.
 
 mod address;
+mod connect;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -202,6 +203,11 @@ impl DatabaseSection {
 
     /// What only shows when keys are compared.
     pub fn check(&self, report: &mut Report<'_>) {
+        for (key, url) in [("url", &self.url), ("listen_url", &self.listen_url)] {
+            if let Some(fault) = url.as_ref().and_then(DatabaseUrl::fault) {
+                report.refuse(key, fault.to_string());
+            }
+        }
         report.excludes("url", &["host", "port", "primary", "name", "user", "password"]);
         report.excludes("primary", &["host", "port"]);
         if self.min_connections > self.max_connections {

@@ -1,5 +1,6 @@
 //! The whole configuration as its users meet it: files, variables, flags in; settings, messages, printed text out.
 
+mod arbitrary;
 mod messages;
 mod published_blocks;
 mod reference;
