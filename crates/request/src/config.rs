@@ -1,15 +1,14 @@
 //! `auth`, the part that decides who a request is: keys, claims and roles.
 //!
-//! The keys of signing in (mail, providers, MFA) belong to the same section of the file and to another room.
-//! Invariant: `serve` never runs without a secret or a key set; where there is none, `check_keys` refuses.
+//! The keys of signing in (mail, providers, MFA) belong to the same section of the file and to another room. `keys` and
+//! `rules` give what `credentials` works with; a configuration that was checked cannot fail there.
 
 use std::time::Duration;
 
-use ferrobase_base::config::{HttpUrl, Identifier, Report, SecretJson};
+use ferrobase_base::config::{Atom, HttpUrl, Identifier, Report, SecretJson, Shown};
 use ferrobase_base::{Secret, section};
 
-/// Bytes below which an HMAC secret can be guessed (RFC 7518 section 3.2 for HS256).
-pub const MIN_SECRET_BYTES: usize = 32;
+use crate::credentials::{AllowedRoles, AuthRules, ConfiguredKeys, KeyTextError, RolePath, SecretError, check_secret};
 
 section! {
     /// Tokens: which are valid, and which role they give.
@@ -21,7 +20,7 @@ section! {
         /// Tokens must name this audience when they name any; none checks nothing.
         jwt_audience: Option<String> = None;
         /// Path of the role in the claims: `.role`, `.app.roles[0]`, `."x-role"`.
-        jwt_role_claim: String = ".role".to_owned();
+        jwt_role_claim: RolePath = RolePath::default();
         /// Public keys of other issuers: a JWK or a JWK set, as JSON or as YAML.
         jwks: Option<SecretJson> = None;
         /// Where to fetch a JWK set, again every ten minutes.
@@ -47,16 +46,50 @@ impl TokenSection {
             || self.jwks_url.is_some()
     }
 
+    /// The keys that the file itself holds.
+    ///
+    /// # Errors
+    /// A secret or key set that cannot be used; `check` has said so before.
+    pub fn keys(&self) -> Result<ConfiguredKeys, KeyTextError> {
+        let secret = self.jwt_secret.as_ref().filter(|secret| !secret.is_empty());
+        ConfiguredKeys::new(secret, self.jwt_secret_is_base64, self.jwks.as_ref().map(SecretJson::expose))
+    }
+
+    /// How tokens and keys are judged, with what other sections say about it.
+    pub fn rules(&self, anon_role: Option<&Identifier>, require_api_key: bool) -> AuthRules {
+        AuthRules {
+            audience: self.jwt_audience.clone(),
+            role_claim: self.jwt_role_claim.clone(),
+            anon_role: anon_role.map(|role| role.as_str().to_owned()),
+            allowed_roles: AllowedRoles::only(self.allowed_roles.iter().map(|role| role.as_str())),
+            api_keys: true,
+            require_api_key,
+        }
+    }
+
+    /// Why the secret must not protect a server that others can reach.
+    ///
+    /// # Errors
+    /// The reason.
+    pub fn check_for_production(&self) -> Result<(), SecretError> {
+        match self.keys() {
+            Ok(keys) => keys.shared_secret().map_or(Ok(()), check_secret),
+            // A reference that is not resolved yet, or what `check` has refused.
+            Err(_) => Ok(()),
+        }
+    }
+
     /// What only shows when keys are compared.
     pub fn check(&self, report: &mut Report<'_>) {
-        if let Some(secret) = &self.jwt_secret
-            && !is_reference(secret)
-            && secret.expose().len() < MIN_SECRET_BYTES
-        {
-            report.refuse("jwt_secret", format!("is shorter than {MIN_SECRET_BYTES} bytes and could be guessed"));
-        }
         if self.jwt_secret_is_base64 && self.jwt_secret.is_none() {
             report.refuse("jwt_secret_is_base64", "there is no jwt_secret");
+        }
+        match self.keys() {
+            Err(fault @ KeyTextError::NotAKeySet) => report.refuse("jwks", fault.to_string()),
+            Err(fault) if !self.jwt_secret.as_ref().is_some_and(is_reference) => {
+                report.refuse("jwt_secret", fault.to_string());
+            }
+            _ => {}
         }
         if self.jwks_url.as_ref().is_some_and(|url| !url.is_https()) {
             report.warn("jwks_url", "keys fetched without https can be replaced on the way");
@@ -70,4 +103,18 @@ impl TokenSection {
 /// A secret that a provider still has to deliver.
 fn is_reference(secret: &Secret) -> bool {
     secret.expose().starts_with("vault://") || secret.expose().starts_with("aws://")
+}
+
+impl Atom for RolePath {
+    fn kind() -> String {
+        "a path into the claims such as `.role`".to_owned()
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        Self::parse(text).ok()
+    }
+
+    fn spell(&self) -> Shown {
+        Shown::Text(self.source().to_owned())
+    }
 }

@@ -46,7 +46,7 @@ pub struct Flag {
     /// Dotted key, `server.port`.
     pub key: &'static str,
     /// As the user types it, `--port`.
-    pub flag: &'static str,
+    pub flag: String,
     /// The value.
     pub text: String,
 }
@@ -106,7 +106,7 @@ fn merge(sources: &Sources) -> Result<(Node, Vec<Problem>, Vec<Problem>), Config
     let (above, mistaken, warnings) = overlay::environment(sources.environment.iter(), &Config::names(), RESERVED);
     problems.extend(mistaken);
     tree.merge(above);
-    tree.merge(overlay::flags(sources.flags.iter().map(|flag| (flag.key, flag.flag, flag.text.as_str()))));
+    tree.merge(overlay::flags(sources.flags.iter().map(|flag| (flag.key, flag.flag.as_str(), flag.text.as_str()))));
     Ok((tree, problems, warnings))
 }
 

@@ -22,13 +22,6 @@ const UNBUILT_SECTIONS: [(&str, &str); 9] = [
     ("cache", "the response cache"),
 ];
 
-/// Signing secrets that stand in public documentation: whoever reads it could sign tokens.
-const PUBLIC_SECRETS: [&str; 3] = [
-    "super-secret-jwt-token-with-at-least-32-characters-long",
-    "your-super-secret-jwt-token-with-at-least-32-characters-long",
-    "reallyreallyreallyreallyverysafe",
-];
-
 /// Why `serve` must not start with this configuration; empty when it may. `located` says whether the command found a
 /// database besides the configuration (`--embedded`).
 pub fn refusals(loaded: &Loaded, located: bool) -> Vec<Problem> {
@@ -42,12 +35,8 @@ pub fn refusals(loaded: &Loaded, located: bool) -> Vec<Problem> {
             "no token could be verified: set it (FERROBASE_AUTH__JWT_SECRET, at least 32 random bytes) or auth.jwks",
         ));
     }
-    if config.auth.tokens.jwt_secret.as_ref().is_some_and(|secret| PUBLIC_SECRETS.contains(&secret.expose())) {
-        refusals.push(refused(
-            tree,
-            "auth.jwt_secret",
-            "is an example from public documentation: anybody could sign tokens",
-        ));
+    if let Err(reason) = config.auth.tokens.check_for_production() {
+        refusals.push(refused(tree, "auth.jwt_secret", &reason.to_string()));
     }
     if !located && !config.database.embedded.enabled && !config.database.is_located() {
         refusals.push(refused(

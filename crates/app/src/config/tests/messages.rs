@@ -118,3 +118,17 @@ fn a_misread_section_is_not_compared() {
     let messages = refused("server: {cors: {allow_credentials: true, allowed_origins: [nonsense]}}", &[]);
     assert_eq!(messages.len(), 1, "{messages:?}");
 }
+
+#[test]
+fn a_broken_url_says_why_without_a_piece_of_it() {
+    for text in [
+        "database: {url: 'postgresql://o:canary%zz@db/app'}",
+        "database: {listen_url: 'postgresql://o:can/canary@db/app'}",
+    ] {
+        let messages = refused(text, &[]);
+        assert!(messages[0].contains("url (ferrobase.yaml:1): "), "{messages:?}");
+        assert!(!messages.concat().contains("canary"), "{messages:?}");
+    }
+    assert!(refused("auth: {jwt_role_claim: '$['}", &[])[0].contains("path into the claims"));
+    assert!(refused("auth: {jwks: {keys: 3}}", &[])[0].starts_with("auth.jwks"));
+}

@@ -21,8 +21,8 @@ fn sources(text: &str, variables: &[(&str, &str)]) -> Sources {
     }
 }
 
-fn flag(key: &'static str, flag: &'static str, text: &str) -> Flag {
-    Flag { key, flag, text: text.to_owned() }
+fn flag(key: &'static str, flag: &str, text: &str) -> Flag {
+    Flag { key, flag: flag.to_owned(), text: text.to_owned() }
 }
 
 /// Loads what must be right.
