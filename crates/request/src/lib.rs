@@ -1,2 +1,30 @@
-//! placeholder
+//! The one door: who asks, in which transaction, with which settings.
+//!
+//! `credentials` turns what a caller sent into an [`Identity`]; the edge makes a [`RequestContext`] around it; rooms
+//! hand their statements to [`run`], which adds role and settings and sends everything in one flush. `install` makes
+//! what this needs in the database: roles, logins, schemas, helpers.
+//! Invariant: no statement that a caller caused reaches PostgreSQL except through [`run`]. Invariant: nothing outside
+//! `credentials` decides a role. Invariant: this crate knows no HTTP.
+//! Read on: `credentials`, `context`, `target` (pools, catalog and keys of a tenant), `run`, `exposure`, `install`.
+
 pub mod config;
+pub mod context;
+pub mod credentials;
+mod error;
+pub mod exposure;
+pub mod install;
+pub mod keys;
+mod raised;
+pub mod role_settings;
+pub mod roles;
+mod run;
+mod settings;
+pub mod sqlstate;
+pub mod target;
+
+pub use context::{ApiKey, Claims, Identity, RequestContext, Via, headers_json};
+pub use credentials::{AuthError, AuthRules, Credentials, Gate, authenticate, authenticate_at};
+pub use error::Error;
+pub use exposure::{Exposure, Visibility};
+pub use run::{Work, run};
+pub use target::{Pools, Profile, Registry, Target, TargetParts, TransactionRules};

@@ -1,0 +1,29 @@
+-- Tells every server that the schema changed. It only notifies and swallows every error, because an event trigger that
+-- raises would block all DDL. A notification carries no data and proves nothing: anybody may send one.
+-- Privileges: superuser. Oldest PostgreSQL: 14. Safe to repeat.
+create or replace function ferrobase.notify_ddl() returns event_trigger
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    begin
+        if tg_event = 'sql_drop' then
+            -- Temporary objects come and go without anybody caring.
+            if exists (select from pg_event_trigger_dropped_objects() where not is_temporary) then
+                perform pg_notify('ferrobase', 'reload schema');
+            end if;
+        elsif exists (
+            select from pg_event_trigger_ddl_commands()
+            where schema_name is distinct from 'pg_temp' and command_tag <> 'REFRESH MATERIALIZED VIEW'
+        ) then
+            perform pg_notify('ferrobase', 'reload schema');
+        end if;
+    exception when others then
+        null;
+    end;
+end
+$$;
+drop event trigger if exists ferrobase_ddl;
+drop event trigger if exists ferrobase_drop;
+create event trigger ferrobase_ddl on ddl_command_end execute function ferrobase.notify_ddl();
+create event trigger ferrobase_drop on sql_drop execute function ferrobase.notify_ddl();

@@ -1,0 +1,133 @@
+//! Keys made ready for verifying: from a [`KeySet`] to decoding keys with the algorithms that each may be used with.
+//!
+//! Invariant: the key decides the algorithms, the token only picks one of them. An RSA key never checks an HMAC, a
+//! public key is never a shared secret.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ferrobase_base::ports::{KeyMaterial, KeySet, VerificationKey};
+use jsonwebtoken::{Algorithm, DecodingKey};
+use serde_json::Value;
+
+/// A key set, parsed once an epoch.
+pub(super) struct SigningKeys {
+    pub(super) epoch: u64,
+    keys: Vec<SigningKey>,
+}
+
+/// One key with what it may be used for.
+pub(super) struct SigningKey {
+    kid: Option<String>,
+    algorithms: &'static [Algorithm],
+    pub(super) key: DecodingKey,
+}
+
+const HMAC: &[Algorithm] = &[Algorithm::HS256, Algorithm::HS384, Algorithm::HS512];
+const RSA: &[Algorithm] =
+    &[Algorithm::RS256, Algorithm::RS384, Algorithm::RS512, Algorithm::PS256, Algorithm::PS384, Algorithm::PS512];
+const P256: &[Algorithm] = &[Algorithm::ES256];
+const P384: &[Algorithm] = &[Algorithm::ES384];
+const ED25519: &[Algorithm] = &[Algorithm::EdDSA];
+/// An RSA modulus of fewer bytes than this (2048 bits) can be factored by people who want to.
+const SHORTEST_MODULUS: usize = 256;
+
+impl SigningKeys {
+    /// Parses every key; keys that cannot verify anything (encryption keys, unknown curves) are left out, with a
+    /// warning once an epoch.
+    pub(super) fn prepare(set: &KeySet) -> Self {
+        let mut keys = Vec::with_capacity(set.keys.len());
+        for key in &set.keys {
+            match SigningKey::prepare(key) {
+                Some(key) => keys.push(key),
+                None => tracing::warn!(kid = key.kid.as_deref().unwrap_or("-"), "a key of the key set is not usable"),
+            }
+        }
+        Self { epoch: set.epoch, keys }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Keys to try for a token: those of its `kid`; without a match (or a `kid`) those that have none, or all.
+    /// Only keys of the token's algorithm.
+    pub(super) fn candidates(&self, kid: Option<&str>, algorithm: Algorithm) -> impl Iterator<Item = &SigningKey> {
+        let named = kid.is_some_and(|kid| self.keys.iter().any(|key| key.kid.as_deref() == Some(kid)));
+        self.keys.iter().filter(move |key| {
+            let fits = match (kid, &key.kid) {
+                (None, _) => true,
+                (Some(_), None) => !named,
+                (Some(kid), Some(own)) => kid == own,
+            };
+            fits && key.algorithms.contains(&algorithm)
+        })
+    }
+}
+
+impl SigningKey {
+    fn prepare(key: &VerificationKey) -> Option<Self> {
+        let kid = key.kid.clone();
+        match &key.material {
+            KeyMaterial::Hmac(secret) if secret.is_empty() => None,
+            KeyMaterial::Hmac(secret) => Some(Self { kid, algorithms: HMAC, key: DecodingKey::from_secret(secret) }),
+            KeyMaterial::Jwk(jwk) => {
+                let (algorithms, key) = read_jwk(jwk)?;
+                let kid = kid.or_else(|| text(jwk, "kid").map(str::to_owned));
+                Some(Self { kid, algorithms, key })
+            }
+        }
+    }
+}
+
+/// Reads a JSON Web Key (RFC 7517, RFC 8037). `alg`, where present, narrows the algorithms to that one.
+fn read_jwk(jwk: &Value) -> Option<(&'static [Algorithm], DecodingKey)> {
+    if !verifies(jwk) {
+        return None;
+    }
+    let (algorithms, key) = match text(jwk, "kty")? {
+        "oct" => {
+            let secret = bytes(jwk, "k").filter(|secret| !secret.is_empty())?;
+            (HMAC, DecodingKey::from_secret(&secret))
+        }
+        "RSA" => {
+            let modulus = bytes(jwk, "n").filter(|n| n.len() >= SHORTEST_MODULUS)?;
+            (RSA, DecodingKey::from_rsa_raw_components(&modulus, &bytes(jwk, "e")?))
+        }
+        "EC" => {
+            let algorithms = match text(jwk, "crv")? {
+                "P-256" => P256,
+                "P-384" => P384,
+                _ => return None,
+            };
+            (algorithms, DecodingKey::from_ec_components(text(jwk, "x")?, text(jwk, "y")?).ok()?)
+        }
+        "OKP" if text(jwk, "crv") == Some("Ed25519") => {
+            (ED25519, DecodingKey::from_ed_components(text(jwk, "x")?).ok()?)
+        }
+        _ => return None,
+    };
+    Some((narrow(algorithms, text(jwk, "alg"))?, key))
+}
+
+/// `use` and `key_ops`: a key for encryption verifies nothing.
+fn verifies(jwk: &Value) -> bool {
+    let used_for_signatures = jwk.get("use").is_none_or(|used| used.as_str() == Some("sig"));
+    let operations = jwk.get("key_ops").and_then(Value::as_array);
+    used_for_signatures
+        && operations.is_none_or(|ops| ops.iter().any(|op| matches!(op.as_str(), Some("verify" | "sign"))))
+}
+
+fn narrow(algorithms: &'static [Algorithm], alg: Option<&str>) -> Option<&'static [Algorithm]> {
+    let Some(alg) = alg else { return Some(algorithms) };
+    let alg: Algorithm = alg.parse().ok()?;
+    let at = algorithms.iter().position(|candidate| *candidate == alg)?;
+    Some(&algorithms[at..=at])
+}
+
+fn text<'a>(jwk: &'a Value, name: &str) -> Option<&'a str> {
+    jwk.get(name)?.as_str()
+}
+
+fn bytes(jwk: &Value, name: &str) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(text(jwk, name)?.trim_end_matches('=')).ok()
+}

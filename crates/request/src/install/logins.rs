@@ -1,0 +1,339 @@
+//! The two logins of requests (security requirements 1 and 2): `authenticator` becomes anon and authenticated,
+//! `authenticator_service` becomes service_role. Neither can do anything by itself.
+//!
+//! Passwords are made in the server and kept in `ferrobase.secrets`. Roles belong to the cluster, secrets to the
+//! database: a second database of a cluster takes logins of its own (`authenticator_` and a hash of its name), so that
+//! neither breaks the other's password. A comment on the role says whose it is.
+
+use std::collections::HashMap;
+
+use ferrobase_base::Secret;
+use ferrobase_pg::{ConnectOptions, Session};
+use sha2::{Digest, Sha256};
+
+use super::state::{RoleState, State, quote};
+use super::{InstallError, InstallOptions, cluster_roles, scram};
+
+/// A login.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    /// Role name.
+    pub user: String,
+    /// Its password; `None` where the server asks for none.
+    pub password: Option<Secret>,
+}
+
+/// The logins of the two request pools.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Logins {
+    /// For anon, authenticated and roles of the application.
+    pub request: Login,
+    /// For service_role.
+    pub service: Login,
+}
+
+/// Which of the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Request,
+    Service,
+}
+
+const KINDS: [Kind; 2] = [Kind::Request, Kind::Service];
+
+impl Kind {
+    fn base_name(self) -> &'static str {
+        match self {
+            Self::Request => "authenticator",
+            Self::Service => "authenticator_service",
+        }
+    }
+
+    /// Roles that it becomes.
+    fn becomes(self) -> &'static [&'static str] {
+        match self {
+            Self::Request => &["anon", "authenticated"],
+            Self::Service => &["service_role"],
+        }
+    }
+
+    fn user_key(self) -> &'static str {
+        match self {
+            Self::Request => "login.request.user",
+            Self::Service => "login.service.user",
+        }
+    }
+
+    fn password_key(self) -> &'static str {
+        match self {
+            Self::Request => "login.request.password",
+            Self::Service => "login.service.password",
+        }
+    }
+
+    fn own_name(self, database: &str) -> String {
+        let hash = Sha256::digest(database.as_bytes());
+        let suffix: String = hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        format!("{}_{suffix}", self.base_name())
+    }
+
+    fn comment(self, database: &str) -> String {
+        format!("Login of Ferrobase for {} in database {database}", self.becomes().join(" and "))
+    }
+
+    /// The operator's login, where there is one.
+    fn configured(self, options: &InstallOptions) -> Option<&Login> {
+        options.authenticator.as_ref().filter(|_| self == Self::Request)
+    }
+
+    fn recorded_user(self, state: &State) -> Option<&str> {
+        state.secrets.get(self.user_key()).map(Secret::expose)
+    }
+
+    /// The login's name: the operator's, the recorded one, the plain one when it is free or ours, else our own.
+    fn user(self, state: &State, options: &InstallOptions) -> String {
+        if let Some(login) = self.configured(options) {
+            return login.user.clone();
+        }
+        if let Some(user) = self.recorded_user(state) {
+            return user.to_owned();
+        }
+        match state.roles.get(self.base_name()) {
+            Some(role) if !self.is_ours(role, state) => self.own_name(&state.database),
+            _ => self.base_name().to_owned(),
+        }
+    }
+
+    fn is_ours(self, role: &RoleState, state: &State) -> bool {
+        role.comment.as_deref() == Some(self.comment(&state.database).as_str())
+    }
+}
+
+/// Every name that a login may have here.
+pub(super) fn possible_names(
+    database: &str,
+    secrets: &HashMap<String, Secret>,
+    options: &InstallOptions,
+) -> Vec<String> {
+    let mut names: Vec<_> = options.authenticator.iter().map(|login| login.user.clone()).collect();
+    for kind in KINDS {
+        names.extend([kind.base_name().to_owned(), kind.own_name(database)]);
+        names.extend(secrets.get(kind.user_key()).map(|user| user.expose().to_owned()));
+    }
+    names
+}
+
+pub(super) fn are_complete(state: &State, options: &InstallOptions) -> bool {
+    KINDS.iter().all(|kind| {
+        let user = kind.user(state, options);
+        let Some(role) = state.roles.get(&user) else { return false };
+        let is_recorded = kind.configured(options).is_some()
+            || (kind.recorded_user(state).is_some() && state.secrets.contains_key(kind.password_key()));
+        is_recorded && kind.becomes().iter().all(|name| role.is_member_of(name)) && !wants_limit(state, role, options)
+    })
+}
+
+fn wants_limit(state: &State, role: &RoleState, options: &InstallOptions) -> bool {
+    state.is_superuser && options.temp_file_limit.is_some() && !role.has_temp_file_limit
+}
+
+impl RoleState {
+    fn is_member_of(&self, role: &str) -> bool {
+        self.member_of.iter().any(|member_of| member_of == role)
+    }
+}
+
+/// Makes what is missing and says what was made.
+pub(super) async fn ensure(
+    session: &mut Session,
+    state: &State,
+    options: &InstallOptions,
+) -> Result<Vec<String>, InstallError> {
+    let mut done = Vec::new();
+    for kind in KINDS {
+        let user = kind.user(state, options);
+        if !state.roles.contains_key(&user) {
+            if !state.may_create_roles {
+                return Err(missing(kind, &user, state));
+            }
+            let password = match kind.configured(options) {
+                Some(login) => login.password.clone(),
+                None => Some(record(session, kind, &user).await?),
+            };
+            create(session, kind, &user, password.as_ref(), state).await?;
+            done.push(format!("login {user}"));
+        } else if kind.configured(options).is_none() {
+            record(session, kind, &user).await?;
+        }
+        grant(session, kind, &user, state, options, &mut done).await?;
+    }
+    Ok(done)
+}
+
+fn missing(kind: Kind, user: &str, state: &State) -> InstallError {
+    let sql = format!(
+        "create role {user} login noinherit password '...';\ngrant {} to {user};\n",
+        kind.becomes().join(", "),
+        user = quote(user)
+    );
+    InstallError::MissingRoles { roles: vec![user.to_owned()], user: state.user.clone(), sql }
+}
+
+/// Name and password of a login in the secrets; gives the password.
+async fn record(session: &mut Session, kind: Kind, user: &str) -> Result<Secret, InstallError> {
+    const DOING: &str = "making the password of a request login";
+    let put = [Some(kind.user_key()), Some(user)];
+    session.execute(include_str!("../../sql/secret_put.sql"), &put).await.map_err(InstallError::sql(DOING))?;
+    let key = [Some(kind.password_key())];
+    session.execute(include_str!("../../sql/secret_generate.sql"), &key).await.map_err(InstallError::sql(DOING))?;
+    let result =
+        session.query(include_str!("../../sql/secret_list.sql"), &[]).await.map_err(InstallError::sql(DOING))?;
+    let password = result.rows.iter().find(|row| row.text(0) == Some(kind.password_key())).and_then(|row| row.text(1));
+    password.map(Secret::new).ok_or(InstallError::Unexpected(DOING))
+}
+
+async fn create(
+    session: &mut Session,
+    kind: Kind,
+    user: &str,
+    password: Option<&Secret>,
+    state: &State,
+) -> Result<(), InstallError> {
+    let password = password.map(|secret| format!(" password '{}'", scram::verifier(secret.expose())));
+    let user = quote(user);
+    let sql = format!(
+        "create role {user} login noinherit nocreatedb nocreaterole{};
+         comment on role {user} is '{}'",
+        password.unwrap_or_default(),
+        kind.comment(&state.database).replace('\'', "''")
+    );
+    cluster_roles::run(session, &sql).await.map_err(InstallError::sql("creating a request login"))
+}
+
+async fn grant(
+    session: &mut Session,
+    kind: Kind,
+    user: &str,
+    state: &State,
+    options: &InstallOptions,
+    done: &mut Vec<String>,
+) -> Result<(), InstallError> {
+    let role = state.roles.get(user);
+    let wanted = kind.becomes().iter().filter(|name| !role.is_some_and(|role| role.is_member_of(name)));
+    let wanted: Vec<_> = wanted.copied().collect();
+    if !wanted.is_empty() {
+        let sql = format!("grant {} to {}", wanted.join(", "), quote(user));
+        let granted = cluster_roles::run(session, &sql).await;
+        granted.map_err(InstallError::sql("granting API roles to a request login"))?;
+        done.push(format!("{} for {user}", wanted.join(" and ")));
+    }
+    if let Some(limit) = &options.temp_file_limit
+        && role.is_none_or(|role| wants_limit(state, role, options))
+        && state.is_superuser
+    {
+        let sql = format!("alter role {} set temp_file_limit = '{}'", quote(user), limit.replace('\'', "''"));
+        cluster_roles::run(session, &sql).await.map_err(InstallError::sql("limiting temporary files"))?;
+        done.push(format!("temp_file_limit of {user}"));
+    }
+    Ok(())
+}
+
+/// Checks that both logins are harmless and get in; a password of ours that does not fit any more is set again.
+pub(super) async fn verify(
+    session: &mut Session,
+    owner: &ConnectOptions,
+    state: &State,
+    options: &InstallOptions,
+) -> Result<Logins, InstallError> {
+    let (request, service) =
+        (Candidate::of(Kind::Request, state, options)?, Candidate::of(Kind::Service, state, options)?);
+    let (request_result, service_result) = tokio::join!(request.try_login(owner), service.try_login(owner));
+    request.settle(request_result, session, owner, state).await?;
+    service.settle(service_result, session, owner, state).await?;
+    Ok(Logins { request: request.login, service: service.login })
+}
+
+struct Candidate {
+    kind: Kind,
+    login: Login,
+    is_configured: bool,
+}
+
+impl Candidate {
+    fn of(kind: Kind, state: &State, options: &InstallOptions) -> Result<Self, InstallError> {
+        let user = kind.user(state, options);
+        let configured = kind.configured(options);
+        if let Some(role) = state.roles.get(&user)
+            && let Some(reason) = unsafe_because(kind, role)
+        {
+            return Err(InstallError::UnsafeLogin { user, reason });
+        }
+        let password = match configured {
+            Some(login) => login.password.clone(),
+            None => state.secrets.get(kind.password_key()).cloned(),
+        };
+        Ok(Self { kind, login: Login { user, password }, is_configured: configured.is_some() })
+    }
+
+    async fn try_login(&self, owner: &ConnectOptions) -> Result<(), ferrobase_pg::Error> {
+        let options = owner.clone().with_login(&self.login.user, self.login.password.clone());
+        Session::connect(&options).await?.close().await;
+        Ok(())
+    }
+
+    /// Sets the password again when the server did not take it. Code that runs as a request login can change that
+    /// login's password, so this also repairs what an attacker broke.
+    async fn settle(
+        &self,
+        result: Result<(), ferrobase_pg::Error>,
+        session: &mut Session,
+        owner: &ConnectOptions,
+        state: &State,
+    ) -> Result<(), InstallError> {
+        let refused = |source| InstallError::LoginRefused { user: self.login.user.clone(), source };
+        let Err(error) = result else { return Ok(()) };
+        let is_wrong_password = error.code().is_some_and(|code| code == "28P01");
+        let may_repair = is_wrong_password && !self.is_configured && !state.is_replica && state.may_create_roles;
+        let Some(password) = self.login.password.as_ref().filter(|_| may_repair) else {
+            return Err(refused(error));
+        };
+        if state.roles.get(&self.login.user).is_some_and(|role| !self.kind.is_ours(role, state)) {
+            return Err(InstallError::ForeignLogin { user: self.login.user.clone() });
+        }
+        let user = quote(&self.login.user);
+        let sql = format!("alter role {user} password '{}'", scram::verifier(password.expose()));
+        cluster_roles::run(session, &sql)
+            .await
+            .map_err(InstallError::sql("setting the password of a request login"))?;
+        tracing::warn!(login = self.login.user, kind = ?self.kind, "the password of a request login was set again");
+        self.try_login(owner).await.map_err(refused)
+    }
+}
+
+/// Forgets logins that belong to another database of the cluster (this one is a restored dump, or another process was
+/// faster), so that the next look takes logins of our own.
+pub(super) async fn forget(session: &mut Session, user: &str, state: &State) -> Result<(), InstallError> {
+    for kind in KINDS.into_iter().filter(|kind| kind.recorded_user(state) == Some(user)) {
+        for name in [kind.user_key(), kind.password_key()] {
+            let deleted = session.execute(include_str!("../../sql/secret_delete.sql"), &[Some(name)]).await;
+            deleted.map_err(InstallError::sql("forgetting a login of another database"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Why requests must not log in as this role.
+fn unsafe_because(kind: Kind, role: &RoleState) -> Option<String> {
+    let becomes_service = kind == Kind::Request && (role.reaches_bypass || role.is_member_of("service_role"));
+    let reasons = [
+        (role.superuser, "it is a superuser"),
+        (role.create_role, "it may make roles (CREATEROLE)"),
+        (role.bypass_rls, "it passes row-level security (BYPASSRLS)"),
+        (role.replication, "it may read the replication stream (REPLICATION)"),
+        (role.owns_relations, "it owns tables, and row-level security does not bind owners"),
+        (!role.login, "it may not log in"),
+        (role.inherit, "it inherits the rights of its roles; make it NOINHERIT"),
+        (becomes_service, "it can become service_role or another role that passes row-level security"),
+    ];
+    reasons.into_iter().find(|(applies, _)| *applies).map(|(_, reason)| reason.to_owned())
+}

@@ -1,0 +1,141 @@
+//! The request transaction: the one function through which every statement that a user causes reaches PostgreSQL.
+//!
+//! plan -> query -> **execute** -> render. Settings, role, pre-request and statements are one batch and one network
+//! flush; the reply exists only after the transaction ended. Nothing is retried here.
+//! Invariant: no batch leaves without a role that the catalog admits and without every setting of `settings`.
+//! Read on: `settings` (what is set), `roles` (who may), `sqlstate` (what a failure means).
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use ferrobase_catalog::{Catalog, QualifiedName, Role};
+use ferrobase_pg::{Batch, End, Isolation, Mode, Reply, Statement};
+
+use crate::context::{Identity, RequestContext};
+use crate::error::Error;
+use crate::roles::{self, SERVICE_ROLE};
+use crate::settings::{quote_into, search_path, settings};
+use crate::sqlstate::Audience;
+use crate::target::{Profile, Target, TransactionRules};
+
+/// What a room wants done, without who asks.
+#[derive(Clone, Debug)]
+pub struct Work {
+    /// Schemas in which unqualified names are looked up, unquoted: the request's schema, then the extra ones.
+    /// `pg_temp` is added at the end.
+    pub search_path: Vec<String>,
+    /// Statements in order. Only SQL that we generate; the user's code is at most called by it.
+    pub statements: Vec<Statement>,
+    /// Whether writing must fail.
+    pub read_only: bool,
+    /// Isolation level of the called function; else the role's own, else the server's.
+    pub isolation: Option<Isolation>,
+    /// What ends the transaction when nothing failed.
+    pub end: End,
+    /// `Prefer: timezone`, a name that the catalog knows.
+    pub timezone: Option<String>,
+    /// `SET` clauses of the called function; those that the configuration hoists are applied.
+    pub function_settings: Vec<(String, String)>,
+    /// Further transaction-local settings of the room, after all others.
+    pub settings: Vec<(Cow<'static, str>, String)>,
+    /// Whether code that we do not know may run: functions, triggers, policies. When in doubt, true.
+    pub runs_user_code: bool,
+}
+
+impl Work {
+    /// Reading with one statement.
+    pub fn read(search_path: Vec<String>, statement: Statement) -> Self {
+        Self {
+            search_path,
+            statements: vec![statement],
+            read_only: true,
+            isolation: None,
+            end: End::Commit,
+            timezone: None,
+            function_settings: Vec::new(),
+            settings: Vec::new(),
+            runs_user_code: true,
+        }
+    }
+
+    /// Writing with one statement.
+    pub fn write(search_path: Vec<String>, statement: Statement) -> Self {
+        Self { read_only: false, ..Self::read(search_path, statement) }
+    }
+}
+
+/// Runs the work as the context's identity. Results are those of the work's statements, in order.
+pub async fn run(target: &Target, context: &RequestContext, work: Work) -> Result<Reply, Error> {
+    let catalog = target.catalog.get().ok_or(Error::NoCatalog)?;
+    let role = admit(target, &catalog, &context.identity)?;
+    let skip = usize::from(target.transaction.pre_request.is_some());
+    let batch = batch(context, work, role, &target.transaction);
+    let reply = target.pools.of_role(context.identity.role()).run(batch).await;
+    let mut reply = reply.map_err(|error| Error::database(error, audience(target, &context.identity)))?;
+    reply.results.drain(..skip.min(reply.results.len()));
+    Ok(reply)
+}
+
+/// The role's facts; `None` for a role that the catalog does not know, which only PostgREST's profile lets through.
+fn admit<'a>(target: &Target, catalog: &'a Arc<Catalog>, identity: &Identity) -> Result<Option<&'a Role>, Error> {
+    let name = identity.role();
+    if target.transaction.profile == Profile::Postgrest {
+        return Ok(catalog.roles.get(name));
+    }
+    let owners = target.owners(catalog);
+    let role = roles::admit(name, catalog, &owners.1).map_err(|reason| Error::RoleRefused {
+        role: name.to_owned(),
+        reason,
+        is_anonymous: identity.is_anonymous,
+    })?;
+    if name == SERVICE_ROLE && !role.bypass_rls {
+        return Err(Error::ServiceRoleBound);
+    }
+    Ok(Some(role))
+}
+
+/// Everything that goes over the wire for this request.
+fn batch(context: &RequestContext, work: Work, role: Option<&Role>, rules: &TransactionRules) -> Batch {
+    let isolation = work.isolation.or_else(|| role.and_then(|role| role.isolation).map(level));
+    let mode = match (isolation, work.end) {
+        (None, End::Commit) => Mode::Implicit,
+        (isolation, end) => {
+            Mode::Explicit { isolation: isolation.unwrap_or(Isolation::ReadCommitted), read_only: work.read_only, end }
+        }
+    };
+    let scope = format!("{}\0{}", context.identity.role(), search_path(&work.search_path, rules.profile)).into();
+    let settings = settings(context, &work, role, rules);
+    let mut statements = work.statements;
+    if let Some(function) = &rules.pre_request {
+        statements.insert(0, call(function));
+    }
+    Batch {
+        settings,
+        statements,
+        mode,
+        scope,
+        runs_user_code: work.runs_user_code || rules.pre_request.is_some(),
+        deadline: context.deadline,
+    }
+}
+
+fn call(function: &QualifiedName) -> Statement {
+    let mut sql = String::from("select ");
+    quote_into(&mut sql, &function.schema);
+    sql.push('.');
+    quote_into(&mut sql, &function.name);
+    sql.push_str("()");
+    Statement { sql: sql.into(), params: Vec::new(), param_types: Vec::new() }
+}
+
+fn level(isolation: ferrobase_catalog::Isolation) -> Isolation {
+    match isolation {
+        ferrobase_catalog::Isolation::ReadCommitted => Isolation::ReadCommitted,
+        ferrobase_catalog::Isolation::RepeatableRead => Isolation::RepeatableRead,
+        ferrobase_catalog::Isolation::Serializable => Isolation::Serializable,
+    }
+}
+
+fn audience(target: &Target, identity: &Identity) -> Audience {
+    Audience { is_anonymous: identity.is_anonymous, shows_internals: target.transaction.profile == Profile::Postgrest }
+}

@@ -1,0 +1,200 @@
+//! What a request runs against: pools, catalog, keys and rules of one tenant, found in a [`Registry`].
+//!
+//! Nothing else in the process holds a pool or a catalog. A target is immutable: a configuration reload builds a new
+//! one, which shares pools and catalog with the old, and puts it into the registry in its place.
+//! Invariant: cache keys of every room begin with [`Target::id`].
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use ferrobase_base::ports::{ApiKeys, KeySource};
+use ferrobase_catalog::{Catalog, CatalogHandle, QualifiedName};
+use ferrobase_pg::Pool;
+
+use crate::context::Identity;
+use crate::credentials::{AuthError, AuthRules, Credentials, Gate, TokenCache, authenticate_at};
+use crate::exposure::Exposure;
+use crate::role_settings::RoleLimits;
+use crate::roles::{Owners, SERVICE_ROLE};
+
+/// Whose habits a target has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// `serve` and `dev`: our security rules hold.
+    #[default]
+    Ferrobase,
+    /// `ferrobase postgrest`: what PostgREST does, including what it leaves to the database.
+    Postgrest,
+}
+
+/// Connections by login. Cheap to clone.
+#[derive(Clone)]
+pub struct Pools {
+    /// Login `authenticator`: becomes anon and authenticated, never service_role.
+    pub request: Pool,
+    /// Login `authenticator_service`: becomes service_role only.
+    pub service: Pool,
+    /// The owner: migrations, introspection, leases. No statement that a caller causes runs here.
+    pub owner: Pool,
+}
+
+impl Pools {
+    /// One login for everything, as PostgREST has it (`ferrobase postgrest`).
+    pub fn single(pool: &Pool) -> Self {
+        Self { request: pool.clone(), service: pool.clone(), owner: pool.clone() }
+    }
+
+    /// The pool whose login may become this role.
+    pub fn of_role(&self, role: &str) -> &Pool {
+        if role == SERVICE_ROLE { &self.service } else { &self.request }
+    }
+}
+
+/// How transactions of a target are made.
+#[derive(Clone, Debug, Default)]
+pub struct TransactionRules {
+    /// Whose habits.
+    pub profile: Profile,
+    /// Function without arguments that runs before every request's statement (`rest.pre_request`).
+    pub pre_request: Option<QualifiedName>,
+    /// Settings of a called function that are applied before it starts (`rest.hoisted_tx_settings`).
+    pub hoisted_settings: Vec<String>,
+    /// What a role's own settings may reach; its statement timeout is the server's (`database.statement_timeout`).
+    pub role_limits: RoleLimits,
+    /// `app.settings.*` of PostgREST's configuration, with full names.
+    pub app_settings: Vec<(String, String)>,
+}
+
+/// Everything that a target is made of.
+pub struct TargetParts {
+    /// The tenant's name.
+    pub name: String,
+    /// Connections.
+    pub pools: Pools,
+    /// The schema cache.
+    pub catalog: CatalogHandle,
+    /// Verification keys.
+    pub keys: Arc<dyn KeySource>,
+    /// Opaque API keys.
+    pub api_keys: Arc<dyn ApiKeys>,
+    /// How credentials are judged.
+    pub auth: AuthRules,
+    /// How many verified tokens are kept.
+    pub token_cache: usize,
+    /// How transactions are made.
+    pub transaction: TransactionRules,
+    /// What API roles may see.
+    pub exposure: Exposure,
+    /// Rises with every reload of the configuration.
+    pub epoch: u64,
+}
+
+/// One tenant's database with everything needed to serve it.
+pub struct Target {
+    /// Beginning of every cache key: name and configuration epoch.
+    pub id: Arc<str>,
+    /// The tenant's name.
+    pub name: String,
+    /// Connections.
+    pub pools: Pools,
+    /// The schema cache.
+    pub catalog: CatalogHandle,
+    /// Verification keys.
+    pub keys: Arc<dyn KeySource>,
+    /// Opaque API keys.
+    pub api_keys: Arc<dyn ApiKeys>,
+    /// How credentials are judged.
+    pub auth: AuthRules,
+    /// Verified tokens.
+    pub tokens: TokenCache,
+    /// How transactions are made.
+    pub transaction: TransactionRules,
+    /// What API roles may see.
+    pub exposure: Exposure,
+    /// Rises with every reload of the configuration.
+    pub epoch: u64,
+    owners: ArcSwapOption<(Arc<Catalog>, Owners)>,
+}
+
+impl Target {
+    /// Puts the parts together.
+    pub fn new(parts: TargetParts) -> Self {
+        Self {
+            id: format!("{}#{}", parts.name, parts.epoch).into(),
+            name: parts.name,
+            pools: parts.pools,
+            catalog: parts.catalog,
+            keys: parts.keys,
+            api_keys: parts.api_keys,
+            tokens: TokenCache::new(parts.token_cache),
+            auth: parts.auth,
+            transaction: parts.transaction,
+            exposure: parts.exposure,
+            epoch: parts.epoch,
+            owners: ArcSwapOption::empty(),
+        }
+    }
+
+    /// Who sent these credentials.
+    pub fn authenticate(&self, gate: Gate, credentials: &Credentials) -> Result<Identity, AuthError> {
+        authenticate_at(gate, credentials, &*self.keys, &*self.api_keys, &self.auth, &self.tokens)
+    }
+
+    /// The owners of exposed relations, worked out once for each catalog.
+    pub(crate) fn owners(&self, catalog: &Arc<Catalog>) -> Arc<(Arc<Catalog>, Owners)> {
+        if let Some(known) = &*self.owners.load()
+            && Arc::ptr_eq(&known.0, catalog)
+        {
+            return Arc::clone(known);
+        }
+        let owners = Arc::new((Arc::clone(catalog), Owners::of(catalog, &self.exposure.schemas)));
+        self.owners.store(Some(Arc::clone(&owners)));
+        owners
+    }
+
+    /// The longest that any statement may take, when the configuration says so.
+    pub fn statement_timeout(&self) -> Option<Duration> {
+        self.transaction.role_limits.statement_timeout
+    }
+}
+
+/// The targets of this process. Today there is one; readers never wait.
+pub struct Registry {
+    targets: ArcSwap<Targets>,
+}
+
+struct Targets {
+    default: Arc<Target>,
+    by_name: HashMap<String, Arc<Target>>,
+}
+
+impl Registry {
+    /// A registry of this one target.
+    pub fn of(target: Target) -> Self {
+        Self { targets: ArcSwap::from_pointee(Targets::of(target)) }
+    }
+
+    /// The target of requests that name no tenant.
+    pub fn default_target(&self) -> Arc<Target> {
+        Arc::clone(&self.targets.load().default)
+    }
+
+    /// A tenant's target. The caller checks that the token grants this tenant.
+    pub fn find(&self, name: &str) -> Option<Arc<Target>> {
+        self.targets.load().by_name.get(name).cloned()
+    }
+
+    /// Puts a new target in the place of the old one; requests under way finish on the old one.
+    pub fn replace(&self, target: Target) {
+        self.targets.store(Arc::new(Targets::of(target)));
+    }
+}
+
+impl Targets {
+    fn of(target: Target) -> Self {
+        let default = Arc::new(target);
+        Self { by_name: HashMap::from([(default.name.clone(), Arc::clone(&default))]), default }
+    }
+}
