@@ -159,16 +159,15 @@ impl Exchange {
         request: Request<Body>,
         watch: Option<&BodyWatch>,
     ) -> Result<Response, PublicError> {
-        let call = mounted.room.router.clone().oneshot(request);
-        let response = match self.timeout {
+        let mut call = std::pin::pin!(mounted.room.router.clone().oneshot(request));
+        let answered = match self.timeout {
             None => call.await,
-            Some(limit) => match tokio::time::timeout_at((self.arrived + limit).into(), call).await {
-                Ok(response) => response,
-                Err(_) if watch.is_some_and(BodyWatch::is_waiting) => return Err(refusal::body_too_slow()),
-                Err(_) => return Err(refusal::timed_out(limit)),
+            Some(limit) => match tokio::time::timeout_at((self.arrived + limit).into(), &mut call).await {
+                Ok(answered) => answered,
+                Err(_) => return Err(late(limit, watch)),
             },
         };
-        let Ok(response) = response;
+        let Ok(response) = answered;
         self.correct(response, watch)
     }
 
@@ -179,6 +178,17 @@ impl Exchange {
             Some(fault) if failed => Err(fault.refusal()),
             _ => Ok(response),
         }
+    }
+}
+
+/// Who was late: the caller with its body, or we.
+fn late(limit: Duration, watch: Option<&BodyWatch>) -> PublicError {
+    match watch {
+        Some(watch) if watch.is_waiting() => {
+            watch.abandon();
+            refusal::body_too_slow()
+        }
+        _ => refusal::timed_out(limit),
     }
 }
 

@@ -22,6 +22,7 @@ use super::BodyFault;
 /// How much of an unwanted body is read so that the answer arrives, and for how long.
 const REST_BYTES: u64 = 32 * 1024 * 1024;
 const REST_TIME: Duration = Duration::from_secs(5);
+const REST_STALL: Duration = Duration::from_secs(1);
 
 /// Bounds of one body.
 #[derive(Clone, Copy, Debug)]
@@ -43,9 +44,15 @@ struct State {
     limit: AtomicU64,
     complete: AtomicBool,
     waiting: AtomicBool,
+    abandoned: AtomicBool,
 }
 
 impl BodyWatch {
+    /// Says that the rest need not be read: its caller is too slow anyway.
+    pub(crate) fn abandon(&self) {
+        self.0.abandoned.store(true, Ordering::Release);
+    }
+
     /// Sets the route's limit, which is known only after the body was put under guard. `None` is no limit.
     pub(crate) fn set_limit(&self, limit: Option<u64>) {
         self.0.limit.store(limit.unwrap_or(u64::MAX), Ordering::Relaxed);
@@ -92,6 +99,7 @@ pub(crate) fn guard(body: Body, rules: BodyRules) -> (Body, Option<BodyWatch>) {
         limit: AtomicU64::new(u64::MAX),
         complete: AtomicBool::new(false),
         waiting: AtomicBool::new(false),
+        abandoned: AtomicBool::new(false),
     }));
     let guarded = Guarded { inner: Some(body), seen: 0, rules, stall: None, watch: watch.clone() };
     (Body::new(guarded), Some(watch))
@@ -132,7 +140,8 @@ impl Guarded {
     /// Hands what is left to a task that reads and forgets it.
     fn read_rest(&mut self) {
         let Some(body) = self.inner.take() else { return };
-        if !self.rules.read_rest || body.size_hint().lower() > REST_BYTES {
+        let unwanted = !self.rules.read_rest || self.watch.0.abandoned.load(Ordering::Acquire);
+        if unwanted || body.size_hint().lower() > REST_BYTES {
             return;
         }
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
@@ -144,7 +153,9 @@ impl Guarded {
 async fn forget(mut body: Body) {
     let deadline = Instant::now() + REST_TIME;
     let mut left = REST_BYTES;
-    while let Ok(Some(Ok(frame))) = tokio::time::timeout_at(deadline, body.frame()).await {
+    loop {
+        let patience = deadline.min(Instant::now() + REST_STALL);
+        let Ok(Some(Ok(frame))) = tokio::time::timeout_at(patience, body.frame()).await else { return };
         let size = frame.data_ref().map_or(0, |data| data.len() as u64);
         match left.checked_sub(size) {
             Some(rest) => left = rest,

@@ -2,7 +2,8 @@
 //!
 //! `incoming` wraps a request's body: size limit (also without `Content-Length`), stall limit, and what happens to the
 //! rest of a body that nobody reads. `outgoing` wraps a streamed answer: deadline, panics, and the moment it ends.
-//! Rooms read whole bodies through [`collect`], so that every room answers a bad body alike.
+//! Rooms read whole bodies through [`collect`], so that every room answers a bad body alike. axum's own extractors
+//! (`Bytes`, `Json`) have a limit of 2 MB besides, which a room that uses them must switch off.
 
 mod incoming;
 mod outgoing;

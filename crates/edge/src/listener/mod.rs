@@ -16,6 +16,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -155,8 +156,9 @@ impl Listener {
             limits: self.limits,
             metrics: self.metrics,
             slots: Arc::new(Semaphore::new(self.limits.connections)),
-            lifecycle: lifecycle.clone(),
+            lifecycle,
             tasks: TaskTracker::new(),
+            cut: AtomicUsize::new(0),
         });
         let accepting: Vec<_> =
             self.sockets.into_iter().map(|socket| tokio::spawn(accept_loop(socket, Arc::clone(&shared)))).collect();
@@ -165,15 +167,9 @@ impl Listener {
             let _ = task.await;
         }
         shared.tasks.close();
-        tokio::select! {
-            () = shared.tasks.wait() => Ended { cut: 0 },
-            () = lifecycle.reached(Phase::Ended) => {
-                let cut = shared.tasks.len();
-                // Connections see the same phase and drop what they hold.
-                let _ = tokio::time::timeout(Duration::from_secs(1), shared.tasks.wait()).await;
-                Ended { cut }
-            }
-        }
+        // Every connection ends with its requests, or by itself when the bound has passed.
+        shared.tasks.wait().await;
+        Ended { cut: shared.cut.load(Ordering::Relaxed) }
     }
 }
 
@@ -186,6 +182,7 @@ struct Shared<S> {
     slots: Arc<Semaphore>,
     lifecycle: Lifecycle,
     tasks: TaskTracker,
+    cut: AtomicUsize,
 }
 
 async fn accept_loop<S: Handler>(mut socket: Socket, shared: Arc<Shared<S>>) {
@@ -226,11 +223,11 @@ fn admit<S: Handler>(transport: Transport, address: Option<IpAddr>, shared: &Arc
     tasks.spawn(async move {
         let _slot = slot;
         let _counted = shared.metrics.as_ref().map(|metrics| metrics.connection());
-        let cut = shared.lifecycle.clone();
-        let life = Box::pin(live(transport, address, shared));
+        let ended = shared.lifecycle.clone();
+        let life = Box::pin(live(transport, address, Arc::clone(&shared)));
         tokio::select! {
             () = life => {}
-            () = cut.reached(Phase::Ended) => {}
+            () = ended.reached(Phase::Ended) => { shared.cut.fetch_add(1, Ordering::Relaxed); }
         }
     });
 }
@@ -273,7 +270,7 @@ fn turn_away(mut transport: Transport, encrypted: bool) -> impl Future<Output = 
             let _ = transport.write_all(answer.as_bytes()).await;
             let _ = transport.shutdown().await;
             // Reading what came meanwhile keeps the answer from being thrown away with a reset.
-            let mut scrap = [0; 4096];
+            let mut scrap = vec![0; 4096];
             while matches!(tokio::io::AsyncReadExt::read(&mut transport, &mut scrap).await, Ok(1..)) {}
         };
         let _ = tokio::time::timeout(Duration::from_millis(500), say).await;

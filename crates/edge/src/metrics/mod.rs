@@ -15,6 +15,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use prometheus_client::registry::Registry;
 
+use crate::log::Sink;
+
 pub use exposition::Exposition;
 pub use http::HttpMetrics;
 pub use sample::{Sample, SampleKind};
@@ -75,6 +77,12 @@ impl Metrics {
     /// so that dividing one by another gives a series.
     pub fn pools(&self, read: impl Fn() -> Vec<PoolSample> + Send + Sync + 'static) {
         self.collect(move || pool_samples(&read()));
+    }
+
+    /// Adds the count of log lines that could not be written.
+    pub fn log(&self, sink: Arc<Sink>) {
+        let help = "Log lines that could not be written";
+        self.collect(move || vec![Sample::counter("log_lines_dropped_total", help, sink.dropped() as f64)]);
     }
 
     /// The state of everything, as text for a scraper.

@@ -1,0 +1,240 @@
+//! Connections: TLS, HTTP/2, Unix sockets, and callers that are slow, silent or too many.
+
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ferrobase_edge::Lifecycle;
+use ferrobase_edge::listener::{ConnectionLimits, Endpoint, ListenError, Listener, Tls};
+use rustls::pki_types::{CertificateDer, ServerName};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsConnector;
+
+use crate::harness::{Server, Setup, read_all, start};
+
+const HELLO: &str = "GET /rest/v1/hello HTTP/1.1\r\nhost: x\r\n\r\n";
+
+fn quick() -> ConnectionLimits {
+    ConnectionLimits {
+        head: Duration::from_millis(300),
+        idle: Duration::from_millis(600),
+        stall: Duration::from_millis(500),
+        ..ConnectionLimits::default()
+    }
+}
+
+fn tcp(port: u16) -> Endpoint {
+    Endpoint::Tcp { host: "127.0.0.1".to_owned(), port, shared: false }
+}
+
+#[tokio::test]
+async fn slowloris_is_cut_and_others_do_not_notice() {
+    let server = Setup { limits: quick(), ..Setup::default() }.start().await;
+    let mut slow = Vec::new();
+    for _ in 0..50 {
+        let mut stream = server.connect().await;
+        stream.write_all(b"GET /rest/v1/hello HTTP/1.1\r\n").await.unwrap();
+        slow.push(stream);
+    }
+    let started = Instant::now();
+    let mut alive = true;
+    while alive && started.elapsed() < Duration::from_secs(3) {
+        assert_eq!(server.get("/hello").await.status(), 200);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        alive = slow[0].write_all(b"x-a: b\r\n").await.is_ok();
+    }
+    assert!(!alive, "a head that never ends must end the connection");
+    for stream in &mut slow {
+        let mut rest = Vec::new();
+        let _ = tokio::time::timeout(Duration::from_secs(2), stream.read_to_end(&mut rest)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_never_speaks_and_one_that_fell_silent_are_closed() {
+    let server = Setup { limits: quick(), ..Setup::default() }.start().await;
+    let mut silent = server.connect().await;
+    let mut half_a_word = server.connect().await;
+    half_a_word.write_all(b"P").await.unwrap();
+    let mut used = server.connect().await;
+    used.write_all(HELLO.as_bytes()).await.unwrap();
+    let started = Instant::now();
+    assert!(read_all(&mut used).await.ends_with("hello"));
+    assert!(started.elapsed() >= Duration::from_millis(550), "it was kept for the next request");
+    assert_eq!(read_all(&mut half_a_word).await, "");
+    assert_eq!(read_all(&mut silent).await, "");
+    assert!(started.elapsed() < Duration::from_secs(3));
+}
+
+#[tokio::test]
+async fn a_long_answer_is_not_silence() {
+    let server = Setup { limits: quick(), ..Setup::default() }.start().await;
+    assert_eq!(server.get("/sleep?1500").await.text().await.unwrap(), "awake");
+    assert_eq!(server.get("/stream?300").await.text().await.unwrap().lines().count(), 5);
+}
+
+#[tokio::test]
+async fn sec_29_a_caller_that_does_not_read_is_cut() {
+    let server = Setup { limits: quick(), ..Setup::default() }.start().await;
+    let mut stream = server.connect().await;
+    stream.write_all(b"GET /rest/v1/endless HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let lines = server.wait_for_lines(1).await;
+    assert_eq!(lines[0]["cut"], true);
+    assert!(lines[0]["duration_ms"].as_f64().unwrap() < 5_000.0);
+}
+
+#[tokio::test]
+async fn connections_over_the_bound_are_told_to_come_back() {
+    let limits = ConnectionLimits { connections: 2, ..ConnectionLimits::default() };
+    let server = Setup { limits, ..Setup::default() }.start().await;
+    let mut first = server.connect().await;
+    let _second = server.connect().await;
+    first.write_all(HELLO.as_bytes()).await.unwrap();
+    let mut buffer = [0; 16];
+    first.read_exact(&mut buffer).await.unwrap();
+    let answer = server.raw(HELLO).await;
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("retry-after: 1"), "{answer}");
+    assert!(answer.contains("FBE503"), "{answer}");
+    assert_eq!(server.metric("http_connections_refused_total"), Some(1.0));
+    drop(first);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(server.get("/hello").await.status(), 200);
+}
+
+#[tokio::test]
+async fn http2_works_without_tls_and_a_panic_there_costs_one_stream() {
+    let server = start().await;
+    let client = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
+    let get = async |path: &str| client.get(server.url(path)).send().await.unwrap();
+    let (slow, failed, quick) = tokio::join!(get("/sleep?300"), get("/panic"), get("/hello"));
+    assert_eq!(slow.version(), reqwest::Version::HTTP_2);
+    assert_eq!((slow.status().as_u16(), failed.status().as_u16(), quick.status().as_u16()), (200, 500, 200));
+    let upload = client.post(server.url("/echo")).body(vec![b'x'; 20_000_000]).send().await.unwrap();
+    assert_eq!(upload.status(), 413);
+    assert_eq!(server.metric("http_connections_active"), Some(1.0));
+}
+
+#[tokio::test]
+async fn pipelined_requests_and_garbage_after_them() {
+    let server = start().await;
+    let answers = server.raw(format!("{HELLO}{HELLO}\u{1}\u{2}garbage\r\n\r\n")).await;
+    assert_eq!(answers.matches("HTTP/1.1 200").count(), 2, "{answers}");
+    assert_eq!(answers.matches("HTTP/1.1 400").count(), 1, "{answers}");
+}
+
+struct Certificate {
+    dir: tempfile::TempDir,
+    trusted: CertificateDer<'static>,
+}
+
+fn certificate() -> Certificate {
+    let dir = tempfile::tempdir().unwrap();
+    let trusted = write_certificate(dir.path());
+    Certificate { dir, trusted }
+}
+
+fn write_certificate(dir: &std::path::Path) -> CertificateDer<'static> {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    std::fs::write(dir.join("cert.pem"), made.cert.pem()).unwrap();
+    std::fs::write(dir.join("key.pem"), made.signing_key.serialize_pem()).unwrap();
+    made.cert.der().clone()
+}
+
+async fn over_tls(server: &Server, trusted: &CertificateDer<'static>, alpn: &[u8]) -> std::io::Result<String> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(trusted.clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![alpn.to_vec()];
+    let stream = TcpStream::connect(server.address).await?;
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
+    let chosen = stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
+    assert_eq!(chosen.as_deref(), Some(alpn));
+    if alpn == b"h2" {
+        return Ok("h2".to_owned());
+    }
+    stream.write_all(HELLO.replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n").as_bytes()).await?;
+    Ok(read_all(&mut stream).await)
+}
+
+#[tokio::test]
+async fn tls_is_spoken_and_certificates_are_replaced_while_serving() {
+    let files = certificate();
+    let (cert, key) = (files.dir.path().join("cert.pem"), files.dir.path().join("key.pem"));
+    let tls = Arc::new(Tls::load(&cert, &key).unwrap());
+    let limits = ConnectionLimits { head: Duration::from_millis(300), ..ConnectionLimits::default() };
+    let server = Setup { tls: Some(Arc::clone(&tls)), limits, ..Setup::default() }.start().await;
+    let answer = over_tls(&server, &files.trusted, b"http/1.1").await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("hello"), "{answer}");
+    assert_eq!(over_tls(&server, &files.trusted, b"h2").await.unwrap(), "h2");
+
+    // Plain HTTP on a TLS port, and a handshake that never comes, end without an answer.
+    assert!(!server.raw(HELLO).await.contains("HTTP/1.1"));
+    let mut silent = server.connect().await;
+    assert_eq!(read_all(&mut silent).await, "");
+
+    let renewed = write_certificate(files.dir.path());
+    tls.reload().unwrap();
+    assert!(over_tls(&server, &files.trusted, b"http/1.1").await.is_err());
+    assert!(over_tls(&server, &renewed, b"http/1.1").await.is_ok());
+
+    // A reload that fails says why and changes nothing.
+    std::fs::write(&key, "not a key").unwrap();
+    assert!(tls.reload().unwrap_err().to_string().contains("key.pem"));
+    assert!(over_tls(&server, &renewed, b"http/1.1").await.is_ok());
+}
+
+#[test]
+fn certificates_that_cannot_be_used_are_explained() {
+    let (one, other) = (certificate(), certificate());
+    let cert = one.dir.path().join("cert.pem");
+    let foreign_key = other.dir.path().join("key.pem");
+    let message = Tls::load(&cert, &foreign_key).err().unwrap().to_string();
+    assert!(message.contains("cannot be used together"), "{message}");
+    let missing = Tls::load(&one.dir.path().join("none.pem"), &foreign_key).err().unwrap().to_string();
+    assert!(missing.contains("none.pem"), "{missing}");
+    let empty = Tls::load(&foreign_key, &foreign_key).err().unwrap().to_string();
+    assert!(empty.contains("no certificate"), "{empty}");
+}
+
+#[tokio::test]
+async fn a_taken_port_is_said_to_be_taken() {
+    let first = Listener::bind(&[tcp(0)]).await.unwrap();
+    let port = first.addresses()[0].port();
+    let error = Listener::bind(&[tcp(port)]).await.err().unwrap();
+    assert!(matches!(error, ListenError::InUse { .. }), "{error}");
+    assert!(error.to_string().contains(&port.to_string()));
+    let error = Listener::bind(&[Endpoint::Tcp { host: "no.such.host.invalid".into(), port: 1, shared: false }]).await;
+    assert!(matches!(error.err().unwrap(), ListenError::Host { .. }));
+    let shared = |port| Endpoint::Tcp { host: "127.0.0.1".into(), port, shared: true };
+    let one = Listener::bind(&[shared(0)]).await.unwrap();
+    assert!(Listener::bind(&[shared(one.addresses()[0].port())]).await.is_ok());
+}
+
+#[tokio::test]
+async fn unix_sockets_are_served_and_stale_ones_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("api.sock");
+    // What a killed server leaves behind.
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    let endpoint = Endpoint::Unix { path: path.clone(), mode: 0o600 };
+    let server = start().await;
+    let listener = Listener::bind(std::slice::from_ref(&endpoint)).await.unwrap();
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(matches!(Listener::bind(&[endpoint]).await, Err(ListenError::Unix { .. })), "it is in use");
+    let lifecycle = Lifecycle::default();
+    let task = tokio::spawn(listener.serve(server.app.clone(), lifecycle.clone()));
+    let mut stream = UnixStream::connect(&path).await.unwrap();
+    stream.write_all(b"GET /rest/v1/who HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    let answer = read_all(&mut stream).await;
+    assert!(answer.contains("\"ip\":null"), "{answer}");
+    lifecycle.enter(ferrobase_edge::Phase::Closing);
+    task.await.unwrap();
+    assert!(!path.exists());
+}
