@@ -1,0 +1,14 @@
+//! The crate from outside: plans compiled and run on PostgreSQL, and the text of their statements.
+//!
+//! `company` is the fixture; plans are built by hand here, because what a grammar makes of a URL is the grammar's test.
+
+#![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
+
+mod calls;
+mod company;
+mod counts;
+mod embeds;
+mod guards;
+mod mutations;
+mod reads;
+mod shape;
