@@ -13,6 +13,12 @@ pub fn malformed(details: &'static str) -> PublicError {
     PublicError::new(Kind::Invalid, "FBE400", "The request is malformed").details(details)
 }
 
+/// `dev` was called under another machine's name, or by another machine's page.
+pub fn foreign(field: &'static str) -> PublicError {
+    PublicError::new(Kind::Forbidden, "FBE403", format!("This {field} is not allowed in development"))
+        .hint("`ferrobase dev` answers pages of this machine only; set server.public_url to serve under a name")
+}
+
 /// No room is mounted at this path.
 pub fn no_such_path() -> PublicError {
     PublicError::new(Kind::NotFound, "FBE404", "Nothing is served at this path")

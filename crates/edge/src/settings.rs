@@ -15,6 +15,7 @@ use http::HeaderName;
 use crate::compression::Compression;
 use crate::config::{RateLimitSection, SecuritySection, ServerSection};
 use crate::cors::{CorsError, CorsRules};
+use crate::local_only::LocalOnly;
 use crate::rate_limit::{Quotas, RateLimiter};
 use crate::response_headers::ResponseHeaders;
 
@@ -56,6 +57,8 @@ pub struct Settings {
     pub header_limit: usize,
     /// Proxies whose word about the client's address counts.
     pub trusted_proxies: Vec<Cidr>,
+    /// Whether only this machine's own pages may call: `dev` on loopback sets it.
+    pub local_only: Option<LocalOnly>,
     /// How often callers may ask, when that is limited.
     pub rate_limiter: Option<Arc<RateLimiter>>,
     /// Whether `Server-Timing` is written.
@@ -84,6 +87,7 @@ impl Settings {
             url_limit: server.url_limit.as_usize(),
             header_limit: server.header_limit.as_usize(),
             trusted_proxies: server.trusted_proxies.clone(),
+            local_only: None,
             rate_limiter: limiter(&security.rate_limit),
             server_timing: false,
             trace_header: None,
@@ -104,6 +108,7 @@ impl Settings {
             url_limit: 60 * 1024,
             header_limit: 64 * 1024,
             trusted_proxies: Vec::new(),
+            local_only: None,
             rate_limiter: None,
             server_timing: false,
             trace_header: None,

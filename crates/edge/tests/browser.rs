@@ -1,10 +1,10 @@
 //! What browsers see: the CORS matrix and the fields of every answer.
 
 use ferrobase_base::config::{HeaderText, HttpToken, Origin};
-use ferrobase_edge::{CorsOwner, Room, RoutePolicy};
+use ferrobase_edge::{CorsOwner, LocalOnly, Room, RoutePolicy};
 use http::HeaderMap;
 
-use crate::harness::{Server, Setup, client, start};
+use crate::harness::{Server, Setup, client, start, user_token};
 
 async fn preflight(server: &Server, path: &str, origin: &str) -> (u16, HeaderMap) {
     let response = client()
@@ -107,6 +107,24 @@ async fn a_room_may_own_its_cors_fields() {
         .unwrap();
     assert_eq!(response.headers()["access-control-allow-origin"], "https://own.example");
     assert_eq!(response.text().await.unwrap(), "own");
+}
+
+#[tokio::test]
+async fn sec_27_dev_answers_this_machines_pages_only_and_cookies_prove_nothing() {
+    let setup = Setup { adjust: |settings| settings.local_only = Some(LocalOnly::default()), ..Setup::default() };
+    let server = setup.start().await;
+    let ask = async |host: &str, origin: &str| {
+        let request = client().get(format!("http://{}/rest/v1/hello", server.address));
+        let response = request.header("host", host).header("origin", origin).send().await.unwrap();
+        (response.status().as_u16(), response.headers().contains_key("access-control-allow-origin"))
+    };
+    assert_eq!(ask("localhost:8000", "http://localhost:5173").await, (200, true));
+    assert_eq!(ask("rebound.evil.example", "http://rebound.evil.example").await.0, 403);
+    assert_eq!(ask("localhost:8000", "https://evil.example").await.0, 403);
+
+    let cookie = format!("sb-access-token={0}; access_token={0}", user_token("u"));
+    let who = client().get(server.url("/who")).header("cookie", cookie).send().await.unwrap();
+    assert_eq!(who.json::<serde_json::Value>().await.unwrap()["role"], "anon");
 }
 
 #[tokio::test]

@@ -31,6 +31,7 @@ pub(crate) fn router() -> Router {
         .route("/events", get(events))
         .route("/own", get(own_fields).options(own_fields))
         .route("/timed", get(timed))
+        .route("/upgrade", get(upgrade))
 }
 
 /// A number from the query: `?120`.
@@ -129,6 +130,16 @@ async fn own_fields() -> Response {
 async fn timed(timings: Timings) -> &'static str {
     timings.record("plan", Duration::from_micros(1500));
     "timed"
+}
+
+/// Switches to a protocol that repeats what it hears.
+async fn upgrade(request: axum::extract::Request) -> Response {
+    tokio::spawn(async move {
+        let upgraded = hyper::upgrade::on(request).await.unwrap();
+        let (mut read, mut write) = tokio::io::split(hyper_util::rt::TokioIo::new(upgraded));
+        let _ = tokio::io::copy(&mut read, &mut write).await;
+    });
+    (StatusCode::SWITCHING_PROTOCOLS, [("connection", "upgrade"), ("upgrade", "echo")]).into_response()
 }
 
 fn json_answer(value: &serde_json::Value) -> Response {

@@ -123,6 +123,33 @@ async fn pipelined_requests_and_garbage_after_them() {
     assert_eq!(answers.matches("HTTP/1.1 400").count(), 1, "{answers}");
 }
 
+#[tokio::test]
+async fn upgraded_connections_belong_to_their_room_and_may_be_silent() {
+    let server = Setup { limits: quick(), ..Setup::default() }.start().await;
+    let mut stream = server.connect().await;
+    let head = "GET /rest/v1/upgrade HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        answer.push(stream.read_u8().await.unwrap());
+    }
+    assert!(answer.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&answer));
+    for word in ["first", "later"] {
+        stream.write_all(word.as_bytes()).await.unwrap();
+        let mut echo = [0; 5];
+        stream.read_exact(&mut echo).await.unwrap();
+        assert_eq!(&echo, word.as_bytes());
+        tokio::time::sleep(Duration::from_millis(900)).await;
+    }
+    assert_eq!(server.wait_for_lines(1).await[0]["status"], 101);
+}
+
+#[test]
+fn the_bound_of_connections_leaves_files_for_the_rest() {
+    let limits = ConnectionLimits { connections: usize::MAX, ..ConnectionLimits::default() }.within_open_files();
+    assert!(limits.connections < usize::MAX && limits.connections >= 64, "{}", limits.connections);
+}
+
 struct Certificate {
     dir: tempfile::TempDir,
     trusted: CertificateDer<'static>,

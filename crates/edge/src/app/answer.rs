@@ -36,6 +36,9 @@ impl Exchange {
         let (mut parts, body) = request.into_parts();
         let (body, watch) = body::guard(body, self.body_rules(&parts));
         limits::check_head(&parts, self.settings.url_limit, self.settings.header_limit)?;
+        if let Some(local_only) = &self.settings.local_only {
+            local_only.check(&parts.headers, &parts.uri)?;
+        }
 
         let app = Arc::clone(&self.app);
         let (mounted, path) = self.find_room(&app.rooms, &mut parts)?;

@@ -26,6 +26,8 @@ use crate::lifecycle::{Lifecycle, Phase};
 
 /// Streams that one HTTP/2 connection may have open.
 const STREAMS: u32 = 256;
+/// Bytes that one stream may send before the room reads them.
+const STREAM_WINDOW: u32 = 256 * 1024;
 /// How long a connection that was told to end may take for it when nothing is under way.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -101,7 +103,9 @@ fn builder(limits: &ConnectionLimits) -> Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
         .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
-        .adaptive_window(true);
+        // What a caller may send ahead of a room that is not reading: bounds memory per connection.
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(4 * STREAM_WINDOW);
     builder
 }
 

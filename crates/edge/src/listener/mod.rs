@@ -22,6 +22,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::Response;
 use http::Request;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
@@ -74,11 +75,35 @@ impl Default for ConnectionLimits {
 }
 
 impl ConnectionLimits {
+    /// Lets the process open as many files as it may, and takes no more connections than that allows with some left
+    /// for the database, logs and files.
+    #[must_use]
+    pub fn within_open_files(mut self) -> Self {
+        if let Ok(files) = raise_open_files() {
+            let connections = usize::try_from(files.saturating_sub(RESERVED_FILES)).unwrap_or(usize::MAX);
+            self.connections = self.connections.min(connections.max(64));
+        }
+        self
+    }
+
     /// Leaves room above the app's bounds for URL and fields, so that the app gets to answer in its own shape.
     #[must_use]
     pub fn above(mut self, url_limit: usize, header_limit: usize) -> Self {
         self.head_bytes = self.head_bytes.max(2 * (url_limit + header_limit));
         self
+    }
+}
+
+/// Open files that connections of callers must leave for everything else.
+const RESERVED_FILES: u64 = 512;
+
+/// Raises the soft limit of open files to the hard one, as servers do; the shell's default of 1024 is about
+/// `select(2)`, which nothing here uses. Gives the limit in force.
+fn raise_open_files() -> nix::Result<u64> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    match setrlimit(Resource::RLIMIT_NOFILE, hard, hard) {
+        Ok(()) => Ok(hard),
+        Err(_) => Ok(soft),
     }
 }
 
