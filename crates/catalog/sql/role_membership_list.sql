@@ -6,8 +6,8 @@
 select
   member.rolname,
   granted.rolname,
-  coalesce((to_jsonb(m) ->> 'inherit_option')::boolean, member.rolinherit) as inherits,
-  coalesce((to_jsonb(m) ->> 'set_option')::boolean, true) as may_set
+  coalesce((pg_catalog.to_jsonb(m) ->> 'inherit_option')::boolean, member.rolinherit) as inherits,
+  coalesce((pg_catalog.to_jsonb(m) ->> 'set_option')::boolean, true) as may_set
 from pg_catalog.pg_auth_members m
 join pg_catalog.pg_roles member on member.oid = m.member
 join pg_catalog.pg_roles granted on granted.oid = m.roleid

@@ -122,6 +122,8 @@ fn parse_quoted(mut text: &str) -> Option<(String, &str)> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -139,6 +141,21 @@ mod tests {
     fn anything_else_is_an_error() {
         for json in [r#"["nonsense"]"#, r#"["\"open=r/x"]"#, r#"{"a":1}"#, r#"[""]"#] {
             assert!(AclReader::default().read("t", Some(json)).is_err(), "{json}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_role_name_comes_through_its_quotes(name in "[ -~äß☺]{1,20}") {
+            let item = format!("\"{}\"=r*w/postgres", name.replace('"', "\"\""));
+            let json = serde_json::to_string(&[item]).unwrap();
+            let items = AclReader::default().read("t", Some(&json)).unwrap();
+            prop_assert_eq!(&items[0], &AclItem { grantee: name, letters: "rw".to_owned() });
+        }
+
+        #[test]
+        fn any_item_is_read_or_refused(item in "[ -~ä]{0,30}") {
+            let _ = AclReader::default().read("t", serde_json::to_string(&[item]).ok().as_deref());
         }
     }
 }

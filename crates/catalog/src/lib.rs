@@ -31,5 +31,5 @@ pub use exposure::{ExposureRules, Hidden};
 pub use handle::CatalogHandle;
 pub use load::load;
 pub use model::*;
-pub use reload::{Connect, Connecting, ReloadOptions, ReloadState, Reloader, Trigger};
+pub use reload::{Connect, Connecting, ReloadOptions, ReloadState, Reloader, Trigger, connect_with};
 pub use scope::Scope;

@@ -126,6 +126,8 @@ impl<'t> Words<'t> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn entry(column: i16, name: &str, relation: u32, origin: i16, junk: bool) -> String {
@@ -170,6 +172,48 @@ mod tests {
         }
         for text in ["", "<>", "({INSERT})", "({QUERY :targetList (oops)})", "({QUERY :a \\", "({QUERY :a )})"] {
             assert_eq!(origins(text), None, "{text}");
+        }
+    }
+
+    /// Writes a word as PostgreSQL does (`outToken`).
+    fn written(name: &str) -> String {
+        if name.is_empty() {
+            return "\"\"".to_owned();
+        }
+        let mut text = String::new();
+        if name.starts_with(['<', '"', '+', '-', '0', '1', '9']) {
+            text.push('\\');
+        }
+        for character in name.chars() {
+            if " \n\t(){}\\".contains(character) {
+                text.push('\\');
+            }
+            text.push(character);
+        }
+        text
+    }
+
+    proptest! {
+        #[test]
+        fn any_names_leave_the_origins_readable(names in prop::collection::vec("[ -~äß☺\\n\\t]{0,12}", 1..6)) {
+            let entries: Vec<String> =
+                (1..).zip(&names).map(|(n, name)| entry(n, &written(name), 4711, n + 3, false)).collect();
+            let aliases: Vec<String> = names.iter().map(|name| format!("\"{}\"", written(name))).collect();
+            let tree = format!(
+                "({{QUERY :rtable ({{RTE :alias {} :colnames ({})}}) :targetList ({}) :stmt_len 0}})",
+                written(&names[0]),
+                aliases.join(" "),
+                entries.join(" ")
+            );
+            let found = origins(&tree).unwrap();
+            let columns: Vec<(i16, i16)> = found.iter().map(|o| (o.column, o.relation_column)).collect();
+            let expected: Vec<(i16, i16)> = (1..).take(names.len()).map(|n| (n, n + 3)).collect();
+            prop_assert_eq!(columns, expected);
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text in "(\\(\\{QUERY )?[ -~ä(){}:\\\\]{0,80}") {
+            let _ = origins(&text);
         }
     }
 }

@@ -12,7 +12,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use ferrobase_pg::Session;
+use ferrobase_pg::{ConnectOptions, Session};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -28,6 +28,15 @@ pub type Connecting = Pin<Box<dyn Future<Output = Result<Session, ferrobase_pg::
 
 /// Opens a connection of its own for one load; it is closed afterwards.
 pub type Connect = Arc<dyn Fn() -> Connecting + Send + Sync>;
+
+/// Connections by fixed options.
+pub fn connect_with(options: ConnectOptions) -> Connect {
+    let options = Arc::new(options);
+    Arc::new(move || {
+        let options = Arc::clone(&options);
+        Box::pin(async move { Session::connect(&options).await })
+    })
+}
 
 /// Bounds of reloading. The defaults are what production uses; tests shorten them.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -137,6 +137,29 @@ async fn roles_know_their_attributes_memberships_and_settings() {
 }
 
 #[tokio::test]
+async fn since_16_each_membership_says_what_it_gives() {
+    let (database, catalog) = loaded("", &Scope::default()).await;
+    if catalog.server_version < 160_000 {
+        return;
+    }
+    let script = "do $$ begin
+      perform pg_advisory_xact_lock(hashtext('catalog test roles'));
+      if not exists (select from pg_roles where rolname = 'cat16_member') then
+        create role cat16_member;
+        grant cat_reader to cat16_member with inherit false, set true;
+        grant cat_parent to cat16_member with inherit true, set false;
+      end if;
+    end $$";
+    database.script(script).await;
+    let catalog = load(&database, &Scope::default()).await;
+    let member = &catalog.roles["cat16_member"];
+    assert_eq!(
+        (member.inherits.as_slice(), member.may_become.as_slice()),
+        (&["cat_parent".to_owned()][..], &["cat_reader".to_owned()][..])
+    );
+}
+
+#[tokio::test]
 async fn settings_for_this_database_come_before_those_for_all() {
     let (database, _) = loaded("", &Scope::default()).await;
     let name = database.name();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use ferrobase_catalog::{CatalogHandle, Connect, LoadError, ReloadOptions, Reloader, Scope};
+use ferrobase_catalog::{CatalogHandle, Connect, LoadError, ReloadOptions, Reloader, Scope, connect_with};
 use ferrobase_pg::{ConnectOptions, Session};
 use ferrobase_testkit::TestDatabase;
 use tokio::sync::watch;
@@ -53,7 +53,8 @@ async fn a_trigger_brings_the_new_state_and_readers_keep_the_old() {
     let database = crate::database("create table first (id int)").await;
     let handle = CatalogHandle::new();
     let (_scope, seen) = watch::channel(Scope::default());
-    let reloader = Reloader::spawn(Arc::new(Door::default()).connect(&database), seen, handle.clone(), quick());
+    let options = ConnectOptions::parse(database.url()).unwrap();
+    let reloader = Reloader::spawn(connect_with(options), seen, handle.clone(), quick());
     reloader.first_load().await.unwrap();
     let kept = handle.get().unwrap();
     database.script("create table second (id int)").await;

@@ -1,5 +1,6 @@
 //! How long a large schema takes. Not part of an ordinary run: it prints, it does not judge.
 //!
+//! Measured on two cores, unoptimised: 2.3 to 3.5 s, of which 1.1 s are the server's (column_list 0.65 s).
 //! `cargo nextest run -p ferrobase-catalog --run-ignored all -E 'test(scale)' --no-capture`
 
 use std::time::Instant;
