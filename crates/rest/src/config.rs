@@ -1,4 +1,7 @@
 //! `rest`: what the REST API exposes and how far a request may go.
+//!
+//! The names follow PostgREST's (`db-max-rows` is `max_rows`); the defaults are ours. `anon_role`, the schemas and the
+//! transaction's end also go to `request` through `app`.
 
 use ferrobase_base::config::{HttpToken, Identifier, QualifiedName, RelationPattern, Report};
 use ferrobase_base::{choice, section};

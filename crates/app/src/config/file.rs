@@ -1,4 +1,7 @@
 //! Finds and reads `ferrobase.yaml`.
+//!
+//! First step of loading. A file that was named, or exists and cannot be read, is an error: silence would start the
+//! server with other settings than were meant. Invariant: reads are bounded.
 
 use std::fs::File;
 use std::io::{self, Read as _};

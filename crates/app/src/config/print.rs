@@ -1,4 +1,7 @@
 //! What `ferrobase config show` and `config check` print.
+//!
+//! Texts and values only; `cli` decides where they go. Invariant: everything is made from typed values, whose secrets
+//! mask themselves.
 
 use ferrobase_base::config::{Problem, Setting as _, shown};
 

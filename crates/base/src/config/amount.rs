@@ -1,4 +1,6 @@
 //! Sizes in bytes and shares of a whole.
+//!
+//! Units mean what they say: `MB` is a million bytes, `MiB` is 1024 * 1024 (PostgreSQL's `MB` is the latter).
 
 use std::fmt;
 

@@ -1,4 +1,7 @@
 //! Optional settings, lists, and groups with names of the user's choice.
+//!
+//! Built on [`Setting`]: what an item takes, its bounds and its secrets are the item type's own affair. A variable or a
+//! flag is one text, so lists are also read from commas and from YAML's flow style.
 
 use std::collections::BTreeMap;
 

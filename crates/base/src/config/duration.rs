@@ -1,4 +1,7 @@
 //! Lengths of time: `500ms`, `30s`, `5m`, `1h30m`, `7d`, or plain seconds.
+//!
+//! Plain numbers are seconds everywhere, also where PostgreSQL would take milliseconds. Bounded to a hundred years, so
+//! that arithmetic on deadlines cannot overflow.
 
 use std::time::Duration;
 

@@ -1,4 +1,6 @@
 //! Settings whose shape another standard owns: a JWK set, for example.
+//!
+//! Kept as JSON for the code that knows the standard. Treated as a secret, because private keys look like public ones.
 
 use std::fmt;
 

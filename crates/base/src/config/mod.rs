@@ -2,7 +2,7 @@
 //!
 //! Flow: [`yaml`] text, environment ([`overlay`]) and flags become [`Node`] trees, which are merged in that order and
 //! [`expand`]ed; a type declared with [`section!`](crate::section) reads the tree and reports everything wrong with it
-//! at once; [`Report`] adds what only a comparison of keys can find; [`reference`] and [`shown`] print keys and values.
+//! at once; [`Report`] adds what only a comparison of keys can find; [`mod@reference`] and [`shown`] print keys and values.
 //! Invariant: nothing here reads a file, the environment or the clock; `app` hands texts in.
 //! Invariant: a value that came through a secret, `${VAR}` or the environment is never quoted in a message.
 

@@ -1,4 +1,7 @@
-//! Names of things in the database: schemas, roles, functions, relations. Checked, never quoted here.
+//! Names of things in the database: schemas, roles, functions, relations.
+//!
+//! They are written as PostgreSQL stores them, without quotes; whoever puts one into SQL quotes it (`query::Sql`).
+//! Whether they exist is for the catalog to say.
 
 use std::fmt;
 use std::ops::Deref;

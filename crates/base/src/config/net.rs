@@ -1,4 +1,7 @@
 //! Addresses: hosts, networks, URLs, origins and words of HTTP.
+//!
+//! Each is checked once, when the configuration is read, and normalised to the form in which it is compared later.
+//! Nothing is resolved or contacted. Invariant: none of these can carry a line break into a response field.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};

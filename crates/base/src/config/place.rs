@@ -1,4 +1,7 @@
 //! Where a setting was written, so that every message can point at it.
+//!
+//! Made by the sources (`yaml`, `overlay`), carried by every [`Node`](super::Node), shown by messages and by
+//! `config show --origin`. Invariant: a place names a source and never holds a value.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,7 @@
 //! What can be wrong with a configuration, each with its key and its place.
+//!
+//! The reader and the checks collect [`Problem`]s; `load` gives them together as [`ConfigErrors`], which is what a user
+//! reads. Invariant: the text of a secret is in none of them.
 
 use std::fmt;
 

@@ -92,10 +92,7 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Reads a whole configuration.
-    ///
-    /// # Errors
-    /// The value is always given back, with defaults where something was wrong, so that further checks can run.
+    /// Reads a whole configuration: a value, with defaults where something was wrong, and everything that was.
     pub fn read<T: Section + Setting + Default>(tree: &Node) -> (T, Vec<Problem>) {
         let mut reader = Self::default();
         let value = reader.section(tree).unwrap_or_default();
@@ -330,7 +327,7 @@ mod tests {
         #[test]
         fn text_survives_printing(text in "\\PC{0,40}") {
             let mut sample = Sample::default();
-            sample.kettle.motto = Some(text.clone()).filter(|text| !text.is_empty());
+            sample.kettle.motto = Some(text).filter(|text| !text.is_empty());
             let printed = shown::to_yaml(&sample.show(), None);
             let (again, problems): (Sample, _) = Reader::read(&yaml::parse(&printed, "b.yaml").unwrap());
             prop_assert_eq!(problems, vec![]);

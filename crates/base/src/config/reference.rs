@@ -1,4 +1,7 @@
 //! The list of every key: what `docs/reference/config.md` is made from, and where names of other sections are found.
+//!
+//! Collected from the declarations themselves ([`section!`](crate::section)), so it cannot say anything else than the
+//! reader does.
 
 use std::fmt::Write as _;
 

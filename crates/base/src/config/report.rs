@@ -1,4 +1,7 @@
 //! Problems and warnings that only show when keys are compared: each section checks itself with one of these.
+//!
+//! Runs after reading, on values that are right on their own. Places come from the merged tree, so that a message
+//! points at the line or variable that the user has to change.
 
 use super::{Fault, Node, Place, Problem, Value};
 

@@ -1,4 +1,7 @@
 //! Numbers, switches, text, paths and secrets as settings.
+//!
+//! Text from a file and from a variable is read alike: the schema knows what is meant, so quotes around a number and
+//! `on` for a switch do no harm. Invariant: a [`Secret`] shows itself masked.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,7 @@
-//! The printed form of a configuration: what `config show` writes. It is YAML that loads again, secrets aside.
+//! The printed form of a configuration: what `config show` writes.
+//!
+//! Made from the typed values, not from what was written, so that defaults are in it and secrets cannot be.
+//! Invariant: it is YAML that loads again to the same values, secrets aside.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,7 @@
 //! `observability`: logs, metrics and traces.
+//!
+//! Consumed by the log writer and the admin listener. The names are those that the dashboards and alert rules of
+//! `ops/` expect.
 
 use std::path::PathBuf;
 

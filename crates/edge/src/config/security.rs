@@ -1,4 +1,7 @@
 //! `security`: how often somebody may call, what answers tell browsers, what is refused outright.
+//!
+//! Rate limits and response fields are the edge's own; `require_api_key` and the rules about views go to `request`
+//! and the rooms through `app`.
 
 use ferrobase_base::config::{HeaderText, RelationPattern, Report};
 use ferrobase_base::{choice, section};

@@ -1,4 +1,7 @@
 //! `server`: where we listen, what a request may cost, who may call from a browser.
+//!
+//! Consumed by the listeners, the limits and CORS. Defaults suit a public API behind a load balancer.
+//! Invariant: any origin together with credentials is refused (every site could act as the user).
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -133,7 +133,6 @@ fn a_database_for_each_tenant() {
     assert_eq!(tenants[1].database.name.as_deref(), Some("shop_south"));
 }
 
-/// The predecessor's own text, where the checkout has it beside it: every block that is its configuration file.
 #[test]
 fn the_example_of_the_release_archive_loads() {
     let text = include_str!("../../../../../ops/ferrobase.example.yaml");
