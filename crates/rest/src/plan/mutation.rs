@@ -1,0 +1,147 @@
+//! POST, PATCH, PUT and DELETE on a relation.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use ferrobase_catalog::Relation;
+use ferrobase_query::CatalogSql;
+use ferrobase_query::plan::{
+    Columns, Condition, Conflict, Delete, InputColumn, Insert, Mutation, Payload, Read, Resolution, Update,
+};
+
+use super::{PlanError, Planner};
+use crate::ast::{CompareOperator, Filter, Operation};
+use crate::body;
+use crate::error::{Error, LookupError};
+use crate::prefer::{self, Missing, Return};
+use crate::request::{Action, RestRequest};
+
+impl Planner<'_> {
+    /// The mutation of a request; `read` is what is shown of its rows.
+    pub(super) fn mutation(
+        &self,
+        request: &RestRequest,
+        relation: &Relation,
+        read: &mut Read,
+    ) -> Result<Mutation, PlanError> {
+        let is_put = matches!(request.action, Action::Put { .. });
+        let returning = returning(request, relation, read);
+        let filters = self.root_conditions(request, relation);
+        Ok(match request.action {
+            Action::Delete { .. } => {
+                Mutation::Delete(Delete { table: relation.name.clone(), filters, returning })
+            }
+            Action::Update { .. } => Mutation::Update(Update {
+                table: relation.name.clone(),
+                columns: self.input_columns(relation, &request.columns)?,
+                payload: payload(request),
+                missing_is_default: request.prefer.missing == Some(Missing::Default),
+                filters,
+                returning,
+            }),
+            _ => {
+                if is_put {
+                    check_put(request, relation)?;
+                }
+                Mutation::Insert(Insert {
+                    table: relation.name.clone(),
+                    columns: self.input_columns(relation, &request.columns)?,
+                    payload: payload(request),
+                    missing_is_default: !is_put && request.prefer.missing == Some(Missing::Default),
+                    conflict: conflict(request, relation, is_put),
+                    matching: if is_put { filters } else { Vec::new() },
+                    location: location(request, relation, is_put),
+                    returning,
+                })
+            }
+        })
+    }
+
+    fn root_conditions(&self, request: &RestRequest, relation: &Relation) -> Vec<Condition> {
+        let filters = request.query.filters.iter().filter(|(path, _)| path.is_empty());
+        let logic = request.query.logic.iter().filter(|(path, _)| path.is_empty());
+        filters
+            .map(|(_, filter)| self.filter(Some(relation), filter))
+            .chain(logic.map(|(_, logic)| self.logic(Some(relation), logic, &|_| None)))
+            .collect()
+    }
+
+    fn input_columns(&self, relation: &Relation, names: &BTreeSet<String>) -> Result<Vec<InputColumn>, PlanError> {
+        names
+            .iter()
+            .map(|name| {
+                let column = relation.column(name).ok_or_else(|| LookupError::NoColumn {
+                    relation: relation.name.name.clone(),
+                    column: name.clone(),
+                })?;
+                let convert = self.conversion("json", &column.declared_type);
+                let read_as = if convert.is_some() { "json" } else { &column.declared_type };
+                Ok(InputColumn {
+                    name: name.clone(),
+                    type_name: CatalogSql::written_by_catalog(read_as),
+                    convert,
+                    default: column.default.as_deref().map(CatalogSql::written_by_catalog),
+                })
+            })
+            .collect()
+    }
+}
+
+/// What of the changed rows comes back: what is shown of them, or the address of a new one, or only their number.
+fn returning(request: &RestRequest, relation: &Relation, read: &mut Read) -> Columns {
+    match request.prefer.returns {
+        Some(Return::Representation) => super::needed::columns(read, Some(relation)),
+        Some(Return::HeadersOnly) if matches!(request.action, Action::Insert { .. }) => {
+            Columns::Named(relation.primary_key.clone())
+        }
+        Some(Return::HeadersOnly | Return::Minimal) | None => Columns::Named(Vec::new()),
+    }
+}
+
+fn location(request: &RestRequest, relation: &Relation, is_put: bool) -> Vec<String> {
+    if request.prefer.returns == Some(Return::HeadersOnly) && !is_put {
+        relation.primary_key.clone()
+    } else {
+        Vec::new()
+    }
+}
+
+fn conflict(request: &RestRequest, relation: &Relation, is_put: bool) -> Option<Conflict> {
+    let resolution = match request.prefer.resolution {
+        _ if is_put => Resolution::Merge,
+        Some(prefer::Resolution::MergeDuplicates) => Resolution::Merge,
+        Some(prefer::Resolution::IgnoreDuplicates) => Resolution::Ignore,
+        None => return None,
+    };
+    let columns = match &request.query.on_conflict {
+        Some(columns) if !is_put => columns.clone(),
+        _ => relation.primary_key.clone(),
+    };
+    Some(Conflict { resolution, columns })
+}
+
+/// PUT addresses one row by its whole primary key and nothing else.
+fn check_put(request: &RestRequest, relation: &Relation) -> Result<(), Error> {
+    let query = &request.query;
+    let is_plain = |filter: &Filter| {
+        !filter.negated
+            && matches!(&filter.operation, Operation::Compare { operator: CompareOperator::Eq, quantifier: None, .. })
+    };
+    let key: BTreeSet<&String> = relation.primary_key.iter().collect();
+    let by_key = !key.is_empty() && query.filter_fields.iter().collect::<BTreeSet<_>>() == key;
+    let plain = query.filters.iter().filter(|(path, _)| path.is_empty()).all(|(_, filter)| is_plain(filter));
+    if query.logic.is_empty() && by_key && plain { Ok(()) } else { Err(Error::PutFilters) }
+}
+
+fn payload(request: &RestRequest) -> Payload {
+    match &request.payload {
+        Some(body::Payload::Json { raw, array, .. } | body::Payload::Unscanned { raw, array }) => {
+            Payload { json: raw.clone(), is_object: !array }
+        }
+        // The parse stage gives JSON to every write of rows.
+        Some(body::Payload::Form(_) | body::Payload::Whole(_)) | None => {
+            Payload { json: Bytes::from_static(b"[]"), is_object: false }
+        }
+    }
+}
+

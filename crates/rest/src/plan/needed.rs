@@ -1,0 +1,85 @@
+//! Which columns of a mutation's or function's rows the rest of the statement reads.
+//!
+//! Only those are returned: a role may be allowed to write rows of which it may read some columns only. A row handed
+//! to a computed relationship, or `*`, needs all of them.
+
+use ferrobase_catalog::Relation;
+use ferrobase_query::plan::{Columns, Condition, Join, OrderBy, Read, Select, Value};
+
+/// What a read takes from its source.
+#[derive(Debug, Default)]
+struct Needed {
+    /// All columns are shown.
+    star: bool,
+    /// The row itself is the argument of a function.
+    row: bool,
+    names: Vec<String>,
+}
+
+impl Needed {
+    fn add(&mut self, name: &str) {
+        if !self.names.iter().any(|known| known == name) {
+            self.names.push(name.to_owned());
+        }
+    }
+
+    fn of(read: &Read) -> Self {
+        let mut needed = Self { star: read.select.is_empty() && read.embeds.is_empty(), ..Self::default() };
+        for select in &read.select {
+            match &select.value {
+                Value::Field(field) => needed.add(&field.name),
+                Value::Star => needed.star |= select.aggregate.is_none(),
+                Value::One => {}
+            }
+        }
+        for condition in &read.filters {
+            needed.add_condition(condition);
+        }
+        for order in &read.order {
+            if let OrderBy::Field(field) = &order.by {
+                needed.add(&field.name);
+            }
+        }
+        for embed in &read.embeds {
+            match &embed.join {
+                Join::Columns(pairs) | Join::Junction { parent: pairs, .. } => {
+                    pairs.iter().for_each(|(column, _)| needed.add(column));
+                }
+                Join::Function { .. } => needed.row = true,
+            }
+        }
+        needed
+    }
+
+    fn add_condition(&mut self, condition: &Condition) {
+        match condition {
+            Condition::Compare(comparison) => self.add(&comparison.field.name),
+            Condition::Group { items, .. } => items.iter().for_each(|item| self.add_condition(item)),
+            Condition::Embedded { .. } => {}
+        }
+    }
+}
+
+/// The columns that a read needs of its source. Computed fields beside `*` become columns of the source, so that `*`
+/// must be written out: it would show them twice.
+pub(super) fn columns(read: &mut Read, relation: Option<&Relation>) -> Columns {
+    let needed = Needed::of(read);
+    if needed.row {
+        return Columns::All;
+    }
+    if !needed.star {
+        return Columns::Named(needed.names);
+    }
+    let computed = |name: &String| relation.is_some_and(|relation| relation.computed_field(name).is_some());
+    let extra: Vec<String> = needed.names.into_iter().filter(computed).collect();
+    let Some(relation) = relation.filter(|_| !extra.is_empty()) else { return Columns::All };
+    let all = || relation.columns.keys().cloned();
+    read.select = std::mem::take(&mut read.select)
+        .into_iter()
+        .flat_map(|select| match select {
+            Select { value: Value::Star, aggregate: None, .. } => all().map(Select::column).collect(),
+            other => vec![other],
+        })
+        .collect();
+    Columns::Named(all().chain(extra).collect())
+}

@@ -1,0 +1,1 @@
+//! Snapshots of plans as SQL.
