@@ -4,17 +4,27 @@
 //! but `execute` is synchronous and pure; only `execute` touches PostgreSQL, through `request::run`.
 //! Invariants: names reach SQL only through the catalog, values only as parameters; an answer is sent only after its
 //! transaction ended; JSON that PostgreSQL made is passed on byte for byte.
-//! Read on: docs/architecture.md (a request's way), `router` (the flow), `error` (codes).
+//! Read on: docs/architecture.md (a request's way), `flow` (the stages), `error` (codes).
 
 pub mod ast;
 pub mod body;
 pub mod config;
 pub mod error;
+mod execute;
+mod flow;
 pub mod media;
 pub mod negotiate;
 pub mod parse;
+pub mod plan;
 pub mod prefer;
 pub mod profile;
 pub mod range;
 pub mod render;
 pub mod request;
+mod root;
+mod router;
+mod settings;
+mod sight;
+
+pub use router::{Deps, room, router};
+pub use settings::Settings;

@@ -10,6 +10,8 @@ mod lookup;
 mod response;
 pub mod similar;
 
+use std::time::Duration;
+
 use ferrobase_base::{Kind, PublicError};
 use serde_json::Value;
 
@@ -222,6 +224,9 @@ impl From<Error> for PublicError {
                 let mut public = PublicError::new(kind, code, other.message());
                 public.details = other.details().map(Value::String);
                 public.hint = other.hint();
+                if matches!(other, Error::NoCatalog) {
+                    public = public.retry_after(Duration::from_secs(1));
+                }
                 public
             }
         }

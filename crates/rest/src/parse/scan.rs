@@ -499,7 +499,11 @@ fn quoted_char(c: char) -> String {
 fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
-        if c == '"' { out.push_str("\\\"") } else { escape(c, &mut out) }
+        if c == '"' {
+            out.push_str("\\\"");
+        } else {
+            escape(c, &mut out);
+        }
     }
     out.push('"');
     out
@@ -509,9 +513,9 @@ fn quoted(text: &str) -> String {
 fn quoted_token(c: char) -> String {
     let mut out = String::from("'");
     if c == '\'' {
-        out.push_str("\\'")
+        out.push_str("\\'");
     } else {
-        escape(c, &mut out)
+        escape(c, &mut out);
     }
     out.push('\'');
     out

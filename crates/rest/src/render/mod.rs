@@ -45,20 +45,20 @@ pub struct Facts<'a> {
 ///
 /// # Errors
 /// SQL code asked for a status or for fields that cannot be.
-pub fn render(request: &RestRequest, outcome: Outcome, facts: Facts<'_>) -> Result<Response, Error> {
+pub fn render(request: &RestRequest, outcome: &Outcome, facts: Facts<'_>) -> Result<Response, Error> {
     let draft = match &request.action {
-        Action::Read { relation, .. } => read(request, relation, &outcome, facts),
-        Action::Insert { relation } => insert(request, relation, &outcome, facts),
-        Action::Update { .. } => update(request, &outcome, facts),
-        Action::Delete { .. } => delete(request, &outcome, facts),
-        Action::Put { .. } => put(request, &outcome, facts),
-        Action::Call { .. } => call(request, &outcome, facts),
+        Action::Read { relation, .. } => read(request, relation, outcome, facts),
+        Action::Insert { relation } => insert(request, relation, outcome, facts),
+        Action::Update { .. } => update(request, outcome, facts),
+        Action::Delete { .. } => delete(request, outcome, facts),
+        Action::Put { .. } => put(request, outcome, facts),
+        Action::Call { .. } => call(request, outcome, facts),
         // Nothing of these comes from a statement; an empty answer says so.
         Action::RelationInfo { .. } | Action::FunctionInfo { .. } | Action::Describe { .. } | Action::RootInfo => {
             Draft::new(StatusCode::OK)
         }
     };
-    finish(request, draft, &outcome)
+    finish(request, draft, outcome)
 }
 
 /// An answer before SQL code has had its say.
@@ -111,7 +111,13 @@ impl Draft {
 fn read(request: &RestRequest, relation: &str, outcome: &Outcome, facts: Facts<'_>) -> Draft {
     let mut draft = ranged(request, outcome, facts);
     draft.set("content-location", &fields::content_location(relation, &request.query.canonical));
-    draft.applied(&Preferences { resolution: None, returns: None, missing: None, max_affected: None, ..request.prefer.clone() });
+    draft.applied(&Preferences {
+        resolution: None,
+        returns: None,
+        missing: None,
+        max_affected: None,
+        ..request.prefer.clone()
+    });
     draft
 }
 

@@ -1,0 +1,97 @@
+//! Runs a compiled statement as the caller, through `request::run`, and reads what came back.
+//!
+//! Fourth stage: parse -> plan -> query -> **execute** -> render. One batch, one flush; the reply exists only after
+//! the transaction ended. Failures of the server are logged here, once; failures of the caller are only told.
+
+use bytes::Bytes;
+use ferrobase_base::{Kind, PublicError};
+use ferrobase_pg::{End, Isolation, Row, StatementResult};
+use ferrobase_query::{Compiled, Outcome, Output};
+use ferrobase_request::{RequestContext, Target, Work};
+
+use crate::error::Error;
+use crate::plan::Planned;
+use crate::request::RestRequest;
+use crate::settings::Settings;
+
+/// What a statement gave.
+#[derive(Debug)]
+pub(crate) enum Executed {
+    /// Rows, made into a body, and what is known about them.
+    Rows {
+        /// The one row.
+        outcome: Outcome,
+        /// The planner's estimate of all rows, where it was asked for.
+        estimate: Option<u64>,
+    },
+    /// The lines of a query plan.
+    Plan(Bytes),
+}
+
+/// Runs the statement.
+pub(crate) async fn execute(
+    target: &Target,
+    context: &RequestContext,
+    settings: &Settings,
+    request: &RestRequest,
+    planned: &Planned,
+    compiled: Compiled,
+) -> Result<Executed, Error> {
+    tracing::debug!(target: "ferrobase::sql", sql = &*compiled.statement.sql, "Statement");
+    let Compiled { statement, output, estimate } = compiled;
+    let function = planned.function.as_deref();
+    let work = Work {
+        search_path: settings.search_path(&request.schema),
+        statements: std::iter::once(statement).chain(estimate).collect(),
+        read_only: planned.read_only,
+        isolation: function.and_then(|function| function.isolation).map(isolation),
+        end: if settings.rolls_back(request.prefer.tx) { End::Rollback } else { End::Commit },
+        timezone: request.prefer.timezone.clone(),
+        function_settings: function.map(|function| function.settings.clone()).unwrap_or_default(),
+        settings: Vec::new(),
+        runs_user_code: true,
+    };
+    let reply = ferrobase_request::run(target, context, work).await.map_err(|error| failed(error, context))?;
+    Ok(read(&reply.results, output))
+}
+
+fn read(results: &[StatementResult], output: Output) -> Executed {
+    let rows: &[Row] = results.first().map_or(&[], |result| &result.rows);
+    match output {
+        Output::Json(layout) => {
+            // No row: a function that was not called, because an empty list gave it no arguments.
+            let outcome = rows.first().map(|row| layout.read(row)).unwrap_or_default();
+            let plan = results.get(1).and_then(|result| result.rows.first()).and_then(|row| row.bytes(0));
+            Executed::Rows {
+                outcome,
+                estimate: plan.and_then(|plan| ferrobase_query::statement::estimated_rows(&plan)),
+            }
+        }
+        Output::Plan => {
+            let mut lines = Vec::new();
+            for line in rows.iter().filter_map(|row| row.bytes(0)) {
+                lines.extend_from_slice(&line);
+                lines.push(b'\n');
+            }
+            Executed::Plan(lines.into())
+        }
+    }
+}
+
+fn isolation(level: ferrobase_catalog::Isolation) -> Isolation {
+    match level {
+        ferrobase_catalog::Isolation::ReadCommitted => Isolation::ReadCommitted,
+        ferrobase_catalog::Isolation::RepeatableRead => Isolation::RepeatableRead,
+        ferrobase_catalog::Isolation::Serializable => Isolation::Serializable,
+    }
+}
+
+/// Logs what is the server's fault; the caller gets the rest.
+fn failed(error: ferrobase_request::Error, context: &RequestContext) -> Error {
+    let public = PublicError::from(&error);
+    if matches!(public.kind, Kind::Internal | Kind::Unavailable | Kind::Timeout) {
+        let cause = &error as &dyn std::error::Error;
+        tracing::error!(request_id = &*context.request_id, code = &*public.code, error = cause, "A statement failed");
+    }
+    error.into()
+}

@@ -1,0 +1,187 @@
+//! One request on its way through the stages.
+//!
+//! parse -> plan -> query -> execute -> render, each timed under its public name (`query` counts as part of `plan`).
+//! The stages decide everything; this file only hands values on.
+//! Invariant: an answer that needs no statement runs none.
+
+use std::time::Instant;
+
+use axum::extract::Request;
+use axum::response::Response;
+use ferrobase_base::{Kind, PublicError};
+use ferrobase_catalog::{Catalog, ReturnShape};
+use ferrobase_edge::{Caller, Timings, collect};
+use ferrobase_query::{CompileError, Compiled, Outcome, compile};
+use ferrobase_request::{Profile, Target};
+
+use crate::config::OpenApiMode;
+use crate::error::Error;
+use crate::execute::{Executed, execute};
+use crate::media::MediaType;
+use crate::negotiate::{Circumstances, negotiate};
+use crate::plan::{Answer, Estimates, Planned, Planner, Rules, Sight};
+use crate::prefer::Count;
+use crate::render::{self, Facts};
+use crate::request::{Action, Head, RestRequest};
+use crate::root;
+use crate::settings::Settings;
+use crate::sight::CallerSight;
+
+/// How far `count=planned` and `count=estimated` count where the planner may not be asked.
+const COUNTED_UP_TO: u64 = 100_000;
+
+/// What the stages share.
+pub(crate) struct Flow<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) target: &'a Target,
+    pub(crate) caller: &'a Caller,
+    pub(crate) timings: &'a Timings,
+}
+
+/// A request that is ready to run.
+struct Ready {
+    planned: Planned,
+    media: MediaType,
+    compiled: Compiled,
+}
+
+impl Flow<'_> {
+    /// The answer, or the error in whatever stage it happened.
+    pub(crate) async fn run(&self, request: Request) -> Result<Response, PublicError> {
+        let catalog = self.target.catalog.get().ok_or(Error::NoCatalog)?;
+        let request = self.read(request).await?;
+        if let Some(answer) = self.without_statement(&request, &catalog)? {
+            return Ok(answer);
+        }
+        let Ready { planned, media, compiled } = self.timings.measure("plan", || self.plan(&request, &catalog))?;
+        drop(catalog);
+        let started = Instant::now();
+        let executed = execute(self.target, &self.caller.0, self.settings, &request, &planned, compiled).await;
+        self.timings.record("transaction", started.elapsed());
+        let executed = executed?;
+        Ok(self.timings.measure("response", || self.render(&request, &planned, &media, executed))?)
+    }
+
+    async fn read(&self, request: Request) -> Result<RestRequest, PublicError> {
+        let (parts, body) = request.into_parts();
+        let body = collect(body).await?;
+        let head = Head {
+            method: &parts.method,
+            path: parts.uri.path(),
+            query: parts.uri.query().unwrap_or_default(),
+            headers: &parts.headers,
+        };
+        Ok(self.timings.measure("parse", || RestRequest::read(head, &body, &self.settings.rules))?)
+    }
+
+    /// OPTIONS and the description at the root are answered from the catalog.
+    fn without_statement(&self, request: &RestRequest, catalog: &Catalog) -> Result<Option<Response>, PublicError> {
+        let sight = CallerSight::new(self.target, catalog, &self.caller.0.identity);
+        let rules = self.rules();
+        let planner = Planner { catalog, schema: &request.schema, rules: &rules, sight: &sight };
+        Ok(Some(match &request.action {
+            Action::RootInfo => render::root_info(),
+            Action::RelationInfo { relation } => render::relation_info(planner.relation(relation)?),
+            Action::FunctionInfo { function } => render::function_info(planner.callee(request, function)?),
+            Action::Describe { .. } => {
+                let view = root::View {
+                    catalog,
+                    role: self.caller.0.identity.role(),
+                    all: self.settings.openapi == OpenApiMode::IgnorePrivileges,
+                    visible: &|relation| sight.hidden(relation).is_none(),
+                };
+                root::describe(request, &view)?
+            }
+            _ => return Ok(None),
+        }))
+    }
+
+    fn plan(&self, request: &RestRequest, catalog: &Catalog) -> Result<Ready, PublicError> {
+        let sight = CallerSight::new(self.target, catalog, &self.caller.0.identity);
+        let rules = self.rules();
+        let planner = Planner { catalog, schema: &request.schema, rules: &rules, sight: &sight };
+        let mut planned = planner.plan(request)?;
+        let strict = || request.prefer.refused().map_or(Ok(()), |unknown| Err(Error::Preferences(unknown.to_vec())));
+        // Of two mistakes the reference tells this one first for writes, and the other one for reads.
+        if request.action.is_mutation() {
+            strict()?;
+        }
+        let circumstances = Circumstances {
+            catalog,
+            target: &planned.target,
+            whole_rows: planned.default_select,
+            plans: self.settings.plans,
+        };
+        let chosen = negotiate(&request.accept, circumstances)?;
+        strict()?;
+        planned.answer(Answer { body: chosen.body, singular: chosen.media.is_singular(), explain: chosen.explain });
+        let compiled = compile(&planned.query).map_err(|error| refused(&error))?;
+        Ok(Ready { planned, media: chosen.media, compiled })
+    }
+
+    fn rules(&self) -> Rules {
+        let is_postgrest = self.target.transaction.profile == Profile::Postgrest;
+        Rules {
+            max_rows: self.settings.max_rows,
+            aggregates: self.settings.aggregates,
+            target_names: self.settings.target_names,
+            max_embed_depth: self.settings.max_embed_depth,
+            estimates: if is_postgrest { Estimates::Planner } else { Estimates::CountedUpTo(COUNTED_UP_TO) },
+            refuse_registry_casts: !is_postgrest,
+        }
+    }
+
+    fn render(
+        &self,
+        request: &RestRequest,
+        planned: &Planned,
+        media: &MediaType,
+        executed: Executed,
+    ) -> Result<Response, Error> {
+        let (outcome, estimate) = match executed {
+            Executed::Plan(lines) => return Ok(render::plan(request, media, lines)),
+            Executed::Rows { outcome, estimate } => (outcome, estimate),
+        };
+        // Writes fail in the statement when the number of rows is wrong; a read undoes nothing and is judged here.
+        if media.is_singular() && outcome.page != 1 {
+            return Err(Error::NotSingular(outcome.page));
+        }
+        let facts = Facts {
+            media,
+            total: self.total(request, &outcome, estimate),
+            resolution_applied: request.query.on_conflict.is_some()
+                || planned.relation.as_ref().is_some_and(|relation| !relation.primary_key.is_empty()),
+            is_void: planned
+                .function
+                .as_ref()
+                .is_some_and(|function| !function.returns.set && function.returns.shape == ReturnShape::Void),
+            verbosity: self.settings.verbosity,
+        };
+        render::render(request, &outcome, facts)
+    }
+
+    /// All rows, where an estimate says so.
+    fn total(&self, request: &RestRequest, outcome: &Outcome, estimate: Option<u64>) -> Option<u64> {
+        let estimate = estimate?;
+        match (request.prefer.count?, outcome.total) {
+            (Count::Planned, _) => Some(estimate),
+            (Count::Estimated, Some(counted)) if self.settings.max_rows.is_some_and(|most| counted > most) => {
+                Some(counted.max(estimate))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A plan that exceeds what one statement can be.
+fn refused(error: &CompileError) -> PublicError {
+    match error {
+        CompileError::TooDeep => PublicError::new(Kind::Invalid, "FB103", "The request nests too deeply"),
+        CompileError::TooManyValues(_) => PublicError::new(Kind::Invalid, "FB104", "The request has too many values"),
+        CompileError::SourceBelowRoot => {
+            tracing::error!(error = error as &dyn std::error::Error, "A plan could not be compiled");
+            PublicError::new(Kind::Internal, "FB105", "The request could not be compiled")
+        }
+    }
+    .details(error.to_string())
+}

@@ -1,0 +1,47 @@
+//! The room's front: one handler for every path.
+//!
+//! Paths are taken apart by `request`, not by the router, because a relation may have any name.
+//! Invariant: every error leaves in the room's shape, whatever stage it comes from. Read on: `flow`.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use ferrobase_edge::{Caller, Room, RoutePolicy, Timings};
+use ferrobase_request::Registry;
+
+use crate::error;
+use crate::flow::Flow;
+use crate::settings::Settings;
+
+/// What the room needs.
+#[derive(Clone)]
+pub struct Deps {
+    /// Where requests run.
+    pub registry: Arc<Registry>,
+    /// The configuration; whoever reloads it stores a new value.
+    pub settings: Arc<ArcSwap<Settings>>,
+}
+
+/// The room as a router; paths begin below the room's own.
+pub fn router(deps: Deps) -> Router {
+    Router::new().fallback(handle).with_state(deps)
+}
+
+/// The room as the edge mounts it.
+pub fn room(mount: &str, deps: Deps) -> Room {
+    let policy = RoutePolicy { error_shape: error::error_shape, ..RoutePolicy::default() };
+    Room::new(mount, router(deps)).policy(policy)
+}
+
+async fn handle(State(deps): State<Deps>, caller: Caller, timings: Timings, request: Request) -> Response {
+    let settings = deps.settings.load_full();
+    let target = deps.registry.default_target();
+    let flow = Flow { settings: &settings, target: &target, caller: &caller, timings: &timings };
+    match Box::pin(flow.run(request)).await {
+        Ok(response) => response,
+        Err(error) => error::to_response(&error, settings.verbosity),
+    }
+}
