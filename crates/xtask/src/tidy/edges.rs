@@ -9,6 +9,8 @@ use cargo_metadata::{DependencyKind, Metadata};
 const ENGINE: &[&str] = &["base", "pg", "catalog", "query", "request", "edge"];
 /// Crates that nothing in the product may use.
 const WORKSHOP: &[&str] = &["testkit", "contract-runner", "xtask"];
+/// What the tests of any crate may use.
+const TESTING: &[&str] = &["testkit", "contract-runner"];
 /// The crate that composes the rooms.
 const ASSEMBLY: &str = "app";
 const PREFIX: &str = "ferrobase-";
@@ -45,7 +47,7 @@ pub fn check(edges: &[Edge]) -> Vec<String> {
 }
 
 fn refuse(Edge { from, to, dev }: &Edge) -> Option<String> {
-    if WORKSHOP.contains(&from.as_str()) || (*dev && to == "testkit") {
+    if WORKSHOP.contains(&from.as_str()) || (*dev && TESTING.contains(&to.as_str())) {
         return None;
     }
     if WORKSHOP.contains(&to.as_str()) {

@@ -1,0 +1,45 @@
+//! `ferrobase dev`: the command; what it does is in `crate::dev`.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::config::Environment;
+use crate::dev::project::Project;
+use crate::dev::{self, Choices};
+use crate::server::Options;
+
+use super::settings::{ConfigArguments, ServerArguments};
+use super::terminal;
+
+/// Everything on one machine: a private PostgreSQL, this folder's migrations, and the APIs.
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  ferrobase init && ferrobase dev\n  ferrobase dev --reset          start anew: deletes the project's private database\n  ferrobase dev --log-query      show each statement\n\nData and keys stay between runs. A change in ferrobase/migrations is applied while it runs."
+)]
+pub(super) struct DevArguments {
+    /// Configuration file; else the first `ferrobase.yaml` of `.`, `./ferrobase`, `/etc/ferrobase`.
+    #[arg(long, value_name = "FILE")]
+    config: Option<std::path::PathBuf>,
+    #[command(flatten)]
+    server: ServerArguments,
+    /// Deletes the project's private database first.
+    #[arg(long)]
+    reset: bool,
+    /// Prints how to reach the server as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &DevArguments, environment: Environment) -> Result<ExitCode> {
+    let project = Project::at(Path::new("."))?;
+    let config = ConfigArguments { config: arguments.config.clone(), database_url: None };
+    let sources = config.sources("dev", Vec::new(), environment, arguments.server.flags())?;
+    let server = Options { log_query: arguments.server.log_query, notice: Duration::ZERO };
+    let choices = Choices { reset: arguments.reset, server, json: arguments.json };
+    terminal::block_on(async move { dev::run(&project, sources, choices).await })?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,86 @@
+//! The command line: one module per command, with an example in every `--help`.
+//!
+//! A command returns `Ok` or an error whose chain is printed; exit code 1 is a failure, 2 a misuse of the command line
+//! (clap's). Data goes to the standard output, everything else to the standard error; `--json` where output is data.
+
+mod completions;
+mod config;
+mod dev;
+mod init;
+mod keys;
+pub(crate) mod migrate;
+mod serve;
+mod settings;
+pub(crate) mod terminal;
+mod version;
+
+use std::process::ExitCode;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Parser, Subcommand};
+
+use crate::config::Environment;
+
+/// Colours are used on a terminal only; clap asks the terminal, `NO_COLOR` and `CLICOLOR`.
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+/// One binary that turns PostgreSQL into a production backend.
+#[derive(Parser)]
+#[command(
+    name = "ferrobase",
+    version,
+    styles = STYLES,
+    arg_required_else_help = true,
+    after_help = "Start here:\n  ferrobase init && ferrobase dev      a project on this machine, with its own PostgreSQL\n  ferrobase serve --help               production"
+)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Everything on one machine: a private PostgreSQL, this folder's migrations, and the APIs.
+    Dev(dev::DevArguments),
+    /// Production: serves a database that is there, or an embedded one.
+    Serve(serve::ServeArguments),
+    /// Scaffolds `ferrobase.yaml` and `ferrobase/` in this folder.
+    Init(init::InitArguments),
+    /// Prints anon and service keys, makes test tokens, rotates the secret.
+    Keys(keys::KeysArguments),
+    /// Checks and shows the configuration.
+    Config(config::ConfigCommand),
+    /// The project's migrations: new, status, up.
+    Migrate(migrate::MigrateArguments),
+    /// Version and build.
+    Version(version::VersionArguments),
+    /// Completion script for a shell.
+    Completions(completions::CompletionsArguments),
+}
+
+/// Runs the program to its end.
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    let environment = Environment::read();
+    let outcome = match arguments.command {
+        Command::Dev(arguments) => dev::run(&arguments, environment),
+        Command::Serve(arguments) => serve::run(&arguments, environment),
+        Command::Init(arguments) => init::run(&arguments),
+        Command::Keys(arguments) => keys::run(&arguments, environment),
+        Command::Config(arguments) => config::run(&arguments, environment),
+        Command::Migrate(arguments) => migrate::run(&arguments, environment),
+        Command::Version(arguments) => version::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            terminal::error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The HTTP side of a running server: rooms, settings, listeners, health and numbers.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use arc_swap::ArcSwap;
+use ferrobase_base::ports::NoApiKeys;
+use ferrobase_edge::admin::{self, Admin};
+use ferrobase_edge::listener::{ConnectionLimits, Endpoint, Listener, Tls};
+use ferrobase_edge::log::AccessLog;
+use ferrobase_edge::metrics::{Metrics, PoolSample, Sample};
+use ferrobase_edge::{Alias, App, Authority, Lifecycle, Settings};
+use ferrobase_pg::Pool;
+use ferrobase_request::credentials::TokenCache;
+
+use crate::config::Config;
+
+use super::backend::Backend;
+use super::target;
+
+/// Everything that answers HTTP, bound and not yet served.
+pub(crate) struct Front {
+    pub(crate) app: App,
+    pub(crate) api: Listener,
+    pub(crate) admin: Listener,
+    pub(crate) admin_router: axum::Router,
+    pub(crate) tls: Option<Arc<Tls>>,
+    pub(crate) rest_settings: Arc<ArcSwap<ferrobase_rest::Settings>>,
+}
+
+impl Front {
+    /// Assembles rooms and binds both ports.
+    pub(crate) async fn bind(
+        config: &Config,
+        backend: &Arc<Backend>,
+        lifecycle: &Lifecycle,
+        access: AccessLog,
+    ) -> Result<Self> {
+        let metrics = Metrics::new();
+        register(&metrics, backend);
+        let rest_settings = Arc::new(ArcSwap::from_pointee(rest_settings(config)));
+        let rest = ferrobase_rest::Deps { registry: backend.registry(), settings: Arc::clone(&rest_settings) };
+        let app = App::builder(settings(config)?, metrics.http())
+            .room(ferrobase_rest::room("/rest/v1", rest))
+            .aliases(Alias::seed())
+            .access_log(access)
+            .build();
+        let tls = match config.server.tls.files() {
+            Some((cert, key)) => Some(Arc::new(Tls::load(cert, key).context("server.tls")?)),
+            None => None,
+        };
+        let limits = ConnectionLimits::default()
+            .above(config.server.url_limit.as_usize(), config.server.header_limit.as_usize());
+        let bind = async |host: &str, port| {
+            Listener::bind(&[Endpoint::Tcp { host: host.to_owned(), port, shared: false }]).await
+        };
+        let api = bind(&config.server.host, config.server.port).await.context("server.port")?;
+        let admin = bind(&config.server.admin_host, config.server.admin_port).await.context("server.admin_port")?;
+        let readiness = Arc::clone(backend);
+        let admin_router = admin::router(Admin {
+            lifecycle: lifecycle.clone(),
+            readiness: Arc::new(move || readiness.missing()),
+            metrics: config.observability.metrics.enabled.then(|| metrics.clone()),
+        });
+        Ok(Self {
+            app,
+            api: api.tls(tls.clone()).limits(limits).metrics(metrics.http()),
+            admin: admin.limits(limits),
+            admin_router,
+            tls,
+            rest_settings,
+        })
+    }
+}
+
+/// The REST room's settings for a configuration. No parameter is reserved by another part of the server yet.
+pub(crate) fn rest_settings(config: &Config) -> ferrobase_rest::Settings {
+    ferrobase_rest::Settings::new(&config.rest, Vec::new())
+}
+
+/// The edge's settings for a configuration.
+pub(crate) fn settings(config: &Config) -> Result<Settings> {
+    let authority = Arc::new(Authority {
+        keys: Arc::new(target::keys(config)?),
+        api_keys: Arc::new(NoApiKeys),
+        rules: target::rules(config),
+        cache: TokenCache::new(config.auth.tokens.jwt_cache_entries as usize),
+    });
+    let mut settings = Settings::from_sections(&config.server, &config.security, authority).context("server.cors")?;
+    settings.server_timing = config.rest.server_timing;
+    settings.trace_header = match &config.rest.trace_header {
+        Some(name) => Some(name.parse().context("rest.trace_header")?),
+        None => None,
+    };
+    Ok(settings)
+}
+
+/// Numbers that only this composition knows.
+fn register(metrics: &Metrics, backend: &Arc<Backend>) {
+    let pools = Arc::clone(backend);
+    metrics.pools(move || {
+        let target = pools.target();
+        vec![sample("request", &target.pools.request), sample("service", &target.pools.service)]
+    });
+    let catalog = Arc::clone(backend);
+    metrics.collect(move || {
+        let relations = catalog.target().catalog.get().map_or(0, |catalog| catalog.relations.len());
+        vec![Sample::gauge("catalog_relations", "Relations in the schema cache", relations as f64)]
+    });
+}
+
+fn sample(pool: &'static str, of: &Pool) -> PoolSample {
+    let stats = of.stats();
+    PoolSample {
+        pool,
+        active: stats.active as u64,
+        idle: stats.idle as u64,
+        max: stats.max as u64,
+        waiting: stats.waiting as u64,
+        timeouts: stats.timeouts,
+    }
+}

@@ -1,0 +1,160 @@
+//! What `serve` and `dev` have in common: a configuration becomes a running server and ends in good order.
+//!
+//! [`Server::start`] binds and answers at once (503 until the database is up), [`Server::run`] stays until a signal.
+//! SIGHUP reads the configuration again, opens the log anew and reloads certificates and catalog; SIGTERM and SIGINT
+//! drain. Read on: `backend` (the database side), `front` (the HTTP side), `connections` and `target` (from keys to values).
+
+pub(crate) mod backend;
+pub(crate) mod connections;
+mod front;
+mod target;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use arc_swap::ArcSwap;
+use ferrobase_edge::listener::Tls;
+use ferrobase_edge::log::{self, LogHandle, LogSettings};
+use ferrobase_edge::{App, Grace, Lifecycle, Phase};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
+
+use crate::config::{Current, Loaded, Sources};
+use backend::Backend;
+use front::Front;
+
+/// A server that answers.
+pub(crate) struct Server {
+    current: Current,
+    sources: Sources,
+    backend: Arc<Backend>,
+    app: App,
+    tls: Option<Arc<Tls>>,
+    rest_settings: Arc<ArcSwap<ferrobase_rest::Settings>>,
+    log: LogHandle,
+    options: Options,
+    lifecycle: Lifecycle,
+    serving: JoinHandle<()>,
+    addresses: (Vec<SocketAddr>, Vec<SocketAddr>),
+}
+
+/// What the command line adds to the configuration.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Options {
+    /// Logs statements.
+    pub(crate) log_query: bool,
+    /// Between a failing `/ready` and the end of accepting.
+    pub(crate) notice: Duration,
+}
+
+impl Server {
+    /// Binds and answers; the database is brought up by whoever calls ([`Backend::bring_up`] or [`Backend::adopt`]).
+    pub(crate) async fn start(loaded: Loaded, sources: Sources, options: Options) -> Result<Self> {
+        let config = &loaded.config;
+        let log = log::init(&log_settings(&loaded, options))?;
+        for warning in &loaded.warnings {
+            tracing::warn!("{warning}");
+        }
+        let lifecycle = Lifecycle::default();
+        let backend = Arc::new(Backend::new(config)?);
+        let front = Front::bind(config, &backend, &lifecycle, log.access()).await?;
+        let addresses = (front.api.addresses(), front.admin.addresses());
+        let (app, tls, rest_settings) = (front.app.clone(), front.tls.clone(), front.rest_settings);
+        let api = front.api.serve(front.app, lifecycle.clone());
+        let admin = front.admin.serve(front.admin_router, lifecycle.clone());
+        let serving = tokio::spawn(async move {
+            let (api, _) = tokio::join!(api, admin);
+            if api.cut > 0 {
+                tracing::warn!(connections = api.cut, "cut at the end of the drain");
+            }
+        });
+        let current = Current::new(loaded);
+        Ok(Self { current, sources, backend, app, tls, rest_settings, log, options, lifecycle, serving, addresses })
+    }
+
+    /// The database side.
+    pub(crate) fn backend(&self) -> Arc<Backend> {
+        Arc::clone(&self.backend)
+    }
+
+    /// Where the API listens.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        self.addresses.0.first().copied()
+    }
+
+    /// Where health and metrics are.
+    pub(crate) fn admin_address(&self) -> Option<SocketAddr> {
+        self.addresses.1.first().copied()
+    }
+
+    /// The configuration in force.
+    pub(crate) fn loaded(&self) -> Arc<Loaded> {
+        self.current.get()
+    }
+
+    /// Stays until SIGTERM or SIGINT, then drains. A second signal ends at once.
+    pub(crate) async fn run(mut self) -> Result<()> {
+        let mut hangup = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
+        let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+        let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+        loop {
+            tokio::select! {
+                _ = hangup.recv() => self.reload(),
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+            }
+        }
+        tracing::info!("draining");
+        let bound = self.current.get().config.server.drain_timeout;
+        let grace = Grace { notice: self.options.notice, bound };
+        let lifecycle = self.lifecycle.clone();
+        let ending = tokio::spawn(async move { lifecycle.shut_down(grace).await });
+        tokio::select! {
+            _ = &mut self.serving => {}
+            _ = terminate.recv() => self.lifecycle.enter(Phase::Ended),
+            _ = interrupt.recv() => self.lifecycle.enter(Phase::Ended),
+        }
+        ending.abort();
+        tracing::info!("stopped");
+        self.log.flush();
+        Ok(())
+    }
+
+    /// Validates the new configuration and swaps it in, or keeps the old one and says why.
+    fn reload(&self) {
+        if let Err(error) = self.log.reopen() {
+            tracing::error!(error = &error as &dyn std::error::Error, "the log file could not be opened anew");
+        }
+        if let Err(error) = self.reload_configuration() {
+            tracing::error!(error = format!("{error:#}"), "the old configuration stays in force");
+        }
+        if let Some(Err(error)) = self.tls.as_ref().map(|tls| tls.reload()) {
+            tracing::error!(error = &error as &dyn std::error::Error, "the old certificate stays in force");
+        }
+        self.backend.reload_catalog();
+    }
+
+    fn reload_configuration(&self) -> Result<()> {
+        let sources = self.sources.reread()?;
+        let next = crate::config::load(&sources)?;
+        // Everything that can fail is made before anything is swapped.
+        let settings = front::settings(&next.config)?;
+        self.backend.reconfigure(&next.config)?;
+        self.app.reload(settings);
+        self.rest_settings.store(Arc::new(front::rest_settings(&next.config)));
+        let reloaded = self.current.reload(&sources)?;
+        self.log.set_level(&log_settings(&next, self.options).level)?;
+        tracing::info!(changed = ?reloaded.changed, at_restart = ?reloaded.at_restart, "configuration reloaded");
+        Ok(())
+    }
+}
+
+fn log_settings(loaded: &Loaded, options: Options) -> LogSettings {
+    let mut settings = LogSettings::from(&loaded.config.observability.log);
+    if options.log_query {
+        settings.level.push_str(",ferrobase::sql=debug");
+    }
+    settings
+}

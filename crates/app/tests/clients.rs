@@ -1,0 +1,49 @@
+//! The official clients against the binary: supabase-js under Node 22 and supabase-py, both pinned.
+//!
+//! `scripts/install-tools test` puts Node and the packages in place; a test whose client is missing fails and says so.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::support;
+
+#[tokio::test]
+async fn supabase_js() {
+    let node = std::fs::read_to_string(cache().join("node"))
+        .unwrap_or_else(|_| panic!("Node is not installed for the tests: run `scripts/install-tools test`"));
+    let mut command = Command::new(node.trim());
+    command.args(["--test", "--test-reporter=spec"]).current_dir(support::root().join("tests/clients/javascript"));
+    passes(command).await;
+}
+
+#[tokio::test]
+async fn supabase_py() {
+    let python = cache().join("venv/bin/python");
+    assert!(python.exists(), "supabase-py is not installed for the tests: run `scripts/install-tools test`");
+    let mut command = Command::new(python);
+    command
+        .args(["-m", "pytest", "-q", "-p", "no:cacheprovider"])
+        .current_dir(support::root().join("tests/clients/python"));
+    passes(command).await;
+}
+
+fn cache() -> PathBuf {
+    let base = std::env::var_os("XDG_CACHE_HOME")
+        .map_or_else(|| PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache"), PathBuf::from);
+    base.join("ferrobase")
+}
+
+/// Runs the client's own test runner against a server on the library.
+async fn passes(mut command: Command) {
+    let database = support::library().await;
+    let app = support::serve(&database).start().await.unwrap();
+    command.env("FERROBASE_URL", app.url("")).envs(support::credentials());
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    assert!(
+        output.status.success(),
+        "{}\n{}\nserver log:\n{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+        app.log()
+    );
+}

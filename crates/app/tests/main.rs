@@ -1,0 +1,6 @@
+//! The built binary as its users meet it: contract cases, official clients, commands, faults.
+#![allow(clippy::unwrap_used)]
+
+mod clients;
+mod contract;
+mod support;
