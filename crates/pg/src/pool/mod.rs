@@ -49,7 +49,11 @@ impl Pool {
     #[allow(clippy::needless_pass_by_value)]
     pub async fn run(&self, batch: Batch) -> Result<Reply, Error> {
         let started = Instant::now();
-        let mut second_chance = true;
+        if started >= batch.deadline {
+            return Err(Error::Deadline);
+        }
+        // Each repetition uses up a dead session, so there are at most as many.
+        let mut repetitions = self.0.options.max_connections;
         loop {
             let mut lease = self.0.acquire(Some(batch.deadline), batch.runs_user_code).await?;
             let wait = started.elapsed();
@@ -59,12 +63,12 @@ impl Pool {
                 lease.abandon();
                 return Err(Error::Deadline);
             };
-            let did_not_run = second_chance && may_repeat(&result, &mut lease, &batch);
+            let did_not_run = repetitions > 0 && may_repeat(&result, &mut lease, &batch);
             self.0.count(&result);
             lease.give_back();
             match result {
                 Err(_) if did_not_run => {
-                    second_chance = false;
+                    repetitions -= 1;
                     self.0.counters.repeated();
                 }
                 Err(error) => return Err(error),

@@ -38,9 +38,9 @@ pub(super) struct Shared {
 #[derive(Default)]
 pub(super) struct State {
     pub(super) idle: Vec<Idle>,
-    waiters: VecDeque<oneshot::Sender<Result<Lease, Error>>>,
-    /// Live callers in `waiters`.
-    waiting: usize,
+    /// Numbered in order of arrival, so that one who gives up is found quickly.
+    waiters: VecDeque<(u64, Waiter)>,
+    next_number: u64,
     /// Sessions that exist or are being opened.
     pub(super) size: usize,
     pub(super) opening: usize,
@@ -61,18 +61,26 @@ pub(super) struct Down {
     pub(super) next_try: Instant,
 }
 
-/// A caller in the queue; leaves it when dropped.
-struct Waiting<'a>(&'a Shared);
+type Waiter = oneshot::Sender<Result<Lease, Error>>;
 
-impl Drop for Waiting<'_> {
+/// A caller's place in the queue; given up when dropped, if it was not served.
+struct Place<'a> {
+    shared: &'a Shared,
+    number: u64,
+}
+
+impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.0.lock().waiting -= 1;
+        let mut state = self.shared.lock();
+        if let Ok(index) = state.waiters.binary_search_by_key(&self.number, |(number, _)| *number) {
+            state.waiters.remove(index);
+        }
     }
 }
 
 enum Taken {
     Lease(Lease),
-    Queued(oneshot::Receiver<Result<Lease, Error>>),
+    Queued(u64, oneshot::Receiver<Result<Lease, Error>>),
 }
 
 impl State {
@@ -87,7 +95,7 @@ impl State {
             return 0;
         }
         let room = options.max_connections.saturating_sub(self.size);
-        let for_waiters = self.waiting.saturating_sub(self.opening);
+        let for_waiters = self.waiters.len().saturating_sub(self.opening);
         let for_minimum = options.min_connections.saturating_sub(self.size);
         match &self.down {
             None => for_waiters.max(for_minimum).min(room),
@@ -103,10 +111,6 @@ impl State {
         let suits = |idle: &Idle| idle.session.is_checked() == user_code;
         let index = self.idle.iter().rposition(suits).or(self.idle.len().checked_sub(1))?;
         Some(self.idle.remove(index).session)
-    }
-
-    fn next_waiter(&mut self) -> Option<oneshot::Sender<Result<Lease, Error>>> {
-        std::iter::from_fn(|| self.waiters.pop_front()).find(|waiter| !waiter.is_closed())
     }
 }
 
@@ -130,11 +134,11 @@ impl Shared {
 
     /// Takes a session, waiting for one if need be.
     pub(super) async fn acquire(self: &Arc<Self>, deadline: Option<Instant>, user_code: bool) -> Result<Lease, Error> {
-        let receiver = match self.take(user_code)? {
+        let (number, receiver) = match self.take(user_code)? {
             Taken::Lease(lease) => return Ok(lease),
-            Taken::Queued(receiver) => receiver,
+            Taken::Queued(number, receiver) => (number, receiver),
         };
-        let _waiting = Waiting(self);
+        let _place = Place { shared: self, number };
         self.maintain();
         self.open_wanted();
         let started = Instant::now();
@@ -168,25 +172,23 @@ impl Shared {
         let outcome = self.queue(&mut state);
         drop(state);
         self.bury(dead);
-        outcome.map(Taken::Queued)
+        outcome
     }
 
-    fn queue(&self, state: &mut State) -> Result<oneshot::Receiver<Result<Lease, Error>>, Error> {
+    fn queue(&self, state: &mut State) -> Result<Taken, Error> {
         if let Some(down) = state.down.as_ref().filter(|_| state.live() == 0) {
             return Err(unavailable(down));
         }
-        if state.waiting >= self.options.max_waiting {
+        let waiting = state.waiters.len();
+        if waiting >= self.options.max_waiting {
             count(&self.counters.saturated);
-            return Err(Error::Saturated { waiting: state.waiting, retry_after: RETRY_AFTER });
-        }
-        // Callers that gave up leave their place behind; drop those before they outnumber the living.
-        if state.waiters.len() > 2 * self.options.max_waiting {
-            state.waiters.retain(|waiter| !waiter.is_closed());
+            return Err(Error::Saturated { waiting, retry_after: RETRY_AFTER });
         }
         let (sender, receiver) = oneshot::channel();
-        state.waiters.push_back(sender);
-        state.waiting += 1;
-        Ok(receiver)
+        let number = state.next_number;
+        state.next_number += 1;
+        state.waiters.push_back((number, sender));
+        Ok(Taken::Queued(number, receiver))
     }
 
     /// Whether a connection is due for replacement. Spread over a tenth either way, so that connections opened
@@ -212,7 +214,7 @@ impl Shared {
                 drop(state);
                 return self.discard(session);
             }
-            let Some(waiter) = state.next_waiter() else {
+            let Some((_, waiter)) = state.waiters.pop_front() else {
                 state.idle.push(Idle { session, since: Instant::now() });
                 return;
             };
@@ -277,7 +279,7 @@ impl Shared {
         }
         let down = Down { cause: Arc::new(error), backoff, next_try: now + backoff };
         let waiters = if state.live() == 0 { std::mem::take(&mut state.waiters) } else { VecDeque::new() };
-        for waiter in waiters {
+        for (_, waiter) in waiters {
             let _ = waiter.send(Err(unavailable(&down)));
         }
         state.down = Some(down);
@@ -300,7 +302,7 @@ impl Shared {
         state.size -= idle.len();
         let waiters = std::mem::take(&mut state.waiters);
         drop(state);
-        for waiter in waiters {
+        for (_, waiter) in waiters {
             let _ = waiter.send(Err(Error::Closed));
         }
         self.bury(idle);
@@ -315,7 +317,7 @@ impl Shared {
         stats.idle = state.idle.len();
         stats.opening = state.opening;
         stats.active = state.live() - state.idle.len();
-        stats.waiting = state.waiting;
+        stats.waiting = state.waiters.len();
         stats.available = state.down.is_none();
         stats
     }

@@ -1,0 +1,17 @@
+//! The crate against real PostgreSQL: one binary, a module a topic. Servers, databases and byte-level faults come from
+//! the testkit; what only this crate needs (batches, message-level faults, a server with TLS) is in `support`.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod support;
+
+mod exchange;
+mod faults;
+mod leftovers;
+mod listen;
+mod login;
+mod pool;
+mod runaway;
+mod sec_13_desync;
+mod session;
+mod tls;
