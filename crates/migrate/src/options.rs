@@ -1,0 +1,44 @@
+//! How `up` behaves where there is a choice.
+
+use std::time::Duration;
+
+use crate::discover::Version;
+
+/// Options of [`crate::up`].
+#[derive(Clone, Debug)]
+pub struct UpOptions {
+    /// Apply no file after this one.
+    pub to: Option<Version>,
+    /// Longest wait for one lock inside a file's transaction; while a statement waits, everybody behind it waits too.
+    pub lock_timeout: Duration,
+    /// How often a file is tried when it cannot get a lock or loses a deadlock; with growing pauses between.
+    pub lock_attempts: u32,
+    /// Longest wait for another runner.
+    pub wait: Duration,
+    /// Who we are, for messages to others who wait for us.
+    pub runner: String,
+    /// What to do with a statement outside a transaction that an earlier run began and may have finished.
+    pub in_doubt: InDoubt,
+}
+
+impl Default for UpOptions {
+    fn default() -> Self {
+        Self {
+            to: None,
+            lock_timeout: Duration::from_secs(2),
+            lock_attempts: 10,
+            wait: Duration::from_secs(60),
+            runner: format!("process {}", std::process::id()),
+            in_doubt: InDoubt::Retry,
+        }
+    }
+}
+
+/// What to do with a statement that may or may not have been completed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InDoubt {
+    /// Run it again; if it had been completed it most likely fails ("already exists") and the error says so.
+    Retry,
+    /// Take it as done.
+    Skip,
+}
