@@ -4,7 +4,7 @@
 //! [`expand`]ed; a type declared with [`section!`](crate::section) reads the tree and reports everything wrong with it
 //! at once; [`Report`] adds what only a comparison of keys can find; [`mod@reference`] and [`shown`] print keys and values.
 //! Invariant: nothing here reads a file, the environment or the clock; `app` hands texts in.
-//! Invariant: a value that came through a secret, `${VAR}` or the environment is never quoted in a message.
+//! Invariant: neither a secret nor what `${VAR}` expanded to is ever quoted in a message.
 
 mod amount;
 mod container;
