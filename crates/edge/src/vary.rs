@@ -1,10 +1,20 @@
 //! Keeps `Vary` one line without repetitions, whoever adds to it.
+//!
+//! Rooms name what they negotiate (`Accept`, `Prefer`), the edge what it looks at (`Origin`, `Authorization`). Two lines
+//! of the same field are legal and some caches read only the first.
 
 use http::header::VARY;
 use http::{HeaderMap, HeaderValue};
 
 /// Adds names that are not there yet. `*` already says everything.
 pub(crate) fn add(headers: &mut HeaderMap, names: &[&'static str]) {
+    if !headers.contains_key(VARY) {
+        // The usual case, on the path of every answer.
+        if let Ok(value) = HeaderValue::try_from(names.join(", ")) {
+            headers.insert(VARY, value);
+        }
+        return;
+    }
     let mut list: Vec<String> = headers
         .get_all(VARY)
         .iter()

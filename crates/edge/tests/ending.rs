@@ -61,7 +61,7 @@ async fn sec_30_ready_fails_first_then_the_door_closes_and_the_bound_is_hard() {
     let endless = tokio::spawn(async move { client().get(url).send().await });
     tokio::time::sleep(Duration::from_millis(100)).await;
     let ending = server.lifecycle.clone();
-    let grace = Grace { notice: Duration::from_millis(300), bound: Duration::from_millis(400) };
+    let grace = Grace { notice: Duration::from_millis(1000), bound: Duration::from_millis(500) };
     let started = Instant::now();
     tokio::spawn(async move { ending.shut_down(grace).await });
     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -71,7 +71,7 @@ async fn sec_30_ready_fails_first_then_the_door_closes_and_the_bound_is_hard() {
     let ended = server.task.await.unwrap();
     assert_eq!(ended, Ended { cut: 1 });
     let took = started.elapsed();
-    assert!(took >= Duration::from_millis(700) && took < Duration::from_secs(3), "{took:?}");
+    assert!(took >= Duration::from_millis(1500) && took < Duration::from_secs(5), "{took:?}");
     assert!(endless.await.unwrap().is_err());
 }
 

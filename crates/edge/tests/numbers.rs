@@ -9,6 +9,7 @@ use ferrobase_edge::Lifecycle;
 use ferrobase_edge::admin::{self, Admin};
 use ferrobase_edge::listener::{Endpoint, Listener};
 use ferrobase_edge::metrics::{Metrics, PoolSample, Sample};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::harness::{client, start};
 
@@ -22,6 +23,17 @@ const SEED: [&str; 8] = [
     "process_resident_memory_bytes",
     "node_memory_total_bytes",
     "process_cpu_seconds_total",
+];
+
+/// Its queries as they stand.
+const QUERIES: [&str; 7] = [
+    "rate(http_requests_total[5m])",
+    "rate(http_requests_total{status=~\"5..\"}[5m])",
+    "histogram_quantile(0.95, rate(http_request_duration_seconds_bucket[5m]))",
+    "database_connections_active / database_connections_max",
+    "websocket_connections_active",
+    "process_resident_memory_bytes / node_memory_total_bytes",
+    "rate(process_cpu_seconds_total[5m])",
 ];
 
 /// Label sets of every series, by name.
@@ -45,14 +57,19 @@ fn with_pools(metrics: &Metrics) {
     metrics.collect(|| vec![Sample::gauge("catalog_relations", "Tables and views that are served", 12.0)]);
 }
 
-async fn scrape(metrics: &Metrics, accept: Option<&str>) -> (String, String) {
+/// Serves an admin port and gives its address.
+async fn expose(metrics: &Metrics) -> std::net::SocketAddr {
     let admin =
         Admin { lifecycle: Lifecycle::default(), readiness: Arc::new(Vec::new), metrics: Some(metrics.clone()) };
     let endpoint = Endpoint::Tcp { host: "127.0.0.1".to_owned(), port: 0, shared: false };
     let listener = Listener::bind(&[endpoint]).await.unwrap();
-    let url = format!("http://{}/metrics", listener.addresses()[0]);
+    let address = listener.addresses()[0];
     tokio::spawn(listener.serve(admin::router(admin), Lifecycle::default()));
-    let mut request = client().get(url);
+    address
+}
+
+async fn scrape(metrics: &Metrics, accept: Option<&str>) -> (String, String) {
+    let mut request = client().get(format!("http://{}/metrics", expose(metrics).await));
     if let Some(accept) = accept {
         request = request.header("accept", accept);
     }
@@ -162,6 +179,56 @@ async fn the_alert_rules_that_we_ship_use_names_that_exist() {
         }
     }
     assert!(expressions >= 5, "{expressions}");
+}
+
+/// The seed's own queries, asked of a real Prometheus. Runs only where one is installed.
+#[tokio::test]
+async fn prometheus_finds_a_series_for_every_query_of_the_seed() {
+    if Command::new("prometheus").arg("--version").output().is_err() {
+        eprintln!("prometheus is not installed: skipped");
+        return;
+    }
+    let server = start().await;
+    with_pools(&server.metrics);
+    let target = expose(&server.metrics).await;
+    let dir = tempfile::tempdir().unwrap();
+    let config = format!(
+        "global: {{scrape_interval: 500ms}}\n\
+         scrape_configs: [{{job_name: ferrobase, static_configs: [{{targets: ['{target}']}}]}}]\n"
+    );
+    std::fs::write(dir.path().join("prometheus.yml"), config).unwrap();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut prometheus = Command::new("prometheus")
+        .arg(format!("--config.file={}", dir.path().join("prometheus.yml").display()))
+        .arg(format!("--storage.tsdb.path={}", dir.path().join("data").display()))
+        .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut missing = QUERIES.to_vec();
+    for _ in 0..60 {
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        server.get("/hello").await;
+        let mut left = Vec::new();
+        for query in missing {
+            let encoded = utf8_percent_encode(query, NON_ALPHANUMERIC);
+            let answer = client().get(format!("http://127.0.0.1:{port}/api/v1/query?query={encoded}")).send().await;
+            let found: serde_json::Value = match answer {
+                Ok(answer) => answer.json().await.unwrap_or_default(),
+                Err(_) => serde_json::Value::Null,
+            };
+            if found["data"]["result"].as_array().is_none_or(Vec::is_empty) {
+                left.push(query);
+            }
+        }
+        missing = left;
+        if missing.is_empty() {
+            break;
+        }
+    }
+    prometheus.kill().unwrap();
+    prometheus.wait().unwrap();
+    assert!(missing.is_empty(), "no series for {missing:?}");
 }
 
 /// Runs only where Prometheus' own checker is installed.

@@ -22,7 +22,6 @@ use crate::context::Caller;
 use crate::error::ErrorCode;
 use crate::listener::Peer;
 use crate::log::AccessRecord;
-use crate::metrics::UNROUTED;
 use crate::policy::{CorsOwner, RoutePolicy};
 use crate::rate_limit::Verdict;
 use crate::refusal;
@@ -72,7 +71,7 @@ impl Exchange {
             request_id: RequestId::of(headers),
             client_ip: client_ip(peer, headers, &settings.trusted_proxies),
             policy: RoutePolicy::default(),
-            label: UNROUTED.into(),
+            label: Arc::clone(&app.unrouted),
             caller: None,
             verdict: None,
             timings: if settings.server_timing { Timings::recording() } else { Timings::off() },

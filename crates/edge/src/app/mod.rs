@@ -24,7 +24,7 @@ use tower::Service;
 
 use crate::alias::Alias;
 use crate::log::AccessLog;
-use crate::metrics::HttpMetrics;
+use crate::metrics::{HttpMetrics, UNROUTED};
 use crate::policy::Room;
 use crate::settings::Settings;
 
@@ -48,6 +48,8 @@ struct Inner {
     settings: ArcSwap<Settings>,
     access: Option<AccessLog>,
     metrics: Arc<HttpMetrics>,
+    /// What metrics call requests that no room took.
+    unrouted: Arc<str>,
 }
 
 struct MountedRoom {
@@ -96,6 +98,7 @@ impl AppBuilder {
             settings: ArcSwap::from_pointee(self.settings),
             access: self.access,
             metrics: self.metrics,
+            unrouted: UNROUTED.into(),
         }))
     }
 }

@@ -20,6 +20,9 @@ pub(super) struct Activity {
     head_since: AtomicU64,
     blocked_since: AtomicU64,
     last_use: AtomicU64,
+    /// Lets tests pass time without waiting for it.
+    #[cfg(test)]
+    skipped: AtomicU64,
 }
 
 /// What to do with a connection.
@@ -43,6 +46,8 @@ impl Activity {
             head_since: AtomicU64::new(0),
             blocked_since: AtomicU64::new(0),
             last_use: AtomicU64::new(1),
+            #[cfg(test)]
+            skipped: AtomicU64::new(0),
         })
     }
 
@@ -92,17 +97,23 @@ impl Activity {
         }
         // On HTTP/2 bytes between requests are pings and windows, not a head.
         let multiplexed = self.multiplexed.load(Ordering::Relaxed);
-        if !multiplexed && older(self.head_since.load(Ordering::Relaxed), limits.head) {
+        let last_use = self.last_use.load(Ordering::Relaxed);
+        let head_since = self.head_since.load(Ordering::Relaxed);
+        // While a large answer is still leaving, a head that came early has to wait.
+        if !multiplexed && head_since != 0 && older(head_since.max(last_use), limits.head) {
             return Verdict::Cut("the request's head did not arrive in time");
         }
         if never_used && older(1, limits.head.max(limits.idle)) {
             return Verdict::Cut("no request came");
         }
-        if older(self.last_use.load(Ordering::Relaxed), limits.idle) { Verdict::Retire } else { Verdict::Keep }
+        if older(last_use, limits.idle) { Verdict::Retire } else { Verdict::Keep }
     }
 
     fn now(&self) -> u64 {
-        millis(self.origin.elapsed()) + 1
+        let real = millis(self.origin.elapsed()) + 1;
+        #[cfg(test)]
+        let real = real + self.skipped.load(Ordering::Relaxed);
+        real
     }
 }
 
@@ -126,14 +137,16 @@ mod tests {
 
     const LIMITS: ConnectionLimits = ConnectionLimits {
         connections: 1,
-        head: Duration::from_millis(20),
-        idle: Duration::from_millis(60),
-        stall: Duration::from_millis(40),
+        head: Duration::from_secs(20),
+        idle: Duration::from_secs(60),
+        stall: Duration::from_secs(40),
         head_bytes: 0,
     };
 
-    fn wait(milliseconds: u64) {
-        std::thread::sleep(Duration::from_millis(milliseconds));
+    impl Activity {
+        fn skip(&self, seconds: u64) {
+            self.skipped.fetch_add(seconds * 1000, Ordering::Relaxed);
+        }
     }
 
     #[test]
@@ -141,14 +154,14 @@ mod tests {
         let activity = Activity::new();
         activity.read();
         assert_eq!(activity.verdict(&LIMITS), Verdict::Keep);
-        wait(25);
+        activity.skip(25);
         assert!(matches!(activity.verdict(&LIMITS), Verdict::Cut(_)));
         let request = activity.request(false);
-        wait(70);
+        activity.skip(70);
         assert_eq!(activity.verdict(&LIMITS), Verdict::Keep);
         drop(request);
         assert_eq!(activity.verdict(&LIMITS), Verdict::Keep);
-        wait(65);
+        activity.skip(65);
         assert_eq!(activity.verdict(&LIMITS), Verdict::Retire);
     }
 
@@ -157,12 +170,27 @@ mod tests {
         let activity = Activity::new();
         let _request = activity.request(false);
         activity.blocked();
-        wait(20);
+        activity.skip(20);
         activity.blocked();
-        wait(25);
+        activity.skip(25);
         assert!(matches!(activity.verdict(&LIMITS), Verdict::Cut(_)));
         activity.wrote();
         assert_eq!(activity.verdict(&LIMITS), Verdict::Keep);
+    }
+
+    #[test]
+    fn a_head_that_waits_for_a_large_answer_to_leave_is_not_trickling() {
+        let activity = Activity::new();
+        drop(activity.request(false));
+        activity.read();
+        for _ in 0..4 {
+            activity.blocked();
+            activity.skip(10);
+            activity.wrote();
+            assert_eq!(activity.verdict(&LIMITS), Verdict::Keep);
+        }
+        activity.skip(25);
+        assert!(matches!(activity.verdict(&LIMITS), Verdict::Cut(_)));
     }
 
     #[test]
@@ -170,7 +198,7 @@ mod tests {
         let activity = Activity::new();
         drop(activity.request(true));
         activity.read();
-        wait(25);
+        activity.skip(25);
         assert_eq!(activity.verdict(&LIMITS), Verdict::Keep);
     }
 }

@@ -1,4 +1,7 @@
 //! Opens listening sockets on host names, addresses and Unix paths.
+//!
+//! Runs once, at start: whatever is wrong here (port taken, no right to it, a file in the way) is told in words that
+//! say what to change. Invariant: a file that is not a dead socket is never removed.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};

@@ -1,4 +1,6 @@
 //! One type for every kind of byte stream, so that HTTP is compiled once.
+//!
+//! [`Observed`] wraps it and tells `activity` when bytes come, leave or cannot leave. Nothing else is decided here.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;

@@ -1,4 +1,7 @@
 //! Requests: how many, how long, and what went wrong at the edge.
+//!
+//! Counted once, when a request is over, by the same report that writes its log line. A room is one `route`: paths
+//! inside it hold table names and keys, which would make a series each.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;

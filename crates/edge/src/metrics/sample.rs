@@ -1,4 +1,7 @@
 //! Numbers that are read at scrape time from whoever knows them.
+//!
+//! Pools, caches and the catalog keep their own counts; copying them into gauges on every change would cost requests
+//! something and could be forgotten. A closure reads them when somebody asks.
 
 use std::fmt;
 
