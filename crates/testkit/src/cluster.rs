@@ -32,6 +32,9 @@ const SETTINGS: &[(&str, &str)] = &[
     ("listen_addresses", "127.0.0.1"),
     ("timezone", "UTC"),
     ("log_min_messages", "warning"),
+    // A client that stops halfway through its login holds up every CREATE and DROP DATABASE of the cluster until this
+    // ends (a minute by default): dropping a test's database blocks the thread that its pool was connecting on.
+    ("authentication_timeout", "5s"),
 ];
 
 /// A running server that tests may use.
