@@ -16,7 +16,7 @@ pub type Fields = Vec<(String, String)>;
 pub struct Topic {
     /// Where it was read.
     pub path: PathBuf,
-    /// SQL files beside it (`fixture: name.sql`) that make its database.
+    /// SQL files (`fixture: path`, relative to the topic) that make its database.
     pub fixtures: Vec<PathBuf>,
     /// Settings the server needs (`server: NAME=value`), as environment variables.
     pub server: Vec<(String, String)>,
@@ -110,7 +110,7 @@ impl Topic {
     fn setting(&mut self, number: usize, line: &str) -> Result<()> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
         match line.split_once(": ") {
-            Some(("fixture", file)) => self.fixtures.push(folder.join("fixtures").join(file.trim())),
+            Some(("fixture", file)) => self.fixtures.push(folder.join(file.trim())),
             Some(("server", setting)) => {
                 let (name, value) = setting.split_once('=').with_context(|| format!("line {number}: NAME=value"))?;
                 self.server.push((name.to_owned(), value.to_owned()));
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_topic_has_fixtures_cases_and_exchanges() {
-        let text = "# books\nfixture: books.sql\n\n=== reads\n>>> GET /books\nPrefer: count=exact\n\n<<< 200\n\
+        let text = "# books\nfixture: fixtures/books.sql\n\n=== reads\n>>> GET /books\nPrefer: count=exact\n\n<<< 200\n\
                     content-range: 0-1/2\n\n[1,\n2]\n\n=== writes\n>>> POST /books\n\n{}\n<<< 201\n";
         let topic = Topic::parse(Path::new("contract/rest/books.case"), text).unwrap();
         assert_eq!(topic.fixtures, [Path::new("contract/rest/fixtures/books.sql")]);
