@@ -91,7 +91,6 @@ impl Setup {
         let log = Memory::default();
         let sink = Arc::new(Sink::new(Target::Writer(Box::new(log.clone()))));
         let metrics = Metrics::new();
-        metrics.log(Arc::clone(&sink));
         let mut builder = App::builder(self.settings(), metrics.http())
             .room(Room::new("/rest/v1", crate::room::router()))
             .aliases(Alias::seed())
@@ -100,6 +99,7 @@ impl Setup {
             builder = builder.room(room);
         }
         let app = builder.build();
+        app.register(&metrics);
         let endpoint = Endpoint::Tcp { host: "127.0.0.1".to_owned(), port: 0, shared: false };
         let listener = Listener::bind(&[endpoint]).await.unwrap();
         let listener = listener.tls(self.tls).limits(self.limits).metrics(metrics.http());

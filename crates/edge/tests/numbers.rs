@@ -11,7 +11,7 @@ use ferrobase_edge::listener::{Endpoint, Listener};
 use ferrobase_edge::metrics::{Metrics, PoolSample, Sample};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::harness::{client, start};
+use crate::harness::{client, start, user_token};
 
 /// The seed's queries and alert expressions, name by name.
 const SEED: [&str; 8] = [
@@ -114,6 +114,13 @@ async fn requests_are_counted_by_method_status_and_room() {
     assert_eq!(count("OTHER", 405, "/rest/v1"), Some(1.0));
     let observed = "http_request_duration_seconds_count{method=\"GET\",route=\"/rest/v1\"}";
     assert_eq!(server.metric(observed), Some(3.0));
+    let bearer = format!("Bearer {}", user_token("u"));
+    for _ in 0..3 {
+        client().get(server.url("/hello")).header("authorization", &bearer).send().await.unwrap();
+    }
+    assert_eq!(server.metric("jwt_cache_requests_total"), Some(3.0));
+    assert_eq!(server.metric("jwt_cache_hits_total"), Some(2.0));
+    assert_eq!(server.metric("log_lines_dropped_total"), Some(0.0));
     assert_eq!(server.metric("websocket_connections_active"), Some(0.0));
     let socket = server.metrics.http().websocket();
     assert_eq!(server.metric("websocket_connections_active"), Some(1.0));

@@ -45,11 +45,13 @@ impl Front {
             .aliases(Alias::seed())
             .access_log(access)
             .build();
+        app.register(&metrics);
         let tls = match config.server.tls.files() {
             Some((cert, key)) => Some(Arc::new(Tls::load(cert, key).context("server.tls")?)),
             None => None,
         };
         let limits = ConnectionLimits::default()
+            .within_open_files()
             .above(config.server.url_limit.as_usize(), config.server.header_limit.as_usize());
         let bind = async |host: &str, port| {
             Listener::bind(&[Endpoint::Tcp { host: host.to_owned(), port, shared: false }]).await

@@ -8,6 +8,7 @@
 
 mod answer;
 mod exchange;
+mod numbers;
 
 use std::convert::Infallible;
 use std::future::Future;

@@ -56,6 +56,11 @@ impl AccessLog {
         log
     }
 
+    /// Where the lines go.
+    pub(crate) fn sink(&self) -> Arc<Sink> {
+        Arc::clone(&self.sink)
+    }
+
     /// Changes the threshold.
     pub fn set_level(&self, level: Option<Level>) {
         self.threshold.store(level.map_or(0, rank), Ordering::Relaxed);
