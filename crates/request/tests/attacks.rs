@@ -25,7 +25,7 @@ async fn go(fixture: &Fixture, identity: ferrobase_request::Identity, sql: &str)
     fixture.value(identity, &format!("select public.go($sql${sql}$sql$)")).await
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sec_01_leaving_the_role_gives_nothing() {
     let fixture = Fixture::new(HOLE).await;
     let escape = "select set_config('role', 'none', true)";
@@ -57,7 +57,7 @@ fn as_statement(sql: &str) -> String {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sec_01_roles_that_no_caller_may_have_are_refused_by_the_catalog() {
     let db_roles = ["postgres", "authenticator", "pg_read_all_data", "missing role"];
     let fixture = Fixture::with(Options {
@@ -77,7 +77,7 @@ async fn sec_01_roles_that_no_caller_may_have_are_refused_by_the_catalog() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sec_02_anonymous_code_cannot_become_service_role() {
     let fixture = Fixture::new(
         "create table guarded (a int); alter table guarded enable row level security; insert into guarded values (1);
@@ -101,7 +101,7 @@ async fn go_or_run(fixture: &Fixture, attack: &str) -> Error {
     hole(fixture, fixture.anonymous(), attack).await.unwrap_err()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sec_04_temporary_tables_cannot_be_made_and_would_not_shadow() {
     let fixture = Fixture::with(Options {
         sql: "create function public.go(sql text) returns void language plpgsql as $$ begin execute sql; end $$;
@@ -129,7 +129,7 @@ async fn sec_04_temporary_tables_cannot_be_made_and_would_not_shadow() {
     assert_eq!(left.as_deref(), Some("0"));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sec_04_session_settings_of_one_request_do_not_reach_the_next() {
     let fixture = Fixture::with(Options { sql: HOLE, connections: 1, ..Options::default() }).await;
     for attack in [
@@ -153,7 +153,7 @@ async fn sec_04_session_settings_of_one_request_do_not_reach_the_next() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sec_10_sec_11_unprotected_relations_are_hidden_and_reported() {
     let fixture = Fixture::new(
         "create table open (a int);
@@ -184,7 +184,7 @@ async fn sec_10_sec_11_unprotected_relations_are_hidden_and_reported() {
     assert_eq!(subjects, ["public.copy", "public.open", "public.v_definer"]);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sec_21_a_role_cannot_lift_its_own_limits() {
     let fixture = Fixture::with(Options {
         transaction: TransactionRules {
@@ -218,7 +218,7 @@ async fn sec_21_a_role_cannot_lift_its_own_limits() {
     fixture.db.script(&format!("drop role {role}")).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sec_28_credentials_stay_out_of_the_database() {
     let fixture = Fixture::new("").await;
     let canary = "canary-4711";

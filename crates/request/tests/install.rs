@@ -12,7 +12,7 @@ async fn run(db: &TestDatabase) -> Installed {
     install(&owner(db), &InstallOptions::default()).await.unwrap()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_first_installation_makes_everything_and_the_second_nothing() {
     let db = database().await;
     let first = run(&db).await;
@@ -36,7 +36,7 @@ async fn the_first_installation_makes_everything_and_the_second_nothing() {
     assert_eq!(ask(&mut session, publication).await.as_deref(), Some(if logical { "1" } else { "0" }));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn processes_that_start_together_do_not_disturb_each_other() {
     let (one, two) = (database().await, database().await);
     let options = || InstallOptions::default();
@@ -56,7 +56,7 @@ async fn processes_that_start_together_do_not_disturb_each_other() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn default_privileges_are_chosen_once() {
     let db = database().await;
     let options = InstallOptions { default_privileges: DefaultPrivileges::None, ..InstallOptions::default() };
@@ -91,7 +91,7 @@ fn with_rooms(rooms: Vec<RoomMigrations>) -> InstallOptions {
     InstallOptions { rooms, ..InstallOptions::default() }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_older_program_works_on_the_schema_of_a_newer_one() {
     let db = installed_database().await;
     let newer = install(&owner(&db), &with_rooms(vec![EXTRA])).await.unwrap();
@@ -99,7 +99,7 @@ async fn an_older_program_works_on_the_schema_of_a_newer_one() {
     assert_eq!(run(&db).await.done, Vec::<String>::new());
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_changed_or_failing_migration_stops_the_start() {
     const CHANGED: RoomMigrations =
         RoomMigrations { room: "request", migrations: &[Migration { version: 1, name: "schemas", sql: "select 1" }] };
@@ -117,7 +117,7 @@ async fn a_changed_or_failing_migration_stops_the_start() {
     assert!(install(&owner(&db), &InstallOptions::default()).await.is_ok(), "the lease was given back");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_exists_is_adopted() {
     let db = database().await;
     db.script(
@@ -168,7 +168,7 @@ impl<'a> Owner<'a> {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_owner_with_createrole_is_enough() {
     // Somebody else installed once: the API roles are there, and with them everything that only a superuser may do.
     drop(installed_database().await);
@@ -185,7 +185,7 @@ async fn an_owner_with_createrole_is_enough() {
     owner.gone().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_owner_who_may_not_make_roles_is_told_what_to_run() {
     drop(installed_database().await);
     let db = database().await;
@@ -197,7 +197,7 @@ async fn an_owner_who_may_not_make_roles_is_told_what_to_run() {
     owner.gone().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sec_01_a_privileged_login_is_never_used_for_requests() {
     let db = installed_database().await;
     let name = format!("login_of_{}", db.name());
@@ -228,7 +228,7 @@ async fn sec_01_a_privileged_login_is_never_used_for_requests() {
     db.script(&format!("drop owned by {name}; drop role {name}")).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sec_26_the_event_trigger_only_notifies() {
     let db = installed_database().await;
     let mut listener = db.connect().await;

@@ -82,6 +82,7 @@ async fn sec_04_interleaved_users_never_see_each_other() {
     }
     let stats = fixture.target.pools.request.stats();
     assert!(stats.size <= 2, "{stats:?}");
+    assert!(stats.cancels > 0 && stats.dirty > 0, "nothing was cancelled or thrown away: {stats:?}");
     let count = |counter: &AtomicU64| counter.load(Relaxed);
     let (requests, failed) = (count(&tally.requests), count(&tally.failed));
     let (cancelled, attacks) = (count(&tally.cancelled), count(&tally.attacks));
@@ -118,8 +119,8 @@ async fn play(fixture: &Fixture, tally: &Tally, clean: &Value, client: u64, end:
             }
             7 => {
                 // Dropped in the middle: while waiting for a connection, or while the statement runs.
-                let slow = fixture.query(me.clone(), "select count(*), pg_sleep(0.02) from notes");
-                let patience = Duration::from_micros(500 + (dice >> 8) % 15_000);
+                let slow = fixture.query(me.clone(), "select count(*), pg_sleep(0.05) from notes");
+                let patience = Duration::from_micros(500 + (dice >> 8) % 500_000);
                 if tokio::time::timeout(patience, slow).await.is_err() {
                     tally.cancelled.fetch_add(1, Relaxed);
                 }

@@ -17,7 +17,7 @@ async fn acquire(db: &TestDatabase, holder: &str) -> Result<(Session, Lease), In
     Ok((session, lease))
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sec_24_a_lease_has_one_holder_and_names_it() {
     let db = installed_database().await;
     let (mut session, mut first) = acquire(&db, "one").await.unwrap();
@@ -30,7 +30,7 @@ async fn sec_24_a_lease_has_one_holder_and_names_it() {
     assert!(acquire(&db, "two").await.is_ok());
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sec_24_a_late_holder_finds_its_fence_gone() {
     let db = installed_database().await;
     let (mut session, mut late) = acquire(&db, "late").await.unwrap();
@@ -45,7 +45,7 @@ async fn sec_24_a_late_holder_finds_its_fence_gone() {
     next.renew(&mut other).await.unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sec_24_nobody_waits_for_advisory_locks() {
     let db = ferrobase_testkit::database().await;
     // Somebody holds every lock that anybody could think of taking; the installation does not notice.

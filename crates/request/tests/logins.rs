@@ -11,7 +11,7 @@ async fn connect_as(db: &TestDatabase, login: &Login) -> Result<Session, ferroba
     Session::connect(&owner(db).with_login(&login.user, login.password.clone())).await
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_database_of_a_cluster_has_logins_that_work() {
     let (one, two) = (database().await, database().await);
     let first = install(&owner(&one), &InstallOptions::default()).await.unwrap().logins;
@@ -25,7 +25,7 @@ async fn each_database_of_a_cluster_has_logins_that_work() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broken_password_is_set_again() {
     let db = database().await;
     let logins = install(&owner(&db), &InstallOptions::default()).await.unwrap().logins;
@@ -38,7 +38,7 @@ async fn a_broken_password_is_set_again() {
     assert!(connect_as(&db, &repaired.request).await.is_ok());
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restored_dump_takes_logins_of_its_own() {
     let (original, restored) = (database().await, database().await);
     let logins = install(&owner(&original), &InstallOptions::default()).await.unwrap().logins;
@@ -57,7 +57,7 @@ async fn a_restored_dump_takes_logins_of_its_own() {
     assert!(connect_as(&original, &logins.request).await.is_ok(), "the original's password is untouched");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_recreated_database_takes_its_logins_over() {
     let db = database().await;
     let before = install(&owner(&db), &InstallOptions::default()).await.unwrap().logins;
@@ -68,7 +68,7 @@ async fn a_recreated_database_takes_its_logins_over() {
     assert!(connect_as(&db, &after.request).await.is_ok());
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_operators_login_is_used_as_it_is() {
     let db = installed_database().await;
     let name = format!("web_of_{}", db.name());
@@ -86,7 +86,7 @@ async fn the_operators_login_is_used_as_it_is() {
     db.script(&format!("drop owned by {name}; drop role {name}")).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sec_28_passwords_are_the_owners_and_in_no_statement() {
     let db = installed_database().await;
     let logins = install(&owner(&db), &InstallOptions::default()).await.unwrap().logins;

@@ -31,10 +31,14 @@ pub fn owner(db: &TestDatabase) -> ConnectOptions {
 }
 
 /// A target of `serve` with the public schema exposed.
+///
+/// Tests with one run on several threads: dropping a database waits for every backend of the cluster, also for one
+/// whose login a pool has begun and that a stopped runtime would never finish.
 pub struct Fixture {
-    pub db: TestDatabase,
     pub installed: Installed,
     pub target: Target,
+    /// Last, so that it is dropped after the pools.
+    pub db: TestDatabase,
 }
 
 /// How the target differs from the usual.
@@ -82,7 +86,7 @@ impl Fixture {
             exposure: Exposure::guarded(vec!["public".to_owned()], true, Vec::new(), DefinerViews::Refuse, Vec::new()),
             epoch: 1,
         });
-        let fixture = Self { db, installed, target };
+        let fixture = Self { installed, target, db };
         fixture.reload().await;
         fixture
     }

@@ -27,7 +27,7 @@ async fn settings(fixture: &Fixture, identity: ferrobase_request::Identity) -> V
     serde_json::from_str(&first(&reply.results[0]).unwrap()).unwrap()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_setting_is_there_also_when_it_is_empty() {
     let fixture = Fixture::new("").await;
     let claims = json!({"role": "authenticated", "sub": USER, "exp": token::now() + 60, "tenant_id": 42});
@@ -58,7 +58,7 @@ async fn every_setting_is_there_also_when_it_is_empty() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_identity_functions_are_null_when_unset_and_survive_casts() {
     let fixture = Fixture::new("").await;
     let ask = "select json_build_array(auth.uid(), auth.role(), auth.email(), app.user_id(), app.user_id()::uuid, \
@@ -73,7 +73,7 @@ async fn the_identity_functions_are_null_when_unset_and_survive_casts() {
     assert_eq!(serde_json::from_str::<Value>(&user).unwrap(), expected);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_seeds_policies_isolate_users_and_give_nobody_no_rows() {
     let fixture = Fixture::new(
         "create table todos (id bigint primary key, user_id uuid not null);
@@ -92,7 +92,7 @@ async fn the_seeds_policies_isolate_users_and_give_nobody_no_rows() {
     assert_eq!(fixture.query(fixture.user(USER), "delete from todos").await.unwrap().tag, "DELETE 1");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reading_cannot_write() {
     let fixture = Fixture::new("create table t (a int); grant all on t to anon").await;
     let work = Work::read(path(), statement("insert into t values (1)"));
@@ -100,7 +100,7 @@ async fn reading_cannot_write() {
     assert_eq!((code(&error).as_str(), PublicError::from(&error).kind), ("25006", Kind::MethodNotAllowed));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rollback_and_isolation_are_explicit() {
     let fixture = Fixture::new("create table t (a int)").await;
     let insert = "insert into t values (1) returning current_setting('transaction_isolation')";
@@ -116,7 +116,7 @@ async fn rollback_and_isolation_are_explicit() {
     assert_eq!(code(&fixture.run(fixture.service(), work).await.unwrap_err()), "25006");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_pre_request_function_runs_first_and_its_result_is_not_shown() {
     let fixture = Fixture::with(Options {
         sql: "create function public.check_request() returns void language plpgsql as $$
@@ -143,7 +143,7 @@ async fn the_pre_request_function_runs_first_and_its_result_is_not_shown() {
     assert_eq!(public.hint.as_deref(), Some("with money"));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn time_zone_and_hoisted_settings_hold_for_this_request_only() {
     let fixture = Fixture::with(Options {
         transaction: TransactionRules {
@@ -167,7 +167,7 @@ async fn time_zone_and_hoisted_settings_hold_for_this_request_only() {
     assert!(plain.ends_with(" 20s 4MB") && !plain.starts_with("Asia"), "{plain}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn failures_have_the_statuses_that_clients_know() {
     let fixture = Fixture::new(
         "create table secrets (a int primary key);
@@ -195,7 +195,7 @@ async fn failures_have_the_statuses_that_clients_know() {
     assert_eq!(odd.headers, [("X-Tea".to_owned(), "pot".to_owned())]);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deferred_constraint_fails_the_request_although_rows_came() {
     let fixture = Fixture::new(
         "create table parent (id int primary key);
@@ -206,7 +206,7 @@ async fn a_deferred_constraint_fails_the_request_although_rows_came() {
     assert_eq!((code(&error).as_str(), PublicError::from(error).kind), ("23503", Kind::Conflict));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_deadline_ends_a_request_and_frees_its_connection() {
     let fixture = Fixture::with(Options { connections: 1, ..Options::default() }).await;
     let mut context = context(fixture.anonymous());
@@ -219,7 +219,7 @@ async fn the_deadline_ends_a_request_and_frees_its_connection() {
     assert_eq!(fixture.value(fixture.anonymous(), "select 1").await.unwrap().as_deref(), Some("1"));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_servers_statement_timeout_holds() {
     let fixture = Fixture::with(Options {
         transaction: TransactionRules {
@@ -234,7 +234,7 @@ async fn the_servers_statement_timeout_holds() {
     assert_eq!(PublicError::from(error).message, "canceling statement due to statement timeout");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_catalog_or_a_server_the_answer_is_503() {
     let mut fixture = Fixture::new("").await;
     fixture.target.catalog = ferrobase_catalog::CatalogHandle::new();
@@ -251,27 +251,28 @@ async fn without_a_catalog_or_a_server_the_answer_is_503() {
     assert!(!format!("{public:?}").contains("127.0.0.1"), "{public:?}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_saturated_pool_answers_at_once() {
     let mut fixture = Fixture::new("").await;
     let connect = fixture.target.pools.request.connect_options().clone();
-    fixture.target.pools.request =
-        Pool::new(connect, PoolOptions { max_connections: 1, max_waiting: 0, ..PoolOptions::default() });
-    assert!(fixture.value(fixture.anonymous(), "select 1").await.is_ok());
-    let slow = fixture.value(fixture.anonymous(), "select pg_sleep(0.5)");
-    let quick = async {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+    let bounds = PoolOptions { max_connections: 1, max_waiting: 1, ..PoolOptions::default() };
+    fixture.target.pools.request = Pool::new(connect, bounds);
+    let asked = (0..6).map(|_| async {
         let started = Instant::now();
-        let error = fixture.value(fixture.anonymous(), "select 1").await.unwrap_err();
-        (PublicError::from(error), started.elapsed())
-    };
-    let (slow, (public, elapsed)) = tokio::join!(slow, quick);
-    assert!(slow.is_ok());
-    assert_eq!(public.kind, Kind::Unavailable);
-    assert!(public.retry_after.is_some() && elapsed < Duration::from_millis(200), "{public:?} {elapsed:?}");
+        let result = fixture.value(fixture.anonymous(), "select pg_sleep(0.3)").await;
+        (result, started.elapsed())
+    });
+    let answers = futures_util::future::join_all(asked).await;
+    let (served, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|(result, _)| result.is_ok());
+    assert!(!served.is_empty() && refused.len() >= 3, "{} served", served.len());
+    for (result, elapsed) in refused {
+        let public = PublicError::from(result.unwrap_err());
+        assert_eq!(public.kind, Kind::Unavailable);
+        assert!(public.retry_after.is_some() && elapsed < Duration::from_millis(250), "{public:?} {elapsed:?}");
+    }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgrest_profile_leaves_roles_and_settings_to_the_database() {
     let fixture = Fixture::with(Options {
         transaction: TransactionRules {
