@@ -59,8 +59,7 @@ fn read(results: &[StatementResult], output: Output) -> Executed {
     let rows: &[Row] = results.first().map_or(&[], |result| &result.rows);
     match output {
         Output::Json(layout) => {
-            // No row: a function that was not called, because an empty list gave it no arguments.
-            let outcome = rows.first().map(|row| layout.read(row)).unwrap_or_default();
+            let outcome = results.first().map(|result| layout.outcome(result)).unwrap_or_default();
             let plan = results.get(1).and_then(|result| result.rows.first()).and_then(|row| row.bytes(0));
             Executed::Rows {
                 outcome,

@@ -197,7 +197,10 @@ impl RestRequest {
         let resource = resource(head.path, &rules.root)?;
         let profile = profile::choose(head.method, head.headers, &rules.schemas)?;
         let action = action(resource, head.method)?;
-        let arguments = matches!(action, Action::Call { method: CallMethod::Get | CallMethod::Head, .. });
+        let arguments = matches!(
+            action,
+            Action::Call { method: CallMethod::Get | CallMethod::Head, .. } | Action::FunctionInfo { .. }
+        );
         let mut query = parse::query(head.query, Reading { arguments, reserved: &rules.reserved })?;
         let window = window(&mut query, &action, head)?;
         let content_type =

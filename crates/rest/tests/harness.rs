@@ -1,0 +1,200 @@
+//! The room on a database of its own.
+
+use std::sync::{Arc, Once};
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::body::Body;
+use ferrobase_base::Secret;
+use ferrobase_base::ports::NoApiKeys;
+use ferrobase_catalog::{CatalogHandle, Scope, load};
+use ferrobase_edge::config::{SecuritySection, ServerSection};
+use ferrobase_edge::metrics::Metrics;
+use ferrobase_edge::{App, Authority};
+use ferrobase_pg::{ConnectOptions, Pool, PoolOptions};
+use ferrobase_request::credentials::{ConfiguredKeys, TokenCache};
+use ferrobase_request::exposure::{DefinerViews, Exposure};
+use ferrobase_request::install::{InstallOptions, Login, install};
+use ferrobase_request::{AuthRules, Pools, Registry, Target, TargetParts, TransactionRules};
+use ferrobase_rest::config::RestSection;
+use ferrobase_rest::{Deps, Settings};
+use ferrobase_testkit::{TestDatabase, database_from, token};
+use http::{HeaderMap, Request, StatusCode};
+use serde_json::Value;
+use tower::ServiceExt;
+
+/// The room with its database.
+pub struct Api {
+    pub db: TestDatabase,
+    router: Router,
+    catalog: Arc<CatalogHandle>,
+    scope: Scope,
+}
+
+/// How the room differs from the usual.
+pub struct Setup {
+    pub rest: RestSection,
+    pub transaction: TransactionRules,
+    pub connections: usize,
+    pub allow_unprotected: Vec<String>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            rest: RestSection::default(),
+            transaction: TransactionRules::default(),
+            connections: 2,
+            // Most tests are not about row security.
+            allow_unprotected: vec!["*".to_owned()],
+        }
+    }
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: String,
+}
+
+impl Answer {
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// A field, empty when it is not there.
+    pub fn field(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().expect("a text"))
+    }
+
+    /// The code of an error.
+    pub fn code(&self) -> String {
+        self.json()["code"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+/// The room over a database with these tables.
+pub async fn api(sql: &str) -> Api {
+    Setup::default().start(sql).await
+}
+
+impl Setup {
+    pub async fn start(self, sql: &str) -> Api {
+        show_logs();
+        let db = database_from("rest_1", |url| async move {
+            install(&ConnectOptions::parse(&url).expect("a URL"), &InstallOptions::default()).await.expect("installed");
+        })
+        .await;
+        let owner = ConnectOptions::parse(db.url()).expect("a URL");
+        let logins = install(&owner, &InstallOptions::default()).await.expect("installed").logins;
+        db.script(sql).await;
+        let options = PoolOptions { max_connections: self.connections, ..PoolOptions::default() };
+        let pool =
+            |login: &Login| Pool::new(owner.clone().with_login(&login.user, login.password.clone()), options.clone());
+        let catalog = CatalogHandle::new();
+        let schemas: Vec<String> = self.rest.schemas.iter().map(|schema| schema.as_str().to_owned()).collect();
+        let keys = Arc::new(ConfiguredKeys::new(Some(&Secret::new(token::SECRET)), false, None).expect("keys"));
+        let target = Target::new(TargetParts {
+            name: "test".to_owned(),
+            pools: Pools {
+                request: pool(&logins.request),
+                service: pool(&logins.service),
+                owner: Pool::new(owner.clone(), PoolOptions::default()),
+            },
+            catalog: catalog.clone(),
+            keys: keys.clone(),
+            api_keys: Arc::new(NoApiKeys),
+            auth: AuthRules::default(),
+            token_cache: TokenCache::DEFAULT_CAPACITY,
+            transaction: self.transaction,
+            exposure: Exposure::guarded(
+                schemas.clone(),
+                true,
+                self.allow_unprotected,
+                DefinerViews::Refuse,
+                Vec::new(),
+            ),
+            epoch: 1,
+        });
+        let deps = Deps {
+            registry: Arc::new(Registry::of(target)),
+            settings: Arc::new(ArcSwap::from_pointee(Settings::new(&self.rest, vec!["apikey".to_owned()]))),
+        };
+        let authority = Authority {
+            keys,
+            api_keys: Arc::new(NoApiKeys),
+            rules: AuthRules::default(),
+            cache: TokenCache::new(TokenCache::DEFAULT_CAPACITY),
+        };
+        let mut settings = ferrobase_edge::Settings::from_sections(
+            &ServerSection::default(),
+            &SecuritySection::default(),
+            Arc::new(authority),
+        )
+        .expect("settings");
+        settings.server_timing = true;
+        let app = App::builder(settings, Metrics::new().http()).room(ferrobase_rest::room("/rest/v1", deps)).build();
+        let extra = self.rest.extra_search_path.iter().map(|schema| schema.as_str().to_owned()).collect();
+        let scope =
+            Scope { request_login: Some(logins.request.user), extra_search_path: extra, ..Scope::exposing(schemas) };
+        let api = Api { db, router: app.into_router(), catalog: Arc::new(catalog), scope };
+        api.reload().await;
+        api
+    }
+}
+
+impl Api {
+    /// Loads the catalog again.
+    pub async fn reload(&self) {
+        let mut session = self.db.connect().await;
+        self.catalog.set(load(&mut session, &self.scope).await.expect("a catalog"));
+    }
+
+    /// Sends a request line (`GET /todos?...` below the room), fields and a body.
+    pub async fn send(&self, line: &str, fields: &[(&str, &str)], body: impl Into<Body>) -> Answer {
+        let (method, target) = line.split_once(' ').expect("METHOD target");
+        let mut request = Request::builder().method(method).uri(format!("/rest/v1{}", encoded(target)));
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(body.into()).expect("a request");
+        let response = self.router.clone().oneshot(request).await.expect("an answer");
+        let (parts, body) = response.into_parts();
+        let body = axum::body::to_bytes(body, usize::MAX).await.expect("a body");
+        let body = String::from_utf8_lossy(&body).into_owned();
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    /// GET without fields, which must answer with 200.
+    pub async fn get(&self, target: &str) -> Value {
+        let answer = self.send(&format!("GET {target}"), &[], "").await;
+        assert_eq!(answer.status, 200, "{target}: {answer:?}");
+        answer.json()
+    }
+
+    /// Asks the database as its owner for one value.
+    pub async fn value(&self, sql: &str) -> String {
+        let result = self.db.connect().await.query(sql, &[]).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        result.rows.first().and_then(|row| row.text(0).map(str::to_owned)).unwrap_or_default()
+    }
+}
+
+/// Encodes what a URL cannot hold, as clients do.
+fn encoded(target: &str) -> String {
+    [(" ", "%20"), ("\"", "%22"), ("<", "%3C"), (">", "%3E"), ("{", "%7B"), ("}", "%7D")]
+        .iter()
+        .fold(target.to_owned(), |text, (raw, code)| text.replace(raw, code))
+}
+
+/// Log lines of a failing test are part of its story.
+fn show_logs() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        if std::env::var_os("FERROBASE_TEST_LOG").is_some() {
+            let _ = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_test_writer().try_init();
+        }
+    });
+}

@@ -1,0 +1,9 @@
+//! The REST room over HTTP messages and a real PostgreSQL: as `serve` composes it, without a socket.
+
+mod calls;
+mod errors;
+mod harness;
+mod hidden;
+mod reads;
+mod settings;
+mod writes;

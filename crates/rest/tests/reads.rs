@@ -1,0 +1,181 @@
+//! GET and HEAD of tables and views.
+
+use serde_json::json;
+
+use crate::harness::{Api, api};
+
+const BLOG: &str = "
+create table public.users (id int primary key, name text not null, data jsonb);
+create table public.posts (
+  id int primary key, author_id int references public.users, editor_id int references public.users,
+  title text not null, published boolean not null default false, score numeric
+);
+create table public.tags (id int primary key, name text not null);
+create table public.posts_tags (
+  post_id int references public.posts, tag_id int references public.tags, primary key (post_id, tag_id)
+);
+create table public.comments (id int primary key, post_id int references public.posts, body text not null);
+insert into public.users values
+  (1, 'Ada', '{\"langs\": [\"en\", \"fr\"], \"age\": 36}'), (2, 'Bob', '{\"age\": 7}'), (3, 'Cleo', null);
+insert into public.posts values
+  (1, 1, 2, 'First', true, 9.5), (2, 1, null, 'Second', false, null), (3, 2, 1, 'Third', true, 10);
+insert into public.tags values (1, 'rust'), (2, 'sql');
+insert into public.posts_tags values (1, 1), (1, 2), (3, 2);
+insert into public.comments values (1, 1, 'nice'), (2, 1, 'hm'), (3, 3, 'yes');
+create view public.published with (security_invoker = true) as select * from public.posts where published;
+";
+
+async fn blog() -> Api {
+    api(BLOG).await
+}
+
+#[tokio::test]
+async fn columns_aliases_casts_and_paths() {
+    let api = blog().await;
+    assert_eq!(api.get("/users?id=eq.1&select=id,who:name").await, json!([{"id": 1, "who": "Ada"}]));
+    assert_eq!(
+        api.get("/users?id=eq.1&select=id::text,data->langs,first:data->langs->>0,data->>age").await,
+        json!([{"id": "1", "langs": ["en", "fr"], "first": "en", "age": "36"}])
+    );
+    assert_eq!(api.get("/users?select=id, name&order=id.desc&limit=1").await, json!([{"id": 3, "name": "Cleo"}]));
+}
+
+#[tokio::test]
+async fn filters_and_trees() {
+    let api = blog().await;
+    for (query, wanted) in [
+        ("id=gt.1", json!([2, 3])),
+        ("id=in.(1,3)", json!([1, 3])),
+        ("name=like.*o*", json!([2, 3])),
+        ("name=ilike.a*", json!([1])),
+        ("data=is.null", json!([3])),
+        ("data=not.is.null", json!([1, 2])),
+        ("data->age=gt.9", json!([1])),
+        ("data=cs.{\"age\":7}", json!([2])),
+        ("or=(id.eq.1,name.eq.Cleo)", json!([1, 3])),
+        ("id=not.in.(1,2)", json!([3])),
+        ("and=(id.gte.1,not.or(name.eq.Ada,name.eq.Bob))", json!([3])),
+        ("name=eq.O'Hara%22;--", json!([])),
+        ("name=eq(any).{Ada,Bob}", json!([1, 2])),
+        ("name=fts.ada", json!([1])),
+        ("name=isdistinct.Ada", json!([2, 3])),
+        ("id=in.()", json!([])),
+    ] {
+        let rows = api.get(&format!("/users?select=id&order=id&{query}")).await;
+        let ids: Vec<_> = rows.as_array().expect("rows").iter().map(|row| row["id"].clone()).collect();
+        assert_eq!(json!(ids), wanted, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn embeds() {
+    let api = blog().await;
+    assert_eq!(
+        api.get(
+            "/posts?id=eq.1&select=title,author:users!author_id(name),comments(body),tags(name)&comments.order=id.desc"
+        )
+        .await,
+        json!([{
+            "title": "First",
+            "author": {"name": "Ada"},
+            "comments": [{"body": "hm"}, {"body": "nice"}],
+            "tags": [{"name": "rust"}, {"name": "sql"}]
+        }])
+    );
+    assert_eq!(
+        api.get("/users?order=id&select=name,posts!posts_author_id_fkey!inner(id)&posts.published=is.true").await,
+        json!([{"name": "Ada", "posts": [{"id": 1}]}, {"name": "Bob", "posts": [{"id": 3}]}])
+    );
+    assert_eq!(
+        api.get("/posts?id=lt.3&order=id&select=id,...users!author_id(author:name)").await,
+        json!([{"id": 1, "author": "Ada"}, {"id": 2, "author": "Ada"}])
+    );
+    let ambiguous = api.send("GET /posts?select=id,users(name)", &[], "").await;
+    assert_eq!((ambiguous.status.as_u16(), ambiguous.code().as_str()), (300, "PGRST201"));
+    let none = api.send("GET /users?select=id,tags(name)", &[], "").await;
+    assert_eq!((none.status.as_u16(), none.code().as_str()), (400, "PGRST200"));
+    let lost = api.send("GET /posts?select=id&comments.id=eq.1", &[], "").await;
+    assert_eq!((lost.status.as_u16(), lost.code().as_str()), (400, "PGRST108"));
+}
+
+#[tokio::test]
+async fn aggregates() {
+    let api = blog().await;
+    assert_eq!(
+        api.get("/posts?select=author_id,count:id.count(),score.sum()&order=author_id").await,
+        json!([{"author_id": 1, "count": 2, "sum": 9.5}, {"author_id": 2, "count": 1, "sum": 10}])
+    );
+    assert_eq!(api.get("/posts?select=count()").await, json!([{"count": 3}]));
+    assert_eq!(
+        api.get("/users?id=eq.1&select=name,posts!author_id(count)").await,
+        json!([{"name": "Ada", "posts": [{"count": 2}]}])
+    );
+}
+
+#[tokio::test]
+async fn counts_ranges_and_heads() {
+    let api = blog().await;
+    let part = api.send("GET /posts?order=id&select=id", &[("range", "0-1"), ("prefer", "count=exact")], "").await;
+    assert_eq!(part.status, 206);
+    assert_eq!((part.field("content-range"), part.field("x-total-count")), ("0-1/3", "3"));
+    assert_eq!(part.json(), json!([{"id": 1}, {"id": 2}]));
+    let whole = api.send("GET /posts?limit=3&offset=0", &[("prefer", "count=exact")], "").await;
+    assert_eq!((whole.status.as_u16(), whole.field("content-range")), (200, "0-2/3"));
+    let past = api.send("GET /posts?offset=10", &[("prefer", "count=exact")], "").await;
+    assert_eq!((past.status.as_u16(), past.code().as_str()), (416, "PGRST103"));
+    let head = api.send("HEAD /posts?published=is.true", &[("prefer", "count=exact")], "").await;
+    assert_eq!((head.status.as_u16(), head.field("content-range"), head.body.as_str()), (200, "0-1/2", ""));
+    for kind in ["planned", "estimated"] {
+        let prefer = format!("count={kind}");
+        let told = api.send("GET /posts?limit=1", &[("prefer", &prefer)], "").await;
+        assert_eq!(told.field("content-range"), "0-0/3", "{kind}");
+    }
+    let none = api.send("GET /posts?limit=0", &[], "").await;
+    assert_eq!((none.status.as_u16(), none.field("content-range"), none.body.as_str()), (200, "*/*", "[]"));
+}
+
+#[tokio::test]
+async fn representations() {
+    let api = blog().await;
+    let object = [("accept", "application/vnd.pgrst.object+json")];
+    let one = api.send("GET /users?id=eq.1&select=name", &object, "").await;
+    assert_eq!(one.json(), json!({"name": "Ada"}));
+    assert_eq!(one.field("content-type"), "application/vnd.pgrst.object+json; charset=utf-8");
+    let many = api.send("GET /users", &object, "").await;
+    assert_eq!((many.status.as_u16(), many.code().as_str()), (406, "PGRST116"));
+    assert_eq!(many.json()["details"], "The result contains 3 rows");
+    let csv = api.send("GET /users?select=id,name&order=id", &[("accept", "text/csv")], "").await;
+    assert_eq!(csv.body, "id,name\n1,Ada\n2,Bob\n3,Cleo");
+    assert_eq!(csv.field("content-type"), "text/csv; charset=utf-8");
+    let stripped = [("accept", "application/vnd.pgrst.array+json;nulls=stripped")];
+    let stripped = api.send("GET /users?id=eq.3", &stripped, "").await;
+    assert_eq!(stripped.json(), json!([{"id": 3, "name": "Cleo"}]));
+    let odd = api.send("GET /users", &[("accept", "image/png")], "").await;
+    assert_eq!((odd.status.as_u16(), odd.code().as_str()), (406, "PGRST107"));
+    let plan = api.send("GET /users", &[("accept", "application/vnd.pgrst.plan+json")], "").await;
+    assert_eq!(plan.status, 406);
+}
+
+#[tokio::test]
+async fn views_and_fields_of_the_answer() {
+    let api = blog().await;
+    let answer = api.send("GET /published?select=id&order=id", &[], "").await;
+    assert_eq!(answer.json(), json!([{"id": 1}, {"id": 3}]));
+    assert_eq!(answer.field("content-location"), "/published?order=id&select=id");
+    assert_eq!(answer.field("content-type"), "application/json; charset=utf-8");
+    let stages: Vec<&str> = answer.field("server-timing").split(", ").filter_map(|s| s.split(';').next()).collect();
+    assert_eq!(stages, ["jwt", "parse", "plan", "transaction", "response"]);
+    let allow = api.send("OPTIONS /posts", &[], "").await;
+    assert_eq!((allow.status.as_u16(), allow.field("allow")), (200, "OPTIONS,GET,HEAD,POST,PUT,PATCH,DELETE"));
+}
+
+#[tokio::test]
+async fn names_of_any_kind() {
+    let api =
+        api("create table public.\"odd \"\"name\"\"/x\" (\"ID column\" int primary key, \"a.b\" text, \"ü\" text);
+         insert into public.\"odd \"\"name\"\"/x\" values (1, 'x', 'y');")
+        .await;
+    let target =
+        "/odd%20%22name%22%2Fx?select=%22a.b%22,%C3%BC,ID%20column&ID%20column=eq.1&%22a.b%22=eq.x&order=%22a.b%22";
+    assert_eq!(api.get(target).await, json!([{"a.b": "x", "ü": "y", "ID column": 1}]));
+}
