@@ -45,7 +45,7 @@ pub(super) fn run(arguments: &ServeArguments, environment: Environment) -> Resul
     let sources = arguments.config.sources("serve", Vec::new(), environment, flags)?;
     let mut loaded = load(&sources)?;
     refuse(&loaded)?;
-    let options = Options { log_query: arguments.server.log_query, notice: NOTICE };
+    let options = Options { log_query: arguments.server.log_query, notice: NOTICE, local_only: false };
     terminal::block_on(async move {
         let postgres = if loaded.config.database.embedded.enabled {
             let postgres = Embedded::start(database::options(&loaded, &sources.environment)?).await?;

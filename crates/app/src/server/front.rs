@@ -9,14 +9,14 @@ use ferrobase_edge::admin::{self, Admin};
 use ferrobase_edge::listener::{ConnectionLimits, Endpoint, Listener, Tls};
 use ferrobase_edge::log::AccessLog;
 use ferrobase_edge::metrics::{Metrics, PoolSample, Sample};
-use ferrobase_edge::{Alias, App, Authority, Lifecycle, Settings};
+use ferrobase_edge::{Alias, App, Authority, Lifecycle, LocalOnly, Settings};
 use ferrobase_pg::Pool;
 use ferrobase_request::credentials::TokenCache;
 
 use crate::config::Config;
 
 use super::backend::Backend;
-use super::target;
+use super::{Options, target};
 
 /// Everything that answers HTTP, bound and not yet served.
 pub(crate) struct Front {
@@ -35,12 +35,13 @@ impl Front {
         backend: &Arc<Backend>,
         lifecycle: &Lifecycle,
         access: AccessLog,
+        options: Options,
     ) -> Result<Self> {
         let metrics = Metrics::new();
         register(&metrics, backend);
         let rest_settings = Arc::new(ArcSwap::from_pointee(rest_settings(config)));
         let rest = ferrobase_rest::Deps { registry: backend.registry(), settings: Arc::clone(&rest_settings) };
-        let app = App::builder(settings(config)?, metrics.http())
+        let app = App::builder(settings(config, options)?, metrics.http())
             .room(ferrobase_rest::room("/rest/v1", rest))
             .aliases(Alias::seed())
             .access_log(access)
@@ -81,7 +82,7 @@ pub(crate) fn rest_settings(config: &Config) -> ferrobase_rest::Settings {
 }
 
 /// The edge's settings for a configuration.
-pub(crate) fn settings(config: &Config) -> Result<Settings> {
+pub(crate) fn settings(config: &Config, options: Options) -> Result<Settings> {
     let authority = Arc::new(Authority {
         keys: Arc::new(target::keys(config)?),
         api_keys: Arc::new(NoApiKeys),
@@ -94,6 +95,9 @@ pub(crate) fn settings(config: &Config) -> Result<Settings> {
         Some(name) => Some(name.parse().context("rest.trace_header")?),
         None => None,
     };
+    let is_loopback = config.server.host.address().is_some_and(|address| address.is_loopback());
+    settings.local_only =
+        (options.local_only && is_loopback).then(|| LocalOnly::new(config.server.public_url.as_ref()));
     Ok(settings)
 }
 

@@ -47,6 +47,9 @@ pub(crate) struct Options {
     pub(crate) log_query: bool,
     /// Between a failing `/ready` and the end of accepting.
     pub(crate) notice: Duration,
+    /// Answers this machine only while it listens on loopback: pages of other sites must not reach a developer's data
+    /// through the developer's browser (security 27).
+    pub(crate) local_only: bool,
 }
 
 impl Server {
@@ -59,7 +62,7 @@ impl Server {
         }
         let lifecycle = Lifecycle::default();
         let backend = Arc::new(Backend::new(config)?);
-        let front = Front::bind(config, &backend, &lifecycle, log.access()).await?;
+        let front = Front::bind(config, &backend, &lifecycle, log.access(), options).await?;
         let addresses = (front.api.addresses(), front.admin.addresses());
         let (app, tls, rest_settings) = (front.app.clone(), front.tls.clone(), front.rest_settings);
         let api = front.api.serve(front.app, lifecycle.clone());
@@ -140,7 +143,7 @@ impl Server {
         let sources = self.sources.reread()?;
         let next = crate::config::load(&sources)?;
         // Everything that can fail is made before anything is swapped.
-        let settings = front::settings(&next.config)?;
+        let settings = front::settings(&next.config, self.options)?;
         self.backend.reconfigure(&next.config)?;
         self.app.reload(settings);
         self.rest_settings.store(Arc::new(front::rest_settings(&next.config)));
