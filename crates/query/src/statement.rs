@@ -46,8 +46,19 @@ impl Layout {
     pub(crate) const MUTATION: Self =
         Self { total: 0, page: 1, location: Some(2), body: 3, headers: 4, status: 5, inserted: Some(6) };
 
+    /// Reads the result. No row is an answer of nothing: a function that an empty list gave no arguments is not called.
+    pub fn outcome(&self, result: &pg::StatementResult) -> Outcome {
+        let Some(row) = result.rows.first() else { return Outcome::default() };
+        let mut outcome = self.read(row);
+        outcome.body_type = result.columns.get(self.body).map_or(0, |column| column.type_oid);
+        if outcome.body_type == BYTEA {
+            outcome.body = outcome.body.map(|body| from_hexadecimal(&body).unwrap_or(body));
+        }
+        outcome
+    }
+
     /// Reads the row. Columns that hold what they should not (no server of ours sends that) read as absent.
-    pub fn read(&self, row: &pg::Row) -> Outcome {
+    fn read(&self, row: &pg::Row) -> Outcome {
         let number = |index: usize| row.text(index).and_then(|text| text.parse().ok());
         Outcome {
             total: number(self.total),
@@ -57,6 +68,7 @@ impl Layout {
                 .and_then(|index| serde_json::from_slice(row.value(index)?).ok())
                 .unwrap_or_default(),
             body: row.bytes(self.body),
+            body_type: 0,
             headers: row.text(self.headers).map(str::to_owned),
             status: row.text(self.status).map(str::to_owned),
             inserted: self.inserted.and_then(number),
@@ -73,14 +85,29 @@ pub struct Outcome {
     pub page: u64,
     /// Key columns and filters (`eq.1`, `is.null`) that address a single inserted row.
     pub location: Vec<(String, String)>,
-    /// The body, none when it was not asked for.
+    /// The body, none when it was not asked for. Bytes of a handler that makes `bytea` are the bytes themselves.
     pub body: Option<Bytes>,
+    /// Type OID of the body.
+    pub body_type: u32,
     /// `response.headers` as SQL code set it.
     pub headers: Option<String>,
     /// `response.status` as SQL code set it.
     pub status: Option<String>,
     /// Of an upsert: how many of the affected rows are new.
     pub inserted: Option<u64>,
+}
+
+/// `bytea`, which comes as `\x` and two digits a byte.
+const BYTEA: u32 = 17;
+
+fn from_hexadecimal(text: &[u8]) -> Option<Bytes> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let digits = text.strip_prefix(b"\\x")?;
+    let pairs = digits.chunks(2).map(|pair| match pair {
+        [high, low] => Some(digit(*high)? << 4 | digit(*low)?),
+        _ => None,
+    });
+    pairs.collect::<Option<Vec<u8>>>().map(Bytes::from)
 }
 
 /// The planner's estimate in the result of [`Compiled::estimate`]: one row, one column of JSON.
@@ -113,6 +140,15 @@ mod tests {
         assert_eq!(outcome.body.as_deref(), Some(&b"[]"[..]));
         assert_eq!((outcome.headers.as_deref(), outcome.status.as_deref()), (None, Some("201")));
         assert_eq!(outcome.inserted, Some(1));
+    }
+
+    #[test]
+    fn bytes_come_as_hexadecimal() {
+        assert_eq!(from_hexadecimal(b"\\x00fF10").as_deref(), Some(&[0, 0xff, 0x10][..]));
+        assert_eq!(from_hexadecimal(b"\\x"), Some(Bytes::new()));
+        for malformed in [&b"00"[..], b"\\x0", b"\\xzz"] {
+            assert_eq!(from_hexadecimal(malformed), None);
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ferrobase_catalog::QualifiedName;
-use ferrobase_pg::{Batch, DbError, Error, Mode, Row, Session, Statement};
+use ferrobase_pg::{Batch, DbError, Error, Mode, Row, Session, Statement, StatementResult};
 use ferrobase_query::plan::*;
 use ferrobase_query::{Outcome, Output, compile};
 use ferrobase_testkit::{TestDatabase, database_from};
@@ -31,8 +31,7 @@ impl Company {
     pub async fn try_run(&mut self, query: &Query) -> Result<Outcome, DbError> {
         let compiled = compile(query).unwrap();
         let Output::Json(layout) = compiled.output else { panic!("a plan was asked for, not a result") };
-        let rows = self.try_rows(compiled.statement).await?;
-        Ok(rows.first().map(|row| layout.read(row)).unwrap_or_default())
+        Ok(layout.outcome(&self.try_result(compiled.statement).await?))
     }
 
     pub async fn run(&mut self, query: &Query) -> Outcome {
@@ -46,6 +45,10 @@ impl Company {
     }
 
     pub async fn try_rows(&mut self, statement: Statement) -> Result<Vec<Row>, DbError> {
+        Ok(self.try_result(statement).await?.rows)
+    }
+
+    async fn try_result(&mut self, statement: Statement) -> Result<StatementResult, DbError> {
         let batch = Batch {
             settings: Vec::new(),
             statements: vec![statement],
@@ -55,7 +58,7 @@ impl Company {
             deadline: Instant::now() + Duration::from_secs(30),
         };
         match self.session.run(&batch).await {
-            Ok(mut reply) => Ok(reply.results.remove(0).rows),
+            Ok(mut reply) => Ok(reply.results.remove(0)),
             Err(Error::Db(error)) => Err(*error),
             Err(other) => panic!("{other}"),
         }

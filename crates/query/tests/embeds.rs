@@ -265,6 +265,21 @@ async fn groups_can_hold_embeds() {
 }
 
 #[tokio::test]
+async fn a_spread_can_bring_embeds_to_group_by() {
+    let mut db = Company::open().await;
+    let count =
+        Select { aggregate: Some(Aggregate { function: AggregateFunction::Count, cast: None }), ..Select::star() };
+    let mut project = embed("project", ("project_id", "id"), true, table("projects", &[]));
+    project.read.embeds = vec![client(&["name"])];
+    project.output = spread(&["client"]);
+    let read = Read { select: vec![count], order: vec![], ..from("tasks", &[], vec![project]) };
+    assert_eq!(
+        both(&mut db, read).await,
+        json!([{"count": 3, "client": {"name": "Acme"}}, {"count": 1, "client": {"name": "Blue"}}])
+    );
+}
+
+#[tokio::test]
 async fn counts_inside_embeds() {
     let mut db = Company::open().await;
     let count =

@@ -236,7 +236,11 @@ async fn custom_handlers_make_the_body() {
          create aggregate names_of(clients) (sfunc = names_step, stype = text);
          create function count_step(state int, r anyelement) returns int immutable language sql
              as $$ select coalesce(state, 0) + 1 $$;
-         create aggregate rows_of(anyelement) (sfunc = count_step, stype = int);",
+         create aggregate rows_of(anyelement) (sfunc = count_step, stype = int);
+         create domain \"image/x\" as bytea;
+         create function bytes_step(state bytea, r clients) returns \"image/x\" immutable language sql
+             as $$ select state || '\\x00ff'::bytea $$;
+         create aggregate bytes_of(clients) (sfunc = bytes_step, stype = \"image/x\", initcond = '');",
     )
     .await;
     let with = |function: &str, row_type: Option<&str>| Query {
@@ -247,6 +251,8 @@ async fn custom_handlers_make_the_body() {
     assert_eq!(named.body.as_deref(), Some(&b"Acme+Blue+Idle"[..]));
     let counted = db.run(&with("rows_of", None)).await;
     assert_eq!(counted.body.as_deref(), Some(&b"3"[..]));
+    let bytes = db.run(&with("bytes_of", Some("clients"))).await;
+    assert_eq!(bytes.body.as_deref(), Some(&b"\x00\xff\x00\xff\x00\xff"[..]));
 }
 
 #[tokio::test]

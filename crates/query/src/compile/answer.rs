@@ -36,7 +36,7 @@ impl Compiler {
             all.ident(SOURCE);
             all
         } else {
-            self.rows(&query.read, origin, Level { depth: 0, limited: false })?
+            self.rows(&query.read, origin, Level::ROOT)?
         };
         let total = self.total(query, origin)?;
 
@@ -88,7 +88,7 @@ impl Compiler {
             return Ok(page(query));
         }
         let mut out = Sql::of("(SELECT count(*) FROM (");
-        out.append(self.matching(&query.read, origin, Level { depth: 0, limited: false })?);
+        out.append(self.matching(&query.read, origin, Level::ROOT)?);
         if let Some(bound) = query.count.at_most {
             out.push(" LIMIT ").value(bound.parameter_text());
         }

@@ -36,7 +36,7 @@ impl Compiler {
         let columns_are_used = matches!(embed.output, EmbedOutput::Spread(_)) || orders_by(read, index);
         // EXISTS ignores windows and groups; where they decide whether there are rows, they must be evaluated.
         let rows_differ = checked && (embed.read.window.can_empty() || is_grouped(embed));
-        if level.limited && !columns_are_used && !rows_differ && !read.is_grouped() {
+        if level.limited && !columns_are_used && !rows_differ && !read.is_grouped() && !level.grouped_above {
             return Place::Lazy;
         }
         let alias = self.aliases.at_depth(&format!("{}_{}", read.name, embed.read.name), level.depth + 1);
@@ -53,9 +53,12 @@ impl Compiler {
         let value = match (&embed.output, place) {
             (EmbedOutput::Hidden, _) => return Ok(Vec::new()),
             (EmbedOutput::Json, Place::Lazy) => self.subquery(scope, embed)?,
-            (EmbedOutput::Json, Place::Join { alias, .. }) => joined_json(embed, alias, scope.grouped),
+            (EmbedOutput::Json, Place::Join { alias, .. }) => joined_json(embed, alias, scope.groups_documents()),
             (EmbedOutput::Spread(columns), Place::Join { alias, .. }) => {
-                return Ok(columns.iter().map(|column| spread_item(embed, alias, column, scope.grouped)).collect());
+                return Ok(columns
+                    .iter()
+                    .map(|column| spread_item(embed, alias, column, scope.groups_documents()))
+                    .collect());
             }
             // `place` joins every spread.
             (EmbedOutput::Spread(_), Place::Lazy) => return Err(CompileError::SourceBelowRoot),
@@ -78,7 +81,7 @@ impl Compiler {
     /// `EXISTS (...)`.
     pub(super) fn exists(&mut self, scope: &Scope<'_>, embed: &Embed) -> Result<Sql, CompileError> {
         let mut out = Sql::of("EXISTS (");
-        out.append(self.matching(&embed.read, below(embed, scope), next(scope))?).push(")");
+        out.append(self.matching(&embed.read, below(embed, scope), next(scope, embed))?).push(")");
         Ok(out)
     }
 
@@ -108,7 +111,7 @@ impl Compiler {
 
     /// The value of a lazy embed.
     fn subquery(&mut self, scope: &Scope<'_>, embed: &Embed) -> Result<Sql, CompileError> {
-        let rows = self.rows(&embed.read, below(embed, scope), next(scope))?;
+        let rows = self.rows(&embed.read, below(embed, scope), next(scope, embed))?;
         let mut out = Sql::new();
         if embed.to_one {
             out.push("(SELECT row_to_json(").row(ROWS).push(") FROM (").append(rows).push(") AS ").ident(ROWS);
@@ -123,7 +126,7 @@ impl Compiler {
 
     /// What stands in a lateral join: the row itself, or one row that holds lists.
     fn joined_rows(&mut self, scope: &Scope<'_>, embed: &Embed, checked: bool) -> Result<Sql, CompileError> {
-        let rows = self.rows(&embed.read, below(embed, scope), next(scope))?;
+        let rows = self.rows(&embed.read, below(embed, scope), next(scope, embed))?;
         if embed.to_one {
             return Ok(rows);
         }
@@ -157,8 +160,13 @@ fn below<'a>(embed: &'a Embed, scope: &'a Scope<'_>) -> Origin<'a> {
     Origin::Below { join: &embed.join, parent: &scope.alias }
 }
 
-fn next(scope: &Scope<'_>) -> Level {
-    Level { depth: scope.level.depth + 1, ..scope.level }
+fn next(scope: &Scope<'_>, embed: &Embed) -> Level {
+    let is_spread = matches!(embed.output, EmbedOutput::Spread(_));
+    Level {
+        depth: scope.level.depth + 1,
+        limited: scope.level.limited,
+        grouped_above: is_spread && scope.groups_documents(),
+    }
 }
 
 /// Whether a condition asks whether an embed has rows.

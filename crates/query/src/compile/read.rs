@@ -14,6 +14,13 @@ pub(super) struct Level {
     pub(super) depth: usize,
     /// It, or a node above it, gives a bounded number of rows.
     pub(super) limited: bool,
+    /// It is spread into a node that groups by its columns, and only `jsonb` can be grouped by.
+    pub(super) grouped_above: bool,
+}
+
+impl Level {
+    /// The root's.
+    pub(super) const ROOT: Self = Self { depth: 0, limited: false, grouped_above: false };
 }
 
 /// Where the rows of a node come from.
@@ -40,6 +47,13 @@ pub(super) struct Scope<'a> {
     pub(super) grouped: bool,
     /// Where each embed stands, in order.
     pub(super) places: Vec<Place>,
+}
+
+impl Scope<'_> {
+    /// Whether JSON of its embeds is grouped by, here or above.
+    pub(super) fn groups_documents(&self) -> bool {
+        self.grouped || self.level.grouped_above
+    }
 }
 
 /// An item of a select list and what grouping makes of it.
@@ -110,7 +124,7 @@ impl Compiler {
 
     /// [`Self::matching`] for the root.
     pub(super) fn matching_root(&mut self, read: &Read) -> Result<Sql, CompileError> {
-        self.matching(read, Origin::Root, Level { depth: 0, limited: false })
+        self.matching(read, Origin::Root, Level::ROOT)
     }
 
     fn alias_for(&mut self, read: &Read, origin: Origin<'_>, level: Level) -> Result<String, CompileError> {
