@@ -185,12 +185,15 @@ impl<'a> Planner<'a> {
     fn plan_read(&self, request: &RestRequest, name: &str, head: bool) -> Result<Planned, PlanError> {
         let relation = self.relation(name)?;
         let node = Node::of(&request.query, request.window, self.scope(true))?;
-        let read = self.tree(&node, Site {
-            source: Source::Table(relation.name.clone()),
-            name: &relation.name.name,
-            relation: Some(relation),
-            max_rows: self.rules.max_rows,
-        })?;
+        let read = self.tree(
+            &node,
+            Site {
+                source: Source::Table(relation.name.clone()),
+                name: &relation.name.name,
+                relation: Some(relation),
+                max_rows: self.rules.max_rows,
+            },
+        )?;
         let default_select = is_default(&node, &read.select);
         Ok(Planned {
             query: Query { count: self.read_count(request), ..Query::list(read) },
@@ -207,12 +210,10 @@ impl<'a> Planner<'a> {
     fn plan_mutation(&self, request: &RestRequest, name: &str) -> Result<Planned, PlanError> {
         let relation = self.relation(name)?;
         let node = Node::of(&request.query, request.window, self.scope(false))?;
-        let mut read = self.tree(&node, Site {
-            source: Source::Derived,
-            name: &relation.name.name,
-            relation: Some(relation),
-            max_rows: None,
-        })?;
+        let mut read = self.tree(
+            &node,
+            Site { source: Source::Derived, name: &relation.name.name, relation: Some(relation), max_rows: None },
+        )?;
         let default_select = is_default(&node, &read.select);
         let mutation = self.mutation(request, relation, &mut read)?;
         let max_affected = match request.action {
@@ -242,12 +243,15 @@ impl<'a> Planner<'a> {
             _ => None,
         };
         let node = Node::of(&request.query, request.window, self.scope(true))?;
-        let mut read = self.tree(&node, Site {
-            source: Source::Derived,
-            name: row_name,
-            relation: relation.map(AsRef::as_ref),
-            max_rows: self.rules.max_rows,
-        })?;
+        let mut read = self.tree(
+            &node,
+            Site {
+                source: Source::Derived,
+                name: row_name,
+                relation: relation.map(AsRef::as_ref),
+                max_rows: self.rules.max_rows,
+            },
+        )?;
         let default_select = is_default(&node, &read.select);
         let columns = needed::columns(&mut read, relation.map(AsRef::as_ref));
         let returned = function::returned(function);

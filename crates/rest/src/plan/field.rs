@@ -161,7 +161,9 @@ fn operation(operation: &ast::Operation, vectorise: bool) -> Operation {
             Operation::Binary { operator: simple_operator(*operator), quantifier: None, value: value.clone() }
         }
         // `in.()` is one empty text to the grammar and no value to everybody else.
-        ast::Operation::In(values) if matches!(values.as_slice(), [only] if only.is_empty()) => Operation::In(Vec::new()),
+        ast::Operation::In(values) if matches!(values.as_slice(), [only] if only.is_empty()) => {
+            Operation::In(Vec::new())
+        }
         ast::Operation::In(values) => Operation::In(values.clone()),
         ast::Operation::Is(is) => Operation::Is(match is {
             ast::IsValue::Null => Is::Null,

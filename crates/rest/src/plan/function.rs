@@ -9,9 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ferrobase_catalog::{Function, Parameter, QualifiedName, ReturnShape};
 use ferrobase_query::CatalogSql;
-use ferrobase_query::plan::{
-    Argument, ArgumentValue, Arguments, RecordField, Returned, UnnamedType,
-};
+use ferrobase_query::plan::{Argument, ArgumentValue, Arguments, RecordField, Returned, UnnamedType};
 
 use super::Planner;
 use crate::body::Payload;

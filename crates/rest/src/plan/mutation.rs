@@ -28,9 +28,7 @@ impl Planner<'_> {
         let returning = returning(request, relation, read);
         let filters = self.root_conditions(request, relation);
         Ok(match request.action {
-            Action::Delete { .. } => {
-                Mutation::Delete(Delete { table: relation.name.clone(), filters, returning })
-            }
+            Action::Delete { .. } => Mutation::Delete(Delete { table: relation.name.clone(), filters, returning }),
             Action::Update { .. } => Mutation::Update(Update {
                 table: relation.name.clone(),
                 columns: self.input_columns(relation, &request.columns)?,
@@ -144,4 +142,3 @@ fn payload(request: &RestRequest) -> Payload {
         }
     }
 }
-

@@ -4,7 +4,9 @@
 //! embed by its alias, or by its relation when it has none; with `target_names` also by the relation in spite of an
 //! alias, which then earns a warning.
 
-use crate::ast::{EmbedPath, Filter, JoinKind, Logic, OrderTerm, Query, SelectField, SelectItem, SelectRelation, Window};
+use crate::ast::{
+    EmbedPath, Filter, JoinKind, Logic, OrderTerm, Query, SelectField, SelectItem, SelectRelation, Window,
+};
 use crate::error::Error;
 use crate::plan::PlanError;
 
@@ -127,7 +129,10 @@ impl<'q> Node<'q> {
         for step in path {
             let by_key = |child: &Self| child.key() == step;
             let by_target = |child: &Self| child.name == step || child.alias == Some(step);
-            let found = node.children.iter().position(|child| if scope.target_names { by_target(child) } else { by_key(child) });
+            let found = node
+                .children
+                .iter()
+                .position(|child| if scope.target_names { by_target(child) } else { by_key(child) });
             let Some(index) = found else {
                 let misnamed = node.children.iter().find(|child| by_target(child)).filter(|_| !scope.target_names);
                 let alias = misnamed.and_then(|child| child.alias).map(str::to_owned);

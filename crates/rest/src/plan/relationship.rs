@@ -4,7 +4,7 @@
 //! add a hint: the constraint, one of the two columns, or the junction. More than one answer is an error that lists
 //! them all. The rules are PostgREST's; docs/guide/rest.md has examples.
 
-use ferrobase_catalog::{Link, NameRef, QualifiedName, Relationship};
+use ferrobase_catalog::{Link, QualifiedName, Relationship};
 
 use super::Planner;
 use crate::error::similar::{POSSIBLE, closest, misspelt};
@@ -39,7 +39,9 @@ impl<'a> Planner<'a> {
 
     /// Relationships whose relations this caller may know of.
     fn ways_from(&self, origin: &str) -> Vec<&'a Relationship> {
-        let is_seen = |name: &QualifiedName| self.catalog.relations.get(name).is_none_or(|relation| self.sight.hidden(relation).is_none());
+        let is_seen = |name: &QualifiedName| {
+            self.catalog.relations.get(name).is_none_or(|relation| self.sight.hidden(relation).is_none())
+        };
         let is_open = |way: &&Relationship| match &way.link {
             Link::ManyToMany(junction) => is_seen(&way.target) && is_seen(&junction.table),
             _ => is_seen(&way.target),
@@ -47,9 +49,9 @@ impl<'a> Planner<'a> {
         self.catalog.relationships_within(self.schema, origin).filter(is_open).collect()
     }
 
-    /// What was probably meant: another target, or another origin when nothing starts there.
+    /// What was probably meant: another target, or another origin when there is no such relation.
     fn similar_way(&self, origin: &str, target: &str) -> Option<Similar> {
-        if self.catalog.relationships.contains_key(&NameRef(self.schema, origin)) {
+        if self.catalog.relation(self.schema, origin).is_some() {
             let ways = self.ways_from(origin);
             let meant = misspelt(target, ways.iter().map(|way| way.target.name.as_str()), POSSIBLE)?.to_owned();
             return Some(Similar { meant, instead_of: target.to_owned() });

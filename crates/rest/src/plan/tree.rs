@@ -191,7 +191,8 @@ impl Planner<'_> {
 
     fn conditions(&self, node: &Node<'_>, relation: Option<&Relation>) -> Vec<Condition> {
         let embedded = |filter: &ast::Filter| null_filter(node, filter);
-        let filters = node.filters.iter().map(|filter| embedded(filter).unwrap_or_else(|| self.filter(relation, filter)));
+        let filters =
+            node.filters.iter().map(|filter| embedded(filter).unwrap_or_else(|| self.filter(relation, filter)));
         let logic = node.logic.iter().map(|logic| self.logic(relation, logic, &embedded));
         filters.chain(logic).collect()
     }
@@ -225,7 +226,10 @@ impl Planner<'_> {
     /// Whether some column of a relation is shown through a function.
     fn presents(&self, relation: &Relation) -> bool {
         !self.catalog.representations.is_empty()
-            && relation.columns.values().any(|column| self.catalog.representation(&column.declared_type, "json").is_some())
+            && relation
+                .columns
+                .values()
+                .any(|column| self.catalog.representation(&column.declared_type, "json").is_some())
     }
 }
 
@@ -337,9 +341,7 @@ fn join(way: &Relationship) -> Join {
             parent: junction.source_columns.clone(),
             target: junction.target_columns.clone(),
         },
-        Link::Computed { function, .. } => {
-            Join::Function { function: function.clone(), row_type: way.source.clone() }
-        }
+        Link::Computed { function, .. } => Join::Function { function: function.clone(), row_type: way.source.clone() },
     }
 }
 
