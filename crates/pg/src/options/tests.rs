@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use proptest::prelude::*;
+
 use super::*;
 
 fn parse(text: &str) -> ConnectOptions {
@@ -98,5 +101,28 @@ fn no_output_ever_shows_a_password() {
             Ok(o) => assert!(!format!("{o:?} {o}").contains("geheim"), "{url}"),
             Err(e) => assert!(!format!("{e:?} {e}").contains("geheim"), "{url}: {e}"),
         }
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_read_or_refused(text in "(postgres(ql)?://)?.{0,60}") {
+        let _ = ConnectOptions::parse(&text);
+    }
+
+    #[test]
+    fn encoded_parts_come_back(user in "[^\\x00]{1,12}", password in "[^\\x00]{1,12}", database in "[^\\x00]{1,12}") {
+        let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+        let url = format!("postgresql://{}:{}@h/{}", encode(&user), encode(&password), encode(&database));
+        let options = parse(&url);
+        prop_assert_eq!(options.user(), Some(user.as_str()));
+        prop_assert_eq!(options.password().unwrap().expose(), password.as_str());
+        prop_assert_eq!(options.database(), Some(database.as_str()));
+
+        let quote = |text: &str| format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"));
+        let pairs = format!("user={} password={} dbname={}", quote(&user), quote(&password), quote(&database));
+        let options = parse(&pairs);
+        prop_assert_eq!(options.password().unwrap().expose(), password.as_str());
+        prop_assert_eq!(options.database(), Some(database.as_str()));
     }
 }

@@ -14,6 +14,8 @@ use super::stats::count;
 use crate::error::Error;
 use crate::session::Session;
 
+const TERMINATE: &str = include_str!("../../sql/backend_terminate.sql");
+
 /// What a session needs before somebody else may have it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
@@ -114,10 +116,12 @@ async fn terminate(held: &mut Held, grace: Duration) {
     }
     count(&held.shared.counters.terminated);
     tracing::warn!(pid, "a statement ignores its cancellation; its backend is terminated");
-    let connect = held.shared.connect.clone();
+    let connect = held.session().options_for_same_server();
+    // Its transaction is older than the grace that just passed; a tenth is for the precision of timers.
+    let (pid_text, age) = (pid.to_string(), (grace.as_secs_f64() * 0.9).to_string());
     let kill = async {
         let mut killer = Session::connect(&connect).await?;
-        killer.query("select pg_catalog.pg_terminate_backend($1::pg_catalog.int4)", &[Some(&pid.to_string())]).await?;
+        killer.query(TERMINATE, &[Some(&pid_text), Some(&age)]).await?;
         killer.close().await;
         Ok(())
     };

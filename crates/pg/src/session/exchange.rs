@@ -65,7 +65,6 @@ impl Session {
     }
 
     fn forget(&mut self, stale: &Stale) {
-        self.retries += 1;
         match stale {
             Stale::All => self.statements.forget_all(),
             Stale::One(key) => self.statements.forget(key),

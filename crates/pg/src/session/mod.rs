@@ -24,9 +24,10 @@ use self::progress::{Failure, Progress};
 use self::statements::{Sightings, Statements};
 use crate::batch::StatementResult;
 use crate::connect::cancel::CancelToken;
+use crate::connect::stream::Address;
 use crate::connect::{self, Peer};
 use crate::error::Error;
-use crate::options::ConnectOptions;
+use crate::options::{ConnectOptions, Host, TargetSessionAttrs};
 use crate::wire::{Channel, Message};
 
 /// Budget for prepared statements of a session that no pool configured.
@@ -60,8 +61,6 @@ pub struct Session {
     key: Option<(i32, Vec<u8>)>,
     version: u32,
     opened: Instant,
-    /// Batches that ran a second time with fresh prepared statements.
-    pub(crate) retries: u64,
 }
 
 impl Session {
@@ -90,7 +89,6 @@ impl Session {
             key: connection.key,
             version,
             opened: Instant::now(),
-            retries: 0,
             asides,
             options,
         })
@@ -138,6 +136,18 @@ impl Session {
             let _ = self.channel.flush().await;
         }
         self.broken = true;
+    }
+
+    /// Options that lead to the very server of this session, whichever of several hosts that is.
+    pub(crate) fn options_for_same_server(&self) -> ConnectOptions {
+        let host = match (&self.peer.host, &self.peer.address) {
+            (Host::Tcp { name, port, .. }, Address::Tcp(address)) => {
+                Host::Tcp { name: name.clone(), address: Some(address.ip()), port: *port }
+            }
+            (host, _) => host.clone(),
+        };
+        let options = ConnectOptions::clone(&self.options);
+        options.with_hosts([host]).with_target_session_attrs(TargetSessionAttrs::Any)
     }
 
     /// When the connection was made.

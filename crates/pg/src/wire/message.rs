@@ -131,6 +131,21 @@ mod tests {
         assert_eq!(backend_key(b"\x00\x00\x00\x07abc"), None);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_decoded_or_refused(body in proptest::collection::vec(proptest::num::u8::ANY, 0..80)) {
+            let _ = (parameter_status(&body), notification(&body), backend_key(&body), command_tag(&body));
+            let _ = (columns(&body), crate::db_error::DbError::decode(&body));
+            if let Some(count) = crate::row::Row::check(&body) {
+                let row = crate::row::Row::owning(count, &Bytes::from(body));
+                proptest::prop_assert_eq!(row.values().count(), row.len());
+                for (index, value) in row.values().enumerate() {
+                    proptest::prop_assert_eq!(row.value(index), value);
+                }
+            }
+        }
+    }
+
     #[test]
     fn tags_name_rows() {
         assert_eq!((tag_rows("INSERT 0 3"), tag_rows("SELECT 20"), tag_rows("BEGIN")), (3, 20, 0));
