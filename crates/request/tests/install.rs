@@ -174,6 +174,15 @@ async fn an_owner_with_createrole_is_enough() {
     drop(installed_database().await);
     let db = database().await;
     let owner = Owner::new(&db, "createrole").await;
+    let mut session = db.connect().await;
+    if session.server_version() >= 160_000 {
+        let error = install(&owner.options(), &InstallOptions::default()).await.unwrap_err();
+        let text = error.to_string();
+        assert!(matches!(error, InstallError::MissingGrant { .. }), "{text}");
+        assert!(text.contains("grant anon, authenticated to \"authenticator_"), "{text}");
+        let admin = format!("grant anon, authenticated, service_role to {} with admin option", owner.name);
+        session.script(&admin).await.unwrap();
+    }
     let installed = install(&owner.options(), &InstallOptions::default()).await.unwrap();
     assert_eq!(installed.notices.iter().map(|notice| notice.code).collect::<Vec<_>>(), ["no_ddl_trigger"]);
     assert!(installed.logins.request.user.starts_with("authenticator_"), "the plain name is another database's");

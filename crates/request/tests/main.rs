@@ -6,6 +6,7 @@
 mod support;
 
 mod attacks;
+mod fresh_cluster;
 mod identity;
 mod install;
 mod isolation;

@@ -252,6 +252,18 @@ async fn without_a_catalog_or_a_server_the_answer_is_503() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn service_keys_wait_for_bypassrls() {
+    let fixture = Fixture::new("").await;
+    let mut catalog = (*fixture.target.catalog.get().unwrap()).clone();
+    catalog.roles.get_mut("service_role").unwrap().bypass_rls = false;
+    fixture.target.catalog.set(catalog);
+    let public = PublicError::from(fixture.value(fixture.service(), "select 1").await.unwrap_err());
+    assert_eq!((public.kind, public.code.as_ref()), (Kind::Unavailable, "FB304"));
+    assert!(public.hint.unwrap().contains("ALTER ROLE service_role BYPASSRLS"));
+    assert!(fixture.value(fixture.anonymous(), "select 1").await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_saturated_pool_answers_at_once() {
     let mut fixture = Fixture::new("").await;
     let connect = fixture.target.pools.request.connect_options().clone();

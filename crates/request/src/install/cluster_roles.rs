@@ -24,16 +24,25 @@ fn wants_bypass(state: &State) -> bool {
     state.is_superuser && state.roles.get(SERVICE).is_some_and(|role| !role.bypass_rls)
 }
 
+fn missing(state: &State) -> Vec<&'static str> {
+    NAMES.into_iter().filter(|name| !state.roles.contains_key(*name)).collect()
+}
+
+/// Whether what is missing can be made; asked before anything is written.
+pub(super) fn check(state: &State) -> Result<(), InstallError> {
+    let missing = missing(state);
+    if missing.is_empty() || state.may_create_roles {
+        return Ok(());
+    }
+    let sql = missing.iter().map(|name| format!("{};\n", creation(name, true))).collect();
+    let roles = missing.into_iter().map(str::to_owned).collect();
+    Err(InstallError::MissingRoles { roles, user: state.user.clone(), sql })
+}
+
 /// Makes what is missing and says what was made.
 pub(super) async fn ensure(session: &mut Session, state: &State) -> Result<Vec<String>, InstallError> {
-    let missing: Vec<_> = NAMES.into_iter().filter(|name| !state.roles.contains_key(*name)).collect();
-    if !missing.is_empty() && !state.may_create_roles {
-        let sql = missing.iter().map(|name| format!("{};\n", creation(name, true))).collect();
-        let roles = missing.into_iter().map(str::to_owned).collect();
-        return Err(InstallError::MissingRoles { roles, user: state.user.clone(), sql });
-    }
     let mut done = Vec::new();
-    for name in missing {
+    for name in missing(state) {
         create(session, name, state.may_bypass_rls).await?;
         done.push(format!("role {name}"));
     }

@@ -54,6 +54,18 @@ pub enum InstallError {
         /// What to run.
         sql: String,
     },
+    /// The API roles are somebody else's, and the owner may not grant them (PostgreSQL 16 and later ask for ADMIN).
+    #[error("{user:?} may not grant {} to {login:?}; somebody who may must run once:\n{sql};", roles.join(" and "))]
+    MissingGrant {
+        /// Who needs the roles.
+        login: String,
+        /// Which.
+        roles: Vec<String>,
+        /// The owner's login.
+        user: String,
+        /// What to run.
+        sql: String,
+    },
     /// A request login is not made like one.
     #[error("requests must not log in as {user:?}: {reason}")]
     UnsafeLogin {

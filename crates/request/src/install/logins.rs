@@ -153,9 +153,6 @@ pub(super) async fn ensure(
     for kind in KINDS {
         let user = kind.user(state, options);
         if !state.roles.contains_key(&user) {
-            if !state.may_create_roles {
-                return Err(missing(kind, &user, state));
-            }
             let password = match kind.configured(options) {
                 Some(login) => login.password.clone(),
                 None => Some(record(session, kind, &user).await?),
@@ -168,6 +165,17 @@ pub(super) async fn ensure(
         grant(session, kind, &user, state, options, &mut done).await?;
     }
     Ok(done)
+}
+
+/// Whether what is missing can be made; asked before anything is written.
+pub(super) fn check(state: &State, options: &InstallOptions) -> Result<(), InstallError> {
+    for kind in KINDS {
+        let user = kind.user(state, options);
+        if !state.may_create_roles && !state.roles.contains_key(&user) {
+            return Err(missing(kind, &user, state));
+        }
+    }
+    Ok(())
 }
 
 fn missing(kind: Kind, user: &str, state: &State) -> InstallError {
@@ -223,8 +231,19 @@ async fn grant(
     let wanted: Vec<_> = wanted.copied().collect();
     if !wanted.is_empty() {
         let sql = format!("grant {} to {}", wanted.join(", "), quote(user));
-        let granted = cluster_roles::run(session, &sql).await;
-        granted.map_err(InstallError::sql("granting API roles to a request login"))?;
+        match cluster_roles::run(session, &sql).await {
+            Ok(()) => {}
+            Err(error) if error.code().is_some_and(|code| code == "42501") => {
+                let roles = wanted.into_iter().map(str::to_owned).collect();
+                return Err(InstallError::MissingGrant {
+                    login: user.to_owned(),
+                    roles,
+                    user: state.user.clone(),
+                    sql,
+                });
+            }
+            Err(error) => return Err(InstallError::sql("granting API roles to a request login")(error)),
+        }
         done.push(format!("{} for {user}", wanted.join(" and ")));
     }
     if let Some(limit) = &options.temp_file_limit

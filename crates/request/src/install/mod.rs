@@ -162,6 +162,8 @@ impl Installer<'_> {
 
     /// Does what is missing, under the lease. What another process did in the meantime is not missing any more.
     async fn complete(&mut self, state: State) -> Result<State, InstallError> {
+        cluster_roles::check(&state)?;
+        logins::check(&state, self.options)?;
         if !state.has_bootstrap {
             database::bootstrap(self.session).await?;
             self.done.push("schema ferrobase".to_owned());
