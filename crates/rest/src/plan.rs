@@ -23,7 +23,7 @@ mod tests;
 use std::sync::Arc;
 
 use ferrobase_catalog::{Catalog, Function, QualifiedName, Relation, ReturnShape, Volatility};
-use ferrobase_query::plan::{Body, Call, Count, Explain, Guard, Query, Select, Source, Value};
+use ferrobase_query::plan::{Body, Call, Count, Explain, Guard, Query, Select, Source, Value, Window};
 
 pub use self::error::PlanError;
 pub use self::sight::{Everything, Hidden, Sight};
@@ -252,6 +252,10 @@ impl<'a> Planner<'a> {
                 max_rows: self.rules.max_rows,
             },
         )?;
+        if !function.returns.set {
+            // One value needs no bound, and without one PostgreSQL folds the call into the outer select.
+            read.window = Window { offset: request.window.offset, limit: request.window.limit };
+        }
         let default_select = is_default(&node, &read.select);
         let columns = needed::columns(&mut read, relation.map(AsRef::as_ref));
         let returned = function::returned(function);
