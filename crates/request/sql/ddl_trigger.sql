@@ -1,5 +1,6 @@
 -- Tells every server that the schema changed. It only notifies and swallows every error, because an event trigger that
 -- raises would block all DDL. A notification carries no data and proves nothing: anybody may send one.
+-- One thing it does forbid: PREPARE TRANSACTION after DDL, because PostgreSQL prepares no transaction that notified.
 -- Privileges: superuser. Oldest PostgreSQL: 14. Safe to repeat.
 create or replace function ferrobase.notify_ddl() returns event_trigger
     language plpgsql

@@ -285,6 +285,21 @@ async fn a_saturated_pool_answers_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn waiting_too_long_for_a_connection_is_504() {
+    let mut fixture = Fixture::new("").await;
+    let connect = fixture.target.pools.request.connect_options().clone();
+    let bounds =
+        PoolOptions { max_connections: 1, acquire_timeout: Duration::from_millis(100), ..PoolOptions::default() };
+    fixture.target.pools.request = Pool::new(connect, bounds);
+    let both = ["select pg_sleep(0.5)"; 2].map(|sql| fixture.value(fixture.anonymous(), sql));
+    let answers = futures_util::future::join_all(both).await;
+    let refused: Vec<_> = answers.into_iter().filter_map(Result::err).map(PublicError::from).collect();
+    assert_eq!(refused.len(), 1);
+    assert_eq!((refused[0].kind, refused[0].code.as_ref()), (Kind::Timeout, "PGRST003"));
+    assert_eq!(refused[0].message, "Timed out acquiring connection from connection pool.");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgrest_profile_leaves_roles_and_settings_to_the_database() {
     let fixture = Fixture::with(Options {
         transaction: TransactionRules {
