@@ -11,6 +11,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::unistd::geteuid;
 use sha2::{Digest, Sha256};
@@ -27,6 +28,9 @@ pub(crate) const SYSTEM_HOMES: &str = "/var/lib/ferrobase";
 const SOCKET_PATH_LIMIT: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 /// Longest file name in the socket folder: `.s.PGSQL.65535` (its lock file is no socket).
 const SOCKET_NAME_BYTES: usize = 15;
+
+const LOCK_ATTEMPTS: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(25);
 
 /// The folders of one project's database.
 #[derive(Clone, Debug)]
@@ -69,6 +73,11 @@ impl Place {
     /// The server's log.
     pub(crate) fn log(&self) -> PathBuf {
         self.home.join("postgres.log")
+    }
+
+    /// A number that stays the same for this home and differs between homes, mostly.
+    pub(crate) fn number(&self) -> u16 {
+        u16::from_str_radix(&short_hash(&self.home)[..4], 16).unwrap_or_default()
     }
 
     /// Our state file.
@@ -130,8 +139,18 @@ impl Place {
     }
 
     /// Takes the lock that says "this process runs this database". The kernel releases it with the process, so it
-    /// cannot be left behind.
-    pub(crate) fn lock(&self) -> Result<Lock, Error> {
+    /// cannot be left behind. A child of its last holder may keep it for a moment, between its fork and its exec.
+    pub(crate) async fn lock(&self) -> Result<Lock, Error> {
+        for _ in 0..LOCK_ATTEMPTS {
+            match self.try_lock() {
+                Err(Error::AlreadyRunning { .. }) => tokio::time::sleep(LOCK_PAUSE).await,
+                result => return result,
+            }
+        }
+        self.try_lock()
+    }
+
+    fn try_lock(&self) -> Result<Lock, Error> {
         let path = self.home.join("lock");
         let fail = |action, error| Error::io(action, &path, error);
         let mut options = File::options();

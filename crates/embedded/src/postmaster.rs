@@ -69,6 +69,8 @@ pub(crate) struct Postmaster {
     source: Source,
     pid: i32,
     ended: bool,
+    /// It ended with success: somebody told it to.
+    told: bool,
 }
 
 enum Source {
@@ -102,7 +104,7 @@ impl Launch {
         let child = command.spawn().map_err(fail)?;
         // A process id fits; `id` is None only after the child was waited for.
         let pid = child.id().and_then(|id| i32::try_from(id).ok()).unwrap_or_default();
-        Ok(Postmaster { source: Source::Child(child), pid, ended: false })
+        Ok(Postmaster { source: Source::Child(child), pid, ended: false, told: false })
     }
 
     /// Sorts what the log says about a failed start. `lc_messages=C` makes the texts English.
@@ -139,7 +141,7 @@ impl Launch {
 impl Postmaster {
     /// A server that an earlier run of ours left behind.
     pub(crate) fn adopt(process: Process) -> Self {
-        Self { source: Source::Adopted(process), pid: process.pid, ended: false }
+        Self { source: Source::Adopted(process), pid: process.pid, ended: false, told: false }
     }
 
     pub(crate) fn pid(&self) -> i32 {
@@ -149,11 +151,10 @@ impl Postmaster {
     /// Waits until the process has ended.
     pub(crate) async fn ended(&mut self) {
         match &mut self.source {
-            Source::Child(child) => {
-                if let Err(error) = child.wait().await {
-                    tracing::warn!(pid = self.pid, %error, "the database process cannot be waited for");
-                }
-            }
+            Source::Child(child) => match child.wait().await {
+                Ok(status) => self.told = status.success(),
+                Err(error) => tracing::warn!(pid = self.pid, %error, "the database process cannot be waited for"),
+            },
             Source::Adopted(process) => {
                 while process.is_alive() {
                     sleep(POLL_ADOPTED).await;
@@ -161,6 +162,11 @@ impl Postmaster {
             }
         }
         self.ended = true;
+    }
+
+    /// Whether it ended because somebody told it to, as far as can be known.
+    pub(crate) fn was_told(&self) -> bool {
+        self.told
     }
 
     async fn wait_ready(&mut self, launch: &Launch, log_start: u64) -> Result<(), Failure> {

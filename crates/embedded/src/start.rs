@@ -72,7 +72,7 @@ impl Embedded {
     pub async fn start(options: Options) -> Result<Running, Error> {
         let place = Place::find(&options, Account::obtain().await?)?;
         place.prepare()?;
-        let lock = place.lock()?;
+        let lock = place.lock().await?;
         let state = State::read(&place.state())?;
         let binaries = choose_binaries(&place, &options).await?;
         let (state, created) = match (init::data_major(&place.data())?, state) {
@@ -80,7 +80,7 @@ impl Embedded {
             (Some(_), state) => (state, false),
         };
         let run_dir = place.prepare_run_dir()?;
-        let mut ports = Ports::new(options.port, state.as_ref().and_then(|s| s.port));
+        let mut ports = Ports::new(options.port, state.as_ref().and_then(|s| s.port), place.number());
         let mut launch = Launch {
             binaries,
             account: place.account.clone(),
@@ -129,7 +129,7 @@ impl Embedded {
             return Ok(());
         }
         place.prepare()?;
-        let _lock = place.lock()?;
+        let _lock = place.lock().await?;
         let (data, uid) = (place.data(), place.account.uid);
         if let Some((process, _)) = orphan::find(&data, uid)? {
             orphan::stop(process, &data, uid, options).await?;

@@ -32,6 +32,8 @@ const BACKOFF: [Duration; 6] = [
 ];
 /// A server that lived this long has recovered; the next death is counted anew.
 const STABLE_AFTER: Duration = Duration::from_secs(60);
+/// A service manager that ends all processes of a service tells the server too; our own order to stop comes right after.
+const AFTER_CLEAN_STOP: Duration = Duration::from_secs(2);
 const JOURNAL_CHECK: Duration = Duration::from_secs(60);
 
 /// How the server is right now.
@@ -151,10 +153,11 @@ impl Supervisor {
                 // Both an order and a dropped handle.
                 _ = &mut stop => return self.finish(server).await,
                 () = server.ended() => {
-                    tracing::warn!(pid = server.pid(), "PostgreSQL ended unexpectedly");
+                    let told = server.was_told();
+                    tracing::warn!(pid = server.pid(), told, "PostgreSQL ended and nobody asked us");
                     let revived = tokio::select! {
                         _ = &mut stop => None,
-                        revived = self.revive() => Some(revived),
+                        revived = self.revive(told) => Some(revived),
                     };
                     match revived {
                         None => return self.finish_down().await,
@@ -168,7 +171,10 @@ impl Supervisor {
     }
 
     /// Starts the server again, with growing pauses, until it is ready or there is no hope.
-    async fn revive(&mut self) -> Result<Postmaster, Error> {
+    async fn revive(&mut self, told: bool) -> Result<Postmaster, Error> {
+        if told {
+            sleep(AFTER_CLEAN_STOP).await;
+        }
         if self.ready_since.elapsed() > STABLE_AFTER {
             self.attempt = 0;
         }

@@ -35,6 +35,27 @@ async fn a_killed_server_is_started_again_with_all_that_was_committed() {
 }
 
 #[tokio::test]
+async fn a_server_that_somebody_stopped_comes_back_unless_we_are_stopped_too() {
+    let project = Project::new();
+    let running = project.start().await;
+    let mut health = running.health();
+    let old = project.postmaster();
+    signal(old, Signal::SIGTERM);
+    wait_until("the server to end", || !is_alive(old));
+    health.wait_for(|h| matches!(h, Health::Restarting { .. })).await.unwrap();
+    health.wait_for(|h| matches!(h, Health::Ready)).await.unwrap();
+    assert_eq!(sql(&running.url(), "select 1"), "1");
+
+    let old = project.postmaster();
+    signal(old, Signal::SIGTERM);
+    wait_until("the server to end", || !is_alive(old));
+    // Whether our watch has seen it yet or not.
+    assert!(matches!(running.stop().await.unwrap(), Stopped::WasDown | Stopped::Fast));
+    assert!(!project.data().join("postmaster.pid").exists());
+    assert!(Embedded::locate(&project.options()).unwrap().is_none());
+}
+
+#[tokio::test]
 async fn a_server_left_by_a_killed_process_is_adopted() {
     let project = Project::new();
     let other = Other::start(project.path());

@@ -50,6 +50,22 @@ async fn a_cluster_is_made_once_and_keeps_data_and_port() {
 }
 
 #[tokio::test]
+async fn its_urls_are_understood_by_our_own_client() {
+    let project = Project::new();
+    let running = project.start().await;
+    sql(&running.url(), "create database \"a b/c?\"");
+    let access = running.access();
+    for url in [running.url(), access.url_for("a b/c?"), access.tcp_url_for("postgres"), access.tcp_url_for("a b/c?")] {
+        let options = ferrobase_pg::ConnectOptions::parse(&url).unwrap();
+        let mut session = ferrobase_pg::Session::connect(&options).await.unwrap();
+        let result = session.query("select current_database(), session_user", &[]).await.unwrap();
+        let database = if url.contains("%20") { "a b/c?" } else { "postgres" };
+        assert_eq!((result.rows[0].text(0), result.rows[0].text(1)), (Some(database), Some("postgres")));
+    }
+    running.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn the_server_is_set_up_for_durability_and_replication() {
     let project = Project::new();
     let running = Embedded::start(project.durable()).await.unwrap();

@@ -39,6 +39,6 @@ impl Default for UpOptions {
 pub enum InDoubt {
     /// Run it again; if it had been completed it most likely fails ("already exists") and the error says so.
     Retry,
-    /// Take it as done.
+    /// Take it as done: for a caller who has looked.
     Skip,
 }

@@ -116,8 +116,8 @@ async fn stopped(
     failure.in_doubt = in_doubt;
     if in_doubt && failure.hint.is_none() {
         failure.hint = Some(
-            "an earlier run ended while this statement was running and may have completed it; if so, take it as done \
-             (`ferrobase migrate up --skip-in-doubt`)"
+            "an earlier run ended while this statement was running and may have completed it; if so, make it harmless to \
+             repeat (IF NOT EXISTS) or remove it from the file, then run again"
                 .into(),
         );
     }
