@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use ferrobase_pg::{ConnectOptions, Error, Pool, PoolOptions, SqlState};
+use ferrobase_pg::{ConnectOptions, Error, Host, Pool, PoolOptions, SqlState};
 use ferrobase_testkit::TestDatabase;
 use ferrobase_testkit::proxy::{Fault, Proxy};
 
@@ -169,4 +169,28 @@ async fn a_restart_under_load_is_survived() {
     for caller in callers {
         caller.await.unwrap();
     }
+}
+
+/// The maintenance lives on the runtime that used the pool first; a pool survives that runtime.
+#[test]
+fn a_pool_outlives_the_runtime_that_used_it_first() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let first = runtime();
+    let database = first.block_on(database());
+    let direct = login(&database);
+    let real = direct.hosts()[0].to_string();
+    let pool = Pool::new(direct.with_hosts([Host::tcp("127.0.0.1", free.port())]), options(1));
+    assert!(first.block_on(pool.run(batch(&["select 1"]))).is_err());
+    drop(first);
+    runtime().block_on(async {
+        let listener = tokio::net::TcpListener::bind(free).await.unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let mut server = tokio::net::TcpStream::connect(&real).await.unwrap();
+                tokio::spawn(async move { tokio::io::copy_bidirectional(&mut client, &mut server).await });
+            }
+        });
+        eventually("it is found", async || pool.run(batch(&["select 1"])).await.is_ok()).await;
+    });
 }

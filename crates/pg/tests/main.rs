@@ -11,6 +11,7 @@ mod leftovers;
 mod listen;
 mod login;
 mod pool;
+mod pooler;
 mod runaway;
 mod sec_13_desync;
 mod session;

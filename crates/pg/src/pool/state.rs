@@ -172,6 +172,10 @@ impl Shared {
         let outcome = self.queue(&mut state);
         drop(state);
         self.bury(dead);
+        if outcome.is_err() {
+            // The maintenance looks for a lost database, unless its runtime is gone and this caller's is another.
+            self.open_wanted();
+        }
         outcome
     }
 
