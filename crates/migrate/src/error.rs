@@ -100,8 +100,8 @@ pub enum Error {
         done: usize,
     },
     /// PostgreSQL refused a statement of a file.
-    #[error("{0}")]
-    Failed(#[source] Box<Failure>),
+    #[error(transparent)]
+    Failed(Box<Failure>),
     /// Another runner is at it and does not finish.
     #[error("another runner ({holder}) applies migrations")]
     Busy {
