@@ -164,6 +164,7 @@ def main():
         for start in range(0, len(rows), BATCH):
             api.insert(table, columns, rows[start:start + BATCH])
             bar(table, min(start + BATCH, len(rows)), len(rows))
+    api.call("POST", "/rpc/update_statistics")
 
 
 if __name__ == "__main__":
