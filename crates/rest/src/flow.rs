@@ -4,7 +4,7 @@
 //! The stages decide everything; this file only hands values on.
 //! Invariant: an answer that needs no statement runs none.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::Request;
 use axum::response::Response;
@@ -13,6 +13,7 @@ use ferrobase_catalog::{Catalog, ReturnShape};
 use ferrobase_edge::{Caller, Timings, collect};
 use ferrobase_query::{CompileError, Compiled, Outcome, compile};
 use ferrobase_request::{Profile, Target};
+use http::{HeaderValue, header};
 
 use crate::config::OpenApiMode;
 use crate::error::Error;
@@ -45,15 +46,32 @@ struct Ready {
     compiled: Compiled,
 }
 
+/// What planning led to.
+enum Next {
+    /// The catalog had the answer.
+    Answered(Response),
+    /// A statement has it.
+    Run(Box<Ready>),
+}
+
 impl Flow<'_> {
     /// The answer, or the error in whatever stage it happened.
     pub(crate) async fn run(&self, request: Request) -> Result<Response, PublicError> {
         let catalog = self.target.catalog.get().ok_or(Error::NoCatalog)?;
         let request = self.read(request).await?;
-        if let Some(answer) = self.without_statement(&request, &catalog)? {
-            return Ok(answer);
-        }
-        let Ready { planned, media, compiled } = self.timings.measure("plan", || self.plan(&request, &catalog))?;
+        let next = self.timings.measure("plan", || match self.without_statement(&request, &catalog)? {
+            Some(answer) => Ok::<_, PublicError>(Next::Answered(answer)),
+            None => Ok(Next::Run(Box::new(self.plan(&request, &catalog)?))),
+        })?;
+        let ready = match next {
+            Next::Run(ready) => *ready,
+            Next::Answered(answer) => {
+                self.timings.record("transaction", Duration::ZERO);
+                self.timings.record("response", Duration::ZERO);
+                return Ok(answer);
+            }
+        };
+        let Ready { planned, media, compiled } = ready;
         drop(catalog);
         let started = Instant::now();
         let executed = execute(self.target, &self.caller.0, self.settings, &request, &planned, compiled).await;
@@ -80,9 +98,11 @@ impl Flow<'_> {
         let rules = self.rules();
         let planner = Planner { catalog, schema: &request.schema, rules: &rules, sight: &sight };
         Ok(Some(match &request.action {
-            Action::RootInfo => render::root_info(),
-            Action::RelationInfo { relation } => render::relation_info(planner.relation(relation)?),
-            Action::FunctionInfo { function } => render::function_info(planner.callee(request, function)?),
+            Action::RootInfo => self.open_to_all(render::root_info()),
+            Action::RelationInfo { relation } => self.open_to_all(render::relation_info(planner.relation(relation)?)),
+            Action::FunctionInfo { function } => {
+                self.open_to_all(render::function_info(planner.callee(request, function)?))
+            }
             Action::Describe { .. } => {
                 let view = root::View {
                     catalog,
@@ -94,6 +114,18 @@ impl Flow<'_> {
             }
             _ => return Ok(None),
         }))
+    }
+
+    /// Upstream lets any origin read what can be done with a resource, whatever its other CORS rules say.
+    fn open_to_all(&self, mut response: Response) -> Response {
+        if self.is_postgrest() {
+            response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        }
+        response
+    }
+
+    fn is_postgrest(&self) -> bool {
+        self.target.transaction.profile == Profile::Postgrest
     }
 
     fn plan(&self, request: &RestRequest, catalog: &Catalog) -> Result<Ready, PublicError> {
@@ -120,7 +152,7 @@ impl Flow<'_> {
     }
 
     fn rules(&self) -> Rules {
-        let is_postgrest = self.target.transaction.profile == Profile::Postgrest;
+        let is_postgrest = self.is_postgrest();
         Rules {
             max_rows: self.settings.max_rows,
             aggregates: self.settings.aggregates,
@@ -156,6 +188,7 @@ impl Flow<'_> {
                 .as_ref()
                 .is_some_and(|function| !function.returns.set && function.returns.shape == ReturnShape::Void),
             verbosity: self.settings.verbosity,
+            legacy_paths: &planned.legacy_paths,
         };
         render::render(request, &outcome, facts)
     }
@@ -165,7 +198,7 @@ impl Flow<'_> {
         let estimate = estimate?;
         match (request.prefer.count?, outcome.total) {
             (Count::Planned, _) => Some(estimate),
-            (Count::Estimated, Some(counted)) if self.settings.max_rows.is_some_and(|most| counted > most) => {
+            (Count::Estimated, Some(counted)) if self.settings.max_rows.is_none_or(|most| counted > most) => {
                 Some(counted.max(estimate))
             }
             _ => None,

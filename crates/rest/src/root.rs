@@ -4,7 +4,6 @@
 //! complete description. Pure; runs no statement.
 //! Invariant: nothing is listed that the caller may not know of.
 
-use axum::body::Body;
 use axum::response::Response;
 use ferrobase_catalog::{Catalog, Function, Privilege, Relation, Volatility};
 use http::{HeaderValue, header};
@@ -12,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::Error;
 use crate::media::MediaType;
+use crate::render::body_of;
 use crate::request::RestRequest;
 
 /// Who is told what.
@@ -35,8 +35,7 @@ pub(crate) fn describe(request: &RestRequest, view: &View<'_>) -> Result<Respons
     if !request.accept.iter().any(fits) {
         return Err(Error::NotAcceptable(request.accept.iter().map(ToString::to_string).collect()));
     }
-    let body = if request.action.is_head() { Body::empty() } else { Body::from(document(request, view).to_string()) };
-    let mut response = Response::new(body);
+    let mut response = Response::new(body_of(request, document(request, view).to_string().into()));
     let headers = response.headers_mut();
     headers.insert(header::VARY, HeaderValue::from_static("Accept, Prefer, Range"));
     if let Ok(value) = HeaderValue::try_from(MediaType::OpenApi.content_type()) {

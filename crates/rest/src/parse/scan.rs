@@ -126,6 +126,9 @@ impl<'a> Scan<'a> {
 
     fn whole<T>(&mut self, grammar: &impl Fn(&mut Self) -> Step<T>) -> Step<T> {
         let value = grammar(self)?;
+        // The reference never looked at what follows a complete value, and callers have one parenthesis too many.
+        // Closing marks are ignored; anything else would have meant something.
+        self.run_of(|c| matches!(c, ')' | '\'' | '"' | ' '), &[]);
         self.end()?;
         // A bound that was hit inside an attempt must not be forgotten because another reading happened to fit.
         if self.bound.is_some() { Err(Stop) } else { Ok(value) }

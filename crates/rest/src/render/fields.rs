@@ -28,3 +28,18 @@ pub(super) fn location(relation: &str, key: &[(String, String)]) -> String {
 pub(super) fn visible(name: &str) -> String {
     utf8_percent_encode(name, CONTROLS).to_string()
 }
+
+/// `Warning`: filters that name a relation although it has an alias. `None` when there are none.
+pub(super) fn legacy_warning(paths: &[(String, String)]) -> Option<String> {
+    if paths.is_empty() {
+        return None;
+    }
+    let changes: Vec<String> = paths.iter().map(|(name, alias)| format!("`{name}` to `{alias}`")).collect();
+    let text = format!(
+        "299 Ferrobase/{} \"Embedded resource was referenced by relation name even though it has an alias. This is \
+         deprecated and will stop working in a future release. Update {} in query string filters, orders or limits.\"",
+        env!("CARGO_PKG_VERSION"),
+        changes.join(", ")
+    );
+    Some(visible(&text))
+}

@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use crate::error::Error;
 
 /// Fields that say where the message ends: a wrong one would break the connection.
-const FRAMING: [&str; 4] = ["content-length", "transfer-encoding", "connection", "content-encoding"];
+const FRAMING: [&str; 3] = ["content-length", "transfer-encoding", "connection"];
 
 /// The status that was chosen.
 pub(super) fn status(setting: Option<&str>) -> Result<Option<StatusCode>, Error> {

@@ -11,12 +11,15 @@ mod guc;
 #[cfg(test)]
 mod tests;
 
+use std::convert::Infallible;
+
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use ferrobase_base::PublicError;
 use ferrobase_catalog::{Function, Relation, Volatility};
 use ferrobase_query::Outcome;
+use futures_util::stream;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::config::Verbosity;
@@ -39,6 +42,8 @@ pub struct Facts<'a> {
     pub is_void: bool,
     /// How much an error tells.
     pub verbosity: Verbosity,
+    /// Relations that a filter named in spite of their alias, with the alias: the answer warns of it.
+    pub legacy_paths: &'a [(String, String)],
 }
 
 /// The answer for an outcome.
@@ -46,7 +51,7 @@ pub struct Facts<'a> {
 /// # Errors
 /// SQL code asked for a status or for fields that cannot be.
 pub fn render(request: &RestRequest, outcome: &Outcome, facts: Facts<'_>) -> Result<Response, Error> {
-    let draft = match &request.action {
+    let mut draft = match &request.action {
         Action::Read { relation, .. } => read(request, relation, outcome, facts),
         Action::Insert { relation } => insert(request, relation, outcome, facts),
         Action::Update { .. } => update(request, outcome, facts),
@@ -58,6 +63,9 @@ pub fn render(request: &RestRequest, outcome: &Outcome, facts: Facts<'_>) -> Res
             Draft::new(StatusCode::OK)
         }
     };
+    if let Some(warning) = fields::legacy_warning(facts.legacy_paths) {
+        draft.set("warning", &warning);
+    }
     finish(request, draft, outcome)
 }
 
@@ -222,8 +230,15 @@ fn finish(request: &RestRequest, mut draft: Draft, outcome: &Outcome) -> Result<
         draft.set("vary", "Accept, Prefer, Range");
     }
     let status = status.unwrap_or(draft.status);
-    let body = if request.action.is_head() { Body::empty() } else { Body::from(draft.body) };
-    Ok(assemble(status, draft.headers, body))
+    Ok(assemble(status, draft.headers, body_of(request, draft.body)))
+}
+
+/// The body, or for HEAD one without a length: a length of zero would be told and be wrong.
+pub(crate) fn body_of(request: &RestRequest, body: Bytes) -> Body {
+    if request.action.is_head() {
+        return Body::from_stream(stream::empty::<Result<Bytes, Infallible>>());
+    }
+    Body::from(body)
 }
 
 fn assemble(status: StatusCode, headers: HeaderMap, body: Body) -> Response {
@@ -238,8 +253,7 @@ pub fn plan(request: &RestRequest, media: &MediaType, lines: Bytes) -> Response 
     let mut draft = Draft::new(StatusCode::OK);
     draft.with_body(request, lines, media);
     draft.set("vary", "Accept, Prefer, Range");
-    let body = if request.action.is_head() { Body::empty() } else { Body::from(draft.body) };
-    assemble(draft.status, draft.headers, body)
+    assemble(draft.status, draft.headers, body_of(request, draft.body))
 }
 
 /// The answer to OPTIONS of a relation: what can be done with it.

@@ -23,7 +23,14 @@ fn request(line: &str, fields: &[(&'static str, &str)], schemas: &[&str]) -> Res
 }
 
 fn facts(media: &MediaType) -> Facts<'_> {
-    Facts { media, total: None, resolution_applied: true, is_void: false, verbosity: Verbosity::Verbose }
+    Facts {
+        media,
+        total: None,
+        resolution_applied: true,
+        is_void: false,
+        verbosity: Verbosity::Verbose,
+        legacy_paths: &[],
+    }
 }
 
 fn outcome(page: u64, body: &'static str) -> Outcome {
@@ -66,6 +73,23 @@ async fn reads() {
         "206\ncontent-location: /t\ncontent-range: 0-1/9\ncontent-type: application/json; \
          charset=utf-8\npreference-applied: count=exact\nx-total-count: 9\n\n"
     );
+}
+
+#[tokio::test]
+async fn paths_by_relation_in_spite_of_an_alias_are_warned_of() {
+    let list = request("GET /t", &[], &["public"]);
+    let paths = [("tasks".to_owned(), "the_tasks".to_owned())];
+    let facts = Facts { legacy_paths: &paths, ..facts(&MediaType::Json) };
+    let response = render(&list, &outcome(0, "[]"), facts).expect("an answer");
+    let warning = response.headers()["warning"].to_str().expect("text");
+    assert!(warning.starts_with("299 ") && warning.contains("Update `tasks` to `the_tasks` in"), "{warning}");
+}
+
+#[tokio::test]
+async fn heads_have_no_length() {
+    let head = request("HEAD /t", &[], &["public"]);
+    let response = render(&head, &outcome(1, "[]"), facts(&MediaType::Json)).expect("an answer");
+    assert_eq!(axum::body::HttpBody::size_hint(response.body()).exact(), None);
 }
 
 #[tokio::test]

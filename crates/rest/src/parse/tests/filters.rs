@@ -113,6 +113,7 @@ fn logic_trees() {
         ),
         ("and=(a.eq(any).{1,2},order.eq.1)", "And(<a> Eq Any <{1,2}>; <order> Eq <1>)"),
         ("or=(and.eq.1,not.is.null)", "Or(<and> Eq <1>; <not> Is Null)"),
+        ("and=(a.eq.1,b.neq.2))", "And(<a> Eq <1>; <b> Neq <2>)"),
     ] {
         if wanted.is_empty() {
             assert!(read(raw).is_err(), "{raw}");

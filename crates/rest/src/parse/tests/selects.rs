@@ -47,6 +47,9 @@ fn select_items() {
         ("id,...rel!hint!inner(a,...b(c))", "<id>, ...<rel>!<hint>!Inner(<a>, ...<b>(<c>))"),
         (" a ( b , c )", "<a>(<b>, <c>)"),
         ("count:counters(n)", "<count>=<counters>(<n>)"),
+        // One closing mark too many means nothing.
+        ("a(b))", "<a>(<b>)"),
+        ("id,a(count)'", "<id>, <a>(<count>)"),
     ] {
         let raw: String = percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC).collect();
         let query = read(&format!("select={raw}")).unwrap_or_else(|error| panic!("{value}: {error}"));
@@ -74,7 +77,9 @@ fn select_mistakes() {
         assert_eq!(message, format!("\"failed to parse select parameter ({value})\" (line 1, column {column})"));
         assert_eq!(told, details, "{value}");
     }
-    for value in ["id,", ",id", "a(b", "a(b))", "a)", "a:b:c", "a::b::c", "*x", "a.b()", "alias:...rel(*)", "a(b)(c)"] {
+    for value in
+        ["id,", ",id", "a(b", "a(b))c", "a),b", "a:b:c", "a::b::c", "*x", "a.b()", "alias:...rel(*)", "a(b)(c)"]
+    {
         assert!(!refused(&format!("select={value}")).1.is_empty(), "{value}");
     }
 }
