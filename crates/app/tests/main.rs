@@ -1,6 +1,8 @@
 //! The built binary as its users meet it: contract cases, official clients, commands, faults.
 #![allow(clippy::unwrap_used)]
 
+mod caller;
 mod clients;
 mod contract;
+mod faults;
 mod support;

@@ -70,6 +70,35 @@ async fn a_full_queue_turns_callers_away_at_once() {
     assert_eq!((stats.saturated, stats.waiting), (1, 0));
 }
 
+/// Nobody waits for a caller while connections can still be opened: a new pool does not turn its first callers away.
+#[tokio::test]
+async fn whoever_waits_for_a_connection_to_open_is_no_waiting_caller() {
+    let database = database().await;
+    for max_waiting in [0, 1] {
+        let pool = Pool::new(login(&database), PoolOptions { max_waiting, ..options(3) });
+        let runs: Vec<_> = (0..3 + max_waiting)
+            .map(|_| {
+                let pool = pool.clone();
+                tokio::spawn(async move { pool.run(batch(&["select pg_sleep(0.3)"])).await })
+            })
+            .collect();
+        eventually("all are in", async || pool.stats().active == 3 && pool.stats().waiting == max_waiting).await;
+        let error = pool.run(batch(&["select 1"])).await.unwrap_err();
+        assert!(matches!(error, Error::Saturated { .. }), "{error}");
+        for run in runs {
+            run.await.unwrap().unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_warm_pool_keeps_its_minimum_without_being_asked() {
+    let database = database().await;
+    let pool = Pool::new(login(&database), PoolOptions { min_connections: 2, ..options(3) });
+    pool.warm();
+    eventually("two are open", async || pool.stats().idle == 2).await;
+}
+
 #[tokio::test]
 async fn waiting_is_bounded_by_the_option_and_by_the_deadline() {
     let database = database().await;

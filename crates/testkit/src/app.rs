@@ -1,7 +1,7 @@
 //! The built binary, running against a test's database on a port of its own.
 //!
-//! Ready when `/ready` on the admin port says so. Its log goes to a file that tests can read; it is stopped by
-//! SIGTERM when dropped.
+//! Ready when `/ready` on the admin port says so. Its log goes to a file that tests can read; it is stopped,
+//! without draining, when dropped.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -172,7 +172,9 @@ impl App {
 
 impl Drop for App {
     fn drop(&mut self) {
+        // The second signal says that nobody needs the drain.
         self.signal(Signal::SIGTERM);
+        self.signal(Signal::SIGINT);
         let end = Instant::now() + Duration::from_secs(10);
         while Instant::now() < end {
             if !matches!(self.child.try_wait(), Ok(None)) {

@@ -190,14 +190,14 @@ fn watch(home: &Path, bin: &Path) -> Result<()> {
 }
 
 /// PostgreSQL refuses to run as root; then it runs as the package's user `postgres`.
-fn server_user() -> Result<Option<User>> {
+pub(crate) fn server_user() -> Result<Option<User>> {
     if !geteuid().is_root() {
         return Ok(None);
     }
     Ok(Some(User::from_name("postgres")?.context("running as root, and there is no user `postgres`")?))
 }
 
-fn as_server_user(bin: &Path, program: &str) -> Command {
+pub(crate) fn as_server_user(bin: &Path, program: &str) -> Command {
     let mut command = Command::new(bin.join(program));
     command.current_dir("/").stdin(Stdio::null());
     if let Ok(Some(user)) = server_user() {
@@ -206,7 +206,7 @@ fn as_server_user(bin: &Path, program: &str) -> Command {
     command
 }
 
-fn check(command: &mut Command) -> Result<()> {
+pub(crate) fn check(command: &mut Command) -> Result<()> {
     // The server inherits our output pipes when they are captured, and then the test never ends: use a file's end.
     let output = command.stdout(Stdio::null()).stderr(Stdio::null()).status()?;
     if !output.success() {

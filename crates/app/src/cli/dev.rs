@@ -38,8 +38,13 @@ pub(super) fn run(arguments: &DevArguments, environment: Environment) -> Result<
     let project = Project::at(Path::new("."))?;
     let config = ConfigArguments { config: arguments.config.clone(), database_url: None };
     let sources = config.sources("dev", Vec::new(), environment, arguments.server.flags())?;
-    let server = Options { log_query: arguments.server.log_query, notice: Duration::ZERO, local_only: true };
+    let server = Options {
+        log_query: arguments.server.log_query,
+        notice: Duration::ZERO,
+        local_only: true,
+        in_production: false,
+    };
     let choices = Choices { reset: arguments.reset, server, json: arguments.json };
-    terminal::block_on(async move { dev::run(&project, sources, choices).await })?;
+    terminal::block_on(async move { Box::pin(dev::run(&project, sources, choices)).await })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -3,13 +3,13 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
 use ferrobase_embedded::Embedded;
 
-use crate::config::{Environment, Loaded, load, refusals};
+use crate::config::{Environment, load};
 use crate::dev::database;
-use crate::server::{Options, Server};
+use crate::server::{Options, Server, refuse};
 
 use super::settings::{ConfigArguments, ServerArguments};
 use super::terminal;
@@ -45,7 +45,8 @@ pub(super) fn run(arguments: &ServeArguments, environment: Environment) -> Resul
     let sources = arguments.config.sources("serve", Vec::new(), environment, flags)?;
     let mut loaded = load(&sources)?;
     refuse(&loaded)?;
-    let options = Options { log_query: arguments.server.log_query, notice: NOTICE, local_only: false };
+    let options =
+        Options { log_query: arguments.server.log_query, notice: NOTICE, local_only: false, in_production: true };
     terminal::block_on(async move {
         let postgres = if loaded.config.database.embedded.enabled {
             let postgres = Embedded::start(database::options(&loaded, &sources.environment)?).await?;
@@ -55,9 +56,9 @@ pub(super) fn run(arguments: &ServeArguments, environment: Environment) -> Resul
             None
         };
         let server = Server::start(loaded, sources, options).await?;
-        let (backend, config) = (server.backend(), server.loaded());
+        let backend = server.backend();
         let bringing_up = tokio::spawn(async move {
-            match backend.bring_up(&config.config).await {
+            match backend.bring_up().await {
                 Ok(()) => tracing::info!("ready"),
                 Err(error) => tracing::error!(error = format!("{error:#}"), "cannot come up"),
             }
@@ -73,14 +74,4 @@ pub(super) fn run(arguments: &ServeArguments, environment: Environment) -> Resul
         ended
     })?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// What `serve` cannot start without, or must not start with.
-fn refuse(loaded: &Loaded) -> Result<()> {
-    let refusals = refusals(loaded, false);
-    if refusals.is_empty() {
-        return Ok(());
-    }
-    let listed: Vec<String> = refusals.iter().map(ToString::to_string).collect();
-    bail!("`ferrobase serve` does not start with this configuration:\n  {}", listed.join("\n  "))
 }

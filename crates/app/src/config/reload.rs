@@ -9,14 +9,19 @@ use ferrobase_base::config::{ConfigErrors, Node, Problem};
 use super::{Loaded, Sources, load};
 
 /// Keys (or what they begin with) that are only read at start.
-const AT_START: [&str; 8] = [
+const AT_START: [&str; 13] = [
     "server.host",
     "server.port",
     "server.admin_host",
     "server.admin_port",
+    "server.tls.",
     "database.",
+    "rest.channel",
+    "rest.channel_enabled",
     "redis.",
     "observability.log.format",
+    "observability.log.file",
+    "observability.metrics.enabled",
     "secrets.",
 ];
 
@@ -53,11 +58,15 @@ impl Current {
     /// # Errors
     /// Everything wrong with the new one; the old one stays in force.
     pub fn reload(&self, sources: &Sources) -> Result<Reloaded, ConfigErrors> {
-        let next = load(sources)?;
+        Ok(self.replace(load(sources)?))
+    }
+
+    /// Swaps in a configuration that was loaded and judged already.
+    pub fn replace(&self, next: Loaded) -> Reloaded {
         let (at_restart, changed) = changes(&self.get().tree, &next.tree).into_iter().partition(|key| waits(key));
         let reloaded = Reloaded { changed, at_restart, warnings: next.warnings.clone() };
         self.loaded.store(Arc::new(next));
-        Ok(reloaded)
+        reloaded
     }
 }
 

@@ -65,10 +65,10 @@ async fn serve(
 ) -> Result<()> {
     let server = Server::start(loaded, sources, choices.server).await?;
     let (backend, loaded) = (server.backend(), server.loaded());
-    let installed = backend.try_install(&loaded.config).await?;
+    let installed = backend.try_install().await?;
     let owner = loaded.config.database.listener()?;
     migrations::apply(project, &owner, postgres.created()).await?;
-    backend.adopt(&loaded.config, installed).await?;
+    backend.adopt(installed).await?;
     let running = describe(&server, postgres, &loaded)?;
     project.announce(&running)?;
     show(&running, choices.json)?;

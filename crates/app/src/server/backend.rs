@@ -1,12 +1,13 @@
 //! The database side of a running server: it is brought up in the background, and stays up.
 //!
-//! connect -> install -> target -> catalog -> notifications. Until a stage is done, requests get 503 and `/ready` says
+//! connect -> install -> target -> notifications -> catalog. Until a stage is done, requests get 503 and `/ready` says
 //! what is missing; a database that is down at start is tried again with back-off. Afterwards pools reconnect by
 //! themselves, and a listener that had lost its connection asks for a reload, because it may have missed one.
 //! Invariant: a notification is a hint without data (security 25): the most it does is one more load of the catalog.
+//! Invariant: the listener listens before the first load begins, so that no change falls between the two.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use ferrobase_catalog::{CatalogHandle, ReloadOptions, Reloader, Scope};
@@ -15,13 +16,19 @@ use ferrobase_request::install::{DefaultPrivileges, InstallOptions, Installed, L
 use ferrobase_request::{Registry, Target};
 use tokio::sync::{OnceCell, watch};
 
-use crate::config::Config;
+use crate::config::{Config, Loaded};
 
 use super::{connections, target};
 
-/// First pause between attempts to bring the database up; doubles up to the last.
+/// First pause between attempts to bring the database up; doubles up to the last. Short, because a server that waits
+/// for its database must answer within two seconds of the database being back; one refused connection a second costs
+/// nobody anything.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const LAST_PAUSE: Duration = Duration::from_secs(10);
+const LAST_PAUSE: Duration = Duration::from_secs(1);
+/// The same trouble is said again after this.
+const SAY_AGAIN: Duration = Duration::from_secs(30);
+/// Longest wait for the listener's first connection before the catalog is loaded without it.
+const LISTEN_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What Ferrobase itself notifies on; `rest.channel` is PostgREST's.
 const CHANNEL: &str = "ferrobase";
@@ -31,6 +38,9 @@ pub(crate) struct Backend {
     registry: Arc<Registry>,
     catalog: CatalogHandle,
     up: OnceCell<Up>,
+    /// The configuration in force. Held while a target is made from it and registered, so that a reload and the
+    /// database coming up cannot overwrite each other's target.
+    loaded: Mutex<Arc<Loaded>>,
 }
 
 /// What exists once the database was reached.
@@ -43,13 +53,14 @@ struct Up {
 
 impl Backend {
     /// A backend that answers 503 until [`Backend::bring_up`] has done its work.
-    pub(crate) fn new(config: &Config) -> Result<Self> {
+    pub(crate) fn new(loaded: Arc<Loaded>) -> Result<Self> {
+        let config = &loaded.config;
         let catalog = CatalogHandle::new();
         let nobody = |user: &str| Login { user: user.to_owned(), password: None };
         let logins = Logins { request: nobody("authenticator"), service: nobody("authenticator_service") };
         let pools = connections::pools(&config.database, &config.database.owner()?, &logins);
         let target = target::build(config, pools, catalog.clone(), DefaultPrivileges::default(), 0)?;
-        Ok(Self { registry: Arc::new(Registry::of(target)), catalog, up: OnceCell::new() })
+        Ok(Self { registry: Arc::new(Registry::of(target)), catalog, up: OnceCell::new(), loaded: Mutex::new(loaded) })
     }
 
     /// Where rooms find the target.
@@ -80,61 +91,86 @@ impl Backend {
     }
 
     /// Puts a new configuration in force for requests. Connections stay as they are.
-    pub(crate) fn reconfigure(&self, config: &Config) -> Result<()> {
+    pub(crate) fn reconfigure(&self, next: Arc<Loaded>) -> Result<()> {
+        let mut loaded = self.loaded();
+        let config = &next.config;
         let current = self.target();
         let privileges = self.up.get().map_or(DefaultPrivileges::default(), |up| up.privileges);
-        let next = target::build(config, current.pools.clone(), self.catalog.clone(), privileges, current.epoch + 1)?;
-        self.registry.replace(next);
+        let target = target::build(config, current.pools.clone(), self.catalog.clone(), privileges, current.epoch + 1)?;
+        self.registry.replace(target);
         if let Some(up) = self.up.get() {
             up.scope.send_replace(target::scope(config, &up.logins.request.user));
         }
+        *loaded = next;
         Ok(())
     }
 
+    /// Nothing under the lock panics half-way.
+    fn loaded(&self) -> MutexGuard<'_, Arc<Loaded>> {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The configuration in force.
+    fn configuration(&self) -> Arc<Loaded> {
+        Arc::clone(&self.loaded())
+    }
+
     /// Installs, loads the catalog and keeps listening; returns when requests can be answered. Tries until it works.
-    pub(crate) async fn bring_up(&self, config: &Config) -> Result<()> {
+    pub(crate) async fn bring_up(&self) -> Result<()> {
         let mut pause = FIRST_PAUSE;
+        let mut said: Option<(String, Instant)> = None;
         let installed = loop {
-            match self.try_install(config).await {
+            match self.try_install().await {
                 Ok(installed) => break installed,
                 Err(error) => {
-                    tracing::error!(error = format!("{error:#}"), retry_in = ?pause, "the database is not usable yet");
+                    let error = format!("{error:#}");
+                    if said.as_ref().is_none_or(|(text, at)| *text != error || at.elapsed() > SAY_AGAIN) {
+                        tracing::error!(error, "the database is not usable yet; trying again every second");
+                        said = Some((error, Instant::now()));
+                    }
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(LAST_PAUSE);
                 }
             }
         };
-        self.adopt(config, installed).await
+        self.adopt(installed).await
     }
 
     /// One attempt to install, for commands that explain instead of waiting.
-    pub(crate) async fn try_install(&self, config: &Config) -> Result<Installed> {
-        let owner = config.database.listener()?;
-        Ok(install(&owner, &install_options(config)).await?)
+    pub(crate) async fn try_install(&self) -> Result<Installed> {
+        let loaded = self.configuration();
+        let owner = loaded.config.database.listener()?;
+        Ok(install(&owner, &install_options(&loaded.config)).await?)
     }
 
-    /// Takes over an installed database: target, catalog, notifications.
-    pub(crate) async fn adopt(&self, config: &Config, installed: Installed) -> Result<()> {
+    /// Takes over an installed database: target, notifications, catalog.
+    pub(crate) async fn adopt(&self, installed: Installed) -> Result<()> {
         report(&installed);
-        let owner = config.database.owner()?;
-        let direct = config.database.listener()?;
-        let pools = connections::pools(&config.database, &owner, &installed.logins);
-        let epoch = self.target().epoch + 1;
-        let privileges = installed.default_privileges;
-        self.registry.replace(target::build(config, pools, self.catalog.clone(), privileges, epoch)?);
-
-        let scope = watch::Sender::new(target::scope(config, &installed.logins.request.user));
-        let connect = direct.clone().with_application_name("ferrobase catalog");
+        let loaded = self.configuration();
+        let direct = loaded.config.database.listener()?;
+        let mut listener = listen(&loaded.config, direct.clone());
+        let heard_before = hear_first(&mut listener).await;
+        let connect = direct.with_application_name("ferrobase catalog");
         let connect: ferrobase_catalog::Connect = Arc::new(move || {
             let options = connect.clone();
             Box::pin(async move { Session::connect(&options).await })
         });
-        let reloader = Reloader::spawn(connect, scope.subscribe(), self.catalog.clone(), ReloadOptions::default());
-        listen(config, direct, reloader.trigger());
-        let mut loading = reloader.state();
-        let up = Up { logins: installed.logins, privileges, scope, reloader };
-        // Only the first caller gets here; `bring_up` is called once.
-        let _ = self.up.set(up);
+        let mut loading = {
+            // The configuration may have been replaced while the listener connected.
+            let loaded = self.loaded();
+            let config = &loaded.config;
+            let pools = connections::pools(&config.database, &config.database.owner()?, &installed.logins);
+            pools.request.warm();
+            let (privileges, epoch) = (installed.default_privileges, self.target().epoch + 1);
+            self.registry.replace(target::build(config, pools, self.catalog.clone(), privileges, epoch)?);
+            let scope = watch::Sender::new(target::scope(config, &installed.logins.request.user));
+            let reloader = Reloader::spawn(connect, scope.subscribe(), self.catalog.clone(), ReloadOptions::default());
+            reload_on_notice(listener, heard_before, reloader.trigger());
+            let loading = reloader.state();
+            // Only the first caller gets here; the database is adopted once.
+            let _ = self.up.set(Up { logins: installed.logins, privileges, scope, reloader });
+            loading
+        };
         loading.wait_for(|state| state.generation > 0).await.context("loading the catalog ended")?;
         self.warn_about_exposure();
         Ok(())
@@ -176,23 +212,36 @@ fn report(installed: &Installed) {
     }
 }
 
-/// Reloads the catalog when somebody says that the schema changed, or when that may have been missed.
-fn listen(config: &Config, options: ConnectOptions, trigger: ferrobase_catalog::Trigger) {
+/// Listens to what says that the schema changed.
+fn listen(config: &Config, options: ConnectOptions) -> Listener {
     let mut channels = vec![CHANNEL.to_owned()];
     if config.rest.channel_enabled {
         channels.push(config.rest.channel.to_string());
     }
-    let mut listener = Listener::spawn(options.with_application_name("ferrobase listener"), channels);
+    Listener::spawn(options.with_application_name("ferrobase listener"), channels)
+}
+
+/// Waits until the listener listens; false when that takes too long or fails, and the catalog is loaded without it.
+async fn hear_first(listener: &mut Listener) -> bool {
+    matches!(tokio::time::timeout(LISTEN_PATIENCE, listener.recv()).await, Ok(Some(Event::Connected)))
+}
+
+/// Reloads the catalog when somebody says that the schema changed, or when that may have been missed.
+fn reload_on_notice(mut listener: Listener, mut connected: bool, trigger: ferrobase_catalog::Trigger) {
     tokio::spawn(async move {
-        let mut connected_before = false;
         while let Some(event) = listener.recv().await {
             match event {
-                Event::Connected if !connected_before => connected_before = true,
-                Event::Connected => trigger.request(),
+                // Whatever was notified while nobody listened is lost.
+                Event::Connected => {
+                    trigger.request();
+                    if !std::mem::replace(&mut connected, true) {
+                        tracing::info!("listening to notifications again");
+                    }
+                }
                 Event::Notification(notification) if notification.payload == "reload config" => {}
                 Event::Notification(_) => trigger.request(),
                 // The listener has logged it and connects again by itself.
-                Event::Disconnected { .. } => {}
+                Event::Disconnected { .. } => connected = false,
             }
         }
     });

@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use arc_swap::ArcSwap;
 use ferrobase_edge::listener::Tls;
 use ferrobase_edge::log::{self, LogHandle, LogSettings};
@@ -21,7 +21,7 @@ use ferrobase_edge::{App, Grace, Lifecycle, Phase};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
-use crate::config::{Current, Loaded, Sources};
+use crate::config::{Current, Loaded, Sources, refusals};
 use backend::Backend;
 use front::Front;
 
@@ -50,19 +50,30 @@ pub(crate) struct Options {
     /// Answers this machine only while it listens on loopback: pages of other sites must not reach a developer's data
     /// through the developer's browser (security 27).
     pub(crate) local_only: bool,
+    /// Refuses configurations that `serve` must not work with, at start and at every reload.
+    pub(crate) in_production: bool,
+}
+
+/// What `serve` cannot work without, or must not work with.
+pub(crate) fn refuse(loaded: &Loaded) -> Result<()> {
+    let refusals = refusals(loaded, false);
+    if refusals.is_empty() {
+        return Ok(());
+    }
+    let listed: Vec<String> = refusals.iter().map(ToString::to_string).collect();
+    bail!("`ferrobase serve` does not work with this configuration:\n  {}", listed.join("\n  "))
 }
 
 impl Server {
     /// Binds and answers; the database is brought up by whoever calls ([`Backend::bring_up`] or [`Backend::adopt`]).
     pub(crate) async fn start(loaded: Loaded, sources: Sources, options: Options) -> Result<Self> {
-        let config = &loaded.config;
         let log = log::init(&log_settings(&loaded, options))?;
-        for warning in &loaded.warnings {
-            tracing::warn!("{warning}");
-        }
+        warn(&loaded);
         let lifecycle = Lifecycle::default();
-        let backend = Arc::new(Backend::new(config)?);
-        let front = Front::bind(config, &backend, &lifecycle, log.access(), options).await?;
+        let current = Current::new(loaded);
+        let loaded = current.get();
+        let backend = Arc::new(Backend::new(Arc::clone(&loaded))?);
+        let front = Front::bind(&loaded.config, &backend, &lifecycle, log.access(), options).await?;
         let addresses = (front.api.addresses(), front.admin.addresses());
         let (app, tls, rest_settings) = (front.app.clone(), front.tls.clone(), front.rest_settings);
         let api = front.api.serve(front.app, lifecycle.clone());
@@ -73,7 +84,6 @@ impl Server {
                 tracing::warn!(connections = api.cut, "cut at the end of the drain");
             }
         });
-        let current = Current::new(loaded);
         Ok(Self { current, sources, backend, app, tls, rest_settings, log, options, lifecycle, serving, addresses })
     }
 
@@ -140,17 +150,30 @@ impl Server {
     }
 
     fn reload_configuration(&self) -> Result<()> {
-        let sources = self.sources.reread()?;
-        let next = crate::config::load(&sources)?;
+        let mut next = crate::config::load(&self.sources.reread()?)?;
+        if self.options.in_production {
+            refuse(&next)?;
+        }
+        // The connections are those of the start, and so is everything that was worked out from their section.
+        next.config.database = self.current.get().config.database.clone();
         // Everything that can fail is made before anything is swapped.
         let settings = front::settings(&next.config, self.options)?;
-        self.backend.reconfigure(&next.config)?;
+        let rest_settings = front::rest_settings(&next.config);
+        warn(&next);
+        let reloaded = self.current.replace(next);
+        let next = self.current.get();
+        self.backend.reconfigure(Arc::clone(&next))?;
         self.app.reload(settings);
-        self.rest_settings.store(Arc::new(front::rest_settings(&next.config)));
-        let reloaded = self.current.reload(&sources)?;
+        self.rest_settings.store(Arc::new(rest_settings));
         self.log.set_level(&log_settings(&next, self.options).level)?;
         tracing::info!(changed = ?reloaded.changed, at_restart = ?reloaded.at_restart, "configuration reloaded");
         Ok(())
+    }
+}
+
+fn warn(loaded: &Loaded) {
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
     }
 }
 

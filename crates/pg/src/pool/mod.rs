@@ -80,6 +80,12 @@ impl Pool {
         }
     }
 
+    /// Opens the connections that are kept ready, and from now on notices a database that goes away even when nobody
+    /// asks for anything. Otherwise that begins with the first use. Must be called on a runtime.
+    pub fn warm(&self) {
+        self.0.maintain();
+    }
+
     /// Lends a session for plain use, waiting no longer than `deadline`. It is checked and reset when it comes back.
     pub async fn session(&self, deadline: Instant) -> Result<PooledSession, Error> {
         self.0.acquire(Some(deadline), true).await.map(PooledSession::new)

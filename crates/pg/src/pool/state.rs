@@ -184,7 +184,10 @@ impl Shared {
             return Err(unavailable(down));
         }
         let waiting = state.waiters.len();
-        if waiting >= self.options.max_waiting {
+        // Callers for whom a connection is or can be opened do not wait for another caller: they are not counted, or a
+        // pool that was just made, or allows no waiting at all, would turn everybody away.
+        let room = self.options.max_connections.saturating_sub(state.live());
+        if waiting >= self.options.max_waiting.saturating_add(room) {
             count(&self.counters.saturated);
             return Err(Error::Saturated { waiting, retry_after: RETRY_AFTER });
         }
