@@ -324,5 +324,4 @@ fn first_text(headers: &HeaderMap, name: header::HeaderName) -> Option<String> {
 }
 
 #[cfg(test)]
-#[path = "request_tests.rs"]
 mod tests;

@@ -1,3 +1,5 @@
+//! Texts that clients know by heart.
+
 use serde_json::json;
 
 use super::*;

@@ -4,7 +4,7 @@
 //! pure, and total: any text gives a query or an error of the caller (PGRST100, PGRST103), never a panic.
 //! Invariant: nothing here knows the catalog or writes SQL. Bounds: nesting 64, 16,384 items a value, 2,048
 //! parameters; the length of the whole is bounded by the listener.
-//! Read on: `scan` (how errors get their wording), `select`, `filter`, `logic`, `order`, `window`.
+//! Read on: `scan` and `trouble` (how errors get their wording), `select`, `filter`, `logic`, `order`, `window`.
 
 mod failure;
 mod filter;
@@ -14,6 +14,7 @@ mod order;
 mod pairs;
 mod scan;
 mod select;
+mod trouble;
 mod window;
 
 #[cfg(test)]

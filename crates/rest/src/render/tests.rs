@@ -1,3 +1,5 @@
+//! Answers from constructed outcomes, shown as they go over the wire.
+
 use ferrobase_query::Outcome;
 use http::Method;
 

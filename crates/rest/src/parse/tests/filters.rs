@@ -1,3 +1,5 @@
+//! Filters, logic trees, orders, lists of columns: what is understood and what is said about the rest.
+
 use super::{Reading, query, read, refused, spell_filter, spell_logic};
 use crate::ast::{Direction, Nulls};
 

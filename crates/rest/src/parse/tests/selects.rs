@@ -1,3 +1,5 @@
+//! `select=`: what is understood and what is said about the rest.
+
 use super::{read, refused, spell_items};
 
 #[test]

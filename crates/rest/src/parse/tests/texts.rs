@@ -1,3 +1,5 @@
+//! How errors repeat the caller's text: escaped, cut, with its place.
+
 use super::refused;
 
 #[test]

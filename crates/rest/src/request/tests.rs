@@ -1,3 +1,5 @@
+//! Requests as their callers write them, and what is read from them.
+
 use super::*;
 
 fn rules() -> Rules {
