@@ -6,7 +6,7 @@
 //! Pure: rules from the configuration, facts from the catalog. PostgreSQL still decides on every statement.
 //! Requirements: security items 10 and 11.
 
-use crate::model::{Catalog, Relation, RelationKind};
+use crate::model::{BaseRead, Catalog, QualifiedName, Relation, RelationKind};
 
 /// The rules, from `rest.allow_unprotected`, `security.definer_views` and `database.default_privileges`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,11 +54,11 @@ impl ExposureRules {
     pub fn flaw(&self, relation: &Relation, catalog: &Catalog) -> Option<Hidden> {
         match relation.kind {
             RelationKind::Table | RelationKind::PartitionedTable => {
-                let open = !relation.row_security.enabled && self.hides_unprotected(relation);
+                let open = !relation.row_security.enabled && self.hides_unprotected(&relation.name);
                 open.then_some(Hidden::WithoutRowSecurity)
             }
             RelationKind::MaterializedView | RelationKind::ForeignTable => {
-                self.hides_unprotected(relation).then_some(Hidden::CannotHaveRowSecurity)
+                self.hides_unprotected(&relation.name).then_some(Hidden::CannotHaveRowSecurity)
             }
             RelationKind::View => self.view_flaw(relation, catalog),
         }
@@ -76,28 +76,38 @@ impl ExposureRules {
         }
     }
 
-    fn hides_unprotected(&self, relation: &Relation) -> bool {
+    fn hides_unprotected(&self, relation: &QualifiedName) -> bool {
         self.hide_unprotected && !names(&self.allow_unprotected, relation)
     }
 
-    /// A view opens what it reads: policies that do not see the caller, and exposed relations that are hidden
-    /// themselves. Tables of schemas that are not exposed are the author's to show.
+    /// A view opens what it reads: policies that do not see the caller, and relations that nothing protects, wherever
+    /// they are. A table in a schema that is not exposed was private until a view showed it; whether that is meant only
+    /// the configuration can say, because default privileges reach every new view.
     fn view_flaw(&self, view: &Relation, catalog: &Catalog) -> Option<Hidden> {
-        if self.refuse_definer_views && !names(&self.allow_definer_views, view) {
+        if self.refuse_definer_views && !names(&self.allow_definer_views, &view.name) {
             let policed = view.reads.iter().find(|read| read.row_security && !read.as_caller);
             if let Some(read) = policed {
                 return Some(Hidden::ReadsAsOwner { relation: read.relation.to_string() });
             }
         }
-        if !self.hides_unprotected(view) {
+        if !self.hides_unprotected(&view.name) {
             return None;
         }
-        let unprotected = view.reads.iter().find(|read| {
-            let base = catalog.relation(&read.relation.schema, &read.relation.name);
-            // Views in between are judged by what they read, which is in this list too.
-            base.is_some_and(|base| base.kind != RelationKind::View && self.flaw(base, catalog).is_some())
-        });
+        let unprotected = view.reads.iter().find(|read| self.opens(read, catalog));
         unprotected.map(|read| Hidden::ReadsUnprotected { relation: read.relation.to_string() })
+    }
+
+    /// Whether what a view reads is protected by nothing. Views in between are judged by what they read, which is in
+    /// the same list; everybody may read the system's own catalogs.
+    fn opens(&self, read: &BaseRead, catalog: &Catalog) -> bool {
+        let name = &read.relation;
+        if read.kind == RelationKind::View || name.schema == "pg_catalog" || name.schema == "information_schema" {
+            return false;
+        }
+        match catalog.relation(&name.schema, &name.name) {
+            Some(base) => self.flaw(base, catalog).is_some(),
+            None => !read.row_security && self.hides_unprotected(name),
+        }
     }
 }
 
@@ -120,9 +130,9 @@ pub enum Hidden {
     },
 }
 
-fn names(patterns: &[String], relation: &Relation) -> bool {
+fn names(patterns: &[String], relation: &QualifiedName) -> bool {
     patterns.iter().any(|pattern| {
-        let Some(rest) = pattern.strip_prefix(relation.name.schema.as_str()) else { return pattern == "*" };
-        rest.strip_prefix('.').is_some_and(|name| name == "*" || name == relation.name.name) || pattern == "*"
+        let Some(rest) = pattern.strip_prefix(relation.schema.as_str()) else { return pattern == "*" };
+        rest.strip_prefix('.').is_some_and(|name| name == "*" || name == relation.name) || pattern == "*"
     })
 }
