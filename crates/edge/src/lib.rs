@@ -2,7 +2,8 @@
 //!
 //! bytes -> [`listener`] -> [`app::App`] (bounds, CORS, identity, quotas, context) -> room -> fields, log, metrics.
 //! Rooms see axum requests with a [`context::Caller`] in them and answer with axum responses; what fails becomes a
-//! `base::PublicError`, and [`error`] owns the one table from its kind to a status.
+//! `base::PublicError`, and [`error`] owns the one table from its kind to a status. The listener also makes legal what
+//! people type into URLs (`data->>name`): rooms see the percent encoding.
 //! Invariant: no SQL and no database connection here; nothing about a single room's protocol.
 //! Invariant: a request costs bounded memory and time whatever it contains, and a panic costs one request.
 //! Read on: `policy` (what a room declares), `app` (the stages), `lifecycle` (how the server ends), `config` (keys).

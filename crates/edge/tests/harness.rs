@@ -22,6 +22,9 @@ use tokio::task::JoinHandle;
 
 const SECRET: &[u8] = b"a-secret-of-the-edge-tests-with-enough-bytes";
 
+/// The smallest request.
+pub(crate) const HELLO: &str = "GET /rest/v1/hello HTTP/1.1\r\nhost: x\r\n\r\n";
+
 /// What a test may change before the server starts.
 pub(crate) struct Setup {
     pub(crate) server: ServerSection,

@@ -13,6 +13,8 @@ mod identity;
 mod logs;
 mod numbers;
 mod quotas;
+mod request_lines;
 mod requests;
 mod room;
 mod sockets;
+mod tls;

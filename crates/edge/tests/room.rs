@@ -21,6 +21,7 @@ pub(crate) fn router() -> Router {
         .route("/uri", get(uri))
         .route("/echo", post(echo))
         .route("/extract", post(async |body: Bytes| body.len().to_string()))
+        .route("/mirror", post(async |body: Bytes| body))
         .route("/ignore", post(async || (StatusCode::NOT_FOUND, "no such thing")))
         .route("/panic", get(panics))
         .route("/sleep", get(sleep))

@@ -1,19 +1,14 @@
-//! Connections: TLS, HTTP/2, Unix sockets, and callers that are slow, silent or too many.
+//! Connections: HTTP/2, Unix sockets, and callers that are slow, silent or too many.
 
 use std::os::unix::fs::PermissionsExt;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ferrobase_edge::Lifecycle;
-use ferrobase_edge::listener::{ConnectionLimits, Endpoint, ListenError, Listener, Tls};
-use rustls::pki_types::{CertificateDer, ServerName};
+use ferrobase_edge::listener::{ConnectionLimits, Endpoint, ListenError, Listener};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpStream, UnixStream};
-use tokio_rustls::TlsConnector;
+use tokio::net::UnixStream;
 
-use crate::harness::{Server, Setup, read_all, start};
-
-const HELLO: &str = "GET /rest/v1/hello HTTP/1.1\r\nhost: x\r\n\r\n";
+use crate::harness::{HELLO, Setup, read_all, start};
 
 fn quick() -> ConnectionLimits {
     ConnectionLimits {
@@ -148,86 +143,6 @@ async fn upgraded_connections_belong_to_their_room_and_may_be_silent() {
 fn the_bound_of_connections_leaves_files_for_the_rest() {
     let limits = ConnectionLimits { connections: usize::MAX, ..ConnectionLimits::default() }.within_open_files();
     assert!(limits.connections < usize::MAX && limits.connections >= 64, "{}", limits.connections);
-}
-
-struct Certificate {
-    dir: tempfile::TempDir,
-    trusted: CertificateDer<'static>,
-}
-
-fn certificate() -> Certificate {
-    let dir = tempfile::tempdir().unwrap();
-    let trusted = write_certificate(dir.path());
-    Certificate { dir, trusted }
-}
-
-fn write_certificate(dir: &std::path::Path) -> CertificateDer<'static> {
-    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-    std::fs::write(dir.join("cert.pem"), made.cert.pem()).unwrap();
-    std::fs::write(dir.join("key.pem"), made.signing_key.serialize_pem()).unwrap();
-    made.cert.der().clone()
-}
-
-async fn over_tls(server: &Server, trusted: &CertificateDer<'static>, alpn: &[u8]) -> std::io::Result<String> {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(trusted.clone()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![alpn.to_vec()];
-    let stream = TcpStream::connect(server.address).await?;
-    let name = ServerName::try_from("localhost").unwrap();
-    let mut stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
-    let chosen = stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
-    assert_eq!(chosen.as_deref(), Some(alpn));
-    if alpn == b"h2" {
-        return Ok("h2".to_owned());
-    }
-    stream.write_all(HELLO.replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n").as_bytes()).await?;
-    Ok(read_all(&mut stream).await)
-}
-
-#[tokio::test]
-async fn tls_is_spoken_and_certificates_are_replaced_while_serving() {
-    let files = certificate();
-    let (cert, key) = (files.dir.path().join("cert.pem"), files.dir.path().join("key.pem"));
-    let tls = Arc::new(Tls::load(&cert, &key).unwrap());
-    let limits = ConnectionLimits { head: Duration::from_millis(800), ..ConnectionLimits::default() };
-    let server = Setup { tls: Some(Arc::clone(&tls)), limits, ..Setup::default() }.start().await;
-    let answer = over_tls(&server, &files.trusted, b"http/1.1").await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("hello"), "{answer}");
-    assert_eq!(over_tls(&server, &files.trusted, b"h2").await.unwrap(), "h2");
-
-    // Plain HTTP on a TLS port, and a handshake that never comes, end without an answer.
-    assert!(!server.raw(HELLO).await.contains("HTTP/1.1"));
-    let mut silent = server.connect().await;
-    assert_eq!(read_all(&mut silent).await, "");
-
-    let renewed = write_certificate(files.dir.path());
-    tls.reload().unwrap();
-    assert!(over_tls(&server, &files.trusted, b"http/1.1").await.is_err());
-    assert!(over_tls(&server, &renewed, b"http/1.1").await.is_ok());
-
-    // A reload that fails says why and changes nothing.
-    std::fs::write(&key, "not a key").unwrap();
-    assert!(tls.reload().unwrap_err().to_string().contains("key.pem"));
-    assert!(over_tls(&server, &renewed, b"http/1.1").await.is_ok());
-}
-
-#[test]
-fn certificates_that_cannot_be_used_are_explained() {
-    let (one, other) = (certificate(), certificate());
-    let cert = one.dir.path().join("cert.pem");
-    let foreign_key = other.dir.path().join("key.pem");
-    let message = Tls::load(&cert, &foreign_key).err().unwrap().to_string();
-    assert!(message.contains("cannot be used together"), "{message}");
-    let missing = Tls::load(&one.dir.path().join("none.pem"), &foreign_key).err().unwrap().to_string();
-    assert!(missing.contains("none.pem"), "{missing}");
-    let empty = Tls::load(&foreign_key, &foreign_key).err().unwrap().to_string();
-    assert!(empty.contains("no certificate"), "{empty}");
 }
 
 #[tokio::test]

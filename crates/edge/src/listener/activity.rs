@@ -14,15 +14,30 @@ use super::ConnectionLimits;
 /// Events of one connection. Times are in milliseconds since it was accepted, plus one: zero is "not".
 pub(super) struct Activity {
     origin: Instant,
+    /// Requests under way.
     requests: AtomicUsize,
-    answered_any: AtomicBool,
+    /// Requests that were handed over since the start.
+    handed_over: AtomicUsize,
     multiplexed: AtomicBool,
+    /// Something else than heads has come, or will.
+    opaque: AtomicBool,
     head_since: AtomicU64,
     blocked_since: AtomicU64,
     last_use: AtomicU64,
     /// Lets tests pass time without waiting for it.
     #[cfg(test)]
     skipped: AtomicU64,
+}
+
+/// What a connection carries behind the head of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Behind {
+    /// The next head.
+    Head,
+    /// A body, or another protocol after an upgrade.
+    Opaque,
+    /// Frames of HTTP/2.
+    Frames,
 }
 
 /// What to do with a connection.
@@ -41,8 +56,9 @@ impl Activity {
         Arc::new(Self {
             origin: Instant::now(),
             requests: AtomicUsize::new(0),
-            answered_any: AtomicBool::new(false),
+            handed_over: AtomicUsize::new(0),
             multiplexed: AtomicBool::new(false),
+            opaque: AtomicBool::new(false),
             head_since: AtomicU64::new(0),
             blocked_since: AtomicU64::new(0),
             last_use: AtomicU64::new(1),
@@ -74,21 +90,32 @@ impl Activity {
     }
 
     /// A request's head is complete. The guard is held until its answer is produced.
-    pub(super) fn request(self: &Arc<Self>, multiplexed: bool) -> RequestGuard {
+    pub(super) fn request(self: &Arc<Self>, behind: Behind) -> RequestGuard {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        self.answered_any.store(true, Ordering::Relaxed);
-        if multiplexed {
-            self.multiplexed.store(true, Ordering::Relaxed);
+        self.handed_over.fetch_add(1, Ordering::Relaxed);
+        match behind {
+            Behind::Head => {}
+            Behind::Opaque => self.opaque.store(true, Ordering::Relaxed),
+            Behind::Frames => self.multiplexed.store(true, Ordering::Relaxed),
         }
         self.head_since.store(0, Ordering::Relaxed);
         RequestGuard(Arc::clone(self))
+    }
+
+    /// Whether the next byte can only begin a head, given that this many heads have come: each was handed over, none
+    /// is under way, and nothing but a head may follow them. Exact in the connection's own task, which also hands over.
+    pub(super) fn expects_head(&self, heads: usize) -> bool {
+        self.requests.load(Ordering::Relaxed) == 0
+            && self.handed_over.load(Ordering::Relaxed) == heads
+            && !self.opaque.load(Ordering::Relaxed)
+            && !self.multiplexed.load(Ordering::Relaxed)
     }
 
     /// Whether the connection may go on.
     pub(super) fn verdict(&self, limits: &ConnectionLimits) -> Verdict {
         let now = self.now();
         let older = |since: u64, limit: Duration| since != 0 && now.saturating_sub(since) >= millis(limit);
-        let never_used = !self.answered_any.load(Ordering::Relaxed);
+        let never_used = self.handed_over.load(Ordering::Relaxed) == 0;
         if older(self.blocked_since.load(Ordering::Relaxed), limits.stall) {
             return Verdict::Cut("the caller does not take its answer");
         }
@@ -156,7 +183,7 @@ mod tests {
         assert_eq!(activity.verdict(&LIMITS), Verdict::Keep);
         activity.skip(25);
         assert!(matches!(activity.verdict(&LIMITS), Verdict::Cut(_)));
-        let request = activity.request(false);
+        let request = activity.request(Behind::Head);
         activity.skip(70);
         assert_eq!(activity.verdict(&LIMITS), Verdict::Keep);
         drop(request);
@@ -168,7 +195,7 @@ mod tests {
     #[test]
     fn sec_29_a_caller_that_reads_nothing_is_cut() {
         let activity = Activity::new();
-        let _request = activity.request(false);
+        let _request = activity.request(Behind::Head);
         activity.blocked();
         activity.skip(20);
         activity.blocked();
@@ -181,7 +208,7 @@ mod tests {
     #[test]
     fn a_head_that_waits_for_a_large_answer_to_leave_is_not_trickling() {
         let activity = Activity::new();
-        drop(activity.request(false));
+        drop(activity.request(Behind::Head));
         activity.read();
         for _ in 0..4 {
             activity.blocked();
@@ -196,9 +223,24 @@ mod tests {
     #[test]
     fn pings_between_requests_of_http2_are_no_head() {
         let activity = Activity::new();
-        drop(activity.request(true));
+        drop(activity.request(Behind::Frames));
         activity.read();
         activity.skip(25);
         assert_eq!(activity.verdict(&LIMITS), Verdict::Keep);
+    }
+    #[test]
+    fn a_head_is_expected_only_when_all_before_it_are_answered_and_had_no_body() {
+        let activity = Activity::new();
+        assert!(activity.expects_head(0) && !activity.expects_head(1));
+        let request = activity.request(Behind::Head);
+        assert!(!activity.expects_head(1), "it is under way");
+        drop(request);
+        assert!(activity.expects_head(1) && !activity.expects_head(0) && !activity.expects_head(2));
+        for behind in [Behind::Opaque, Behind::Frames] {
+            let activity = Activity::new();
+            drop(activity.request(behind));
+            drop(activity.request(Behind::Head));
+            assert!(!activity.expects_head(2), "{behind:?}");
+        }
     }
 }

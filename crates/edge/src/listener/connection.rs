@@ -16,10 +16,11 @@ use bytes::Bytes;
 use http::{Request, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 
-use super::activity::{Activity, RequestGuard, Verdict};
+use super::activity::{Activity, Behind, RequestGuard, Verdict};
 use super::transport::{Observed, Transport};
 use super::{ConnectionLimits, Handler, Peer};
 use crate::lifecycle::{Lifecycle, Phase};
@@ -122,7 +123,7 @@ impl<S: Handler> hyper::service::Service<Request<Incoming>> for HttpService<S> {
     type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let guard = self.activity.request(request.version() == Version::HTTP_2);
+        let guard = self.activity.request(behind(&request));
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(self.peer);
         let mut handler = self.handler.clone();
@@ -131,6 +132,17 @@ impl<S: Handler> hyper::service::Service<Request<Incoming>> for HttpService<S> {
             let Ok(response) = answer.await;
             Ok(hold(response, guard))
         })
+    }
+}
+
+/// What hyper will take from the connection behind this head. Only `Head` is a promise.
+fn behind(request: &Request<Incoming>) -> Behind {
+    if request.version() == Version::HTTP_2 {
+        Behind::Frames
+    } else if request.body().is_end_stream() && request.extensions().get::<OnUpgrade>().is_none() {
+        Behind::Head
+    } else {
+        Behind::Opaque
     }
 }
 

@@ -4,11 +4,13 @@
 //! connection are kept here: how many there are, how long a head or a silence may take, how long a caller may refuse
 //! to read (security 29), how everything ends (security 30).
 //! Invariant: no connection can hold up another one or the accept loop.
-//! Read on: `bind` (addresses), `tls`, `connection` (one connection's life), `activity` (when it is cut), `transport`.
+//! Read on: `bind` (addresses), `tls`, `connection` (one connection's life), `activity` (when it is cut), `transport`,
+//! `request_line` (raw characters in targets).
 
 mod activity;
 mod bind;
 mod connection;
+mod request_line;
 mod tls;
 mod transport;
 

@@ -1,6 +1,7 @@
 //! One type for every kind of byte stream, so that HTTP is compiled once.
 //!
-//! [`Observed`] wraps it and tells `activity` when bytes come, leave or cannot leave. Nothing else is decided here.
+//! [`Observed`] wraps it, tells `activity` when bytes come, leave or cannot leave, and shows hyper what comes as
+//! `request_line` has it. Nothing else is decided here.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -12,6 +13,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
 
 use super::activity::Activity;
+use super::request_line::RequestLines;
 
 pub(super) enum Transport {
     Tcp(TcpStream),
@@ -76,11 +78,12 @@ impl AsyncWrite for Transport {
 pub(super) struct Observed {
     inner: Transport,
     activity: Arc<Activity>,
+    lines: RequestLines,
 }
 
 impl Observed {
     pub(super) fn new(inner: Transport, activity: Arc<Activity>) -> Self {
-        Self { inner, activity }
+        Self { inner, activity, lines: RequestLines::new() }
     }
 
     fn wrote<T>(&self, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -95,7 +98,8 @@ impl Observed {
 impl AsyncRead for Observed {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
+        let this = &mut *self;
+        let polled = this.lines.poll_read(&mut this.inner, &this.activity, cx, buf);
         if buf.filled().len() > before {
             self.activity.read();
         }
