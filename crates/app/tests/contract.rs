@@ -22,6 +22,7 @@ topics! {
     rest_auth: "rest/auth",
     rest_embed: "rest/embed",
     rest_errors: "rest/errors",
+    rest_limits: "rest/limits",
     rest_read: "rest/read",
     rest_rpc: "rest/rpc",
     rest_write: "rest/write",

@@ -89,7 +89,11 @@ impl Flow<'_> {
             query: parts.uri.query().unwrap_or_default(),
             headers: &parts.headers,
         };
-        Ok(self.timings.measure("parse", || RestRequest::read(head, &body, &self.settings.rules))?)
+        let mut request = self.timings.measure("parse", || RestRequest::read(head, &body, &self.settings.rules))?;
+        if request.window.limit.is_none() && !request.action.is_mutation() {
+            request.window.limit = self.settings.page_limit_default;
+        }
+        Ok(request)
     }
 
     /// OPTIONS and the description at the root are answered from the catalog.
