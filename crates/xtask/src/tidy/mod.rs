@@ -1,5 +1,6 @@
 //! `cargo xtask tidy`: the rules of the house that a machine can check.
 
+mod codes;
 mod edges;
 mod headers;
 mod words;
@@ -15,6 +16,7 @@ pub fn run(manifest: &Path) -> Result<()> {
     let root = metadata.workspace_root.as_std_path();
     let mut findings = edges::check(&edges::of(&metadata));
     findings.extend(headers::check(root)?);
+    findings.extend(codes::check(root)?);
     findings.extend(words::check(root)?);
     for finding in &findings {
         eprintln!("tidy: {finding}");
