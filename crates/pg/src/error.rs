@@ -40,6 +40,12 @@ pub enum Error {
         #[source]
         source: Box<DbError>,
     },
+    /// The login has settings that it may have given itself, and is one that must not have any.
+    #[error("the login has settings of its own, which code of callers may have left behind: {names}")]
+    LoginSettings {
+        /// Their names.
+        names: String,
+    },
     /// The server asked for a way of proving identity that we refuse or do not know.
     #[error("cannot log in: {0}")]
     Authentication(String),
@@ -167,6 +173,7 @@ impl From<&Error> for PublicError {
         match error {
             Error::Connect { .. }
             | Error::Login { .. }
+            | Error::LoginSettings { .. }
             | Error::Authentication(_)
             | Error::WrongServerKind { .. }
             | Error::Tls { .. }

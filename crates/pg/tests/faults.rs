@@ -122,6 +122,7 @@ async fn a_server_without_free_slots_does_not_stop_those_who_are_in() {
     }
     let stats = pool.stats();
     assert!(stats.connect_failures > 0 && stats.size <= 30, "{stats:?}");
+    assert!(stats.available, "{stats:?}");
 }
 
 /// The server restarts while eight callers ask without pause: nobody hangs or gets a wrong answer, and two seconds

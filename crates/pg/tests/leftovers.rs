@@ -2,10 +2,10 @@
 //!
 //! One connection, two callers: the first runs a function of his own, the second runs what everybody runs.
 
-use ferrobase_pg::{Batch, Pool};
+use ferrobase_pg::{Batch, ConnectOptions, Pool, PoolOptions, Session};
 use ferrobase_testkit::TestDatabase;
 
-use crate::support::{BatchExt, batch, cell, database, eventually, pool, user_batch};
+use crate::support::{BatchExt, batch, cell, database, eventually, options, pool, user_batch};
 
 /// Replaces every statement that the server prepared for us by one of the attacker's.
 const POISON: &str = "
@@ -227,4 +227,32 @@ async fn sec_04_notifications_between_answers_are_tolerated() {
         assert_eq!(ask(&pool, "select 'true answer'").await.as_deref(), Some("true answer"));
     }
     assert_eq!(pool.stats().opened, 1);
+}
+
+/// What a login gave itself (`ALTER ROLE ... SET`) would come with every later connection.
+#[tokio::test]
+async fn sec_21_a_login_with_settings_of_its_own_is_refused() {
+    let database = database().await;
+    let role = format!("fbpg_bare_{}", database.name());
+    let mut admin = database.connect().await;
+    admin
+        .script(&format!("create role {role} login password 'geheim'; alter role {role} set temp_file_limit = '1GB'"))
+        .await
+        .unwrap();
+    let connect = ConnectOptions::parse(&database.url_as(&role, "geheim")).unwrap();
+    let bare = || Pool::new(connect.clone(), PoolOptions { bare_login: true, ..options(1) });
+    bare().run(batch(&["select 1"])).await.unwrap();
+    for place in [String::new(), format!("in database {}", database.name())] {
+        let mut own = Session::connect(&connect).await.unwrap();
+        own.script(&format!("alter role {role} {place} set row_security = off")).await.unwrap();
+        let pool = bare();
+        let error = pool.run(batch(&["select 1"])).await.unwrap_err();
+        assert!(error.to_string().contains("row_security"), "{error}");
+        assert!(pool.outage().is_some());
+        Pool::new(connect.clone(), options(1)).run(batch(&["select 1"])).await.unwrap();
+        own.script(&format!("alter role {role} {place} reset all")).await.unwrap();
+        eventually("taken again", async || pool.run(batch(&["select 1"])).await.is_ok()).await;
+        assert!(pool.outage().is_none());
+    }
+    admin.script(&format!("alter role {role} reset all; drop role {role}")).await.unwrap();
 }

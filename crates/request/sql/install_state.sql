@@ -41,6 +41,19 @@ select jsonb_build_object(
                   and pg_catalog.pg_has_role(pg_roles.oid, granted.oid, 'member')
             ),
             'owns_relations', exists (select from pg_catalog.pg_class where relowner = pg_roles.oid),
+            'own_settings', (
+                select coalesce(jsonb_agg(jsonb_build_object(
+                    'name', pg_catalog.split_part(item, '=', 1), 'in_database', setdatabase <> 0)), '[]')
+                from pg_catalog.pg_db_role_setting, unnest(setconfig) as item
+                where setrole = pg_roles.oid
+                  and setdatabase in (
+                      0, (select oid from pg_catalog.pg_database where datname = current_database()))
+                  -- PostgREST's configuration in the database, which PostgreSQL itself does not act on.
+                  and item not like 'pgrst.%'
+                  and not exists (
+                      select from pg_catalog.pg_settings as p
+                      where p.name = pg_catalog.split_part(item, '=', 1) and p.context <> 'user')
+            ),
             'has_temp_file_limit', exists (
                 select from pg_catalog.pg_db_role_setting
                 where setrole = pg_roles.oid and setdatabase = 0

@@ -39,6 +39,25 @@ async fn a_broken_password_is_set_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sec_21_settings_of_a_login_are_taken_back() {
+    let db = database().await;
+    let logins = install(&owner(&db), &InstallOptions::default()).await.unwrap().logins;
+    let user = &logins.request.user;
+    let mut session = connect_as(&db, &logins.request).await.unwrap();
+    // The last one keeps everybody out: a library that does not exist is loaded before anything can be asked.
+    for setting in ["row_security = off", "statement_timeout = 1", "local_preload_libraries = 'missing'"] {
+        session.script(&format!("alter role {user} set {setting}")).await.unwrap();
+    }
+    session.script(&format!("alter role {user} in database {} set lock_timeout = 1", db.name())).await.unwrap();
+    assert!(connect_as(&db, &logins.request).await.is_err());
+    assert_eq!(install(&owner(&db), &InstallOptions::default()).await.unwrap().logins, logins);
+    let mut fresh = connect_as(&db, &logins.request).await.unwrap();
+    let shown = "select concat_ws(' ', current_setting('row_security'), current_setting('statement_timeout'),
+        current_setting('lock_timeout'), current_setting('temp_file_limit'))";
+    assert_eq!(ask(&mut fresh, shown).await.as_deref(), Some("on 0 0 1GB"), "the superuser's bound stays");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restored_dump_takes_logins_of_its_own() {
     let (original, restored) = (database().await, database().await);
     let logins = install(&owner(&original), &InstallOptions::default()).await.unwrap().logins;

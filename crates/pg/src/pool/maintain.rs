@@ -5,7 +5,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use super::state::Shared;
+use crate::error::Error;
 use crate::session::Session;
+
+const LOGIN_SETTINGS: &str = include_str!("../../sql/login_setting_list.sql");
 
 /// Wait after the first failed attempt to connect; doubles up to the longest. Short, so that requests are served
 /// again within two seconds of the database coming back.
@@ -95,9 +98,24 @@ async fn open(mut attempt: Attempt) {
         super::Pooler::Transaction => 0,
     };
     let result = Session::connect_with(shared.connect.clone(), budget, shared.sightings.clone()).await;
+    let result = match result {
+        Ok(session) if shared.options.bare_login => refuse_settings(session, shared.connect.connect_timeout()).await,
+        result => result,
+    };
     attempt.0 = None;
     match result {
         Ok(session) => shared.opened(Box::new(session)),
         Err(error) => shared.not_opened(error, FIRST_BACKOFF, LONGEST_BACKOFF),
+    }
+}
+
+/// Refuses a session whose login has settings of its own. These may be hostile to this very question (a timeout of a
+/// millisecond): any failure refuses the session too.
+async fn refuse_settings(mut session: Session, limit: Duration) -> Result<Session, Error> {
+    let asked = tokio::time::timeout(limit, session.query(LOGIN_SETTINGS, &[])).await;
+    let found = asked.map_err(|_| Error::ConnectTimeout(limit))??;
+    match found.rows.first().and_then(|row| row.text(0)) {
+        None => Ok(session),
+        Some(names) => Err(Error::LoginSettings { names: names.to_owned() }),
     }
 }

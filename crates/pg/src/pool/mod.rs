@@ -96,6 +96,11 @@ impl Pool {
         self.0.stats()
     }
 
+    /// Why the last attempt to connect failed; `None` when it did not.
+    pub fn outage(&self) -> Option<Arc<Error>> {
+        self.0.outage()
+    }
+
     /// The options it was made with.
     pub fn options(&self) -> &PoolOptions {
         &self.0.options

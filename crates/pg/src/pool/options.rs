@@ -35,6 +35,10 @@ pub struct PoolOptions {
     /// Budget for prepared statements of one connection, in estimated bytes of server memory (4 MiB, some 200
     /// statements of 1 kB).
     pub statement_cache_bytes: usize,
+    /// Whether a connection is refused when its login has settings that it may have given itself. Code that runs as the
+    /// login can leave such settings to every later connection (`ALTER ROLE ... SET`): turn it on for logins of which
+    /// nobody expects settings (false).
+    pub bare_login: bool,
     /// How long a cancelled statement may take to end before its backend is terminated, and how long a returned
     /// connection may take to be checked (5 s).
     pub cancel_grace: Duration,
@@ -51,6 +55,7 @@ impl Default for PoolOptions {
             max_waiting: 1000,
             pooler: Pooler::Direct,
             statement_cache_bytes: 4 * 1024 * 1024,
+            bare_login: false,
             cancel_grace: Duration::from_secs(5),
         }
     }

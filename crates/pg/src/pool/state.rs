@@ -316,6 +316,10 @@ impl Shared {
         self.attention.notify_one();
     }
 
+    pub(super) fn outage(&self) -> Option<Arc<Error>> {
+        self.lock().down.as_ref().map(|down| down.cause.clone())
+    }
+
     pub(super) fn stats(&self) -> PoolStats {
         let mut stats = PoolStats { max: self.options.max_connections, ..PoolStats::default() };
         self.counters.fill(&mut stats);
@@ -325,7 +329,7 @@ impl Shared {
         stats.opening = state.opening;
         stats.active = state.live() - state.idle.len();
         stats.waiting = state.waiters.len();
-        stats.available = state.down.is_none();
+        stats.available = state.down.is_none() || state.live() > 0;
         stats
     }
 }

@@ -266,6 +266,9 @@ pub(super) async fn verify(
 ) -> Result<Logins, InstallError> {
     let (request, service) =
         (Candidate::of(Kind::Request, state, options)?, Candidate::of(Kind::Service, state, options)?);
+    for candidate in [&request, &service] {
+        candidate.undo_settings(session, state).await?;
+    }
     let (request_result, service_result) = tokio::join!(request.try_login(owner), service.try_login(owner));
     request.settle(request_result, session, owner, state).await?;
     service.settle(service_result, session, owner, state).await?;
@@ -292,6 +295,27 @@ impl Candidate {
             None => state.secrets.get(kind.password_key()).cloned(),
         };
         Ok(Self { kind, login: Login { user, password }, is_configured: configured.is_some() })
+    }
+
+    /// Takes back the settings of a login of ours. It needs none, and code that runs as the login can leave it some
+    /// that break or loosen every later connection.
+    async fn undo_settings(&self, session: &mut Session, state: &State) -> Result<(), InstallError> {
+        let ours = |role: &&RoleState| !self.is_configured && self.kind.is_ours(role, state);
+        let Some(role) = state.roles.get(&self.login.user).filter(ours) else { return Ok(()) };
+        if role.own_settings.is_empty() || state.is_replica || !state.may_create_roles {
+            return Ok(());
+        }
+        let user = quote(&self.login.user);
+        let undo = role.own_settings.iter().map(|setting| {
+            let place =
+                if setting.in_database { format!("in database {} ", quote(&state.database)) } else { String::new() };
+            format!("alter role {user} {place}reset {};", quote(&setting.name))
+        });
+        let doing = InstallError::sql("taking back settings of a request login");
+        cluster_roles::run(session, &undo.collect::<String>()).await.map_err(doing)?;
+        let names: Vec<_> = role.own_settings.iter().map(|setting| setting.name.as_str()).collect();
+        tracing::warn!(login = self.login.user, settings = ?names, "settings of a request login were taken back");
+        Ok(())
     }
 
     async fn try_login(&self, owner: &ConnectOptions) -> Result<(), ferrobase_pg::Error> {

@@ -47,6 +47,14 @@ pub(super) struct RoleState {
     pub(super) reaches_bypass: bool,
     pub(super) owns_relations: bool,
     pub(super) has_temp_file_limit: bool,
+    pub(super) own_settings: Vec<OwnSetting>,
+}
+
+/// A setting that a role may have given itself (`ALTER ROLE ... SET`).
+#[derive(Debug, Deserialize)]
+pub(super) struct OwnSetting {
+    pub(super) name: String,
+    pub(super) in_database: bool,
 }
 
 /// A line of the ledger.
