@@ -13,7 +13,7 @@ use std::time::Instant;
 use axum::extract::FromRequestParts;
 use axum::response::Response;
 use ferrobase_base::PublicError;
-use ferrobase_request::{Identity, RequestContext, authenticate_at, headers_json};
+use ferrobase_request::{Authority, Credentials, Identity, RequestContext, headers_json};
 use http::header::COOKIE;
 use http::request::Parts;
 use http::{HeaderMap, Uri};
@@ -23,7 +23,7 @@ use crate::error;
 use crate::policy::AuthPolicy;
 use crate::refusal;
 use crate::request_id::RequestId;
-use crate::settings::{Authority, Settings};
+use crate::settings::Settings;
 use crate::timing::Timings;
 
 /// The URI as the caller sent it, with mount and query, in the request's extensions: for links back to us.
@@ -61,17 +61,13 @@ pub(crate) fn identify(
     headers: &HeaderMap,
     uri: &Uri,
 ) -> Result<Option<Identity>, PublicError> {
-    let judge = |credentials: &_, gate| {
-        let Authority { keys, api_keys, rules, cache } = authority;
-        authenticate_at(gate, credentials, &**keys, &**api_keys, rules, cache)
-    };
     if policy.verify {
         let credentials = credentials::extract(headers, uri, policy.key_in_query)?;
-        return Ok(Some(judge(&credentials, policy.gate)?));
+        return Ok(Some(authority.authenticate(policy.gate, &credentials)?));
     }
     let mut gate = policy.gate;
     gate.key_required = false;
-    Ok(judge(&Default::default(), gate).ok())
+    Ok(authority.authenticate(gate, &Credentials::default()).ok())
 }
 
 /// What the edge found out before it calls the room.

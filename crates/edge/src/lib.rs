@@ -47,5 +47,5 @@ pub use local_only::LocalOnly;
 pub use policy::{AuthPolicy, Bound, CorsOwner, Room, RoutePolicy};
 pub use request_id::{REQUEST_ID, RequestId};
 pub use response_headers::ResponseHeaders;
-pub use settings::{Authority, Settings};
+pub use settings::Settings;
 pub use timing::Timings;

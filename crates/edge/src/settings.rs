@@ -7,9 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ferrobase_base::config::Cidr;
-use ferrobase_base::ports::{ApiKeys, KeySource};
-use ferrobase_request::AuthRules;
-use ferrobase_request::credentials::TokenCache;
+use ferrobase_request::Authority;
 use http::HeaderName;
 
 use crate::compression::Compression;
@@ -21,18 +19,6 @@ use crate::response_headers::ResponseHeaders;
 
 /// Longest wait for the next bytes of a request's body.
 const BODY_STALL: Duration = Duration::from_secs(30);
-
-/// What decides who a caller is. The rules and the cache belong together: new rules need a new cache.
-pub struct Authority {
-    /// Keys that may have signed a token.
-    pub keys: Arc<dyn KeySource>,
-    /// Opaque API keys.
-    pub api_keys: Arc<dyn ApiKeys>,
-    /// How tokens and keys are judged.
-    pub rules: AuthRules,
-    /// Verified tokens.
-    pub cache: TokenCache,
-}
 
 /// Everything that the edge was told.
 #[derive(Clone)]

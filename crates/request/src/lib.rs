@@ -23,7 +23,7 @@ pub mod sqlstate;
 pub mod target;
 
 pub use context::{ApiKey, Claims, Identity, RequestContext, Via, headers_json};
-pub use credentials::{AuthError, AuthRules, Credentials, Gate, authenticate, authenticate_at};
+pub use credentials::{AuthError, AuthRules, Authority, Credentials, Gate, authenticate, authenticate_at};
 pub use error::Error;
 pub use exposure::{Exposure, Visibility};
 pub use run::{Work, run};

@@ -9,12 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use ferrobase_base::ports::{ApiKeys, KeySource};
 use ferrobase_catalog::{Catalog, CatalogHandle, QualifiedName};
 use ferrobase_pg::Pool;
 
-use crate::context::Identity;
-use crate::credentials::{AuthError, AuthRules, Credentials, Gate, TokenCache, authenticate_at};
+use crate::credentials::Authority;
 use crate::exposure::Exposure;
 use crate::role_settings::RoleLimits;
 use crate::roles::{Owners, SERVICE_ROLE};
@@ -75,14 +73,8 @@ pub struct TargetParts {
     pub pools: Pools,
     /// The schema cache.
     pub catalog: CatalogHandle,
-    /// Verification keys.
-    pub keys: Arc<dyn KeySource>,
-    /// Opaque API keys.
-    pub api_keys: Arc<dyn ApiKeys>,
-    /// How credentials are judged.
-    pub auth: AuthRules,
-    /// How many verified tokens are kept.
-    pub token_cache: usize,
+    /// Who decides about identities.
+    pub authority: Arc<Authority>,
     /// How transactions are made.
     pub transaction: TransactionRules,
     /// What API roles may see.
@@ -101,14 +93,8 @@ pub struct Target {
     pub pools: Pools,
     /// The schema cache.
     pub catalog: CatalogHandle,
-    /// Verification keys.
-    pub keys: Arc<dyn KeySource>,
-    /// Opaque API keys.
-    pub api_keys: Arc<dyn ApiKeys>,
-    /// How credentials are judged.
-    pub auth: AuthRules,
-    /// Verified tokens.
-    pub tokens: TokenCache,
+    /// Who decides about identities.
+    pub authority: Arc<Authority>,
     /// How transactions are made.
     pub transaction: TransactionRules,
     /// What API roles may see.
@@ -126,20 +112,12 @@ impl Target {
             name: parts.name,
             pools: parts.pools,
             catalog: parts.catalog,
-            keys: parts.keys,
-            api_keys: parts.api_keys,
-            tokens: TokenCache::new(parts.token_cache),
-            auth: parts.auth,
+            authority: parts.authority,
             transaction: parts.transaction,
             exposure: parts.exposure,
             epoch: parts.epoch,
             owners: ArcSwapOption::empty(),
         }
-    }
-
-    /// Who sent these credentials.
-    pub fn authenticate(&self, gate: Gate, credentials: &Credentials) -> Result<Identity, AuthError> {
-        authenticate_at(gate, credentials, &*self.keys, &*self.api_keys, &self.auth, &self.tokens)
     }
 
     /// The owners of exposed relations, worked out once for each catalog.

@@ -11,8 +11,8 @@ use ferrobase_request::credentials::{ConfiguredKeys, TokenCache};
 use ferrobase_request::exposure::{DefinerViews, Exposure};
 use ferrobase_request::install::{InstallOptions, Installed, install};
 use ferrobase_request::{
-    AuthRules, Credentials, Error, Gate, Identity, Pools, RequestContext, Target, TargetParts, TransactionRules, Work,
-    run,
+    AuthRules, Authority, Credentials, Error, Gate, Identity, Pools, RequestContext, Target, TargetParts,
+    TransactionRules, Work, run,
 };
 use ferrobase_testkit::{TestDatabase, database_from, token};
 
@@ -78,10 +78,12 @@ impl Fixture {
                 owner: Pool::new(owner(&db), PoolOptions::default()),
             },
             catalog,
-            keys: Arc::new(ConfiguredKeys::new(Some(&Secret::new(token::SECRET)), false, None).unwrap()),
-            api_keys: Arc::new(NoApiKeys),
-            auth: options.auth,
-            token_cache: TokenCache::DEFAULT_CAPACITY,
+            authority: Arc::new(Authority {
+                keys: Arc::new(ConfiguredKeys::new(Some(&Secret::new(token::SECRET)), false, None).unwrap()),
+                api_keys: Arc::new(NoApiKeys),
+                rules: options.auth,
+                cache: TokenCache::new(TokenCache::DEFAULT_CAPACITY),
+            }),
             transaction: options.transaction,
             exposure: Exposure::guarded(vec!["public".to_owned()], true, Vec::new(), DefinerViews::Refuse, Vec::new()),
             epoch: 1,
@@ -102,12 +104,12 @@ impl Fixture {
     /// The identity behind a Bearer token.
     pub fn bearer(&self, token: &str) -> Identity {
         let credentials = Credentials { bearer: Some(token.to_owned()), apikey: None };
-        self.target.authenticate(Gate::default(), &credentials).unwrap()
+        self.target.authority.authenticate(Gate::default(), &credentials).unwrap()
     }
 
     /// Nobody.
     pub fn anonymous(&self) -> Identity {
-        self.target.authenticate(Gate::default(), &Credentials::default()).unwrap()
+        self.target.authority.authenticate(Gate::default(), &Credentials::default()).unwrap()
     }
 
     /// A user with role authenticated.

@@ -10,12 +10,12 @@ use ferrobase_base::ports::NoApiKeys;
 use ferrobase_catalog::{CatalogHandle, Scope, load};
 use ferrobase_edge::config::{SecuritySection, ServerSection};
 use ferrobase_edge::metrics::Metrics;
-use ferrobase_edge::{App, Authority};
+use ferrobase_edge::App;
 use ferrobase_pg::{ConnectOptions, Pool, PoolOptions};
 use ferrobase_request::credentials::{ConfiguredKeys, TokenCache};
 use ferrobase_request::exposure::{DefinerViews, Exposure};
 use ferrobase_request::install::{InstallOptions, Login, install};
-use ferrobase_request::{AuthRules, Pools, Registry, Target, TargetParts, TransactionRules};
+use ferrobase_request::{AuthRules, Authority, Pools, Registry, Target, TargetParts, TransactionRules};
 use ferrobase_rest::config::RestSection;
 use ferrobase_rest::{Deps, Settings};
 use ferrobase_testkit::{TestDatabase, database_from, token};
@@ -97,6 +97,12 @@ impl Setup {
         let catalog = CatalogHandle::new();
         let schemas: Vec<String> = self.rest.schemas.iter().map(|schema| schema.as_str().to_owned()).collect();
         let keys = Arc::new(ConfiguredKeys::new(Some(&Secret::new(token::SECRET)), false, None).expect("keys"));
+        let authority = Arc::new(Authority {
+            keys,
+            api_keys: Arc::new(NoApiKeys),
+            rules: AuthRules::default(),
+            cache: TokenCache::new(TokenCache::DEFAULT_CAPACITY),
+        });
         let target = Target::new(TargetParts {
             name: "test".to_owned(),
             pools: Pools {
@@ -105,10 +111,7 @@ impl Setup {
                 owner: Pool::new(owner.clone(), PoolOptions::default()),
             },
             catalog: catalog.clone(),
-            keys: keys.clone(),
-            api_keys: Arc::new(NoApiKeys),
-            auth: AuthRules::default(),
-            token_cache: TokenCache::DEFAULT_CAPACITY,
+            authority: Arc::clone(&authority),
             transaction: self.transaction,
             exposure: Exposure::guarded(
                 schemas.clone(),
@@ -123,16 +126,10 @@ impl Setup {
             registry: Arc::new(Registry::of(target)),
             settings: Arc::new(ArcSwap::from_pointee(Settings::new(&self.rest, vec!["apikey".to_owned()]))),
         };
-        let authority = Authority {
-            keys,
-            api_keys: Arc::new(NoApiKeys),
-            rules: AuthRules::default(),
-            cache: TokenCache::new(TokenCache::DEFAULT_CAPACITY),
-        };
         let mut settings = ferrobase_edge::Settings::from_sections(
             &ServerSection::default(),
             &SecuritySection::default(),
-            Arc::new(authority),
+            authority,
         )
         .expect("settings");
         settings.server_timing = true;

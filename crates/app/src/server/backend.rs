@@ -13,8 +13,9 @@ use anyhow::{Context as _, Result};
 use ferrobase_catalog::{CatalogHandle, ReloadOptions, Reloader, Scope};
 use ferrobase_pg::{ConnectOptions, Event, Listener, Session};
 use ferrobase_request::install::{DefaultPrivileges, InstallOptions, Installed, Login, Logins, install};
-use ferrobase_request::{Registry, Target};
+use ferrobase_request::{Authority, Registry, Target};
 use tokio::sync::{OnceCell, watch};
+use tokio::task::JoinHandle;
 
 use crate::config::{Config, Loaded};
 
@@ -49,6 +50,7 @@ struct Up {
     privileges: DefaultPrivileges,
     scope: watch::Sender<Scope>,
     reloader: Reloader,
+    listening: JoinHandle<()>,
 }
 
 impl Backend {
@@ -59,7 +61,8 @@ impl Backend {
         let nobody = |user: &str| Login { user: user.to_owned(), password: None };
         let logins = Logins { request: nobody("authenticator"), service: nobody("authenticator_service") };
         let pools = connections::pools(&config.database, &config.database.owner()?, &logins);
-        let target = target::build(config, pools, catalog.clone(), DefaultPrivileges::default(), 0)?;
+        let authority = target::authority(config)?;
+        let target = target::build(config, authority, pools, catalog.clone(), DefaultPrivileges::default(), 0);
         Ok(Self { registry: Arc::new(Registry::of(target)), catalog, up: OnceCell::new(), loaded: Mutex::new(loaded) })
     }
 
@@ -83,6 +86,12 @@ impl Backend {
         }
     }
 
+    /// Whether a pool of requests could not connect at its last attempt, after the database had been brought up.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        let pools = &self.target().pools;
+        self.up.get().is_some() && (pools.request.outage().is_some() || pools.service.outage().is_some())
+    }
+
     /// Asks for a new catalog.
     pub(crate) fn reload_catalog(&self) {
         if let Some(up) = self.up.get() {
@@ -90,19 +99,26 @@ impl Backend {
         }
     }
 
+    /// Listens no longer: the server has ended, and its database may end too.
+    pub(crate) fn close(&self) {
+        if let Some(up) = self.up.get() {
+            up.listening.abort();
+        }
+    }
+
     /// Puts a new configuration in force for requests. Connections stay as they are.
-    pub(crate) fn reconfigure(&self, next: Arc<Loaded>) -> Result<()> {
+    pub(crate) fn reconfigure(&self, next: Arc<Loaded>, authority: Arc<Authority>) {
         let mut loaded = self.loaded();
         let config = &next.config;
         let current = self.target();
         let privileges = self.up.get().map_or(DefaultPrivileges::default(), |up| up.privileges);
-        let target = target::build(config, current.pools.clone(), self.catalog.clone(), privileges, current.epoch + 1)?;
+        let (pools, epoch) = (current.pools.clone(), current.epoch + 1);
+        let target = target::build(config, authority, pools, self.catalog.clone(), privileges, epoch);
         self.registry.replace(target);
         if let Some(up) = self.up.get() {
             up.scope.send_replace(target::scope(config, &up.logins.request.user));
         }
         *loaded = next;
-        Ok(())
     }
 
     /// Nothing under the lock panics half-way.
@@ -161,14 +177,16 @@ impl Backend {
             let config = &loaded.config;
             let pools = connections::pools(&config.database, &config.database.owner()?, &installed.logins);
             pools.request.warm();
-            let (privileges, epoch) = (installed.default_privileges, self.target().epoch + 1);
-            self.registry.replace(target::build(config, pools, self.catalog.clone(), privileges, epoch)?);
+            let current = self.target();
+            let (authority, privileges) = (Arc::clone(&current.authority), installed.default_privileges);
+            let catalog = self.catalog.clone();
+            self.registry.replace(target::build(config, authority, pools, catalog, privileges, current.epoch + 1));
             let scope = watch::Sender::new(target::scope(config, &installed.logins.request.user));
             let reloader = Reloader::spawn(connect, scope.subscribe(), self.catalog.clone(), ReloadOptions::default());
-            reload_on_notice(listener, heard_before, reloader.trigger());
+            let listening = reload_on_notice(listener, heard_before, reloader.trigger());
             let loading = reloader.state();
             // Only the first caller gets here; the database is adopted once.
-            let _ = self.up.set(Up { logins: installed.logins, privileges, scope, reloader });
+            let _ = self.up.set(Up { logins: installed.logins, privileges, scope, reloader, listening });
             loading
         };
         loading.wait_for(|state| state.generation > 0).await.context("loading the catalog ended")?;
@@ -205,7 +223,10 @@ fn install_options(config: &Config) -> InstallOptions {
 
 fn report(installed: &Installed) {
     for step in &installed.done {
-        tracing::info!(step, "installed");
+        tracing::debug!(step, "installed");
+    }
+    if !installed.done.is_empty() {
+        tracing::info!(steps = installed.done.len(), "own schemas and roles are installed");
     }
     for notice in &installed.notices {
         tracing::warn!(code = notice.code, sql = notice.sql, "{}", notice.text);
@@ -227,7 +248,11 @@ async fn hear_first(listener: &mut Listener) -> bool {
 }
 
 /// Reloads the catalog when somebody says that the schema changed, or when that may have been missed.
-fn reload_on_notice(mut listener: Listener, mut connected: bool, trigger: ferrobase_catalog::Trigger) {
+fn reload_on_notice(
+    mut listener: Listener,
+    mut connected: bool,
+    trigger: ferrobase_catalog::Trigger,
+) -> JoinHandle<()> {
     tokio::spawn(async move {
         while let Some(event) = listener.recv().await {
             match event {
@@ -244,5 +269,5 @@ fn reload_on_notice(mut listener: Listener, mut connected: bool, trigger: ferrob
                 Event::Disconnected { .. } => connected = false,
             }
         }
-    });
+    })
 }

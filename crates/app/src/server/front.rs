@@ -4,19 +4,18 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use arc_swap::ArcSwap;
-use ferrobase_base::ports::NoApiKeys;
 use ferrobase_edge::admin::{self, Admin};
 use ferrobase_edge::listener::{ConnectionLimits, Endpoint, Listener, Tls};
 use ferrobase_edge::log::AccessLog;
 use ferrobase_edge::metrics::{Metrics, PoolSample, Sample};
-use ferrobase_edge::{Alias, App, Authority, Lifecycle, LocalOnly, Settings};
+use ferrobase_edge::{Alias, App, Lifecycle, LocalOnly, Settings};
 use ferrobase_pg::Pool;
-use ferrobase_request::credentials::TokenCache;
+use ferrobase_request::Authority;
 
 use crate::config::Config;
 
 use super::backend::Backend;
-use super::{Options, target};
+use super::Options;
 
 /// Everything that answers HTTP, bound and not yet served.
 pub(crate) struct Front {
@@ -41,7 +40,8 @@ impl Front {
         register(&metrics, backend);
         let rest_settings = Arc::new(ArcSwap::from_pointee(rest_settings(config)));
         let rest = ferrobase_rest::Deps { registry: backend.registry(), settings: Arc::clone(&rest_settings) };
-        let app = App::builder(settings(config, options)?, metrics.http())
+        let authority = Arc::clone(&backend.target().authority);
+        let app = App::builder(settings(config, authority, options)?, metrics.http())
             .room(ferrobase_rest::room("/rest/v1", rest))
             .aliases(Alias::seed())
             .access_log(access)
@@ -82,13 +82,7 @@ pub(crate) fn rest_settings(config: &Config) -> ferrobase_rest::Settings {
 }
 
 /// The edge's settings for a configuration.
-pub(crate) fn settings(config: &Config, options: Options) -> Result<Settings> {
-    let authority = Arc::new(Authority {
-        keys: Arc::new(target::keys(config)?),
-        api_keys: Arc::new(NoApiKeys),
-        rules: target::rules(config),
-        cache: TokenCache::new(config.auth.tokens.jwt_cache_entries as usize),
-    });
+pub(crate) fn settings(config: &Config, authority: Arc<Authority>, options: Options) -> Result<Settings> {
     let mut settings = Settings::from_sections(&config.server, &config.security, authority).context("server.cors")?;
     settings.server_timing = config.rest.server_timing;
     settings.trace_header = match &config.rest.trace_header {

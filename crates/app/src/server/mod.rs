@@ -7,23 +7,25 @@
 pub(crate) mod backend;
 pub(crate) mod connections;
 mod front;
+mod keeper;
+mod signals;
 mod target;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use arc_swap::ArcSwap;
 use ferrobase_edge::listener::Tls;
 use ferrobase_edge::log::{self, LogHandle, LogSettings};
 use ferrobase_edge::{App, Grace, Lifecycle, Phase};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use crate::config::{Current, Loaded, Sources, refusals};
 use backend::Backend;
 use front::Front;
+pub(crate) use signals::{Heard, Signals};
 
 /// A server that answers.
 pub(crate) struct Server {
@@ -52,6 +54,8 @@ pub(crate) struct Options {
     pub(crate) local_only: bool,
     /// Refuses configurations that `serve` must not work with, at start and at every reload.
     pub(crate) in_production: bool,
+    /// Logs to the standard error, because the standard output is for data.
+    pub(crate) log_to_stderr: bool,
 }
 
 /// What `serve` cannot work without, or must not work with.
@@ -73,6 +77,7 @@ impl Server {
         let current = Current::new(loaded);
         let loaded = current.get();
         let backend = Arc::new(Backend::new(Arc::clone(&loaded))?);
+        tokio::spawn(keeper::keep(Arc::downgrade(&backend)));
         let front = Front::bind(&loaded.config, &backend, &lifecycle, log.access(), options).await?;
         let addresses = (front.api.addresses(), front.admin.addresses());
         let (app, tls, rest_settings) = (front.app.clone(), front.tls.clone(), front.rest_settings);
@@ -108,16 +113,9 @@ impl Server {
     }
 
     /// Stays until SIGTERM or SIGINT, then drains. A second signal ends at once.
-    pub(crate) async fn run(mut self) -> Result<()> {
-        let mut hangup = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
-        let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
-        let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
-        loop {
-            tokio::select! {
-                _ = hangup.recv() => self.reload(),
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
-            }
+    pub(crate) async fn run(mut self, signals: &mut Signals) -> Result<()> {
+        while signals.next().await == Heard::Reload {
+            self.reload();
         }
         tracing::info!("draining");
         let bound = self.current.get().config.server.drain_timeout;
@@ -126,8 +124,7 @@ impl Server {
         let ending = tokio::spawn(async move { lifecycle.shut_down(grace).await });
         tokio::select! {
             _ = &mut self.serving => {}
-            _ = terminate.recv() => self.lifecycle.enter(Phase::Ended),
-            _ = interrupt.recv() => self.lifecycle.enter(Phase::Ended),
+            () = signals.stop() => self.lifecycle.enter(Phase::Ended),
         }
         ending.abort();
         tracing::info!("stopped");
@@ -157,17 +154,24 @@ impl Server {
         // The connections are those of the start, and so is everything that was worked out from their section.
         next.config.database = self.current.get().config.database.clone();
         // Everything that can fail is made before anything is swapped.
-        let settings = front::settings(&next.config, self.options)?;
+        let authority = target::authority(&next.config)?;
+        let settings = front::settings(&next.config, Arc::clone(&authority), self.options)?;
         let rest_settings = front::rest_settings(&next.config);
         warn(&next);
         let reloaded = self.current.replace(next);
         let next = self.current.get();
-        self.backend.reconfigure(Arc::clone(&next))?;
+        self.backend.reconfigure(Arc::clone(&next), authority);
         self.app.reload(settings);
         self.rest_settings.store(Arc::new(rest_settings));
         self.log.set_level(&log_settings(&next, self.options).level)?;
         tracing::info!(changed = ?reloaded.changed, at_restart = ?reloaded.at_restart, "configuration reloaded");
         Ok(())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.backend.close();
     }
 }
 
@@ -179,6 +183,7 @@ fn warn(loaded: &Loaded) {
 
 fn log_settings(loaded: &Loaded, options: Options) -> LogSettings {
     let mut settings = LogSettings::from(&loaded.config.observability.log);
+    settings.to_stderr = options.log_to_stderr;
     if options.log_query {
         settings.level.push_str(",ferrobase::sql=debug");
     }

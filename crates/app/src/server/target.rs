@@ -6,47 +6,46 @@ use anyhow::{Context as _, Result};
 use ferrobase_base::ports::NoApiKeys;
 use ferrobase_catalog::{CatalogHandle, QualifiedName, Scope};
 use ferrobase_edge::config::DefinerViews as DefinerViewsSetting;
-use ferrobase_request::credentials::ConfiguredKeys;
+use ferrobase_request::credentials::TokenCache;
 use ferrobase_request::exposure::DefinerViews;
 use ferrobase_request::install::DefaultPrivileges;
 use ferrobase_request::role_settings::RoleLimits;
-use ferrobase_request::{AuthRules, Exposure, Pools, Profile, Target, TargetParts, TransactionRules};
+use ferrobase_request::{Authority, Exposure, Pools, Profile, Target, TargetParts, TransactionRules};
 
 use crate::config::Config;
 
 /// Name of the target of a process without tenants.
 const DEFAULT: &str = "default";
 
-/// Keys that verify tokens.
-pub(crate) fn keys(config: &Config) -> Result<ConfiguredKeys> {
-    config.auth.tokens.keys().context("auth")
-}
-
-/// How credentials are judged.
-pub(crate) fn rules(config: &Config) -> AuthRules {
-    config.auth.tokens.rules(config.rest.anon_role.as_ref(), config.security.require_api_key)
+/// Who decides about identities; the edge and the target share it.
+pub(crate) fn authority(config: &Config) -> Result<Arc<Authority>> {
+    let tokens = &config.auth.tokens;
+    Ok(Arc::new(Authority {
+        keys: Arc::new(tokens.keys().context("auth")?),
+        api_keys: Arc::new(NoApiKeys),
+        rules: tokens.rules(config.rest.anon_role.as_ref(), config.security.require_api_key),
+        cache: TokenCache::new(tokens.jwt_cache_entries as usize),
+    }))
 }
 
 /// The target of this configuration.
 pub(crate) fn build(
     config: &Config,
+    authority: Arc<Authority>,
     pools: Pools,
     catalog: CatalogHandle,
     privileges: DefaultPrivileges,
     epoch: u64,
-) -> Result<Target> {
-    Ok(Target::new(TargetParts {
+) -> Target {
+    Target::new(TargetParts {
         name: DEFAULT.to_owned(),
         pools,
         catalog,
-        keys: Arc::new(keys(config)?),
-        api_keys: Arc::new(NoApiKeys),
-        auth: rules(config),
-        token_cache: config.auth.tokens.jwt_cache_entries as usize,
+        authority,
         transaction: transaction(config),
         exposure: exposure(config, privileges),
         epoch,
-    }))
+    })
 }
 
 /// What the catalog must know.

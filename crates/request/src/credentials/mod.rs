@@ -8,6 +8,7 @@
 //! `role_path` (where the role is in a token), `cache` (verified tokens), `configured` (keys from the configuration).
 
 mod authenticate;
+mod authority;
 mod cache;
 mod claims;
 mod configured;
@@ -18,6 +19,7 @@ mod signature;
 mod signing_keys;
 
 pub use authenticate::{Credentials, Gate, authenticate, authenticate_at};
+pub use authority::Authority;
 pub use cache::{CacheStats, TokenCache};
 pub use claims::ClaimsError;
 pub use configured::{ConfiguredKeys, KeyTextError, SecretError, check_secret};
