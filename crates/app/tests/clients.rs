@@ -9,22 +9,32 @@ use crate::support;
 
 #[tokio::test]
 async fn supabase_js() {
-    let node = std::fs::read_to_string(cache().join("node"))
-        .unwrap_or_else(|_| panic!("Node is not installed for the tests: run `scripts/install-tools test`"));
-    let mut command = Command::new(node.trim());
+    let mut command = Command::new(node());
     command.args(["--test", "--test-reporter=spec"]).current_dir(support::root().join("tests/clients/javascript"));
     passes(command).await;
 }
 
 #[tokio::test]
 async fn supabase_py() {
-    let python = cache().join("venv/bin/python");
-    assert!(python.exists(), "supabase-py is not installed for the tests: run `scripts/install-tools test`");
-    let mut command = Command::new(python);
+    let mut command = Command::new(python());
     command
         .args(["-m", "pytest", "-q", "-p", "no:cacheprovider"])
         .current_dir(support::root().join("tests/clients/python"));
     passes(command).await;
+}
+
+/// Node 22 or newer.
+pub(crate) fn node() -> PathBuf {
+    let node = std::fs::read_to_string(cache().join("node"))
+        .unwrap_or_else(|_| panic!("Node is not installed for the tests: run `scripts/install-tools test`"));
+    PathBuf::from(node.trim())
+}
+
+/// Python with supabase-py.
+pub(crate) fn python() -> PathBuf {
+    let python = cache().join("venv/bin/python");
+    assert!(python.exists(), "supabase-py is not installed for the tests: run `scripts/install-tools test`");
+    python
 }
 
 fn cache() -> PathBuf {

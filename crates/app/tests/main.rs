@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod caller;
+mod cli;
 mod clients;
 mod contract;
+mod dev;
 mod faults;
 mod support;

@@ -101,9 +101,11 @@ impl Search {
     /// Looks at all folders; fails only when a folder that was named explicitly does not do.
     pub(crate) async fn run(bin_dir: Option<&Path>, account: &Account) -> Result<Self, Error> {
         if let Some(dir) = bin_dir {
-            let found = probe(dir, account)
-                .await
-                .map_err(|rejected| Error::BadBinDir { dir: rejected.dir, reason: rejected.reason })?;
+            let found = probe(dir, account).await.map_err(|rejected| Error::BadBinDir {
+                dir: rejected.dir,
+                reason: rejected.reason,
+                install: install::command(None, geteuid().is_root()),
+            })?;
             return Ok(Self { found: vec![found], rejected: Vec::new() });
         }
         let mut search = Self { found: Vec::new(), rejected: Vec::new() };

@@ -29,6 +29,8 @@ pub enum Error {
         dir: PathBuf,
         /// Why.
         reason: String,
+        /// The one command that installs PostgreSQL here.
+        install: String,
     },
     /// The major version that was asked for is not here.
     #[error("PostgreSQL {wanted} was asked for; installed: {}", versions(found))]
@@ -275,9 +277,10 @@ impl Error {
             Self::NotInstalled { install, .. } => {
                 format!("install it with `{install}`, or name the folder of its programs in FERROBASE_PG_BIN")
             }
-            Self::BadBinDir { .. } => {
-                "FERROBASE_PG_BIN must name the folder that holds `postgres` and `initdb` of PostgreSQL 15 to 18".into()
-            }
+            Self::BadBinDir { install, .. } => format!(
+                "FERROBASE_PG_BIN must name the folder that holds `postgres` and `initdb` of PostgreSQL 15 to 18; \
+                 without it, what `{install}` installs is found"
+            ),
             Self::VersionMissing { install, .. } => {
                 format!("install it with `{install}`, or remove database.embedded.version")
             }

@@ -92,7 +92,8 @@ async fn programs_that_do_not_do() {
     let with_bin = || Options { bin_dir: Some(empty.clone()), ..project.options() };
     let error = refusal(with_bin()).await;
     assert!(matches!(error, Error::BadBinDir { .. }), "{error}");
-    assert!(error.hint().unwrap().contains("FERROBASE_PG_BIN"));
+    let hint = error.hint().unwrap();
+    assert!(hint.contains("FERROBASE_PG_BIN") && hint.contains("install"), "{hint}");
 
     let fake = |name: &str, says: &str| {
         fs::write(empty.join(name), format!("#!/bin/sh\n{says}\n")).unwrap();

@@ -10,7 +10,9 @@ use super::terminal;
 
 /// Completion script for a shell.
 #[derive(Args)]
-#[command(after_help = "Example:\n  ferrobase completions bash > /etc/bash_completion.d/ferrobase")]
+#[command(
+    after_help = "Examples:\n  ferrobase completions bash > /etc/bash_completion.d/ferrobase\n  ferrobase completions fish > ~/.config/fish/completions/ferrobase.fish"
+)]
 pub(super) struct CompletionsArguments {
     /// The shell.
     shell: Shell,

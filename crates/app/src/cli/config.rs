@@ -4,14 +4,20 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
+use ferrobase_base::config::{ConfigErrors, Place, Problem};
+use serde_json::{Value, json};
 
-use crate::config::{Environment, refusals, report, show, show_json};
+use crate::config::{Environment, Loaded, load, refusals, report, show, show_json};
 
 use super::settings::ConfigArguments;
 use super::terminal;
 
 /// Checks and shows the configuration.
 #[derive(Args)]
+#[command(
+    disable_help_subcommand = true,
+    after_help = "Examples:\n  ferrobase config check --config /etc/ferrobase/ferrobase.yaml\n  ferrobase config show --origin"
+)]
 pub(super) struct ConfigCommand {
     #[command(subcommand)]
     action: Action,
@@ -26,9 +32,12 @@ enum Action {
     Check {
         #[command(flatten)]
         config: ConfigArguments,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Prints the merged configuration, secrets masked.
-    #[command(after_help = "Example:\n  ferrobase config show --origin")]
+    #[command(after_help = "Examples:\n  ferrobase config show --origin\n  ferrobase config show --json")]
     Show {
         #[command(flatten)]
         config: ConfigArguments,
@@ -43,11 +52,7 @@ enum Action {
 
 pub(super) fn run(arguments: &ConfigCommand, environment: Environment) -> Result<ExitCode> {
     match &arguments.action {
-        Action::Check { config } => {
-            let loaded = crate::config::load(&config.sources("", Vec::new(), environment, Vec::new())?)?;
-            terminal::print(&report(&loaded))?;
-            Ok(if refusals(&loaded, false).is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-        }
+        Action::Check { config, json } => check(config, *json, environment),
         Action::Show { config, origin, json } => {
             let loaded = config.load(environment)?;
             if *json {
@@ -58,4 +63,43 @@ pub(super) fn run(arguments: &ConfigCommand, environment: Environment) -> Result
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+fn check(config: &ConfigArguments, json: bool, environment: Environment) -> Result<ExitCode> {
+    let loaded = match load(&config.sources("", environment, Vec::new())?) {
+        Ok(loaded) => loaded,
+        Err(errors) if json => {
+            terminal::print_json(&invalid(&errors))?;
+            return Ok(ExitCode::FAILURE);
+        }
+        Err(errors) => return Err(errors.into()),
+    };
+    if json {
+        terminal::print_json(&verdict(&loaded))?;
+    } else {
+        terminal::print(&report(&loaded))?;
+    }
+    Ok(if refusals(&loaded, false).is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn invalid(errors: &ConfigErrors) -> Value {
+    json!({ "valid": false, "problems": list(&errors.0) })
+}
+
+fn verdict(loaded: &Loaded) -> Value {
+    json!({
+        "valid": true,
+        "file": loaded.file,
+        "warnings": list(&loaded.warnings),
+        "serve_refuses": list(&refusals(loaded, false)),
+    })
+}
+
+fn list(problems: &[Problem]) -> Vec<Value> {
+    problems.iter().map(described).collect()
+}
+
+fn described(problem: &Problem) -> Value {
+    let place = (problem.place != Place::Default).then(|| problem.place.to_string());
+    json!({ "key": problem.key, "place": place, "message": problem.fault.to_string() })
 }

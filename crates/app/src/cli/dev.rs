@@ -12,18 +12,17 @@ use crate::dev::project::Project;
 use crate::dev::{self, Choices};
 use crate::server::Options;
 
-use super::settings::{ConfigArguments, ServerArguments};
+use super::settings::{FileArguments, ServerArguments};
 use super::terminal;
 
 /// Everything on one machine: a private PostgreSQL, this folder's migrations, and the APIs.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  ferrobase init && ferrobase dev\n  ferrobase dev --reset          start anew: deletes the project's private database\n  ferrobase dev --log-query      show each statement\n\nData and keys stay between runs. A change in ferrobase/migrations is applied while it runs."
+    after_help = "Examples:\n  ferrobase init && ferrobase dev\n  ferrobase dev --reset          start anew: deletes the project's private database\n  ferrobase dev --log-query      show each statement\n\nData and keys stay between runs. A change in ferrobase/migrations is applied while it runs.\nHow to reach it is also in .ferrobase/dev.json. Ctrl-C stops it and its PostgreSQL."
 )]
 pub(super) struct DevArguments {
-    /// Configuration file; else the first `ferrobase.yaml` of `.`, `./ferrobase`, `/etc/ferrobase`.
-    #[arg(long, value_name = "FILE")]
-    config: Option<std::path::PathBuf>,
+    #[command(flatten)]
+    config: FileArguments,
     #[command(flatten)]
     server: ServerArguments,
     /// Deletes the project's private database first.
@@ -36,13 +35,13 @@ pub(super) struct DevArguments {
 
 pub(super) fn run(arguments: &DevArguments, environment: Environment) -> Result<ExitCode> {
     let project = Project::at(Path::new("."))?;
-    let config = ConfigArguments { config: arguments.config.clone(), database_url: None };
-    let sources = config.sources("dev", Vec::new(), environment, arguments.server.flags())?;
+    let sources = arguments.config.sources("dev", environment, arguments.server.flags())?;
     let server = Options {
         log_query: arguments.server.log_query,
         notice: Duration::ZERO,
         local_only: true,
         in_production: false,
+        log_to_stderr: true,
     };
     let choices = Choices { reset: arguments.reset, server, json: arguments.json };
     terminal::block_on(async move { Box::pin(dev::run(&project, sources, choices)).await })?;

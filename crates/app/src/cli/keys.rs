@@ -7,6 +7,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
+use ferrobase_base::Secret;
+use ferrobase_request::config::TokenSection;
 use ferrobase_request::credentials::ConfiguredKeys;
 use ferrobase_request::keys::{self, ProjectKeys, TokenRequest};
 use jiff::Timestamp;
@@ -15,17 +17,22 @@ use serde_json::{Map, Value, json};
 use crate::config::Environment;
 use crate::dev::project::{Project, new_secret};
 
-use super::settings::ConfigArguments;
+use super::settings::FileArguments;
 use super::terminal;
+
+/// Longest lifetime of a token: 100 years, in seconds.
+const LONGEST: i64 = 100 * 365 * 24 * 60 * 60;
+const NO_SECRET: &str = "there is no secret: set auth.jwt_secret (FERROBASE_AUTH__JWT_SECRET), or run `ferrobase dev` in the project's folder";
 
 /// Anon and service keys, test tokens, a new secret.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  ferrobase keys\n  ferrobase keys token --role authenticated --sub 8d9f2c1e-3b6a-4f0d-9a57-0c5f1f7c2b11\n  ferrobase keys rotate"
+    disable_help_subcommand = true,
+    after_help = "Examples:\n  ferrobase keys\n  ferrobase keys token --sub 8d9f2c1e-3b6a-4f0d-9a57-0c5f1f7c2b11\n  ferrobase keys rotate"
 )]
 pub(super) struct KeysArguments {
     #[command(flatten)]
-    config: ConfigArguments,
+    config: FileArguments,
     #[command(subcommand)]
     action: Option<Action>,
     /// As JSON.
@@ -36,10 +43,17 @@ pub(super) struct KeysArguments {
 #[derive(Subcommand)]
 enum Action {
     /// Prints the anon and the service key (the default).
+    #[command(after_help = "Examples:\n  ferrobase keys show\n  ferrobase keys show --json")]
     Show,
     /// Makes a token as an application would get it at sign-in.
+    #[command(
+        after_help = "Examples:\n  ferrobase keys token --sub 8d9f2c1e-3b6a-4f0d-9a57-0c5f1f7c2b11\n  ferrobase keys token --role service_role --expires-in 60\n  ferrobase keys token --claims '{\"email\": \"ann@example.com\"}'"
+    )]
     Token(TokenArguments),
     /// Makes a new secret; keys and tokens of the old one stop working when the server has it.
+    #[command(
+        after_help = "Example:\n  ferrobase keys rotate\n\nA configured auth.jwt_secret is not touched: the new one is printed, to be put in its place."
+    )]
     Rotate,
 }
 
@@ -51,8 +65,14 @@ struct TokenArguments {
     /// The user (`auth.uid()`).
     #[arg(long)]
     sub: Option<String>,
-    /// Seconds until it ends.
-    #[arg(long, default_value_t = 3600, value_name = "SECONDS")]
+    /// Seconds until it ends; a negative number makes one that has ended.
+    #[arg(
+        long,
+        default_value_t = 3600,
+        value_name = "SECONDS",
+        allow_negative_numbers = true,
+        value_parser = clap::value_parser!(i64).range(-LONGEST..=LONGEST)
+    )]
     expires_in: i64,
     /// Further claims, a JSON object.
     #[arg(long, value_name = "JSON")]
@@ -60,83 +80,98 @@ struct TokenArguments {
 }
 
 pub(super) fn run(arguments: &KeysArguments, environment: Environment) -> Result<ExitCode> {
+    let tokens = arguments.config.load(environment)?.config.auth.tokens;
     match &arguments.action {
-        None | Some(Action::Show) => show(arguments, environment),
-        Some(Action::Token(token)) => make_token(arguments, token, environment),
-        Some(Action::Rotate) => rotate(arguments, environment),
+        None | Some(Action::Show) => show(arguments, &tokens),
+        Some(Action::Token(token)) => make_token(arguments, token, &tokens),
+        Some(Action::Rotate) => rotate(arguments, &tokens),
     }?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn show(arguments: &KeysArguments, environment: Environment) -> Result<()> {
-    let keys = keys::project_keys(&signing_secret(arguments, environment)?, now())?;
+fn show(arguments: &KeysArguments, tokens: &TokenSection) -> Result<()> {
+    let keys = keys::project_keys(&secret_of_project(tokens)?, now())?;
     print_keys(arguments, &keys, None)
 }
 
-fn make_token(arguments: &KeysArguments, token: &TokenArguments, environment: Environment) -> Result<()> {
-    let claims = match &token.claims {
-        None => Map::new(),
-        Some(text) => match serde_json::from_str(text).context("--claims is not JSON")? {
-            Value::Object(claims) => claims,
-            _ => bail!("--claims is not a JSON object"),
-        },
-    };
+fn make_token(arguments: &KeysArguments, token: &TokenArguments, tokens: &TokenSection) -> Result<()> {
     let request = TokenRequest {
         role: Some(token.role.clone()),
         sub: token.sub.clone(),
         lifetime: Some(token.expires_in),
-        claims,
+        claims: token.claims.as_deref().map(read_claims).transpose()?.unwrap_or_default(),
     };
-    let text = keys::token(&signing_secret(arguments, environment)?, &request, now())?;
+    let text = keys::token(&secret_of_project(tokens)?, &request, now())?;
     if arguments.json { terminal::print_json(&json!({ "token": text })) } else { terminal::print(&format!("{text}\n")) }
 }
 
-fn rotate(arguments: &KeysArguments, environment: Environment) -> Result<()> {
-    let loaded = arguments.config.load(environment)?;
-    if loaded.config.auth.tokens.jwt_secret.is_some() {
-        let secret = new_secret();
-        terminal::note(
-            "auth.jwt_secret is configured: put the new secret in its place, then reload (SIGHUP) or restart",
-        );
-        return print_keys(arguments, &keys::project_keys(secret.expose().as_bytes(), now())?, Some(secret.expose()));
+fn read_claims(text: &str) -> Result<Map<String, Value>> {
+    match serde_json::from_str(text).context("--claims is not JSON")? {
+        Value::Object(claims) => Ok(claims),
+        _ => bail!("--claims is not a JSON object"),
+    }
+}
+
+fn rotate(arguments: &KeysArguments, tokens: &TokenSection) -> Result<()> {
+    if configured(tokens).is_some() {
+        return propose(arguments, tokens);
     }
     let project = Project::at(Path::new("."))?;
+    project.known_secret()?.context(NO_SECRET)?;
     let secret = project.rotate_secret()?;
-    if project.lock()?.is_none() {
-        terminal::note("`ferrobase dev` is running here: restart it to use the new secret");
-    }
+    terminal::note(if project.lock()?.is_none() {
+        "`ferrobase dev` is running here: restart it to use the new secret"
+    } else {
+        "the next `ferrobase dev` uses the new secret"
+    });
     print_keys(arguments, &keys::project_keys(secret.expose().as_bytes(), now())?, None)
 }
 
-fn print_keys(arguments: &KeysArguments, keys: &ProjectKeys, secret: Option<&str>) -> Result<()> {
+/// A new secret for whoever keeps the configuration.
+fn propose(arguments: &KeysArguments, tokens: &TokenSection) -> Result<()> {
+    let secret = new_secret();
+    let signing = signing_secret(&TokenSection { jwt_secret: Some(secret.clone()), ..tokens.clone() })?;
+    let signing = signing.context("a new secret is a text")?;
+    terminal::note("auth.jwt_secret is configured: put the new secret in its place, then reload (SIGHUP) or restart");
+    print_keys(arguments, &keys::project_keys(&signing, now())?, Some(&secret))
+}
+
+fn print_keys(arguments: &KeysArguments, keys: &ProjectKeys, secret: Option<&Secret>) -> Result<()> {
     if arguments.json {
         let mut object = json!({ "anon_key": keys.anon, "service_key": keys.service });
         if let Some(secret) = secret {
-            object["jwt_secret"] = secret.into();
+            object["jwt_secret"] = secret.expose().into();
         }
         return terminal::print_json(&object);
     }
-    let secret = secret.map_or_else(String::new, |secret| format!("jwt_secret   {secret}\n"));
+    let secret = secret.map_or_else(String::new, |secret| format!("jwt_secret   {}\n", secret.expose()));
     terminal::print(&format!("{secret}anon key     {}\nservice key  {}\n", keys.anon, keys.service))
 }
 
 /// The secret that signs, configured or the project's own.
-fn signing_secret(arguments: &KeysArguments, environment: Environment) -> Result<Vec<u8>> {
-    let tokens = arguments.config.load(environment)?.config.auth.tokens;
-    let configured = ConfiguredKeys::new(tokens.jwt_secret.as_ref(), tokens.jwt_secret_is_base64, None)?;
-    if let Some(secret) = configured.shared_secret() {
-        return Ok(secret.to_vec());
+fn secret_of_project(tokens: &TokenSection) -> Result<Vec<u8>> {
+    if let Some(secret) = signing_secret(tokens)? {
+        return Ok(secret);
     }
-    if tokens.jwt_secret.is_some() || tokens.jwks.is_some() {
+    if configured(tokens).is_some() || tokens.jwks.is_some() {
         bail!("only public keys are configured: tokens are made by whoever has the private key");
     }
-    let known = Project::at(Path::new("."))?.known_secret()?;
-    let secret = known.context(
-        "there is no secret: set auth.jwt_secret (FERROBASE_AUTH__JWT_SECRET), or run `ferrobase dev` in the project's folder",
-    )?;
+    let secret = Project::at(Path::new("."))?.known_secret()?.context(NO_SECRET)?;
     Ok(secret.expose().as_bytes().to_vec())
 }
 
-fn now() -> i64 {
+/// The configured secret as bytes; `None` where there is none or only public keys.
+pub(crate) fn signing_secret(tokens: &TokenSection) -> Result<Option<Vec<u8>>> {
+    let keys = ConfiguredKeys::new(configured(tokens), tokens.jwt_secret_is_base64, None)?;
+    Ok(keys.shared_secret().map(<[u8]>::to_vec))
+}
+
+/// An empty one (`FERROBASE_AUTH__JWT_SECRET=`) counts as none.
+fn configured(tokens: &TokenSection) -> Option<&Secret> {
+    tokens.jwt_secret.as_ref().filter(|secret| !secret.is_empty())
+}
+
+/// Seconds since the epoch.
+pub(crate) fn now() -> i64 {
     Timestamp::now().as_second()
 }

@@ -8,11 +8,12 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
 use ferrobase_embedded::Embedded;
-use ferrobase_migrate::{Error, Event, State, Status, UpOptions};
+use ferrobase_migrate::{Entry, Event, State, Status};
 use ferrobase_pg::{ConnectOptions, Session};
+use serde_json::json;
 
 use crate::config::Environment;
-use crate::dev::database;
+use crate::dev::{database, migrations};
 
 use super::settings::ConfigArguments;
 use super::terminal;
@@ -22,7 +23,8 @@ const FOLDER: &str = "ferrobase/migrations";
 /// The project's migrations.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  ferrobase migrate new add_prices\n  ferrobase migrate status\n  ferrobase migrate up --database-url postgresql://owner:secret@db/app"
+    disable_help_subcommand = true,
+    after_help = "Examples:\n  ferrobase migrate new add prices\n  ferrobase migrate status\n  ferrobase migrate up --database-url postgresql://owner:secret@db/app\n\nWithout a configured database, that of the `ferrobase dev` which runs in this folder."
 )]
 pub(super) struct MigrateArguments {
     #[command(subcommand)]
@@ -32,14 +34,20 @@ pub(super) struct MigrateArguments {
 #[derive(Subcommand)]
 enum Action {
     /// Makes the next file.
+    #[command(after_help = "Example:\n  ferrobase migrate new add prices")]
     New {
         /// What it does, in a few words.
-        name: String,
+        #[arg(required = true)]
+        name: Vec<String>,
         /// The folder of migrations.
         #[arg(long, default_value = FOLDER)]
         folder: PathBuf,
+        /// The path of the file as JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Shows which files are applied, pending, edited or missing.
+    #[command(after_help = "Examples:\n  ferrobase migrate status\n  ferrobase migrate status --json")]
     Status {
         #[command(flatten)]
         database: DatabaseArguments,
@@ -48,6 +56,9 @@ enum Action {
         json: bool,
     },
     /// Applies pending files, each in one transaction.
+    #[command(
+        after_help = "Example:\n  ferrobase migrate up --database-url postgresql://owner:secret@db/app\n\nOne runner at a time, others wait. A file that fails leaves nothing; those before it stay applied."
+    )]
     Up {
         #[command(flatten)]
         database: DatabaseArguments,
@@ -66,73 +77,87 @@ struct DatabaseArguments {
     folder: PathBuf,
 }
 
-pub(super) fn run(arguments: &MigrateArguments, environment: Environment) -> Result<ExitCode> {
+pub(super) fn run(arguments: &MigrateArguments, environment: &Environment) -> Result<ExitCode> {
     match &arguments.action {
-        Action::New { name, folder } => {
-            let path = ferrobase_migrate::new(folder, name).map_err(explained)?;
-            terminal::print(&format!("{}\n", path.display()))?;
-            Ok(ExitCode::SUCCESS)
+        Action::New { name, folder, json } => {
+            let path = ferrobase_migrate::new(folder, &name.join(" "))?;
+            if *json {
+                terminal::print_json(&json!({ "file": path }))?;
+            } else {
+                terminal::print(&format!("{}\n", path.display()))?;
+            }
         }
-        Action::Status { database, json } => status(database, *json, environment),
-        Action::Up { database, json } => up(database, *json, environment),
+        Action::Status { database, json } => status(database, *json, environment)?,
+        Action::Up { database, json } => up(database, *json, environment)?,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
-fn status(arguments: &DatabaseArguments, json: bool, environment: Environment) -> Result<ExitCode> {
+fn status(arguments: &DatabaseArguments, json: bool, environment: &Environment) -> Result<()> {
     let owner = owner(arguments, environment)?;
     let status = terminal::block_on(async {
         let mut session = connect(&owner).await?;
-        ferrobase_migrate::status(&mut session, &arguments.folder).await.map_err(explained)
+        Ok(ferrobase_migrate::status(&mut session, &arguments.folder).await?)
     })?;
     if json {
-        terminal::print_json(&status)?;
-    } else {
-        terminal::print(&table(&status))?;
+        return terminal::print_json(&status);
     }
-    Ok(ExitCode::SUCCESS)
+    if status.migrations.is_empty() {
+        terminal::note(&format!("no migrations in {}: `ferrobase migrate new` makes one", arguments.folder.display()));
+    }
+    terminal::print(&table(&status))
 }
 
-fn up(arguments: &DatabaseArguments, json: bool, environment: Environment) -> Result<ExitCode> {
+fn up(arguments: &DatabaseArguments, json: bool, environment: &Environment) -> Result<()> {
     let owner = owner(arguments, environment)?;
+    terminal::note(&format!("migrating {owner}"));
     let report = terminal::block_on(async {
         let mut session = connect(&owner).await?;
-        let report = ferrobase_migrate::up(&mut session, &arguments.folder, &UpOptions::default(), &mut say).await;
-        // Every server of this database reads its schema again.
-        let _ = session.execute("notify ferrobase", &[]).await;
-        report.map_err(explained)
+        Ok(migrations::up(&mut session, &arguments.folder).await?.0)
     })?;
     if json {
-        terminal::print_json(&report)?;
-    } else if report.applied.is_empty() {
+        return terminal::print_json(&report);
+    }
+    if report.applied.is_empty() {
         terminal::note("nothing to apply");
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// One line a migration.
 fn table(status: &Status) -> String {
-    let line = |entry: &ferrobase_migrate::Entry| {
-        let state = match entry.state {
-            State::Applied => "applied",
-            State::Pending => "pending",
-            State::Partial => "partial",
-            State::Edited => "edited",
-            State::Missing => "missing",
-        };
-        let file = entry.file.clone().unwrap_or_else(|| format!("{}_{}", entry.version, entry.name));
-        let when = entry.applied_at.as_deref().unwrap_or_default();
-        format!("{state:<8} {file}  {when}").trim_end().to_owned() + "\n"
+    status.migrations.iter().map(|entry| format!("{}\n", line(entry))).collect()
+}
+
+fn line(entry: &Entry) -> String {
+    let state = match entry.state {
+        State::Applied => "applied",
+        State::Pending => "pending",
+        State::Partial => "partial",
+        State::Edited => "edited",
+        State::Missing => "missing",
     };
-    status.migrations.iter().map(line).collect()
+    let file = entry.file.clone().unwrap_or_else(|| format!("{}_{}.sql", entry.version, entry.name));
+    let mut line = format!("{state:<8} {file}");
+    if let Some(when) = &entry.applied_at {
+        line.push_str(&format!("  {when}"));
+    }
+    if let Some(progress) = &entry.progress {
+        line.push_str(&format!("  {} of {} statements", progress.done, progress.total));
+    }
+    if entry.out_of_order {
+        line.push_str("  (a later one is applied)");
+    }
+    line
 }
 
 /// The owner's connection: configured, else the project's private database if it runs.
-fn owner(arguments: &DatabaseArguments, environment: Environment) -> Result<ConnectOptions> {
+fn owner(arguments: &DatabaseArguments, environment: &Environment) -> Result<ConnectOptions> {
     let loaded = arguments.config.load(environment.clone())?;
     if loaded.config.database.is_located() {
         return Ok(loaded.config.database.listener()?);
     }
-    let private = Embedded::locate(&database::options(&loaded, &environment)?)?;
+    let private = Embedded::locate(&database::options(&loaded, environment)?)?;
     match private {
         Some(access) => Ok(ConnectOptions::parse(&access.url())?),
         None => bail!(
@@ -151,35 +176,18 @@ pub(crate) fn say(event: &Event) {
     match event {
         Event::Waiting { holder } => terminal::note(&format!("waiting for {holder}, which is migrating")),
         Event::Missing { version, name } => {
-            terminal::warn(&format!("{version}_{name} was applied and is not in the folder any more"));
+            terminal::warn(&format!("{version}_{name}.sql was applied and is not in the folder any more"));
         }
         Event::OutOfOrder { file } => terminal::warn(&format!("{file} is applied after a later one")),
-        Event::Applying { file, number, of } => terminal::note(&format!("[{number}/{of}] {file}")),
+        Event::Applying { file, number, of } => terminal::note(&format!("applying {file} ({number} of {of})")),
         Event::Statement { number, of, place, summary, .. } => {
             terminal::note(&format!("  statement {number} of {of} at {place}: {summary}"));
         }
         Event::Retrying { file, attempt, reason } => {
             terminal::note(&format!("  {file}: attempt {attempt}, because {reason}"));
         }
-        Event::Applied { file, duration } => terminal::note(&format!("applied {file} in {duration:.0?}")),
+        Event::Applied { file, duration } => terminal::note(&format!("applied  {file} in {duration:.0?}")),
         Event::Seeding { file } => terminal::note(&format!("seeding with {file}")),
         _ => {}
-    }
-}
-
-/// Tells a failure and what to do, where the command goes on.
-pub(crate) fn say_failure(error: &Error) {
-    let hint = error.hint().map(|hint| format!("\n  {hint}")).unwrap_or_default();
-    terminal::warn(&format!("{error}{hint}"));
-}
-
-/// The error with its hint, for commands that end with it.
-fn explained(error: Error) -> anyhow::Error {
-    match error.hint() {
-        Some(hint) => {
-            let text = format!("{error}\n  {hint}");
-            anyhow::Error::new(error).context(text)
-        }
-        None => error.into(),
     }
 }

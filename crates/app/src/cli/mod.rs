@@ -6,8 +6,9 @@
 mod completions;
 mod config;
 mod dev;
+pub(crate) mod explain;
 mod init;
-mod keys;
+pub(crate) mod keys;
 pub(crate) mod migrate;
 mod serve;
 mod settings;
@@ -35,7 +36,7 @@ const STYLES: Styles = Styles::styled()
     version,
     styles = STYLES,
     arg_required_else_help = true,
-    after_help = "Start here:\n  ferrobase init && ferrobase dev      a project on this machine, with its own PostgreSQL\n  ferrobase serve --help               production"
+    after_help = "Examples:\n  ferrobase init && ferrobase dev      a project on this machine, with its own PostgreSQL\n  ferrobase serve --help               production"
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -72,7 +73,7 @@ pub fn run() -> ExitCode {
         Command::Init(arguments) => init::run(&arguments),
         Command::Keys(arguments) => keys::run(&arguments, environment),
         Command::Config(arguments) => config::run(&arguments, environment),
-        Command::Migrate(arguments) => migrate::run(&arguments, environment),
+        Command::Migrate(arguments) => migrate::run(&arguments, &environment),
         Command::Version(arguments) => version::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
     };
@@ -82,5 +83,33 @@ pub fn run() -> ExitCode {
             terminal::error(&error);
             ExitCode::FAILURE
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    /// Longer lines are broken by clap, and a broken example cannot be copied.
+    const WIDEST: usize = 98;
+
+    fn check(command: &clap::Command, path: &str) {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        assert!(help.starts_with("Example"), "`{path} --help` has no example: {help}");
+        for line in help.lines() {
+            assert!(line.chars().count() <= WIDEST, "`{path} --help`: too long: {line}");
+        }
+        for inner in command.get_subcommands().filter(|inner| inner.get_name() != "help") {
+            check(inner, &format!("{path} {}", inner.get_name()));
+        }
+    }
+
+    #[test]
+    fn every_help_has_an_example_that_can_be_copied() {
+        let command = Arguments::command();
+        command.clone().debug_assert();
+        check(&command, "ferrobase");
     }
 }

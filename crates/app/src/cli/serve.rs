@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
-use ferrobase_embedded::Embedded;
+use ferrobase_embedded::Running;
 
-use crate::config::{Environment, load};
+use crate::config::{Environment, Flag, Loaded, Sources, load};
 use crate::dev::database;
-use crate::server::{Options, Server, refuse};
+use crate::server::{Options, Server, Signals, refuse};
 
 use super::settings::{ConfigArguments, ServerArguments};
 use super::terminal;
@@ -20,7 +20,7 @@ const NOTICE: Duration = Duration::from_secs(1);
 /// Serves a database that is there, or an embedded one.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  ferrobase serve --config /etc/ferrobase/ferrobase.yaml\n  FERROBASE_DATABASE__URL=postgresql://owner:secret@db/app FERROBASE_AUTH__JWT_SECRET=... ferrobase serve\n\nSignals: SIGHUP reads the configuration and certificates again and reopens the log, SIGTERM drains."
+    after_help = "Examples:\n  ferrobase serve --config /etc/ferrobase/ferrobase.yaml\n  FERROBASE_AUTH__JWT_SECRET=... ferrobase serve --database-url postgresql://owner:secret@db/app\n  FERROBASE_AUTH__JWT_SECRET=... ferrobase serve --embedded\n\nSIGHUP reads the configuration and certificates again and opens the log anew; SIGTERM drains."
 )]
 pub(super) struct ServeArguments {
     #[command(flatten)]
@@ -35,43 +35,51 @@ pub(super) struct ServeArguments {
 pub(super) fn run(arguments: &ServeArguments, environment: Environment) -> Result<ExitCode> {
     let mut flags = arguments.server.flags();
     if arguments.embedded {
-        let flag = crate::config::Flag {
-            key: "database.embedded.enabled",
-            flag: "--embedded".to_owned(),
-            text: "true".to_owned(),
-        };
-        flags.push(flag);
+        let (key, flag) = ("database.embedded.enabled", "--embedded".to_owned());
+        flags.push(Flag { key, flag, text: "true".to_owned() });
     }
-    let sources = arguments.config.sources("serve", Vec::new(), environment, flags)?;
-    let mut loaded = load(&sources)?;
+    let sources = arguments.config.sources("serve", environment, flags)?;
+    let loaded = load(&sources)?;
     refuse(&loaded)?;
-    let options =
-        Options { log_query: arguments.server.log_query, notice: NOTICE, local_only: false, in_production: true };
-    terminal::block_on(async move {
-        let postgres = if loaded.config.database.embedded.enabled {
-            let postgres = Embedded::start(database::options(&loaded, &sources.environment)?).await?;
-            database::point_at(&mut loaded, &postgres.access().url())?;
-            Some(postgres)
-        } else {
-            None
-        };
-        let server = Server::start(loaded, sources, options).await?;
-        let backend = server.backend();
-        let bringing_up = tokio::spawn(async move {
-            match backend.bring_up().await {
-                Ok(()) => tracing::info!("ready"),
-                Err(error) => tracing::error!(error = format!("{error:#}"), "cannot come up"),
-            }
-        });
-        if let Some(address) = server.address() {
-            tracing::info!(%address, admin = ?server.admin_address(), "listening");
-        }
-        let ended = server.run().await;
-        bringing_up.abort();
-        if let Some(postgres) = postgres {
-            postgres.stop().await?;
-        }
-        ended
-    })?;
+    let options = Options {
+        log_query: arguments.server.log_query,
+        notice: NOTICE,
+        local_only: false,
+        in_production: true,
+        log_to_stderr: false,
+    };
+    terminal::block_on(async move { Box::pin(start(loaded, sources, options)).await })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// With a private PostgreSQL beside it where that is configured.
+async fn start(mut loaded: Loaded, sources: Sources, options: Options) -> Result<()> {
+    let mut signals = Signals::listen()?;
+    if !loaded.config.database.embedded.enabled {
+        return serve(loaded, sources, options, &mut signals).await;
+    }
+    let private = database::options(&loaded, &sources.environment)?;
+    let body = async |postgres: &Running, signals: &mut Signals| {
+        database::point_at(&mut loaded, &postgres.url())?;
+        serve(loaded, sources, options, signals).await
+    };
+    database::beside(private, &mut signals, body).await
+}
+
+/// Answers at once and brings the database up meanwhile.
+async fn serve(loaded: Loaded, sources: Sources, options: Options, signals: &mut Signals) -> Result<()> {
+    let server = Server::start(loaded, sources, options).await?;
+    let backend = server.backend();
+    let bringing_up = tokio::spawn(async move {
+        match backend.bring_up().await {
+            Ok(()) => tracing::info!("ready"),
+            Err(error) => tracing::error!(error = format!("{error:#}"), "cannot come up"),
+        }
+    });
+    if let Some(address) = server.address() {
+        tracing::info!(%address, admin = ?server.admin_address(), "listening");
+    }
+    let ended = server.run(signals).await;
+    bringing_up.abort();
+    ended
 }

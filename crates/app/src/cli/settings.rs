@@ -9,15 +9,22 @@ use crate::config::{Environment, Flag, Loaded, Sources, file, load};
 
 use super::terminal;
 
-/// Which file, and settings above it.
+/// Which file.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct FileArguments {
+    /// Configuration file; else the first `ferrobase.yaml` of `.`, `./ferrobase`, `/etc/ferrobase`.
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+}
+
+/// Which file, and which database above it.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct ConfigArguments {
-    /// Configuration file; else the first `ferrobase.yaml` of `.`, `./ferrobase`, `/etc/ferrobase`.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    file: FileArguments,
     /// URL of the database as its owner (`database.url`).
     #[arg(long, value_name = "URL")]
-    pub(crate) database_url: Option<String>,
+    database_url: Option<String>,
 }
 
 /// Settings of the listeners and the log, for commands that serve.
@@ -56,28 +63,43 @@ impl ServerArguments {
     }
 }
 
-impl ConfigArguments {
-    /// Everything that the configuration is made from. `command` and `choices` are what the command itself prefers.
-    pub(crate) fn sources(
-        &self,
-        command: &'static str,
-        choices: Vec<(&'static str, String)>,
-        environment: Environment,
-        mut flags: Vec<Flag>,
-    ) -> Result<Sources> {
+impl FileArguments {
+    /// Everything that the configuration of a command is made from; what the command itself prefers comes later.
+    pub(crate) fn sources(&self, command: &'static str, environment: Environment, flags: Vec<Flag>) -> Result<Sources> {
         let file = file::find(self.config.as_deref(), &environment)?;
-        if let Some(url) = &self.database_url {
-            flags.push(Flag { key: "database.url", flag: "--database-url".to_owned(), text: url.clone() });
-        }
-        Ok(Sources { command: (command, choices), file, environment, flags })
+        Ok(Sources { command: (command, Vec::new()), file, environment, flags })
     }
 
     /// The configuration, for commands that do not serve. Warnings are said.
     pub(crate) fn load(&self, environment: Environment) -> Result<Loaded> {
-        let loaded = load(&self.sources("", Vec::new(), environment, Vec::new())?)?;
-        for warning in &loaded.warnings {
-            terminal::warn(&warning.to_string());
-        }
-        Ok(loaded)
+        load_and_warn(&self.sources("", environment, Vec::new())?)
     }
+}
+
+impl ConfigArguments {
+    /// As [`FileArguments::sources`], with the database.
+    pub(crate) fn sources(
+        &self,
+        command: &'static str,
+        environment: Environment,
+        mut flags: Vec<Flag>,
+    ) -> Result<Sources> {
+        if let Some(url) = &self.database_url {
+            flags.push(Flag { key: "database.url", flag: "--database-url".to_owned(), text: url.clone() });
+        }
+        self.file.sources(command, environment, flags)
+    }
+
+    /// The configuration, for commands that do not serve. Warnings are said.
+    pub(crate) fn load(&self, environment: Environment) -> Result<Loaded> {
+        load_and_warn(&self.sources("", environment, Vec::new())?)
+    }
+}
+
+fn load_and_warn(sources: &Sources) -> Result<Loaded> {
+    let loaded = load(sources)?;
+    for warning in &loaded.warnings {
+        terminal::warn(&warning.to_string());
+    }
+    Ok(loaded)
 }

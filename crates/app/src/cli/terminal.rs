@@ -1,22 +1,32 @@
 //! What is said on the terminal: progress and errors on the standard error, data on the standard output.
+//!
+//! Colours are for terminals: `anstream` takes them away when the standard error is none, and asks `NO_COLOR`,
+//! `CLICOLOR` and `TERM`. Invariant: data are never coloured.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 
 use anyhow::{Context as _, Result};
+use clap::builder::styling::{AnsiColor, Style};
 use serde::Serialize;
 
-/// An error and what caused it, each once: many errors already quote their cause.
+use super::explain::explain;
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+
+/// Why a command ends.
 pub(super) fn error(error: &anyhow::Error) {
-    let mut said = error.to_string();
-    for cause in error.chain().skip(1) {
-        let cause = cause.to_string();
-        if !said.contains(&cause) {
-            said.push_str("\n  because: ");
-            said.push_str(&cause);
-        }
-    }
-    let label = if io::stderr().is_terminal() { "\x1b[1;31merror\x1b[0m" } else { "error" };
-    let _ = writeln!(io::stderr(), "{label}: {said}");
+    labelled(ERROR, "error", &explain(error.as_ref()));
+}
+
+/// A failure after which the command goes on.
+pub(crate) fn failure(error: &(dyn std::error::Error + 'static)) {
+    labelled(ERROR, "error", &explain(error));
+}
+
+/// Something odd that does not stop us.
+pub(crate) fn warn(text: &str) {
+    labelled(WARNING, "warning", text);
 }
 
 /// A line for the person who waits.
@@ -24,10 +34,10 @@ pub(crate) fn note(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// Something odd that does not stop us.
-pub(crate) fn warn(text: &str) {
-    let label = if io::stderr().is_terminal() { "\x1b[1;33mwarning\x1b[0m" } else { "warning" };
-    let _ = writeln!(io::stderr(), "{label}: {text}");
+fn labelled(style: Style, label: &str, text: &str) {
+    // One write: another thread may log to the same stream.
+    let line = format!("{style}{label}{style:#}: {text}\n");
+    let _ = anstream::stderr().write_all(line.as_bytes());
 }
 
 /// Data for the person or the program that asked. A reader that went away (`| head`) is no error.

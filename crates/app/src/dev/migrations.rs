@@ -2,94 +2,152 @@
 //!
 //! A new file that fails is reported and the server goes on with what is there; the next change tries again. A file
 //! that was edited after it was applied stops the start: the database would not be what the files say.
+//! Invariant: a file without a statement is never applied, nor one behind it. `ferrobase migrate new` has just made it,
+//! and what is applied cannot be written any more.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
-use ferrobase_migrate::{Error, Report, UpOptions};
+use ferrobase_migrate::{Error, Report, SeedOutcome, UpOptions, Version};
 use ferrobase_pg::{ConnectOptions, Session};
 
-use crate::cli::migrate::{say, say_failure};
+use crate::cli::explain::explain;
+use crate::cli::migrate::say;
 use crate::cli::terminal;
 
 use super::project::Project;
 
 /// How often the folder is looked at. Polling works on every file system, and a dozen files cost nothing.
-const INTERVAL: Duration = Duration::from_millis(500);
-
-/// Applies what is pending, then the seed on a database that was just made.
-pub(crate) async fn apply(project: &Project, owner: &ConnectOptions, fresh: bool) -> Result<()> {
-    match up(project, owner).await {
-        Ok(_) => {}
-        Err(error) if stops_the_start(&error) => return Err(error.into()),
-        Err(error) => {
-            say_failure(&error);
-            return Ok(());
-        }
-    }
-    if fresh && project.seed().exists() {
-        let mut session = connect(owner).await?;
-        if let Err(error) =
-            ferrobase_migrate::seed_once(&mut session, &project.seed(), &UpOptions::default(), &mut say).await
-        {
-            say_failure(&error);
-        }
-        session.close().await;
-    }
-    Ok(())
-}
-
-/// Applies what is pending whenever a file of the folder appears or changes.
-pub(crate) async fn watch(project: Project, owner: ConnectOptions) {
-    let mut seen = fingerprint(&project.migrations());
-    loop {
-        tokio::time::sleep(INTERVAL).await;
-        let now = fingerprint(&project.migrations());
-        if now == seen {
-            continue;
-        }
-        seen = now;
-        match up(&project, &owner).await {
-            Ok(report) if report.applied.is_empty() => {}
-            Ok(_) => terminal::note("migrations applied"),
-            Err(error) => say_failure(&error),
-        }
-    }
-}
-
-async fn up(project: &Project, owner: &ConnectOptions) -> std::result::Result<Report, Error> {
-    if !project.migrations().exists() {
-        return Ok(Report::default());
-    }
-    let mut session = connect(owner).await?;
-    let report = ferrobase_migrate::up(&mut session, &project.migrations(), &UpOptions::default(), &mut say).await;
-    // A schema that changed is told to every server of this database, ours included.
-    let _ = session.execute("notify ferrobase", &[]).await;
-    session.close().await;
-    report
-}
-
-async fn connect(owner: &ConnectOptions) -> std::result::Result<Session, Error> {
-    let options = owner.clone().with_application_name("ferrobase migrate");
-    let doing = "connecting to the private PostgreSQL".to_owned();
-    Session::connect(&options).await.map_err(|source| Error::Connection { doing, source })
-}
-
-/// Whether the files contradict the database, so that serving would show something else than they say.
-fn stops_the_start(error: &Error) -> bool {
-    matches!(error, Error::Edited { .. })
-}
+const INTERVAL: Duration = Duration::from_millis(250);
 
 /// Names, sizes and times of the SQL files.
-fn fingerprint(folder: &Path) -> BTreeMap<PathBuf, (u64, Option<SystemTime>)> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+pub(crate) type Fingerprint = BTreeMap<PathBuf, (u64, Option<SystemTime>)>;
+
+/// What a round came to.
+struct Round {
+    seeding: Option<SeedOutcome>,
+}
+
+/// Applies what is pending and the seed, at start. Gives what was dealt with, for [`watch`].
+///
+/// # Errors
+/// The files contradict the database, so that serving would show something else than they say.
+pub(crate) async fn apply(project: &Project, owner: &ConnectOptions) -> Result<Fingerprint> {
+    let seen = fingerprint(project);
+    match round(project, owner).await {
+        Ok(_) => Ok(seen),
+        Err(error @ (Error::Edited { .. } | Error::PartialEdited { .. })) => Err(error.into()),
+        Err(error) => {
+            terminal::failure(&error);
+            Ok(if passes(&error) { Fingerprint::new() } else { seen })
+        }
+    }
+}
+
+/// Applies what is pending whenever a file appears or changes.
+pub(crate) async fn watch(project: Project, owner: ConnectOptions, mut seen: Fingerprint) {
+    let mut said = String::new();
+    loop {
+        let now = change(&project, &seen).await;
+        match round(&project, &owner).await {
+            Ok(round) => {
+                said.clear();
+                tell_late_seed(&project, &round, &seen, &now);
+                seen = now;
+            }
+            Err(error) => {
+                let text = explain(&error);
+                if text != said {
+                    terminal::failure(&error);
+                    said = text;
+                }
+                // What passes by itself is tried again without a change.
+                if !passes(&error) {
+                    seen = now;
+                    said.clear();
+                }
+            }
+        }
+    }
+}
+
+/// A seed that is written when the database is not new any more does nothing, which must not look like a failure.
+fn tell_late_seed(project: &Project, round: &Round, seen: &Fingerprint, now: &Fingerprint) {
+    let seed = project.seed();
+    let changed = now.contains_key(&seed) && now.get(&seed) != seen.get(&seed);
+    if changed && round.seeding == Some(SeedOutcome::Decided) {
+        terminal::note("seed.sql runs on a new database only: `ferrobase dev --reset` makes one");
+    }
+}
+
+/// Waits until the files are others than these and nobody is writing them any more.
+async fn change(project: &Project, seen: &Fingerprint) -> Fingerprint {
+    let mut before = fingerprint(project);
+    loop {
+        tokio::time::sleep(INTERVAL).await;
+        let now = fingerprint(project);
+        if now == before && now != *seen {
+            return now;
+        }
+        before = now;
+    }
+}
+
+/// Migrations, then the seed once they are all there.
+async fn round(project: &Project, owner: &ConnectOptions) -> Result<Round, Error> {
+    let (migrations, seed) = (project.migrations(), project.seed());
+    if !migrations.exists() && !seed.exists() {
+        return Ok(Round { seeding: None });
+    }
+    let options = owner.clone().with_application_name("ferrobase migrate");
+    let doing = "connecting to the private PostgreSQL".to_owned();
+    let mut session = Session::connect(&options).await.map_err(|source| Error::Connection { doing, source })?;
+    let (_, is_complete) = up(&mut session, &migrations).await?;
+    let seeding = if is_complete { Some(seed_once(&mut session, &seed).await?) } else { None };
+    session.close().await;
+    Ok(Round { seeding })
+}
+
+async fn seed_once(session: &mut Session, seed: &Path) -> Result<SeedOutcome, Error> {
+    ferrobase_migrate::seed_once(session, seed, &UpOptions::default(), &mut say).await
+}
+
+/// Applies the pending files of a folder, up to the first without a statement; also says whether there was none such.
+pub(crate) async fn up(session: &mut Session, folder: &Path) -> Result<(Report, bool), Error> {
+    let empty = first_empty(session, folder).await?;
+    if let Some((file, _)) = &empty {
+        terminal::note(&format!("{file} has no statement yet: it is applied when it has, and so are those after it"));
+    }
+    let to = empty.as_ref().map(|(_, version)| Version(version.0.saturating_sub(1)));
+    let options = UpOptions { to, ..UpOptions::default() };
+    let report = ferrobase_migrate::up(session, folder, &options, &mut say).await;
+    // A schema that changed, if only in part, is told to every server of this database.
+    let _ = session.execute("notify ferrobase", &[]).await;
+    Ok((report?, empty.is_none()))
+}
+
+async fn first_empty(session: &mut Session, folder: &Path) -> Result<Option<(String, Version)>, Error> {
+    let plan = ferrobase_migrate::plan(session, folder).await?;
+    let empty = plan.files.into_iter().find(|file| file.statements.is_empty());
+    Ok(empty.map(|file| (file.file, file.version)))
+}
+
+/// Whether the same files may do a moment later.
+fn passes(error: &Error) -> bool {
+    matches!(error, Error::Connection { .. } | Error::Busy { .. } | Error::LeaseLost)
+}
+
+fn fingerprint(project: &Project) -> Fingerprint {
+    let entries = std::fs::read_dir(project.migrations()).into_iter().flatten().flatten();
     entries
-        .filter(|entry| entry.path().extension().is_some_and(|extension| extension == "sql"))
-        .filter_map(|entry| {
-            let metadata = entry.metadata().ok()?;
-            Some((entry.path(), (metadata.len(), metadata.modified().ok())))
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "sql"))
+        .chain([project.seed()])
+        .filter_map(|path| {
+            let metadata = std::fs::metadata(&path).ok()?;
+            Some((path, (metadata.len(), metadata.modified().ok())))
         })
         .collect()
 }

@@ -1,28 +1,34 @@
 //! `ferrobase dev`: everything on one machine, for one project folder.
 //!
-//! lock -> secret -> private PostgreSQL -> server -> own schemas -> migrations -> seed -> catalog -> banner, and then a
-//! watch on the migrations folder. Data and keys stay between runs; `--reset` starts anew.
+//! lock -> ports -> secret -> private PostgreSQL -> server -> own schemas -> migrations -> seed -> catalog -> banner, and
+//! then a watch on the migrations folder. Data and keys stay between runs; `--reset` starts anew.
 //! Invariant: whatever happens after the private PostgreSQL was started, it is stopped cleanly before we end.
+//! Read on: `project` (the folder and its secret), `database` (PostgreSQL's life), `migrations`, `banner`, `ports`.
 
+mod banner;
 pub(crate) mod database;
-mod migrations;
+pub(crate) mod migrations;
+mod ports;
 pub(crate) mod project;
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use ferrobase_embedded::{Embedded, Running};
-use ferrobase_request::keys::project_keys;
-use jiff::Timestamp;
+use ferrobase_pg::ConnectOptions;
 
 use crate::cli::terminal;
 use crate::config::{Loaded, Sources, load};
-use crate::server::{Options, Server};
-use project::{Project, RunningDev};
+use crate::server::{Options, Server, Signals};
+use banner::RunningDev;
+use migrations::Fingerprint;
+use ports::Ports;
+use project::Project;
 
-/// Ports that are tried when none is set, from the usual one on.
-const PORTS: std::ops::Range<u16> = 8000..8100;
-const ADMIN_PORTS: std::ops::Range<u16> = 9090..9190;
+/// How long a second `dev` waits for the first one, which may be making its database or applying migrations.
+const FIRST_IS_READY_WITHIN: Duration = Duration::from_secs(300);
+const POLL: Duration = Duration::from_millis(100);
 
 /// What the command line chose.
 #[derive(Clone, Copy, Debug)]
@@ -36,95 +42,108 @@ pub(crate) struct Choices {
 }
 
 /// Runs until a signal. `sources` has everything but what `dev` itself chooses.
-pub(crate) async fn run(project: &Project, mut sources: Sources, choices: Choices) -> Result<()> {
-    let Some(_lock) = project.lock()? else { return show_running(project, choices.json) };
+pub(crate) async fn run(project: &Project, sources: Sources, choices: Choices) -> Result<()> {
+    let Some(_lock) = project.lock()? else { return attach(project, choices).await };
     project.withdraw();
-    sources.command = ("dev", preferences(project)?);
-    let mut loaded = load(&sources)?;
-    let postgres_options = database::options(&loaded, &sources.environment)?;
+    let mut signals = Signals::listen_on_terminal()?;
+    let (loaded, sources, ports) = configure(project, sources)?;
+    if loaded.config.database.is_located() {
+        terminal::note("the configured database is left alone: `dev` serves the private one of this project");
+    }
+    let postgres = database::options(&loaded, &sources.environment)?;
     if choices.reset {
         terminal::note("deleting the database of this project");
-        Embedded::reset(&postgres_options).await?;
+        Embedded::reset(&postgres).await?;
     }
-    let postgres = Embedded::start(postgres_options).await?;
-    database::point_at(&mut loaded, &postgres.url())?;
-    let outcome = serve(project, &postgres, loaded, sources, choices).await;
+    let ended = database::beside(postgres, &mut signals, async |postgres, signals| {
+        serve(Start { project, postgres, loaded, sources, ports, choices }, signals).await
+    });
+    let ended = ended.await;
     project.withdraw();
-    let stopped = postgres.stop().await;
-    outcome?;
-    stopped?;
-    Ok(())
+    ended
 }
 
-async fn serve(
-    project: &Project,
-    postgres: &Running,
+/// The configuration with what `dev` prefers unless the project says otherwise, and the ports that come of it.
+fn configure(project: &Project, mut sources: Sources) -> Result<(Loaded, Sources, Ports)> {
+    let preferences = [
+        ("server.host", Ipv4Addr::LOCALHOST.to_string()),
+        ("auth.jwt_secret", project.secret()?.expose().to_owned()),
+        ("observability.log.format", "text".to_owned()),
+    ];
+    let unset = ["server.port", "server.admin_port"].map(|key| (key, "0".to_owned()));
+    sources.command = ("dev", preferences.iter().cloned().chain(unset).collect());
+    let ports = Ports::take(&load(&sources)?.config.server)?;
+    sources.command = ("dev", preferences.into_iter().chain(ports.settings()).collect());
+    Ok((load(&sources)?, sources, ports))
+}
+
+/// Everything that the server of a project is started from.
+struct Start<'a> {
+    project: &'a Project,
+    postgres: &'a Running,
     loaded: Loaded,
     sources: Sources,
+    ports: Ports,
     choices: Choices,
-) -> Result<()> {
-    let server = Server::start(loaded, sources, choices.server).await?;
-    let (backend, loaded) = (server.backend(), server.loaded());
-    let installed = backend.try_install().await?;
-    let owner = loaded.config.database.listener()?;
-    migrations::apply(project, &owner, postgres.created()).await?;
-    backend.adopt(installed).await?;
-    let running = describe(&server, postgres, &loaded)?;
-    project.announce(&running)?;
-    show(&running, choices.json)?;
-    let watch = tokio::spawn(migrations::watch(project.clone(), owner));
-    let ended = server.run().await;
+}
+
+async fn serve(start: Start<'_>, signals: &mut Signals) -> Result<()> {
+    let project = start.project.clone();
+    let (server, owner, seen) = tokio::select! {
+        started = Box::pin(bring_up(start)) => started?,
+        () = signals.stop() => return Ok(()),
+    };
+    let watch = tokio::spawn(migrations::watch(project, owner, seen));
+    let ended = server.run(signals).await;
     watch.abort();
     ended
 }
 
-/// Settings that `dev` prefers unless the project says otherwise.
-fn preferences(project: &Project) -> Result<Vec<(&'static str, String)>> {
-    Ok(vec![
-        ("server.host", Ipv4Addr::LOCALHOST.to_string()),
-        ("server.port", free_port(PORTS)?),
-        ("server.admin_port", free_port(ADMIN_PORTS)?),
-        ("auth.jwt_secret", project.secret()?.expose().to_owned()),
-        ("observability.log.format", "text".to_owned()),
-    ])
-}
-
-/// The first port of the range that nobody listens on. It can be lost until it is bound; then the start says so.
-fn free_port(mut range: std::ops::Range<u16>) -> Result<String> {
-    let free = range.find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok());
-    Ok(free.with_context(|| format!("no free port from {} to {}", range.start, range.end))?.to_string())
-}
-
-fn describe(server: &Server, postgres: &Running, loaded: &Loaded) -> Result<RunningDev> {
-    let (address, admin) =
-        (server.address().context("not listening")?, server.admin_address().context("not listening")?);
-    let secret = loaded.config.auth.tokens.jwt_secret.as_ref().context("dev always has a secret")?;
-    let keys = project_keys(secret.expose().as_bytes(), Timestamp::now().as_second())?;
-    let scheme = if loaded.config.server.tls.files().is_some() { "https" } else { "http" };
-    Ok(RunningDev {
-        pid: std::process::id(),
-        url: format!("{scheme}://{address}"),
-        admin_url: format!("http://{admin}"),
-        anon_key: keys.anon,
-        service_key: keys.service,
-        database_url: postgres.access().tcp_url_for("postgres"),
-    })
-}
-
-fn show_running(project: &Project, json: bool) -> Result<()> {
-    let running = project.running()?.context("`ferrobase dev` is starting in this folder; try again in a moment")?;
-    terminal::note(&format!("`ferrobase dev` runs here already (process {})", running.pid));
-    show(&running, json)
-}
-
-fn show(running: &RunningDev, json: bool) -> Result<()> {
-    if json {
-        return terminal::print_json(running);
+/// From a database that answers to a server that does, and everything told. Dropped half-way, it leaves nothing.
+async fn bring_up(start: Start<'_>) -> Result<(Server, ConnectOptions, Fingerprint)> {
+    let Start { project, postgres, mut loaded, sources, ports, choices } = start;
+    database::point_at(&mut loaded, &postgres.url())?;
+    drop(ports);
+    let server = Server::start(loaded, sources, choices.server).await?;
+    let (backend, loaded) = (server.backend(), server.loaded());
+    let installed = backend.try_install().await?;
+    let owner = loaded.config.database.listener()?;
+    if !project.has_migrations() {
+        terminal::note("there is no ferrobase/migrations here: `ferrobase init` makes a first one");
     }
-    let RunningDev { url, admin_url, anon_key, service_key, database_url, .. } = running;
-    terminal::print(&format!(
-        "\n  REST         {url}/rest/v1\n  health       {admin_url}/ready\n  metrics      {admin_url}/metrics\n  \
-         database     {database_url}\n  anon key     {anon_key}\n  service key  {service_key}\n\n  \
-         try          curl '{url}/rest/v1/' -H 'apikey: {anon_key}'\n\n"
-    ))
+    let seen = migrations::apply(project, &owner).await?;
+    backend.adopt(installed).await?;
+    let running = RunningDev::of(&server, postgres, &loaded)?;
+    project.announce(&running)?;
+    running.show(choices.json)?;
+    Ok((server, owner, seen))
+}
+
+/// A second `dev` in the folder of one that runs shows how to reach the first.
+async fn attach(project: &Project, choices: Choices) -> Result<()> {
+    let running = first(project).await?;
+    let pid = running.pid;
+    if choices.reset {
+        bail!("`ferrobase dev` runs in this folder (process {pid})\n  stop it, then run `ferrobase dev --reset`");
+    }
+    terminal::note(&format!("`ferrobase dev` runs here already (process {pid})"));
+    running.show(choices.json)
+}
+
+/// What the first one tells, as soon as it can be reached.
+async fn first(project: &Project) -> Result<RunningDev> {
+    let began = Instant::now();
+    let mut told = false;
+    while began.elapsed() < FIRST_IS_READY_WITHIN {
+        if let Some(running) = project.running()? {
+            return Ok(running);
+        }
+        if !told {
+            terminal::note("`ferrobase dev` is starting in this folder: waiting for it");
+            told = true;
+        }
+        tokio::time::sleep(POLL).await;
+        project.lock()?.is_none().then_some(()).context("the `ferrobase dev` that was starting here has ended")?;
+    }
+    bail!("the `ferrobase dev` that is starting in this folder is not ready yet")
 }

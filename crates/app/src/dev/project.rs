@@ -1,19 +1,22 @@
 //! The folder of a project and what `dev` keeps in its `.ferrobase`: the signing secret, and how to reach the server
-//! that runs.
+//! that runs (`dev.json`, which programs read too).
 //!
 //! Invariant: both files are readable by their owner only, because keys and passwords are in them, and git ignores the
 //! folder.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use ferrobase_base::Secret;
 use nix::fcntl::{Flock, FlockArg};
+use nix::unistd::{Uid, User, geteuid};
 use rand::distr::{Alphanumeric, SampleString as _};
 use serde::{Deserialize, Serialize};
+
+use super::banner::RunningDev;
 
 /// Length of a made secret: 48 characters of 62 are 285 bits.
 const SECRET_LENGTH: usize = 48;
@@ -22,23 +25,6 @@ const SECRET_LENGTH: usize = 48;
 #[derive(Clone, Debug)]
 pub(crate) struct Project {
     folder: PathBuf,
-}
-
-/// How to reach the `dev` that runs (`.ferrobase/dev.json`); programs read it too.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct RunningDev {
-    /// Its process.
-    pub(crate) pid: u32,
-    /// Where the APIs are.
-    pub(crate) url: String,
-    /// Where health and metrics are.
-    pub(crate) admin_url: String,
-    /// Key for browsers and apps.
-    pub(crate) anon_key: String,
-    /// Key that passes row-level security.
-    pub(crate) service_key: String,
-    /// The database as superuser, over TCP.
-    pub(crate) database_url: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -63,12 +49,17 @@ impl Project {
         self.folder.join("ferrobase/seed.sql")
     }
 
+    /// Whether there is a folder of migrations.
+    pub(crate) fn has_migrations(&self) -> bool {
+        self.migrations().is_dir()
+    }
+
     /// The lock that the one running `dev` holds; `None` when somebody else has it.
     pub(crate) fn lock(&self) -> Result<Option<Flock<File>>> {
         self.prepare()?;
         let path = self.state("dev.lock");
         let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
-        let file = file.with_context(|| format!("cannot write {}", path.display()))?;
+        let file = file.with_context(|| self.unwritable(&path))?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => Ok(Some(lock)),
             Err((_, nix::errno::Errno::EWOULDBLOCK)) => Ok(None),
@@ -122,7 +113,7 @@ impl Project {
         made.with_context(|| format!("cannot make {}; `dev` keeps its state there", folder.display()))?;
         let ignore = folder.join(".gitignore");
         if !ignore.exists() {
-            fs::write(&ignore, "*\n").with_context(|| format!("cannot write {}", ignore.display()))?;
+            fs::write(&ignore, "*\n").with_context(|| self.unwritable(&ignore))?;
         }
         Ok(())
     }
@@ -152,7 +143,22 @@ impl Project {
             file.sync_all()?;
             fs::rename(&beside, &path)
         })();
-        written.with_context(|| format!("cannot write {}", path.display()))
+        written.with_context(|| self.unwritable(&path))
+    }
+
+    /// Says whose the state is when it is another user's: mostly root's, from a `dev` run with `sudo`.
+    fn unwritable(&self, path: &Path) -> String {
+        let folder = self.folder.join(".ferrobase");
+        let owner = fs::metadata(&folder).map(|metadata| Uid::from_raw(metadata.uid()));
+        let advice = match owner {
+            Ok(owner) if owner != geteuid() => {
+                let name = User::from_uid(owner).ok().flatten().map_or_else(|| owner.to_string(), |user| user.name);
+                let folder = folder.display();
+                format!("\n  {folder} belongs to {name}: run as {name}, or remove it to start with new keys and data")
+            }
+            _ => String::new(),
+        };
+        format!("cannot write {}{advice}", path.display())
     }
 }
 

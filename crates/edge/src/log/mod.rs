@@ -34,13 +34,20 @@ pub struct LogSettings {
     pub level: String,
     /// JSON lines or text.
     pub format: LogFormat,
-    /// Where lines go: a file, or the standard output.
+    /// Where lines go: a file, or a stream of the process.
     pub file: Option<PathBuf>,
+    /// Which stream: the standard error instead of the standard output, for programs whose output is data.
+    pub to_stderr: bool,
 }
 
 impl From<&LogSection> for LogSettings {
     fn from(section: &LogSection) -> Self {
-        Self { level: section.level.as_str().to_owned(), format: section.format, file: section.file.clone() }
+        Self {
+            level: section.level.as_str().to_owned(),
+            format: section.format,
+            file: section.file.clone(),
+            to_stderr: false,
+        }
     }
 }
 
@@ -130,6 +137,7 @@ impl Drop for LogHandle {
 
 fn open_sink(settings: &LogSettings) -> Result<Sink, LogError> {
     match &settings.file {
+        None if settings.to_stderr => Ok(Sink::new(Target::Stderr)),
         None => Ok(Sink::new(Target::Stdout)),
         Some(path) => Sink::file(path.clone()).map_err(|source| LogError::File { path: path.clone(), source }),
     }

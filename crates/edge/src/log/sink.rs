@@ -20,6 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub enum Target {
     /// Standard output of the process.
     Stdout,
+    /// Standard error of the process.
+    Stderr,
     /// Anything else, for tests and embedding.
     Writer(Box<dyn Write + Send>),
 }
@@ -52,6 +54,7 @@ impl Sink {
     pub fn new(target: Target) -> Self {
         let writer: Box<dyn Write + Send> = match target {
             Target::Stdout => Box::new(io::stdout()),
+            Target::Stderr => Box::new(io::stderr()),
             Target::Writer(writer) => writer,
         };
         Self::start(writer, None)

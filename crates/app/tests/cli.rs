@@ -1,0 +1,9 @@
+//! The other commands as their users meet them, and the command lines of the READMEs, word for word.
+
+mod config;
+mod help;
+mod init;
+mod keys;
+mod migrate;
+mod readme;
+mod serve;

@@ -1,0 +1,100 @@
+//! `ferrobase migrate`: against a database that is named, as a deployment runs it.
+
+use ferrobase_testkit::{TestDatabase, database};
+use serde_json::json;
+
+use crate::dev::project::{Project, Ran};
+
+/// A project without a running `dev`, and a database of its own.
+struct Deployment {
+    project: Project,
+    database: TestDatabase,
+}
+
+impl Deployment {
+    async fn new() -> Self {
+        Self { project: Project::empty(), database: database().await }
+    }
+
+    fn migrate(&self, arguments: &[&str]) -> Ran {
+        let url = self.database.url();
+        self.project.run(&[&["migrate"], arguments, &["--database-url", url]].concat())
+    }
+}
+
+#[tokio::test]
+async fn files_are_made_shown_and_applied() {
+    let deployment = Deployment::new().await;
+    let project = &deployment.project;
+    assert!(deployment.migrate(&["status"]).err.contains("`ferrobase migrate new` makes one"));
+    let first = project.run(&["migrate", "new", "Create users"]).succeeds();
+    let second = project.run(&["migrate", "new", "add", "index", "--json"]).json();
+    assert_eq!(first, "ferrobase/migrations/0001_create_users.sql\n");
+    assert_eq!(second, json!({ "file": "ferrobase/migrations/0002_add_index.sql" }));
+
+    project.write(first.trim(), "create table users (id int primary key, email text);\n");
+    assert_eq!(
+        deployment.migrate(&["status"]).succeeds(),
+        "pending  0001_create_users.sql\npending  0002_add_index.sql\n"
+    );
+    let up = deployment.migrate(&["up"]);
+    for said in [
+        "migrating ",
+        "applying 0001_create_users.sql (1 of 1)",
+        "applied  0001_create_users.sql in",
+        "0002_add_index.sql has no statement yet",
+    ] {
+        assert!(up.err.contains(said), "no {said:?} in {}", up.err);
+    }
+    assert!(!up.err.contains("testkit"), "no password: {}", up.err);
+    up.succeeds();
+
+    project
+        .migration("0002_add_index.sql", "-- ferrobase: no-transaction\ncreate index concurrently on users (email);\n");
+    let report = deployment.migrate(&["up", "--json"]);
+    assert!(report.err.contains("statement 1 of 1 at 2:1: create index concurrently"), "{}", report.err);
+    let report = report.json();
+    assert_eq!((&report["applied"][0]["file"], &report["already_applied"]), (&json!("0002_add_index.sql"), &json!(1)));
+    assert!(deployment.migrate(&["up"]).err.ends_with("nothing to apply\n"));
+
+    let status = deployment.migrate(&["status", "--json"]).json();
+    assert_eq!(status["migrations"][1]["state"], "applied");
+    let table = deployment.migrate(&["status"]).succeeds();
+    assert!(table.lines().all(|line| line.starts_with("applied  000")), "{table}");
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_told_with_its_place_and_its_remedy() {
+    let deployment = Deployment::new().await;
+    let project = &deployment.project;
+    project.migration("0001_users.sql", "create table users (id int primary key);\n");
+    project.migration("0002_more.sql", "alter table users add email text;\nalter table user add name text;\n");
+    deployment.migrate(&["up"]).fails(&[
+        "0002_more.sql:2:1",
+        "SQLSTATE 42601",
+        "   2 | alter table user add name text;",
+    ]);
+    assert!(deployment.migrate(&["status"]).succeeds().ends_with("pending  0002_more.sql\n"), "it left nothing");
+    project.migration("0002_more.sql", "alter table users add email text;\ncommit;\n");
+    deployment.migrate(&["up"]).fails(&["0002_more.sql:2:1", "no-transaction"]);
+    project.migration("0002_more.sql", "alter table users add email text;\n");
+    deployment.migrate(&["up"]).succeeds();
+
+    project.migration("0001_users.sql", "create table users (id bigint primary key);\n");
+    deployment.migrate(&["up"]).fails(&["0001_users.sql changed after it was applied", "ferrobase migrate new"]);
+    assert!(deployment.migrate(&["status"]).succeeds().starts_with("edited   0001_users.sql"));
+    project.migration("stray.sql", "select 1;\n");
+    deployment.migrate(&["status"]).fails(&["stray.sql is not named like a migration", "0001_create_users.sql"]);
+}
+
+#[tokio::test]
+async fn a_database_that_is_not_there_is_named_without_its_password() {
+    let project = Project::empty();
+    project.run(&["migrate", "status"]).fails(&["database.url", "--database-url", "ferrobase dev"]);
+    let nowhere = "postgresql://owner:hunter2@127.0.0.1:1/app";
+    let said = project.run(&["migrate", "up", "--database-url", nowhere]).fails(&["127.0.0.1:1", "refused"]);
+    assert!(!said.contains("hunter2"), "{said}");
+    let said =
+        project.run(&["migrate", "up", "--database-url", "postgresql://u:hun/ter2@h/db"]).fails(&["database.url"]);
+    assert!(!said.contains("ter2"), "{said}");
+}
