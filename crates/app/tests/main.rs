@@ -7,4 +7,8 @@ mod clients;
 mod contract;
 mod dev;
 mod faults;
+mod isolation;
+mod operations;
+mod security;
+mod security_private;
 mod support;

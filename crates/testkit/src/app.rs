@@ -30,6 +30,13 @@ impl AppBuilder {
         self
     }
 
+    /// Takes back a variable that every test application has.
+    #[must_use]
+    pub fn without_env(mut self, name: &str) -> Self {
+        self.environment.remove(name);
+        self
+    }
+
     /// One more argument.
     #[must_use]
     pub fn arg(mut self, argument: impl Into<String>) -> Self {

@@ -99,6 +99,12 @@ impl Backend {
         }
     }
 
+    /// Takes no more work, cancels what nobody waits for and closes every connection. The caller bounds the wait.
+    pub(crate) async fn finish(&self) {
+        let pools = self.target().pools.clone();
+        tokio::join!(pools.request.close(), pools.service.close(), pools.owner.close());
+    }
+
     /// Listens no longer: the server has ended, and its database may end too.
     pub(crate) fn close(&self) {
         if let Some(up) = self.up.get() {

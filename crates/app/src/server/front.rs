@@ -14,8 +14,8 @@ use ferrobase_request::Authority;
 
 use crate::config::Config;
 
-use super::backend::Backend;
 use super::Options;
+use super::backend::Backend;
 
 /// Everything that answers HTTP, bound and not yet served.
 pub(crate) struct Front {

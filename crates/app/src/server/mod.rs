@@ -27,6 +27,9 @@ use backend::Backend;
 use front::Front;
 pub(crate) use signals::{Heard, Signals};
 
+/// For cancelling what still runs in the database when everything else has ended.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// A server that answers.
 pub(crate) struct Server {
     current: Current,
@@ -122,11 +125,22 @@ impl Server {
         let grace = Grace { notice: self.options.notice, bound };
         let lifecycle = self.lifecycle.clone();
         let ending = tokio::spawn(async move { lifecycle.shut_down(grace).await });
-        tokio::select! {
-            _ = &mut self.serving => {}
-            () = signals.stop() => self.lifecycle.enter(Phase::Ended),
-        }
+        let is_served = tokio::select! {
+            _ = &mut self.serving => true,
+            () = signals.stop() => false,
+        };
         ending.abort();
+        self.lifecycle.enter(Phase::Ended);
+        let last = async {
+            if !is_served {
+                let _ = (&mut self.serving).await;
+            }
+            // Statements of callers who were cut are cancelled; left alone they would run on in the database.
+            self.backend.finish().await;
+        };
+        if tokio::time::timeout(LAST_WORDS, last).await.is_err() {
+            tracing::warn!("the database did not end every statement in time");
+        }
         tracing::info!("stopped");
         self.log.flush();
         Ok(())
