@@ -6,11 +6,12 @@
 //! Invariant: a notification is a hint without data (security 25): the most it does is one more load of the catalog.
 //! Invariant: the listener listens before the first load begins, so that no change falls between the two.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use ferrobase_catalog::{CatalogHandle, ReloadOptions, Reloader, Scope};
+use ferrobase_catalog::{CatalogHandle, ReloadOptions, ReloadState, Reloader, Scope};
 use ferrobase_pg::{ConnectOptions, Event, Listener, Session};
 use ferrobase_request::install::{DefaultPrivileges, InstallOptions, Installed, Login, Logins, install};
 use ferrobase_request::{Authority, Registry, Target};
@@ -196,18 +197,30 @@ impl Backend {
             loading
         };
         loading.wait_for(|state| state.generation > 0).await.context("loading the catalog ended")?;
-        self.warn_about_exposure();
+        warn_about_exposure(self.registry(), loading);
         Ok(())
     }
+}
 
-    fn warn_about_exposure(&self) {
-        let target = self.target();
-        if let Some(catalog) = target.catalog.get() {
-            for warning in target.exposure.warnings(&catalog) {
-                tracing::warn!(code = warning.code, relation = warning.subject, "{}", warning.text);
-            }
+/// Says which relations are hidden although they are granted, or exposed against advice: now, and whenever a load of the
+/// catalog brings new ones. Ends with the reloader.
+fn warn_about_exposure(registry: Arc<Registry>, mut loading: watch::Receiver<ReloadState>) {
+    let mut said = say_new_exposure(&registry, &BTreeSet::new());
+    tokio::spawn(async move {
+        while loading.changed().await.is_ok() {
+            said = say_new_exposure(&registry, &said);
         }
+    });
+}
+
+fn say_new_exposure(registry: &Registry, said: &BTreeSet<String>) -> BTreeSet<String> {
+    let target = registry.default_target();
+    let Some(catalog) = target.catalog.get() else { return BTreeSet::new() };
+    let warnings = target.exposure.warnings(&catalog);
+    for warning in warnings.iter().filter(|warning| !said.contains(&warning.text)) {
+        tracing::warn!(code = warning.code, relation = warning.subject, "{}", warning.text);
     }
+    warnings.into_iter().map(|warning| warning.text).collect()
 }
 
 fn install_options(config: &Config) -> InstallOptions {

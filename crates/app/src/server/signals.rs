@@ -42,7 +42,8 @@ impl Signals {
     /// For a server that belongs to its terminal, where it has one: closing the window sends SIGHUP too, and then
     /// nobody is left to stop it.
     pub(crate) fn listen_on_terminal() -> Result<Self> {
-        Ok(Self { follows_terminal: io::stderr().is_terminal(), ..Self::listen()? })
+        let follows_terminal = io::stdin().is_terminal() || io::stdout().is_terminal() || io::stderr().is_terminal();
+        Ok(Self { follows_terminal, ..Self::listen()? })
     }
 
     /// The next thing that is asked for. Dropping the future loses none.

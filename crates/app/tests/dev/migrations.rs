@@ -31,6 +31,11 @@ async fn a_new_file_is_applied_while_it_runs() {
     project.migration("0004_bad.sql", "-- A mistake.\n\nalter table items\n    add price numeric;\n");
     eventually(&dev.url("/rest/v1/items?select=price"), &key, r#"[{"price":null}]"#).await;
 
+    // Why a new table is not found is what everybody asks first.
+    project.migration("0005_loose.sql", "create table loose (id int primary key);\n");
+    dev.wait_to_say("public.loose is hidden from anon and authenticated: it has no row-level security");
+    assert_eq!(dev.err().matches("loose is hidden").count(), 1);
+
     let up = project.run(&["migrate", "up"]);
     assert!(up.err.contains("nothing to apply"), "{}", up.err);
     project.migration("0002_items.sql", ITEMS);

@@ -66,6 +66,14 @@ impl Project {
         project
     }
 
+    /// The same under another name.
+    pub(crate) fn renamed(mut self, name: &str) -> Self {
+        let path = self.folder.path().join(name);
+        fs::rename(&self.path, &path).unwrap();
+        self.path = path;
+        self
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

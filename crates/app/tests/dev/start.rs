@@ -162,3 +162,34 @@ async fn rotated_keys_count_from_the_next_start() {
     assert_eq!(get(&todos(&dev), ended.trim()).await.0, 401);
     dev.stop(Signal::SIGTERM).succeeds();
 }
+
+#[tokio::test]
+async fn the_request_that_is_shown_works_under_any_configuration() {
+    let project = Project::empty();
+    let certified = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    project.write("cert.pem", &certified.cert.pem());
+    project.write("key.pem", &certified.signing_key.serialize_pem());
+    let config =
+        "server:\n  host: 0.0.0.0\n  tls: {cert: cert.pem, key: key.pem}\nsecurity:\n  require_api_key: true\n";
+    project.write("ferrobase.yaml", config);
+    let table = "create table \"an odd/name?\" (id int);\nalter table \"an odd/name?\" enable row level security;\n";
+    project.migration("0001_odd.sql", table);
+    let mut command = project.command(&["dev"]);
+    let dev = project.spawn(command.env("FERROBASE_DATABASE__URL", "postgresql://elsewhere/app")).ready();
+    dev.wait_to_say("the configured database is left alone");
+    assert!(dev.url("").starts_with("https://127.0.0.1:"), "{}", dev.url(""));
+    let shown = dev.says("try");
+    assert!(shown.contains("an%20odd%2Fname%3F") && shown.contains(&dev.says("anon_key")), "{shown}");
+    assert_eq!(Ran::of(project.program("sh").args(["-c", &shown])).succeeds(), "[]");
+    dev.stop(Signal::SIGTERM).succeeds();
+}
+
+/// Folders have names like this on the machines of people.
+#[tokio::test]
+async fn any_folder_will_do() {
+    let project = Project::new().renamed("Étude & \"co\" % 'x'");
+    let dev = project.dev();
+    assert_eq!(get(&dev.url("/rest/v1/todos"), &dev.says("anon_key")).await, (200, "[]".to_owned()));
+    assert!(project.run(&["migrate", "status"]).succeeds().starts_with("applied  0001_todos.sql"));
+    dev.stop(Signal::SIGTERM).succeeds();
+}
