@@ -82,6 +82,19 @@ fn make_targets_are_there() {
 }
 
 #[test]
+fn links_lead_somewhere() {
+    let guides = ["docs/guide/start.md", "docs/guide/rest.md", "docs/guide/operating.md"];
+    let examples = ["examples/todos/README.md", "examples/packages/README.md"];
+    for page in ["README.md", "contract/README.md"].into_iter().chain(guides).chain(examples) {
+        let folder = root().join(page).parent().unwrap().to_owned();
+        for link in read(page).split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
+            let is_file = !link.is_empty() && !link.contains("://");
+            assert!(!is_file || folder.join(link).exists(), "{page} links to {link}");
+        }
+    }
+}
+
+#[test]
 fn a_project_of_your_own() {
     let project = Project::empty();
     fs::remove_dir(project.path()).unwrap();

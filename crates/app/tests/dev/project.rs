@@ -139,8 +139,9 @@ impl Project {
     pub(crate) fn spawn(&self, command: &mut Command) -> Dev {
         let log = tempfile::tempdir().unwrap();
         let (out, err) = (File::create(log.path().join("out")).unwrap(), File::create(log.path().join("err")).unwrap());
+        let stale = self.announced();
         let child = command.stdout(out).stderr(err).spawn().unwrap();
-        Dev { child, log, project: self.path.clone() }
+        Dev { child, log, project: self.path.clone(), stale }
     }
 
     /// What its `dev` said about itself.
@@ -197,6 +198,8 @@ pub(crate) struct Dev {
     child: Child,
     log: tempfile::TempDir,
     project: PathBuf,
+    /// What one that was killed has left.
+    stale: Option<Value>,
 }
 
 impl Dev {
@@ -214,7 +217,7 @@ impl Dev {
     }
 
     fn announced(&self) -> Option<Value> {
-        announced(&self.project)
+        announced(&self.project).filter(|announced| Some(announced) != self.stale.as_ref())
     }
 
     pub(crate) fn pid(&self) -> i32 {
