@@ -6,6 +6,7 @@
 
 use std::time::{Duration, Instant};
 
+use ferrobase_testkit::proxy::{Fault, Proxy};
 use ferrobase_testkit::{App, TestDatabase, token};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -277,6 +278,10 @@ async fn sec_10_a_table_without_policies_is_hidden_and_the_start_says_so() {
         .await;
     let app = support::serve(&database).start().await.unwrap();
     assert!(app.log().contains("public.unprotected"), "a warning names it:\n{}", app.log());
+    database.script("create table made_later (id int)").await;
+    let said = async || app.log().contains("public.made_later");
+    eventually("one that is made later is named too", PATIENCE, said).await;
+    assert_eq!(app.log().matches("\"relation\":\"public.unprotected\"").count(), 1, "and nothing is said twice");
     for caller in [Caller::of(&app), ann(&app)] {
         for (method, path) in [
             (Method::GET, "/unprotected"),
@@ -326,6 +331,63 @@ async fn sec_11_copies_without_policies_are_hidden() {
             assert_eq!(answer.status, 404, "{hidden}: {answer:?}");
         }
     }
+}
+
+/// Answers of PostgreSQL that come twice or not at all, between four users.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sec_13_garbled_connections_give_nobody_the_answer_of_another() {
+    const USERS: u32 = 4;
+    let database = attacked().await;
+    let owner = |number: u32| format!("00000000-0000-4000-8000-00000000001{number}");
+    for number in 0..USERS {
+        let row = format!("insert into notes (owner, body) values ('{}', 'of {number}')", owner(number));
+        database.script(&row).await;
+    }
+    let upstream = ferrobase_pg::ConnectOptions::parse(database.url()).unwrap().hosts()[0].to_string();
+    let proxy = Proxy::start(upstream).await.unwrap();
+    let app = App::serve(BINARY, &proxy.in_front_of(database.url()))
+        .env("FERROBASE_DATABASE__MAX_CONNECTIONS", "12")
+        .env("FERROBASE_SERVER__REQUEST_TIMEOUT", "500ms")
+        .start()
+        .await
+        .unwrap();
+    proxy.set(Fault::Garble(17));
+    let end = Instant::now() + Duration::from_secs(3);
+    let users: Vec<_> = (0..2 * USERS)
+        .map(|client| {
+            let number = client % USERS;
+            let caller = Caller::of(&app).with(token::of_user(&owner(number)));
+            tokio::spawn(async move {
+                let (mut good, mut refused) = (0, 0);
+                while Instant::now() < end {
+                    let answer = caller.get("/notes?select=body").await;
+                    match answer.status {
+                        200 => {
+                            assert_eq!(answer.json(), json!([{"body": format!("of {number}")}]));
+                            good += 1;
+                        }
+                        503 | 504 => refused += 1,
+                        _ => panic!("{answer:?}"),
+                    }
+                }
+                (good, refused)
+            })
+        })
+        .collect();
+    let (mut good, mut refused) = (0, 0);
+    for user in users {
+        let (served, turned_away) = user.await.unwrap();
+        good += served;
+        refused += turned_away;
+    }
+    proxy.set(Fault::None);
+    let count = async |name: &str| metric(&app, &format!("{name}{{pool=\"request\"}}")).await.unwrap();
+    let (broken, dirty) = (count("database_protocol_errors_total").await, count("database_sessions_dirty_total").await);
+    println!("{good} right answers, {refused} refused; {broken} broken answers, {dirty} broken checks");
+    assert!(good > 50 && refused > 0 && broken + dirty > 3.0, "{good} {refused} {broken} {dirty}");
+    let caller = ann(&app);
+    let limit = Duration::from_secs(5);
+    eventually("served again", limit, async || caller.get("/notes").await.status == 200).await;
 }
 
 /// Whatever is nested deeply is refused; the process lives on and answers the next caller.
@@ -570,7 +632,7 @@ async fn sec_29_slow_readers_starve_nobody() {
     let caller = Caller::of(&app);
     eventually("the function is known", PATIENCE, async || caller.get("/rpc/much").await.status == 200).await;
     let mut slow = Vec::new();
-    for _ in 0..12 {
+    for _ in 0..6 {
         let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", app.port())).await.unwrap();
         stream.write_all(b"GET /rest/v1/rpc/much HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
         let mut first = [0; 12];
@@ -578,7 +640,7 @@ async fn sec_29_slow_readers_starve_nobody() {
         assert_eq!(&first, b"HTTP/1.1 200");
         slow.push(stream);
     }
-    // All twelve answers have begun and none is read any further.
+    // All six answers have begun and none is read any further.
     let active = "database_connections_active{pool=\"request\"}";
     eventually("no connection is held", Duration::from_secs(3), async || metric(&app, active).await == Some(0.0)).await;
     for _ in 0..20 {
@@ -589,4 +651,43 @@ async fn sec_29_slow_readers_starve_nobody() {
                  where rolname like 'authenticator%' and array_to_string(setconfig, ' ') like '%temp_file_limit%'";
     assert_ne!(value(&mut database.connect().await, limit).await, "0", "install bounds temporary files");
     assert_eq!(ready(&app).await.0, 200);
+}
+
+/// Strangers who ask for slow things leave a quarter of the connections to everybody else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sec_29_anonymous_callers_cannot_take_every_connection() {
+    let database = attacked().await;
+    database
+        .script(
+            "create function slow(seconds float) returns text language sql volatile as
+                 $$ select pg_sleep(seconds); select 'done'::text $$; notify ferrobase",
+        )
+        .await;
+    // Two are for service keys, six for requests, of which strangers get five.
+    let app = support::serve(&database)
+        .env("FERROBASE_DATABASE__MAX_CONNECTIONS", "8")
+        .env("FERROBASE_DATABASE__MAX_WAITING", "5")
+        .start()
+        .await
+        .unwrap();
+    let caller = Caller::of(&app);
+    let strangers: Vec<_> = (0..10)
+        .map(|_| {
+            let caller = caller.clone();
+            tokio::spawn(async move { caller.call("slow", &json!({"seconds": 1.5})).await.status })
+        })
+        .collect();
+    let waiting = "database_connections_waiting{pool=\"request\"}";
+    eventually("five run and five wait", PATIENCE, async || metric(&app, waiting).await == Some(5.0)).await;
+    let refused = caller.get("/notes").await;
+    assert!(refused.is_unavailable() && refused.took < Duration::from_millis(500), "{refused:?}");
+    for _ in 0..10 {
+        let answer = ann(&app).get("/notes?select=body").await;
+        assert_eq!((answer.status, answer.json()), (200, json!([{"body": "of ann"}])));
+        assert!(answer.took < Duration::from_millis(500), "{answer:?}");
+    }
+    for stranger in strangers {
+        assert_eq!(stranger.await.unwrap(), 200, "whoever was let in is answered");
+    }
+    assert_eq!(metric(&app, "database_saturated_total{pool=\"request\"}").await, Some(1.0));
 }

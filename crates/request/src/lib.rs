@@ -19,6 +19,7 @@ pub mod role_settings;
 pub mod roles;
 mod run;
 mod settings;
+mod share;
 pub mod sqlstate;
 pub mod target;
 
@@ -27,4 +28,5 @@ pub use credentials::{AuthError, AuthRules, Authority, Credentials, Gate, authen
 pub use error::Error;
 pub use exposure::{Exposure, Visibility};
 pub use run::{Work, run};
+pub use share::ShareStats;
 pub use target::{Pools, Profile, Registry, Target, TargetParts, TransactionRules};

@@ -70,8 +70,13 @@ pub async fn run(target: &Target, context: &RequestContext, work: Work) -> Resul
     let role = admit(target, &catalog, &context.identity)?;
     let skip = usize::from(target.transaction.pre_request.is_some());
     let batch = batch(context, work, role, &target.transaction);
+    let failed = |error| Error::database(error, audience(target, &context.identity));
+    let _permit = match &target.anonymous {
+        Some(share) if context.identity.is_anonymous => Some(share.enter(context.deadline).await.map_err(failed)?),
+        _ => None,
+    };
     let reply = target.pools.of_role(context.identity.role()).run(batch).await;
-    let mut reply = reply.map_err(|error| Error::database(error, audience(target, &context.identity)))?;
+    let mut reply = reply.map_err(failed)?;
     reply.results.drain(..skip.min(reply.results.len()));
     Ok(reply)
 }

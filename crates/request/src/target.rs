@@ -16,6 +16,7 @@ use crate::credentials::Authority;
 use crate::exposure::Exposure;
 use crate::role_settings::RoleLimits;
 use crate::roles::{Owners, SERVICE_ROLE};
+use crate::share::{AnonymousShare, ShareStats};
 
 /// Whose habits a target has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -102,12 +103,16 @@ pub struct Target {
     /// Rises with every reload of the configuration.
     pub epoch: u64,
     owners: ArcSwapOption<(Arc<Catalog>, Owners)>,
+    /// How many anonymous requests may run at once; none where one login serves everybody.
+    pub(crate) anonymous: Option<AnonymousShare>,
 }
 
 impl Target {
     /// Puts the parts together.
     pub fn new(parts: TargetParts) -> Self {
+        let is_ours = parts.transaction.profile == Profile::Ferrobase;
         Self {
+            anonymous: is_ours.then(|| AnonymousShare::of(&parts.pools.request)),
             id: format!("{}#{}", parts.name, parts.epoch).into(),
             name: parts.name,
             pools: parts.pools,
@@ -130,6 +135,11 @@ impl Target {
         let owners = Arc::new((Arc::clone(catalog), Owners::of(catalog, &self.exposure.schemas)));
         self.owners.store(Some(Arc::clone(&owners)));
         owners
+    }
+
+    /// How anonymous requests fare that wait for their share of the connections.
+    pub fn anonymous_share(&self) -> ShareStats {
+        self.anonymous.as_ref().map(AnonymousShare::stats).unwrap_or_default()
     }
 
     /// The longest that any statement may take, when the configuration says so.

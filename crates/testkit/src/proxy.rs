@@ -1,10 +1,11 @@
-//! A TCP proxy that breaks connections on command: cut, stall, delay, drop or repeat bytes.
+//! A TCP proxy that breaks connections on command: cut, stall, delay, garble.
 //!
 //! It stands between the application and PostgreSQL (or between a client and the application). Faults apply to
 //! connections that are open and to those that come later, until they are taken back.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -24,6 +25,9 @@ pub enum Fault {
     Stall,
     /// Every chunk waits this long.
     Delay(Duration),
+    /// Of so many chunks that come from upstream one is sent twice, and of ten times as many one not at all. An answer
+    /// of PostgreSQL that fits into one write is one chunk.
+    Garble(u32),
 }
 
 /// A running proxy; it stops when dropped.
@@ -88,8 +92,8 @@ async fn relay(client: TcpStream, server: TcpStream, faults: watch::Receiver<Fau
     let (client_in, client_out) = client.into_split();
     let (server_in, server_out) = server.into_split();
     tokio::select! {
-        () = pump(client_in, server_out, faults.clone()) => {}
-        () = pump(server_in, client_out, faults) => {}
+        () = pump(client_in, server_out, faults.clone(), false) => {}
+        () = pump(server_in, client_out, faults, true) => {}
         _ = refused.wait_for(|fault| *fault == Fault::Refuse) => {}
     }
 }
@@ -98,17 +102,30 @@ async fn pump(
     mut from: impl AsyncReadExt + Unpin,
     mut to: impl AsyncWriteExt + Unpin,
     mut faults: watch::Receiver<Fault>,
+    from_upstream: bool,
 ) {
+    static CHUNKS: AtomicU32 = AtomicU32::new(0);
     let mut buffer = vec![0; 16 * 1024];
     while let Ok(read @ 1..) = from.read(&mut buffer).await {
         let fault = *faults.borrow_and_update();
         if let Fault::Delay(wait) = fault {
             tokio::time::sleep(wait).await;
         }
-        if faults.wait_for(|fault| *fault != Fault::Stall).await.is_err()
-            || to.write_all(&buffer[..read]).await.is_err()
-        {
+        if faults.wait_for(|fault| *fault != Fault::Stall).await.is_err() {
             return;
+        }
+        let times = match fault {
+            Fault::Garble(every) if from_upstream => match CHUNKS.fetch_add(1, Relaxed) {
+                chunk if chunk % (10 * every) == 1 => 0,
+                chunk if chunk % every == 0 => 2,
+                _ => 1,
+            },
+            _ => 1,
+        };
+        for _ in 0..times {
+            if to.write_all(&buffer[..read]).await.is_err() {
+                return;
+            }
         }
     }
 }

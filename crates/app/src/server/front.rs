@@ -7,15 +7,14 @@ use arc_swap::ArcSwap;
 use ferrobase_edge::admin::{self, Admin};
 use ferrobase_edge::listener::{ConnectionLimits, Endpoint, Listener, Tls};
 use ferrobase_edge::log::AccessLog;
-use ferrobase_edge::metrics::{Metrics, PoolSample, Sample};
+use ferrobase_edge::metrics::Metrics;
 use ferrobase_edge::{Alias, App, Lifecycle, LocalOnly, Settings};
-use ferrobase_pg::Pool;
 use ferrobase_request::Authority;
 
 use crate::config::Config;
 
-use super::Options;
 use super::backend::Backend;
+use super::{Options, numbers};
 
 /// Everything that answers HTTP, bound and not yet served.
 pub(crate) struct Front {
@@ -37,7 +36,7 @@ impl Front {
         options: Options,
     ) -> Result<Self> {
         let metrics = Metrics::new();
-        register(&metrics, backend);
+        numbers::register(&metrics, backend);
         let rest_settings = Arc::new(ArcSwap::from_pointee(rest_settings(config)));
         let rest = ferrobase_rest::Deps { registry: backend.registry(), settings: Arc::clone(&rest_settings) };
         let authority = Arc::clone(&backend.target().authority);
@@ -93,30 +92,4 @@ pub(crate) fn settings(config: &Config, authority: Arc<Authority>, options: Opti
     settings.local_only =
         (options.local_only && is_loopback).then(|| LocalOnly::new(config.server.public_url.as_ref()));
     Ok(settings)
-}
-
-/// Numbers that only this composition knows.
-fn register(metrics: &Metrics, backend: &Arc<Backend>) {
-    let pools = Arc::clone(backend);
-    metrics.pools(move || {
-        let target = pools.target();
-        vec![sample("request", &target.pools.request), sample("service", &target.pools.service)]
-    });
-    let catalog = Arc::clone(backend);
-    metrics.collect(move || {
-        let relations = catalog.target().catalog.get().map_or(0, |catalog| catalog.relations.len());
-        vec![Sample::gauge("catalog_relations", "Relations in the schema cache", relations as f64)]
-    });
-}
-
-fn sample(pool: &'static str, of: &Pool) -> PoolSample {
-    let stats = of.stats();
-    PoolSample {
-        pool,
-        active: stats.active as u64,
-        idle: stats.idle as u64,
-        max: stats.max as u64,
-        waiting: stats.waiting as u64,
-        timeouts: stats.timeouts,
-    }
 }

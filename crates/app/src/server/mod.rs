@@ -8,6 +8,7 @@ pub(crate) mod backend;
 pub(crate) mod connections;
 mod front;
 mod keeper;
+mod numbers;
 mod signals;
 mod target;
 

@@ -1,0 +1,69 @@
+//! What only this composition knows and Prometheus should: pools, what happened to their connections, the catalog.
+//!
+//! Read at scrape time from whoever counts. The meaning of each number: `ferrobase_pg::PoolStats`.
+
+use std::sync::Arc;
+
+use ferrobase_edge::metrics::{Metrics, PoolSample, Sample};
+use ferrobase_pg::PoolStats;
+
+use super::backend::Backend;
+
+/// A counter of a pool: name, help, where it is.
+type Counter = (&'static str, &'static str, fn(&PoolStats) -> u64);
+
+const COUNTERS: [Counter; 9] = [
+    ("database_connects_total", "Connections that were opened", |stats| stats.opened),
+    ("database_connect_failures_total", "Attempts to connect that failed", |stats| stats.connect_failures),
+    ("database_saturated_total", "Requests turned away because too many waited", |stats| stats.saturated),
+    ("database_cancels_total", "Statements cancelled for a deadline or a caller who left", |stats| stats.cancels),
+    ("database_terminated_total", "Backends terminated because they ignored it", |stats| stats.terminated),
+    ("database_session_checks_total", "Sessions checked after code of users", |stats| stats.resets),
+    ("database_sessions_dirty_total", "Sessions closed because something was left in them", |stats| stats.dirty),
+    ("database_protocol_errors_total", "Answers that broke the protocol", |stats| stats.protocol_errors),
+    ("database_foreign_answers_total", "Answers to another request, which were refused", |stats| stats.desyncs),
+];
+
+/// Adds them to a registry.
+pub(super) fn register(metrics: &Metrics, backend: &Arc<Backend>) {
+    let known = Arc::clone(backend);
+    metrics.pools(move || pools(&known).into_iter().map(connections).collect());
+    let known = Arc::clone(backend);
+    metrics.collect(move || counters(&pools(&known)));
+    let known = Arc::clone(backend);
+    metrics.collect(move || {
+        let relations = known.target().catalog.get().map_or(0, |catalog| catalog.relations.len());
+        vec![Sample::gauge("catalog_relations", "Relations in the schema cache", relations as f64)]
+    });
+}
+
+/// The pools of requests. Whoever waits for the anonymous share waits for a connection of the first.
+fn pools(backend: &Backend) -> [(&'static str, PoolStats); 2] {
+    let target = backend.target();
+    let (mut request, share) = (target.pools.request.stats(), target.anonymous_share());
+    request.waiting += share.waiting;
+    request.timeouts += share.timeouts;
+    request.saturated += share.saturated;
+    [("request", request), ("service", target.pools.service.stats())]
+}
+
+fn connections((pool, stats): (&'static str, PoolStats)) -> PoolSample {
+    PoolSample {
+        pool,
+        active: stats.active as u64,
+        idle: stats.idle as u64,
+        max: stats.max as u64,
+        waiting: stats.waiting as u64,
+        timeouts: stats.timeouts,
+    }
+}
+
+fn counters(pools: &[(&'static str, PoolStats)]) -> Vec<Sample> {
+    let of = |(name, help, read): &Counter| -> Vec<Sample> {
+        let sample = |(pool, stats): &(&'static str, PoolStats)| {
+            Sample::counter(name, help, read(stats) as f64).label("pool", *pool)
+        };
+        pools.iter().map(sample).collect()
+    };
+    COUNTERS.iter().flat_map(of).collect()
+}

@@ -1,0 +1,136 @@
+//! The anonymous share of the request pool (security requirement 29).
+//!
+//! Anybody can be anonymous, so anonymous requests never take the last quarter of the connections: whoever signed in
+//! gets one however many strangers ask for slow things. A stranger beyond the share waits without holding anything,
+//! and both bounds of the pool hold for the wait: how many wait, and how long.
+//! Invariant: a permit lives as long as its request; a request that is dropped gives it back.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use ferrobase_pg::{Error, Pool};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// One connection in so many is not for anonymous requests.
+const RESERVED: usize = 4;
+/// What a caller who is turned away should wait before asking again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Permits of anonymous requests.
+#[derive(Debug)]
+pub(crate) struct AnonymousShare {
+    permits: Semaphore,
+    waiting: AtomicUsize,
+    max_waiting: usize,
+    patience: Duration,
+    timeouts: AtomicU64,
+    saturated: AtomicU64,
+}
+
+/// What happened at the door of the anonymous share since the configuration was loaded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShareStats {
+    /// Requests that wait now.
+    pub waiting: usize,
+    /// Requests that waited in vain.
+    pub timeouts: u64,
+    /// Requests that were turned away because too many waited.
+    pub saturated: u64,
+}
+
+/// Somebody who waits; counted as long as it lives.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+impl AnonymousShare {
+    /// The share of this pool. A pool too small to be divided is anybody's.
+    pub(crate) fn of(pool: &Pool) -> Self {
+        let options = pool.options();
+        let permits = options.max_connections - options.max_connections / RESERVED;
+        Self {
+            permits: Semaphore::new(permits.clamp(1, Semaphore::MAX_PERMITS)),
+            waiting: AtomicUsize::new(0),
+            max_waiting: options.max_waiting,
+            patience: options.acquire_timeout,
+            timeouts: AtomicU64::new(0),
+            saturated: AtomicU64::new(0),
+        }
+    }
+
+    /// What happened so far.
+    pub(crate) fn stats(&self) -> ShareStats {
+        ShareStats {
+            waiting: self.waiting.load(Relaxed),
+            timeouts: self.timeouts.load(Relaxed),
+            saturated: self.saturated.load(Relaxed),
+        }
+    }
+
+    /// Waits for a permit.
+    pub(crate) async fn enter(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, Error> {
+        if let Ok(permit) = self.permits.try_acquire() {
+            return Ok(permit);
+        }
+        let waiting = self.waiting.fetch_add(1, Relaxed);
+        let _counted = Waiting(&self.waiting);
+        if waiting >= self.max_waiting {
+            self.saturated.fetch_add(1, Relaxed);
+            return Err(Error::Saturated { waiting, retry_after: RETRY_AFTER });
+        }
+        let started = Instant::now();
+        let latest = deadline.min(started + self.patience);
+        match tokio::time::timeout_at(latest.into(), self.permits.acquire()).await {
+            Ok(Ok(permit)) => Ok(permit),
+            // The semaphore is never closed.
+            Ok(Err(_)) => Err(Error::Closed),
+            Err(_) if latest >= deadline => Err(Error::Deadline),
+            Err(_) => {
+                self.timeouts.fetch_add(1, Relaxed);
+                Err(Error::AcquireTimeout(started.elapsed()))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ferrobase_pg::{ConnectOptions, PoolOptions};
+
+    use super::*;
+
+    fn share(max_connections: usize, max_waiting: usize) -> AnonymousShare {
+        let bounds = PoolOptions {
+            max_connections,
+            max_waiting,
+            acquire_timeout: Duration::from_millis(50),
+            ..PoolOptions::default()
+        };
+        AnonymousShare::of(&Pool::new(ConnectOptions::new(), bounds))
+    }
+
+    #[tokio::test]
+    async fn sec_29_a_quarter_is_never_anonymous() {
+        for (connections, permits) in [(1, 1), (2, 2), (3, 3), (4, 3), (8, 6), (15, 12)] {
+            assert_eq!(share(connections, 0).permits.available_permits(), permits, "of {connections}");
+        }
+    }
+
+    #[tokio::test]
+    async fn waiting_is_bounded_in_number_and_time() {
+        let share = share(1, 1);
+        let far = Instant::now() + Duration::from_secs(60);
+        let held = share.enter(far).await.unwrap();
+        let (first, second) = tokio::join!(share.enter(far), share.enter(far));
+        assert!(matches!(first, Err(Error::AcquireTimeout(_))));
+        assert!(matches!(second, Err(Error::Saturated { waiting: 1, .. })));
+        assert!(matches!(share.enter(Instant::now()).await, Err(Error::Deadline)));
+        drop(held);
+        assert!(share.enter(far).await.is_ok());
+        assert_eq!(share.stats(), ShareStats { waiting: 0, timeouts: 1, saturated: 1 });
+    }
+}
