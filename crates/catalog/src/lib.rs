@@ -29,7 +29,7 @@ mod views;
 pub use error::LoadError;
 pub use exposure::{ExposureRules, Hidden};
 pub use handle::CatalogHandle;
-pub use load::load;
+pub use load::{load, load_in_two};
 pub use model::*;
 pub use reload::{Connect, Connecting, ReloadOptions, ReloadState, Reloader, Trigger, connect_with};
 pub use scope::Scope;

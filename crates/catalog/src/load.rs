@@ -11,18 +11,35 @@ use crate::assemble;
 use crate::error::LoadError;
 use crate::model::Catalog;
 use crate::scope::Scope;
-use crate::snapshot;
+use crate::snapshot::{self, Snapshot};
 
 /// Loads what the scope covers in one snapshot of the database. The session is used for nothing else meanwhile; after
 /// an error it may be unusable and should be closed. Any login can load: `pg_catalog` is world-readable.
 pub async fn load(session: &mut Session, scope: &Scope) -> Result<Catalog, LoadError> {
-    let bounded = tokio::time::timeout(scope.timeout, load_unbounded(session, scope));
+    build(snapshot::read(session, scope), scope).await
+}
+
+/// As [`load`], with a second session of the same server that does part of the reading meanwhile: for a start, where
+/// somebody waits. Fails where two sessions cannot see one moment, as behind a load balancer.
+pub async fn load_in_two(session: &mut Session, helper: &mut Session, scope: &Scope) -> Result<Catalog, LoadError> {
+    build(snapshot::read_in_two(session, helper, scope), scope).await
+}
+
+/// Reads and assembles within the bound.
+async fn build(
+    reading: impl Future<Output = Result<Snapshot, LoadError>>,
+    scope: &Scope,
+) -> Result<Catalog, LoadError> {
+    let bounded = tokio::time::timeout(scope.timeout, build_unbounded(reading, scope));
     bounded.await.unwrap_or(Err(LoadError::Timeout(scope.timeout)))
 }
 
-async fn load_unbounded(session: &mut Session, scope: &Scope) -> Result<Catalog, LoadError> {
+async fn build_unbounded(
+    reading: impl Future<Output = Result<Snapshot, LoadError>>,
+    scope: &Scope,
+) -> Result<Catalog, LoadError> {
     let started = Instant::now();
-    let snapshot = snapshot::read(session, scope).await?;
+    let snapshot = reading.await?;
     let read = started.elapsed();
     let owned_scope = scope.clone();
     let building = tokio::task::spawn_blocking(move || assemble::assemble(&snapshot, &owned_scope));

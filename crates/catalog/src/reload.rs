@@ -101,6 +101,9 @@ impl Trigger {
     }
 }
 
+/// The request for the first load, made by nobody.
+const FIRST: u64 = 1;
+
 /// The task that loads. Dropping it stops loading; the handle keeps its catalog.
 #[derive(Debug)]
 pub struct Reloader {
@@ -117,10 +120,38 @@ impl Reloader {
         handle: CatalogHandle,
         options: ReloadOptions,
     ) -> Self {
-        let (wanted, wanted_seen) = watch::channel(1);
+        Self::start(connect, scope, handle, options, None)
+    }
+
+    /// Puts in force what was just loaded for this scope in that time, and loads on triggers and changes of scope only.
+    pub fn spawn_loaded(
+        loaded: (Catalog, Duration),
+        connect: Connect,
+        scope: watch::Receiver<Scope>,
+        handle: CatalogHandle,
+        options: ReloadOptions,
+    ) -> Self {
+        Self::start(connect, scope, handle, options, Some(loaded))
+    }
+
+    fn start(
+        connect: Connect,
+        scope: watch::Receiver<Scope>,
+        handle: CatalogHandle,
+        options: ReloadOptions,
+        loaded: Option<(Catalog, Duration)>,
+    ) -> Self {
+        let (wanted, wanted_seen) = watch::channel(FIRST);
         let (publish, state) = watch::channel(ReloadState::default());
-        let worker = Worker { connect, scope, handle, options, wanted: wanted_seen, publish, earliest: Instant::now() };
-        Self { trigger: Trigger { wanted }, state, task: tokio::spawn(worker.run()) }
+        let mut worker =
+            Worker { connect, scope, handle, options, wanted: wanted_seen, publish, earliest: Instant::now() };
+        let mut answered = 0;
+        if let Some((catalog, duration)) = loaded {
+            worker.earliest = worker.next_start(Instant::now());
+            worker.record(FIRST, Ok(catalog), duration);
+            answered = FIRST;
+        }
+        Self { trigger: Trigger { wanted }, state, task: tokio::spawn(worker.run(answered)) }
     }
 
     /// Asks for reloads of this catalog.
@@ -143,7 +174,7 @@ impl Reloader {
 
     /// Waits for the end of the first load, which starts by itself.
     pub async fn first_load(&self) -> Result<(), Arc<LoadError>> {
-        self.attempted(1).await
+        self.attempted(FIRST).await
     }
 
     async fn attempted(&self, request: u64) -> Result<(), Arc<LoadError>> {
@@ -175,13 +206,15 @@ struct Worker {
 }
 
 impl Worker {
-    async fn run(mut self) {
-        let mut answered = 0;
+    async fn run(mut self, mut answered: u64) {
+        // Nothing was notified before the first load, so there is no burst to wait for.
+        let mut settle = if answered == FIRST { self.options.settle } else { Duration::ZERO };
         loop {
             if *self.wanted.borrow_and_update() == answered && !self.changed().await {
                 return;
             }
-            sleep_until(self.earliest.max(Instant::now() + self.options.settle)).await;
+            sleep_until(self.earliest.max(Instant::now() + settle)).await;
+            settle = self.options.settle;
             let request = *self.wanted.borrow_and_update();
             let scope = self.scope.borrow_and_update().clone();
             let started = Instant::now();

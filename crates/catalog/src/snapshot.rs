@@ -49,13 +49,62 @@ fn begin(timeout: Duration) -> String {
 
 /// Runs every query of the scope and ends the transaction, also after a failure.
 pub(crate) async fn read(session: &mut Session, scope: &Scope) -> Result<Snapshot, LoadError> {
-    let control = |source| LoadError::Query { query: "transaction", source };
     session.script(&begin(scope.timeout)).await.map_err(control)?;
-    let snapshot = Reader { session, scope }.read().await;
+    let mut reader = Reader { session, scope };
+    let snapshot = async {
+        let columns = reader.columns().await?;
+        reader.all_but_columns(columns).await
+    };
+    let snapshot = snapshot.await;
+    end(session, snapshot).await
+}
+
+/// The same with two sessions of one server, which see one moment: columns are close to half of the server's work.
+pub(crate) async fn read_in_two(
+    session: &mut Session,
+    helper: &mut Session,
+    scope: &Scope,
+) -> Result<Snapshot, LoadError> {
+    session.script(&begin(scope.timeout)).await.map_err(control)?;
+    let moment = exported(session).await?;
+    // The helper joins the moment before it runs anything.
+    let join = format!("{}; set transaction snapshot '{moment}'", begin(scope.timeout));
+    helper.script(&join).await.map_err(control)?;
+    let (columns, rest) = tokio::join!(
+        async {
+            let columns = Reader { session: helper, scope }.columns().await;
+            end(helper, columns).await
+        },
+        async {
+            let rest = Reader { session, scope }.all_but_columns(StatementResult::default()).await;
+            end(session, rest).await
+        }
+    );
+    Ok(Snapshot { columns: columns?, ..rest? })
+}
+
+fn control(source: ferrobase_pg::Error) -> LoadError {
+    LoadError::Query { query: "transaction", source }
+}
+
+/// Ends the transaction; what failed first is told.
+async fn end<T>(session: &mut Session, outcome: Result<T, LoadError>) -> Result<T, LoadError> {
     let ended = session.script("rollback").await;
-    let snapshot = snapshot?;
+    let value = outcome?;
     ended.map_err(control)?;
-    Ok(snapshot)
+    Ok(value)
+}
+
+/// The name under which another session can join this transaction's moment.
+async fn exported(session: &mut Session) -> Result<String, LoadError> {
+    let answer = session.query("select pg_catalog.pg_export_snapshot()", &[]).await.map_err(control)?;
+    let name = answer.rows.first().and_then(|row| row.text(0)).unwrap_or_default();
+    // It becomes part of a statement, which has no parameters.
+    let is_plain = |byte: u8| byte.is_ascii_hexdigit() || byte == b'-';
+    if name.is_empty() || !name.bytes().all(is_plain) {
+        return Err(control(ferrobase_pg::Error::Protocol("a snapshot with an odd name")));
+    }
+    Ok(name.to_owned())
 }
 
 struct Reader<'a> {
@@ -64,15 +113,19 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    async fn read(&mut self) -> Result<Snapshot, LoadError> {
+    async fn columns(&mut self) -> Result<StatementResult, LoadError> {
+        self.ask(sql::COLUMNS).await
+    }
+
+    async fn all_but_columns(&mut self, columns: StatementResult) -> Result<Snapshot, LoadError> {
         let mut snapshot = Snapshot {
+            columns,
             server_version: self.session.server_version(),
             schemas: self.ask(sql::SCHEMAS).await?,
             roles: self.ask(sql::ROLES).await?,
             memberships: self.ask(sql::MEMBERSHIPS).await?,
             role_settings: self.ask(sql::ROLE_SETTINGS).await?,
             relations: self.ask(sql::RELATIONS).await?,
-            columns: self.ask(sql::COLUMNS).await?,
             enums: self.ask(sql::ENUMS).await?,
             unique_keys: self.ask(sql::UNIQUE_KEYS).await?,
             foreign_keys: self.ask(sql::FOREIGN_KEYS).await?,

@@ -58,3 +58,27 @@ async fn names_of_schemas_are_values_and_never_sql() {
     assert!(catalog.relation(odd, "inside").is_some());
     assert!(load(&database, &Scope::default()).await.relation("public", "t").is_some());
 }
+
+#[tokio::test]
+async fn two_sessions_load_what_one_loads_and_end_their_transactions() {
+    let fixture = concat!(include_str!("fixtures/columns.sql"), include_str!("fixtures/relationships.sql"));
+    let database = crate::database(fixture).await;
+    let (mut session, mut helper) = (database.connect().await, database.connect().await);
+    let scope = Scope::default();
+    let catalog = ferrobase_catalog::load_in_two(&mut session, &mut helper, &scope).await.unwrap();
+    let alone = crate::describe::catalog(&load(&database, &scope).await);
+    assert!(alone.len() > 100, "{}", alone.len());
+    crate::assert_lines(&crate::describe::catalog(&catalog), &alone);
+    for session in [&mut session, &mut helper] {
+        let path = session.query("select current_setting('transaction_isolation')", &[]).await.unwrap();
+        assert_eq!(path.rows[0].text(0), Some("read committed"));
+    }
+}
+
+#[tokio::test]
+async fn two_sessions_of_different_databases_load_nothing() {
+    let (one, other) = (ferrobase_testkit::database().await, ferrobase_testkit::database().await);
+    let (mut session, mut helper) = (one.connect().await, other.connect().await);
+    let loaded = ferrobase_catalog::load_in_two(&mut session, &mut helper, &Scope::default()).await;
+    assert!(matches!(loaded, Err(LoadError::Query { query: "transaction", .. })), "{loaded:?}");
+}

@@ -144,6 +144,32 @@ async fn a_trigger_cuts_a_long_pause_short() {
 }
 
 #[tokio::test]
+async fn the_first_load_waits_for_no_burst() {
+    let database = crate::database("create table first (id int)").await;
+    let (_scope, seen) = watch::channel(Scope::default());
+    let slow = ReloadOptions { settle: Duration::from_secs(600), ..quick() };
+    let reloader = Reloader::spawn(Arc::new(Door::default()).connect(&database), seen, CatalogHandle::new(), slow);
+    tokio::time::timeout(Duration::from_secs(60), reloader.first_load()).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn what_was_loaded_already_is_not_loaded_again_before_somebody_asks() {
+    let database = crate::database("create table first (id int)").await;
+    let (door, handle) = (Arc::new(Door::default()), CatalogHandle::new());
+    let (_scope, seen) = watch::channel(Scope::default());
+    let loaded = (crate::load(&database, &Scope::default()).await, Duration::from_millis(1));
+    let reloader = Reloader::spawn_loaded(loaded, door.connect(&database), seen, handle.clone(), quick());
+    assert!(handle.get().unwrap().relation("public", "first").is_some());
+    reloader.first_load().await.unwrap();
+    let state = reloader.state().borrow().clone();
+    assert_eq!((state.generation, state.loads, door.opened.load(Ordering::SeqCst)), (1, 1, 0));
+    database.script("create table second (id int)").await;
+    reloader.reload().await.unwrap();
+    assert!(handle.get().unwrap().relation("public", "second").is_some());
+    assert_eq!(door.opened.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
 async fn dropping_the_reloader_ends_its_task() {
     let database = crate::database("create table first (id int)").await;
     let door = Arc::new(Door::default());
