@@ -59,4 +59,3 @@ impl ApiKeys for NoApiKeys {
         None
     }
 }
-

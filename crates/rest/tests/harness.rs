@@ -8,9 +8,9 @@ use axum::body::Body;
 use ferrobase_base::Secret;
 use ferrobase_base::ports::NoApiKeys;
 use ferrobase_catalog::{CatalogHandle, Scope, load};
+use ferrobase_edge::App;
 use ferrobase_edge::config::{SecuritySection, ServerSection};
 use ferrobase_edge::metrics::Metrics;
-use ferrobase_edge::App;
 use ferrobase_pg::{ConnectOptions, Pool, PoolOptions};
 use ferrobase_request::credentials::{ConfiguredKeys, TokenCache};
 use ferrobase_request::exposure::{DefinerViews, Exposure};
@@ -126,12 +126,9 @@ impl Setup {
             registry: Arc::new(Registry::of(target)),
             settings: Arc::new(ArcSwap::from_pointee(Settings::new(&self.rest, vec!["apikey".to_owned()]))),
         };
-        let mut settings = ferrobase_edge::Settings::from_sections(
-            &ServerSection::default(),
-            &SecuritySection::default(),
-            authority,
-        )
-        .expect("settings");
+        let mut settings =
+            ferrobase_edge::Settings::from_sections(&ServerSection::default(), &SecuritySection::default(), authority)
+                .expect("settings");
         settings.server_timing = true;
         let app = App::builder(settings, Metrics::new().http()).room(ferrobase_rest::room("/rest/v1", deps)).build();
         let extra = self.rest.extra_search_path.iter().map(|schema| schema.as_str().to_owned()).collect();
