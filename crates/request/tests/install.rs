@@ -3,6 +3,7 @@
 use ferrobase_pg::ConnectOptions;
 use ferrobase_request::install::{
     DefaultPrivileges, InstallError, InstallOptions, Installed, Login, MIGRATIONS, Migration, RoomMigrations, install,
+    recorded_login,
 };
 use ferrobase_testkit::{TestDatabase, database};
 
@@ -15,13 +16,16 @@ async fn run(db: &TestDatabase) -> Installed {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_first_installation_makes_everything_and_the_second_nothing() {
     let db = database().await;
+    let mut session = db.connect().await;
+    assert_eq!(recorded_login(&mut session).await.unwrap(), None);
     let first = run(&db).await;
+    assert_eq!(recorded_login(&mut session).await.unwrap().as_ref(), Some(&first.logins.request.user));
     assert!(first.done.iter().any(|done| done.contains("migration request/0001")), "{:?}", first.done);
     assert_eq!(first.notices, [], "a superuser may do everything");
     let second = run(&db).await;
     assert_eq!(second.done, Vec::<String>::new());
+    assert_eq!((first.was_complete, second.was_complete), (false, true));
     assert_eq!(second.logins, first.logins);
-    let mut session = db.connect().await;
     let schemas = "select string_agg(nspname, ' ' order by nspname) from pg_namespace where nspname in
         ('app', 'auth', 'extensions', 'ferrobase', 'graphql_public', 'realtime', 'storage')";
     assert_eq!(

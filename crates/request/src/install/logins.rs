@@ -109,6 +109,17 @@ impl Kind {
     }
 }
 
+/// The recorded login of requests; `None` before the first installation.
+pub(super) async fn recorded(session: &mut Session) -> Result<Option<String>, ferrobase_pg::Error> {
+    let sql = "select value from ferrobase.secrets where name = $1";
+    match session.query(sql, &[Some(Kind::Request.user_key())]).await {
+        Ok(result) => Ok(result.rows.first().and_then(|row| row.text(0)).map(str::to_owned)),
+        // undefined_table, invalid_schema_name
+        Err(error) if error.code().is_some_and(|code| matches!(code.as_str(), "42P01" | "3F000")) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Every name that a login may have here.
 pub(super) fn possible_names(
     database: &str,

@@ -104,6 +104,8 @@ pub struct Installed {
     pub notices: Vec<Notice>,
     /// The choice that is in force.
     pub default_privileges: DefaultPrivileges,
+    /// Nothing was missing at the first look: what somebody else read from the database meanwhile still holds.
+    pub was_complete: bool,
 }
 
 /// Something that the owner may not do. The server works without it, less well.
@@ -126,6 +128,12 @@ pub async fn install(owner: &ConnectOptions, options: &InstallOptions) -> Result
     result
 }
 
+/// The login of requests that an installation recorded: what [`install`] will give unless something is amiss. `None`
+/// when nothing is installed. Needs the owner's rights.
+pub async fn recorded_login(session: &mut Session) -> Result<Option<String>, ferrobase_pg::Error> {
+    logins::recorded(session).await
+}
+
 struct Installer<'a> {
     session: &'a mut Session,
     owner: &'a ConnectOptions,
@@ -144,7 +152,8 @@ impl Installer<'_> {
             .map_err(InstallError::sql("preparing the session"))?;
         let mut state = State::read(self.session, self.options).await?;
         self.check_ledger(&state)?;
-        if !state.is_complete(self.options) {
+        let was_complete = state.is_complete(self.options);
+        if !was_complete {
             if state.is_replica {
                 return Err(InstallError::Replica);
             }
@@ -153,7 +162,8 @@ impl Installer<'_> {
         let logins = self.logins(&mut state).await?;
         let notices = state.notices(self.options);
         let default_privileges = state.default_privileges().unwrap_or(self.options.default_privileges);
-        Ok(Installed { logins, done: self.done, notices, default_privileges })
+        let was_complete = was_complete && self.done.is_empty();
+        Ok(Installed { logins, done: self.done, notices, default_privileges, was_complete })
     }
 
     fn check_ledger(&self, state: &State) -> Result<(), InstallError> {

@@ -57,6 +57,25 @@ pub(super) struct OwnSetting {
     pub(super) in_database: bool,
 }
 
+/// What decides which questions can be asked.
+struct Probe {
+    database: String,
+    has_bootstrap: bool,
+}
+
+impl Probe {
+    async fn read(session: &mut Session) -> Result<Self, InstallError> {
+        const DOING: &str = "looking for an earlier installation";
+        let result = session.query(include_str!("../../sql/install_probe.sql"), &[]).await;
+        let result = result.map_err(InstallError::sql(DOING))?;
+        let row = result.rows.first().ok_or(InstallError::Unexpected(DOING))?;
+        let (Some(database), Some(has_bootstrap)) = (row.text(0), row.text(1)) else {
+            return Err(InstallError::Unexpected(DOING));
+        };
+        Ok(Self { database: database.to_owned(), has_bootstrap: has_bootstrap == "t" })
+    }
+}
+
 /// A line of the ledger.
 #[derive(Debug, Deserialize)]
 pub(super) struct Applied {
@@ -69,7 +88,7 @@ pub(super) struct Applied {
 impl State {
     pub(super) async fn read(session: &mut Session, options: &InstallOptions) -> Result<Self, InstallError> {
         // The names of the logins depend on the database and on the records, so those come first.
-        let probe = Self::read_facts(session, &[]).await?;
+        let probe = Probe::read(session).await?;
         let (applied, secrets) = if probe.has_bootstrap {
             (read_ledger(session).await?, read_secrets(session).await?)
         } else {
