@@ -19,6 +19,7 @@ macro_rules! topics {
 
 topics! {
     edge_http: "edge/http",
+    rest_attacks: "rest/attacks",
     rest_auth: "rest/auth",
     rest_embed: "rest/embed",
     rest_errors: "rest/errors",
