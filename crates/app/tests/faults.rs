@@ -11,6 +11,8 @@ use ferrobase_pg::{ConnectOptions, Session};
 use ferrobase_testkit::private::Stop;
 use ferrobase_testkit::proxy::{Fault, Proxy};
 use ferrobase_testkit::{App, PrivateCluster};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use reqwest::Method;
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
@@ -77,7 +79,7 @@ struct Seen {
     longest_ms: AtomicU64,
 }
 
-/// 32 clients read and write while PostgreSQL dies and comes back, twice: nobody hangs, nobody is lied to, every
+/// 32 clients read and write while PostgreSQL dies and comes back, in three ways: nobody hangs, nobody is lied to, every
 /// acknowledged row is there, nothing was written twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_under_load_loses_nothing_and_hangs_nobody() {
@@ -108,6 +110,17 @@ async fn a_restart_under_load_loses_nothing_and_hangs_nobody() {
         eventually("ready", RECOVERY, async || ready(&app).await.0 == 200).await;
         println!("{how:?}: noticed after {noticed:?}, served {served:?} after it was back");
     }
+    // A backend that crashes takes every other one with it, and PostgreSQL recovers by itself.
+    let before = progress();
+    eventually("load", PATIENCE, async || progress() > before + 200).await;
+    let one = "select pid from pg_stat_activity where application_name = 'ferrobase' limit 1";
+    let pid = value(&mut session(&cluster.url()).await, one).await.parse().unwrap();
+    kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let url = ConnectOptions::parse(&cluster.url()).unwrap();
+    eventually("PostgreSQL is back", PATIENCE, async || Session::connect(&url).await.is_ok()).await;
+    let served = eventually("answers", RECOVERY, async || caller.get("/entries?limit=1").await.status == 200).await;
+    println!("crash: served {served:?} after it was back");
     let before = progress();
     eventually("load", PATIENCE, async || progress() > before + 200).await;
     stop.store(true, Relaxed);

@@ -42,8 +42,7 @@ async fn attacked() -> TestDatabase {
 
 /// A server whose API roles share one connection: whatever an attack leaves there, the next caller meets.
 async fn on_one_connection(database: &TestDatabase) -> App {
-    let serve = support::serve(database).env("FERROBASE_DATABASE__MIN_CONNECTIONS", "1");
-    serve.env("FERROBASE_DATABASE__MAX_CONNECTIONS", "1").start().await.unwrap()
+    support::serve(database).env("FERROBASE_DATABASE__MAX_CONNECTIONS", "1").start().await.unwrap()
 }
 
 pub(crate) async fn go(caller: &Caller, sql: &str) -> Answer {
@@ -456,7 +455,6 @@ async fn sec_20_code_that_swallows_its_cancellation_is_ended() {
         .await;
     let app = support::serve(&database)
         .env("FERROBASE_SERVER__REQUEST_TIMEOUT", "1s")
-        .env("FERROBASE_DATABASE__MIN_CONNECTIONS", "1")
         .env("FERROBASE_DATABASE__MAX_CONNECTIONS", "1")
         .start()
         .await
@@ -481,6 +479,8 @@ async fn sec_22_answers_tell_nothing_of_what_is_hidden() {
             "create table items (id int primary key, note bigint references notes);
              alter table items enable row level security; create policy everything on items using (true) with check (true);
              create schema private; create table private.vault (id int);
+             create table ungranted (id int); alter table ungranted enable row level security;
+             revoke all on ungranted from anon, authenticated;
              notify ferrobase",
         )
         .await;
@@ -499,6 +499,10 @@ async fn sec_22_answers_tell_nothing_of_what_is_hidden() {
     }
     let plan = caller.request(Method::GET, "/notes").header("accept", "application/vnd.pgrst.plan+json");
     assert_eq!(caller.send(plan).await.unwrap().status, 406, "plans estimate rows that are hidden");
+    for near in ["/ungrante", "/vaul", "/unprotecte"] {
+        let answer = caller.get(near).await;
+        assert!(answer.status == 404 && !answer.body.contains("Perhaps"), "{near}: {answer:?}");
+    }
     let missing = caller.get("/private.vault").await;
     assert!(missing.status == 404 && !missing.body.contains("Perhaps"), "{missing:?}");
     let profile = caller.request(Method::GET, "/vault").header("accept-profile", "private");

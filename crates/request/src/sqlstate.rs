@@ -36,7 +36,8 @@ pub fn kind(error: &DbError, is_anonymous: bool) -> Kind {
         "42P17" | "53400" | "21000" => Kind::Internal,
         "42501" if is_anonymous => Kind::Unauthenticated,
         "42501" => Kind::Forbidden,
-        "57P01" => Kind::Unavailable,
+        // The reference says this of an orderly shutdown only; a crash of the server is no fault of ours either.
+        "57P01" | "57P02" | "57P03" | "57P05" => Kind::Unavailable,
         "P0001" => Kind::Invalid,
         _ => kind_of_class(error.code.class()),
     }
@@ -127,7 +128,7 @@ mod tests {
     fn the_table_of_statuses() {
         let of = |code: &str| kind(&error(code, ""), false);
         for (codes, expected) in [
-            (&["08006", "53300", "53100", "57P01"][..], Kind::Unavailable),
+            (&["08006", "53300", "53100", "57P01", "57P02", "57P03", "57P05"][..], Kind::Unavailable),
             (&["0L000", "0P000", "28P01", "42501"], Kind::Forbidden),
             (&["23503", "23505"], Kind::Conflict),
             (&["25006"], Kind::MethodNotAllowed),

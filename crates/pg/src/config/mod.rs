@@ -210,7 +210,8 @@ impl DatabaseSection {
         }
         report.excludes("url", &["host", "port", "primary", "name", "user", "password"]);
         report.excludes("primary", &["host", "port"]);
-        if self.min_connections > self.max_connections {
+        // A default above what was written gives way.
+        if self.min_connections > self.max_connections && report.place("min_connections").is_some() {
             report.refuse("min_connections", format!("is more than max_connections ({})", self.max_connections));
         }
         if self.ssl_cert.is_some() != self.ssl_key.is_some() {
