@@ -1,0 +1,95 @@
+"""The same SQL by pgbench: what the server asked for one request, read from PostgreSQL's log, asked again as fast as can be.
+
+The reference has no HTTP, no tokens, no JSON parsing and no pool. Two shapes of it: everything in one pipeline with one
+Sync (what the server does), and BEGIN, settings, statement, COMMIT one after the other (what servers with a general
+client do).
+"""
+
+import os
+import re
+import subprocess
+
+import scenarios
+
+LOGIN = "bench_reference"
+PASSWORD = "reference"
+# Who asks while the log is read; not a number that could be anything else.
+USER = scenarios.USERS[776]
+TODO = scenarios.first_todo(USER) + 55
+PARAMETER = re.compile(r"\$(\d+) = (?:'((?:[^']|'')*)'|NULL)")
+EXECUTED = re.compile(r"execute [^:]*: (.*)", re.DOTALL)
+
+
+def capture(postgres, server, request, bearer):
+    """Statements of one request with their parameters, in order: the settings, then the statement."""
+    for _ in range(3):
+        server.send(request, bearer, TODO)
+    seen = len(postgres.logged())
+    postgres.log_statements(True)
+    status = server.send(request, bearer, TODO)
+    postgres.log_statements(False)
+    if status not in (200, 201):
+        raise SystemExit(f"{request.name} was answered {status}")
+    statements = []
+    for entry in postgres.logged()[seen:]:
+        executed = EXECUTED.match(entry.get("message", ""))
+        if not executed or not entry.get("user", "").startswith("authenticator"):
+            continue
+        # What follows is the check of the connection after the answer: the server's own affair.
+        if executed.group(1).startswith("--"):
+            break
+        found = PARAMETER.findall(entry.get("detail", ""))
+        statements.append((executed.group(1), [text.replace("''", "'") for _, text in found]))
+    if len(statements) != 2:
+        raise SystemExit(f"{request.name}: {len(statements)} statements in the log instead of 2")
+    return statements
+
+
+class Reference:
+    """A request as pgbench scripts."""
+
+    def __init__(self, request, statements, folder):
+        self.variables = {}
+        bodies = [self._statement(*statement) for statement in statements]
+        begin = f"\\set u random({scenarios.USERS[0]}, {scenarios.USERS[-1]})\n"
+        if "{id}" in request.path:
+            begin += (f"\\set id (:u - {scenarios.USERS[0]}) * {scenarios.TODOS_PER_USER}"
+                      f" + random(1, {scenarios.TODOS_PER_USER})\n")
+        self.pipelined = folder / f"{request.name}-pipelined.sql"
+        self.pipelined.write_text(begin + "\\startpipeline\n" + "".join(bodies) + "\\endpipeline\n")
+        self.four_trips = folder / f"{request.name}-four.sql"
+        self.four_trips.write_text(begin + "".join(["begin;\n", *bodies, "commit;\n"]))
+
+    def _statement(self, sql, values):
+        # A script's statement ends with its line's semicolon; none of ours contains one.
+        text = re.sub(r"\$(\d+)", lambda match: self._value(values[int(match.group(1)) - 1]), " ".join(sql.split()))
+        return f"{text};\n"
+
+    def _value(self, value):
+        if value == str(TODO):
+            return ":id"
+        if not value:
+            return "''"
+        name = f"v{len(self.variables)}"
+        # One more function call than the server needs: pgbench cannot put a number into a text.
+        self.variables[name] = value.replace(str(USER), "USER")
+        return f"replace(:{name}, 'USER', :u)" if str(USER) in value else f":{name}"
+
+    def command(self, postgres, script, clients, seconds):
+        """How to run it."""
+        variables = [f"-D{name}={value}" for name, value in self.variables.items()]
+        return [str(postgres.bin / "pgbench"), "-n", "-M", "prepared", "-c", str(clients), "-j", "1",
+                "-T", str(max(1, round(seconds))), "-h", postgres.host, "-p", str(postgres.port), "-U", LOGIN,
+                *variables, "-f", str(script), "bench"]
+
+
+def run(command):
+    """Starts pgbench."""
+    environment = {**os.environ, "PGPASSWORD": PASSWORD}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def tps(output):
+    """Transactions a second and how many there were, without the time for connecting."""
+    return (float(re.search(r"^tps = ([\d.]+)", output, re.MULTILINE).group(1)),
+            int(re.search(r"actually processed: (\d+)", output).group(1)))

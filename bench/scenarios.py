@@ -1,0 +1,91 @@
+"""The five requests, by 1,000 users in random order.
+
+A user is a number of twelve digits at the end of a UUID: pgbench has only numbers, and puts them in the same places.
+"""
+
+import base64
+import dataclasses
+import hashlib
+import hmac
+import json
+import random
+import time
+
+USERS = range(100_000_000_001, 100_000_001_001)
+TODOS_PER_USER = 100
+# Different ones for each user, where a request names a row.
+VARIANTS = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What is asked; `{id}` in the path is a todo of the user who asks."""
+
+    name: str
+    method: str
+    path: str
+    body: str = ""
+    prefer: str = ""
+    # What the project's goals ask for, against pgbench with four round trips.
+    goal: float = 1.0
+    cleanup: str = ""
+
+
+ALL = {request.name: request for request in [
+    Request("list", "GET", "/rest/v1/todos?limit=20", goal=1.85),
+    Request("pk", "GET", "/rest/v1/todos?id=eq.{id}", goal=1.55),
+    Request("rpc", "POST", "/rest/v1/rpc/add_them", body='{"a":1,"b":2}', goal=1.2),
+    Request("embed", "GET", "/rest/v1/lists?select=id,name,todos(id,title,comments(id,body))&limit=2"),
+    Request("insert", "POST", "/rest/v1/todos", body='{"title":"a thing that somebody must not forget"}',
+            prefer="return=minimal", cleanup="delete from todos where id > 100000; vacuum analyze todos"),
+]}
+
+
+def chosen(names):
+    """Requests by name; all of them without names."""
+    try:
+        return [ALL[name] for name in names.split(",")] if names else list(ALL.values())
+    except KeyError as unknown:
+        raise SystemExit(f"no request {unknown}; there are {', '.join(ALL)}") from None
+
+
+def sub(user):
+    return f"00000000-0000-4000-8000-{user}"
+
+
+def first_todo(user):
+    return (user - USERS[0]) * TODOS_PER_USER + 1
+
+
+def token(secret, user):
+    """A signed-in user's token, HS256."""
+    def encode(data):
+        return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+    claims = {"sub": sub(user), "role": "authenticated", "aud": "authenticated", "exp": int(time.time()) + 86_400}
+    parts = [encode(json.dumps(part).encode()) for part in ({"alg": "HS256", "typ": "JWT"}, claims)]
+    signature = hmac.new(secret.encode(), b".".join(parts), hashlib.sha256).digest()
+    return b".".join([*parts, encode(signature)]).decode()
+
+
+def message(request, bearer, todo):
+    """The request as it goes over the wire; no client adds or changes a field."""
+    fields = {"Host": "127.0.0.1", "Authorization": f"Bearer {bearer}", "Accept": "*/*"}
+    if request.body:
+        fields |= {"Content-Type": "application/json", "Content-Length": str(len(request.body))}
+    if request.prefer:
+        fields["Prefer"] = request.prefer
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    return f"{request.method} {request.path.format(id=todo)} HTTP/1.1\r\n{head}\r\n{request.body}".encode()
+
+
+def write_messages(file, request, tokens):
+    """The file that wrk.lua goes through in turn: length, line feed, message."""
+    choose = random.Random(1)
+    variants = VARIANTS if "{id}" in request.path else 1
+    messages = [
+        message(request, tokens[user], first_todo(user) + choose.randrange(TODOS_PER_USER))
+        for user in USERS for _ in range(variants)
+    ]
+    choose.shuffle(messages)
+    file.write_bytes(b"".join(b"%d\n%b" % (len(text), text) for text in messages))

@@ -1,0 +1,47 @@
+"""What is shown: one table a run, for people; `--json` has the same for programs."""
+
+import sys
+
+
+def say(text):
+    """Progress, on the standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def throughput(result):
+    heads = ["request", "conns", "req/s", "p50 ms", "p99 ms", "pipeline", "by cpu", "4 trips", "goal",
+             "us serve", "us pg", "us wrk", "pgbench", "us pg", "4 trips", "us pg", "RSS MB", "errors"]
+    rows = [[
+        row["request"] + (" (against)" if row["binary"] == "against" else ""), row["connections"], f"{row['rps']:,.0f}", f"{row['p50']:.2f}", f"{row['p99']:.1f}",
+        f"{row['ratio']:.2f}", f"{row['ratio_cpu']:.2f}", f"{row['ratio_four']:.2f}", f">= {row['goal_four']:.2f}",
+        f"{row['us_server']:.1f}", f"{row['us_postgres']:.1f}", f"{row['us_load']:.1f}",
+        f"{row['pipelined']['rps']:,.0f}", f"{row['pipelined']['us_postgres']:.1f}",
+        f"{row['four']['rps']:,.0f}", f"{row['four']['us_postgres']:.1f}", f"{row['resident_mb']:.0f}", row["errors"],
+    ] for row in result["rows"]]
+    aligned(heads, rows)
+    print(f"RSS idle {result['idle_mb']:.1f} MB. PostgreSQL {result['postgresql']}. "
+          f"Other programs used {result['others']:.2f} cores meanwhile.")
+
+
+def start(result):
+    def times(key):
+        return [f"{result[key][which]:.1f}" for which in ("least", "median", "most")]
+
+    aligned(["with 300 relations", "least", "median", "most", "goal"], [
+        ["exec to open port, ms", *times("open_ms"), ""],
+        ["exec to first 200, ms", *times("answer_ms"), "< 100"],
+        ["processor time until then, ms", *times("cpu_ms"), ""],
+        ["RSS idle, MB", "", f"{result['idle_mb']:.1f}", "", "< 30"],
+        ["binary, MB", "", f"{result['binary_mb']:.1f}", "", "< 40"],
+        ["first start ever (installs), ms", "", f"{result['install_ms']:.0f}", "", ""],
+    ])
+
+
+def aligned(heads, rows):
+    """A table whose first column is text and the others numbers."""
+    lines = [[str(cell) for cell in row] for row in [heads, *rows]]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(heads))]
+    for line in lines:
+        cells = [cell.ljust(width) if i == 0 else cell.rjust(width)
+                 for i, (cell, width) in enumerate(zip(line, widths))]
+        print("  ".join(cells).rstrip())
