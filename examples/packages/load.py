@@ -148,12 +148,16 @@ def main():
     parser.add_argument("--excerpt", action="store_true", help="load the bundled excerpt even where apt has an index")
     options = parser.parse_args()
     if not (options.url and options.key):
-        running = json.loads((HERE / ".ferrobase" / "dev.json").read_text())
+        try:
+            running = json.loads((HERE / ".ferrobase" / "dev.json").read_text())
+        except FileNotFoundError:
+            sys.exit("no server runs in this folder: start `ferrobase dev` here, or give --url and --key")
         options.url = options.url or running["url"]
         options.key = options.key or running["service_key"]
     api = Api(options.url, options.key)
     if api.count("packages"):
-        print(f"already loaded: {api.count('packages')} packages, {api.count('dependencies')} dependencies")
+        print(f"already loaded: {api.count('packages')} packages, {api.count('dependencies')} dependencies"
+              " (`ferrobase dev --reset` starts anew)")
         return
     tables = Tables()
     with source(options.excerpt) as lines:

@@ -77,7 +77,7 @@ async fn serve(loaded: Loaded, sources: Sources, options: Options, signals: &mut
         }
     });
     if let Some(address) = server.address() {
-        tracing::info!(%address, admin = ?server.admin_address(), "listening");
+        tracing::info!(%address, admin = server.admin_address().map(tracing::field::display), "listening");
     }
     let ended = server.run(signals).await;
     bringing_up.abort();
