@@ -11,4 +11,5 @@ mod isolation;
 mod operations;
 mod security;
 mod security_private;
+mod start;
 mod support;

@@ -1,8 +1,9 @@
 //! The database side of a running server: it is brought up in the background, and stays up.
 //!
-//! connect -> install -> target -> notifications -> catalog. Until a stage is done, requests get 503 and `/ready` says
-//! what is missing; a database that is down at start is tried again with back-off. Afterwards pools reconnect by
-//! themselves, and a listener that had lost its connection asks for a reload, because it may have missed one.
+//! connect -> install -> target -> notifications -> catalog, the last two begun early where nothing has to be installed
+//! (`head_start`). Until a stage is done, requests get 503 and `/ready` says what is missing; a database that is down at
+//! start is tried again with back-off. Afterwards pools reconnect by themselves, and a listener that had lost its
+//! connection asks for a reload, because it may have missed one.
 //! Invariant: a notification is a hint without data (security 25): the most it does is one more load of the catalog.
 //! Invariant: the listener listens before the first load begins, so that no change falls between the two.
 
@@ -20,6 +21,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::{Config, Loaded};
 
+use super::head_start::{Ahead, HeadStart};
 use super::{connections, target};
 
 /// First pause between attempts to bring the database up; doubles up to the last. Short, because a server that waits
@@ -142,9 +144,10 @@ impl Backend {
     pub(crate) async fn bring_up(&self) -> Result<()> {
         let mut pause = FIRST_PAUSE;
         let mut said: Option<(String, Instant)> = None;
-        let installed = loop {
+        let (installed, head_start) = loop {
+            let head_start = HeadStart::begin(self.configuration());
             match self.try_install().await {
-                Ok(installed) => break installed,
+                Ok(installed) => break (installed, head_start),
                 Err(error) => {
                     let error = format!("{error:#}");
                     if said.as_ref().is_none_or(|(text, at)| *text != error || at.elapsed() > SAY_AGAIN) {
@@ -156,7 +159,7 @@ impl Backend {
                 }
             }
         };
-        self.adopt(installed).await
+        self.adopt_after(installed, Some(head_start)).await
     }
 
     /// One attempt to install, for commands that explain instead of waiting.
@@ -168,11 +171,29 @@ impl Backend {
 
     /// Takes over an installed database: target, notifications, catalog.
     pub(crate) async fn adopt(&self, installed: Installed) -> Result<()> {
+        self.adopt_after(installed, None).await
+    }
+
+    async fn adopt_after(&self, installed: Installed, head_start: Option<HeadStart>) -> Result<()> {
         report(&installed);
         let loaded = self.configuration();
-        let direct = loaded.config.database.listener()?;
-        let mut listener = listen(&loaded.config, direct.clone());
-        let heard_before = hear_first(&mut listener).await;
+        let database = &loaded.config.database;
+        let pools = connections::pools(database, &database.owner()?, &installed.logins);
+        pools.request.warm();
+        // What was read while something was still missing may not hold any more.
+        let ahead = match head_start.filter(|_| installed.was_complete) {
+            Some(head_start) => head_start.end().await,
+            None => None,
+        };
+        let direct = database.listener()?;
+        let (listener, heard_before, ahead) = match ahead {
+            Some(Ahead { listener, scope, catalog }) => (listener, true, Some((scope, catalog))),
+            None => {
+                let mut listener = listen(&loaded.config, direct.clone());
+                let heard_before = hear_first(&mut listener).await;
+                (listener, heard_before, None)
+            }
+        };
         let connect = direct.with_application_name("ferrobase catalog");
         let connect: ferrobase_catalog::Connect = Arc::new(move || {
             let options = connect.clone();
@@ -182,14 +203,16 @@ impl Backend {
             // The configuration may have been replaced while the listener connected.
             let loaded = self.loaded();
             let config = &loaded.config;
-            let pools = connections::pools(&config.database, &config.database.owner()?, &installed.logins);
-            pools.request.warm();
             let current = self.target();
             let (authority, privileges) = (Arc::clone(&current.authority), installed.default_privileges);
             let catalog = self.catalog.clone();
             self.registry.replace(target::build(config, authority, pools, catalog, privileges, current.epoch + 1));
             let scope = watch::Sender::new(target::scope(config, &installed.logins.request.user));
-            let reloader = Reloader::spawn(connect, scope.subscribe(), self.catalog.clone(), ReloadOptions::default());
+            let (seen, handle, options) = (scope.subscribe(), self.catalog.clone(), ReloadOptions::default());
+            let reloader = match ahead.filter(|(covered, _)| *covered == *scope.borrow()) {
+                Some((_, catalog)) => Reloader::spawn_loaded(catalog, connect, seen, handle, options),
+                None => Reloader::spawn(connect, seen, handle, options),
+            };
             let listening = reload_on_notice(listener, heard_before, reloader.trigger());
             let loading = reloader.state();
             // Only the first caller gets here; the database is adopted once.
@@ -253,7 +276,7 @@ fn report(installed: &Installed) {
 }
 
 /// Listens to what says that the schema changed.
-fn listen(config: &Config, options: ConnectOptions) -> Listener {
+pub(super) fn listen(config: &Config, options: ConnectOptions) -> Listener {
     let mut channels = vec![CHANNEL.to_owned()];
     if config.rest.channel_enabled {
         channels.push(config.rest.channel.to_string());
@@ -262,7 +285,7 @@ fn listen(config: &Config, options: ConnectOptions) -> Listener {
 }
 
 /// Waits until the listener listens; false when that takes too long or fails, and the catalog is loaded without it.
-async fn hear_first(listener: &mut Listener) -> bool {
+pub(super) async fn hear_first(listener: &mut Listener) -> bool {
     matches!(tokio::time::timeout(LISTEN_PATIENCE, listener.recv()).await, Ok(Some(Event::Connected)))
 }
 

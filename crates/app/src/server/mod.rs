@@ -7,6 +7,7 @@
 pub(crate) mod backend;
 pub(crate) mod connections;
 mod front;
+mod head_start;
 mod keeper;
 mod numbers;
 mod signals;
