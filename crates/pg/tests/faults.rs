@@ -46,6 +46,29 @@ async fn killed_idle_connections_are_not_noticed_by_callers() {
     }
 }
 
+/// A connection that breaks off while it is opened is no outage: whoever waits for it gets the next one.
+#[tokio::test]
+async fn one_failed_attempt_to_connect_is_told_to_nobody() {
+    let database = database().await;
+    let upstream = login(&database).hosts()[0].to_string();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        // The first caller finds the door shut.
+        drop(listener.accept().await.unwrap());
+        loop {
+            let (mut client, _) = listener.accept().await.unwrap();
+            let mut server = tokio::net::TcpStream::connect(&upstream).await.unwrap();
+            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut client, &mut server).await });
+        }
+    });
+    let connect = login(&database).with_hosts([Host::tcp("127.0.0.1", address.port())]);
+    let pool = Pool::new(connect, options(1));
+    pool.run(batch(&["select 1"])).await.unwrap();
+    let stats = pool.stats();
+    assert!(stats.available && stats.connect_failures == 1, "{stats:?}");
+}
+
 #[tokio::test]
 async fn a_backend_killed_at_work_costs_one_request() {
     let database = database().await;

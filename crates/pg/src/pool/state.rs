@@ -56,6 +56,8 @@ pub(super) struct Idle {
 
 /// The last attempt to connect failed.
 pub(super) struct Down {
+    /// Whether that was no accident: it failed twice, or in a way that the next attempt will not cure.
+    pub(super) certain: bool,
     pub(super) cause: Arc<Error>,
     pub(super) backoff: Duration,
     pub(super) next_try: Instant,
@@ -180,7 +182,7 @@ impl Shared {
     }
 
     fn queue(&self, state: &mut State) -> Result<Taken, Error> {
-        if let Some(down) = state.down.as_ref().filter(|_| state.live() == 0) {
+        if let Some(down) = state.down.as_ref().filter(|down| down.certain && state.live() == 0) {
             return Err(unavailable(down));
         }
         let waiting = state.waiters.len();
@@ -259,7 +261,7 @@ impl Shared {
         session.ignore_notifications();
         let mut state = self.lock();
         state.opening -= 1;
-        let was_down = state.down.take().is_some();
+        let was_down = state.down.take().is_some_and(|down| down.certain);
         drop(state);
         if was_down {
             tracing::info!(to = %self.connect, "the database is reachable again");
@@ -268,24 +270,27 @@ impl Shared {
         self.open_wanted();
     }
 
-    /// A connection could not be opened: everybody who waits hears of it, unless there are other connections.
+    /// A connection could not be opened. Once may be an accident (a session that is ended while it begins) and is tried
+    /// again soon; when it fails again everybody who waits hears of it, unless there are other connections.
     pub(super) fn not_opened(&self, error: Error, first_backoff: Duration, last_backoff: Duration) {
         count(&self.counters.connect_failures);
         let now = Instant::now();
         let mut state = self.lock();
         state.opening -= 1;
         state.size -= 1;
-        let backoff = match &state.down {
-            None => first_backoff,
+        let (again, backoff) = match &state.down {
+            None => (false, first_backoff),
             // Several attempts that were under way together count as one.
-            Some(down) if now < down.next_try => down.backoff,
-            Some(down) => (down.backoff * 2).min(last_backoff),
+            Some(down) if now < down.next_try => (down.certain, down.backoff),
+            Some(down) => (true, (down.backoff * 2).min(last_backoff)),
         };
-        if state.down.is_none() {
+        let certain = again || !may_be_an_accident(&error);
+        if certain && !state.down.as_ref().is_some_and(|down| down.certain) {
             tracing::warn!(to = %self.connect, %error, "cannot connect to the database");
         }
-        let down = Down { cause: Arc::new(error), backoff, next_try: now + backoff };
-        let waiters = if state.live() == 0 { std::mem::take(&mut state.waiters) } else { VecDeque::new() };
+        let down = Down { certain, cause: Arc::new(error), backoff, next_try: now + backoff };
+        let told = certain && state.live() == 0;
+        let waiters = if told { std::mem::take(&mut state.waiters) } else { VecDeque::new() };
         for (_, waiter) in waiters {
             let _ = waiter.send(Err(unavailable(&down)));
         }
@@ -329,8 +334,18 @@ impl Shared {
         stats.opening = state.opening;
         stats.active = state.live() - state.idle.len();
         stats.waiting = state.waiters.len();
-        stats.available = state.down.is_none() || state.live() > 0;
+        stats.available = state.live() > 0 || !state.down.as_ref().is_some_and(|down| down.certain);
         stats
+    }
+}
+
+/// Whether the next attempt may well succeed, and trying costs little: not a refused login, and nothing that took the
+/// whole time that connecting may take.
+fn may_be_an_accident(error: &Error) -> bool {
+    match error {
+        Error::Connect { source, .. } => may_be_an_accident(source),
+        Error::Db(_) | Error::Io(_) | Error::Protocol(_) | Error::Closed => true,
+        _ => false,
     }
 }
 

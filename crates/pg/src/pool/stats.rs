@@ -17,8 +17,8 @@ pub struct PoolStats {
     pub waiting: usize,
     /// Most connections.
     pub max: usize,
-    /// Whether there are connections, or the last attempt to open one did not fail. A server that has no slot free for
-    /// one more connection is not a database that is away.
+    /// Whether there are connections, or opening one did not fail twice in a row. A server that has no slot free for one
+    /// more connection is not a database that is away.
     pub available: bool,
     /// Connections opened since the start.
     pub opened: u64,
