@@ -276,7 +276,7 @@ async fn sec_10_a_table_without_policies_is_hidden_and_the_start_says_so() {
         )
         .await;
     let app = support::serve(&database).start().await.unwrap();
-    assert!(app.log().contains("public.unprotected"), "a warning names it:\n{}", app.log());
+    eventually("a warning names it", PATIENCE, async || app.log().contains("public.unprotected")).await;
     database.script("create table made_later (id int)").await;
     let said = async || app.log().contains("public.made_later");
     eventually("one that is made later is named too", PATIENCE, said).await;
@@ -345,13 +345,13 @@ async fn sec_13_garbled_connections_give_nobody_the_answer_of_another() {
     let upstream = ferrobase_pg::ConnectOptions::parse(database.url()).unwrap().hosts()[0].to_string();
     let proxy = Proxy::start(upstream).await.unwrap();
     let app = App::serve(BINARY, &proxy.in_front_of(database.url()))
-        .env("FERROBASE_DATABASE__MAX_CONNECTIONS", "12")
+        .env("FERROBASE_DATABASE__MAX_CONNECTIONS", "20")
         .env("FERROBASE_SERVER__REQUEST_TIMEOUT", "500ms")
         .start()
         .await
         .unwrap();
     proxy.set(Fault::Garble(17));
-    let end = Instant::now() + Duration::from_secs(3);
+    let end = Instant::now() + Duration::from_secs(2);
     let users: Vec<_> = (0..2 * USERS)
         .map(|client| {
             let number = client % USERS;
@@ -385,7 +385,8 @@ async fn sec_13_garbled_connections_give_nobody_the_answer_of_another() {
     println!("{good} right answers, {refused} refused; {broken} broken answers, {dirty} broken checks");
     assert!(good > 50 && refused > 0 && broken + dirty > 3.0, "{good} {refused} {broken} {dirty}");
     let caller = ann(&app);
-    let limit = Duration::from_secs(5);
+    // Connections whose answers were swallowed are given up after the grace of a cancelled statement.
+    let limit = Duration::from_secs(15);
     eventually("served again", limit, async || caller.get("/notes").await.status == 200).await;
 }
 

@@ -80,6 +80,7 @@ impl Embedded {
             (Some(_), state) => (state, false),
         };
         let run_dir = place.prepare_run_dir()?;
+        let unused = Unused(Some(run_dir.clone()));
         let mut ports = Ports::new(options.port, state.as_ref().and_then(|s| s.port), place.number());
         let mut launch = Launch {
             binaries,
@@ -108,6 +109,7 @@ impl Embedded {
         launch.options.report(&Progress::Ready { port: launch.port });
         let access = access(&state, launch.port, &launch.run_dir, &launch.data);
         let version = launch.binaries.version.clone();
+        unused.keep();
         let (health, stop, task) = supervisor::watch(server, launch, lock);
         Ok(Running { access, version, created, health, stop, task })
     }
@@ -141,6 +143,24 @@ impl Embedded {
             remove(&path).await?;
         }
         Ok(())
+    }
+}
+
+/// The socket folder of a start that may fail, and then leaves nothing in a folder that all projects share.
+struct Unused(Option<PathBuf>);
+
+impl Unused {
+    fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Unused {
+    fn drop(&mut self) {
+        if let Some(dir) = &self.0 {
+            // Not empty while a server that was ordered to stop still uses it; then the next start cleans it.
+            let _ = fs::remove_dir(dir);
+        }
     }
 }
 

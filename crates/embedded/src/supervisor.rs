@@ -162,7 +162,11 @@ impl Supervisor {
                     match revived {
                         None => return self.finish_down().await,
                         Some(Ok(revived)) => server = revived,
-                        Some(Err(error)) => return Err(error),
+                        Some(Err(error)) => {
+                            orphan::remove_stale_sockets(&self.launch.run_dir);
+                            self.remove_run_dir();
+                            return Err(error);
+                        }
                     }
                 }
                 _ = journal_check.tick() => self.launch.journal.bound(),
@@ -233,8 +237,12 @@ impl Supervisor {
     }
 
     fn tidy(&self) {
+        self.remove_run_dir();
+        self.health.send_replace(Health::Stopped);
+    }
+
+    fn remove_run_dir(&self) {
         // Not empty when a process still holds it; then the next start cleans it.
         let _ = std::fs::remove_dir(&self.launch.run_dir);
-        self.health.send_replace(Health::Stopped);
     }
 }

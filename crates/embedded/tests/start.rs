@@ -213,6 +213,7 @@ async fn a_taken_port_is_an_error_only_when_it_was_asked_for() {
     let project = Project::new();
     let first = project.start().await;
     let port = first.port();
+    let socket_dir = first.access().socket_dir.clone();
     first.stop().await.unwrap();
     let holder = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
     let refused = Embedded::start(Options { port: Some(port), ..project.options() }).await;
@@ -223,6 +224,7 @@ async fn a_taken_port_is_an_error_only_when_it_was_asked_for() {
         }
         other => panic!("{other:?}"),
     }
+    assert!(!socket_dir.exists(), "a refused start leaves nothing behind");
     let moved = project.start().await;
     assert_ne!(moved.port(), port);
     let new_port = moved.port();

@@ -156,6 +156,12 @@ impl Project {
         Some(home.join("data"))
     }
 
+    /// What its PostgreSQL has logged.
+    pub(crate) fn postgres_log(&self) -> String {
+        let home = self.data().and_then(|data| data.parent().map(Path::to_owned));
+        home.and_then(|home| fs::read_to_string(home.join("postgres.log")).ok()).unwrap_or_default()
+    }
+
     /// The process of its PostgreSQL, if it runs.
     pub(crate) fn postmaster(&self) -> Option<i32> {
         let data = self.data()?;

@@ -2,12 +2,15 @@
 
 use std::fs;
 use std::io::Write;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::project::{Project, eventually, get, is_alive, wait_until};
+
+/// Far below the time after which a PostgreSQL that does not stop is made to.
+const PROMPT: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 async fn a_signal_at_any_moment_leaves_nothing_running() {
@@ -16,15 +19,20 @@ async fn a_signal_at_any_moment_leaves_nothing_running() {
     for (moment, signal) in moments.into_iter().zip([Signal::SIGINT, Signal::SIGTERM].into_iter().cycle()) {
         let dev = project.start(&["dev"]);
         std::thread::sleep(moment);
-        dev.signal(signal);
-        let ended = dev.end();
+        let began = Instant::now();
+        let ended = dev.stop(signal);
+        let took = began.elapsed();
+        assert!(took < PROMPT, "after {moment:?} it took {took:?}: {ended:?}\n{}", project.postgres_log());
         // Before it has started anything, a signal may end it as it ends any program.
         assert!(matches!(ended.code(), Some(0) | None), "after {moment:?}: {ended:?}");
         assert!(!ended.err.contains("error"), "after {moment:?}: {ended:?}");
         assert_eq!(project.processes(), Vec::<i32>::new(), "after {moment:?}: {ended:?}");
         assert!(project.announced().is_none());
     }
-    project.dev().stop(Signal::SIGTERM).succeeds();
+    let began = Instant::now();
+    let dev = project.dev();
+    assert!(began.elapsed() < PROMPT, "a lease of one that was stopped: {:?}\n{}", began.elapsed(), dev.err());
+    dev.stop(Signal::SIGTERM).succeeds();
 }
 
 #[tokio::test]
