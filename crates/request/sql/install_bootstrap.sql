@@ -12,6 +12,10 @@ create table if not exists ferrobase.leases (
     fence      bigint      not null default 1,
     expires_at timestamptz not null
 );
+-- The session that took it, to see when it is gone. Added to tables of before.
+alter table ferrobase.leases
+    add column if not exists backend_pid   integer,
+    add column if not exists backend_start timestamptz;
 
 create table if not exists ferrobase.own_migrations (
     room       text        not null,

@@ -18,6 +18,9 @@ select jsonb_build_object(
         pg_catalog.to_regclass('ferrobase.leases') is not null
         and pg_catalog.to_regclass('ferrobase.own_migrations') is not null
         and pg_catalog.to_regclass('ferrobase.secrets') is not null
+        and exists (
+            select from pg_catalog.pg_attribute
+            where attrelid = pg_catalog.to_regclass('ferrobase.leases') and attname = 'backend_start')
     ),
     'roles', coalesce((
         select jsonb_object_agg(rolname, jsonb_build_object(

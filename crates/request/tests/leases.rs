@@ -45,6 +45,37 @@ async fn sec_24_a_late_holder_finds_its_fence_gone() {
     next.renew(&mut other).await.unwrap();
 }
 
+/// Ctrl-C during a first start kept the next one waiting for half a minute.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_ends_with_its_session() {
+    let db = installed_database().await;
+    let (session, _lease) = acquire(&db, "killed").await.unwrap();
+    assert!(acquire(&db, "next").await.is_err());
+    drop(session);
+    let started = Instant::now();
+    let taken = loop {
+        match acquire(&db, "next").await {
+            Ok(taken) => break taken,
+            Err(error) => assert!(started.elapsed() < Duration::from_secs(10), "{error}"),
+        }
+    };
+    assert!(acquire(&db, "one more").await.is_err(), "the new one is held");
+    drop(taken);
+}
+
+/// A database of before has no note of sessions; leases in it end by their time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_without_notes_of_sessions_gets_them() {
+    let db = installed_database().await;
+    db.script("alter table ferrobase.leases drop column backend_pid, drop column backend_start").await;
+    let installed = install(&owner(&db), &InstallOptions::default()).await.unwrap();
+    assert!(installed.done.contains(&"schema ferrobase".to_owned()), "{:?}", installed.done);
+    db.script("insert into ferrobase.leases values ('test', 'of before', 1, clock_timestamp() + interval '1 minute')")
+        .await;
+    let error = acquire(&db, "next").await.map(|_| ()).unwrap_err();
+    assert!(matches!(&error, InstallError::Busy { holder, .. } if holder == "of before"), "{error}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sec_24_nobody_waits_for_advisory_locks() {
     let db = ferrobase_testkit::database().await;

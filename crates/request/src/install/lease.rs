@@ -1,7 +1,7 @@
 //! Leases: who may do what only one process may do (migrations, leadership).
 //!
 //! A row in `ferrobase.leases` with a holder, an end in the database's time and a fence that rises with every new
-//! holder. Waiting is trying again after a sleep: no session ever blocks in a lock, because an index that is built
+//! holder. It also ends with the session that took or renewed it. Waiting is trying again after a sleep: no session ever blocks in a lock, because an index that is built
 //! concurrently waits for every such session, and anybody may take any advisory lock (security requirement 24).
 //! Writers prove that they still hold the lease in the transaction that writes (`ledger_insert.sql`).
 
