@@ -164,6 +164,11 @@ impl Reloader {
         self.state.clone()
     }
 
+    /// Loads no more, also not to the end of a load that runs: the database is about to go away.
+    pub fn stop(&self) {
+        self.task.abort();
+    }
+
     /// Loads now and waits for the end: of the first attempt that starts after this call. It may wait for the least
     /// interval first.
     pub async fn reload(&self) -> Result<(), Arc<LoadError>> {

@@ -108,10 +108,11 @@ impl Backend {
         tokio::join!(pools.request.close(), pools.service.close(), pools.owner.close());
     }
 
-    /// Listens no longer: the server has ended, and its database may end too.
+    /// Listens and loads no longer: the server has ended, and its database may end too.
     pub(crate) fn close(&self) {
         if let Some(up) = self.up.get() {
             up.listening.abort();
+            up.reloader.stop();
         }
     }
 
