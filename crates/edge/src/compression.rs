@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 
 use axum::body::Body;
 use axum::response::Response;
-use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE};
+use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use http_body::Body as _;
 use tower::{Service, ServiceExt};
@@ -78,7 +78,19 @@ impl Compression {
         if let Some(content_range) = content_range {
             encoded.headers_mut().insert(CONTENT_RANGE, content_range);
         }
+        name_encoding(encoded.headers_mut(), encoding);
         encoded
+    }
+}
+
+/// A strong tag stands for exact bytes (RFC 9110, 8.8.3.3): the compressed ones get a tag of their own, which names the
+/// encoding at its end. Rooms that compare tags take that end off.
+fn name_encoding(headers: &mut HeaderMap, encoding: Encoding) {
+    let strong = |tag: &HeaderValue| tag.to_str().ok()?.strip_prefix('"')?.strip_suffix('"').map(str::to_owned);
+    if let Some(opaque) = headers.get(ETAG).and_then(strong)
+        && let Ok(tag) = HeaderValue::try_from(format!("\"{opaque}-{}\"", encoding.token()))
+    {
+        headers.insert(ETAG, tag);
     }
 }
 
@@ -186,6 +198,15 @@ mod tests {
         assert_eq!(choose("zstd;q=0, *"), Some(Encoding::Brotli));
         for none in ["", "identity", "deflate", "gzip;q=0", "identity, gzip;q=0.5", "gzip;q=nonsense"] {
             assert_eq!(choose(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn a_strong_tag_names_the_encoding_and_a_weak_one_need_not() {
+        for (before, after) in [("\"a\"", "\"a-gzip\""), ("W/\"a\"", "W/\"a\"")] {
+            let mut headers = HeaderMap::from_iter([(ETAG, HeaderValue::from_static(before))]);
+            name_encoding(&mut headers, Encoding::Gzip);
+            assert_eq!(headers[ETAG], after);
         }
     }
 

@@ -63,6 +63,15 @@ pub fn compile(query: &Query) -> Result<Compiled, CompileError> {
     Ok(Compiled { statement: finish(sql)?, output, estimate })
 }
 
+/// Compiles the precondition of a read, as a statement of its own: it locks the rows until the transaction ends, and
+/// fails when they are not what they should be ([`crate::guard`]).
+///
+/// # Errors
+/// As [`compile`].
+pub fn compile_check(query: &Query) -> Result<pg::Statement, CompileError> {
+    finish(Compiler { locks: true, ..Compiler::default() }.check(query)?)
+}
+
 /// A statement that asks the planner how many rows the filters leave.
 fn estimate(query: &Query) -> Result<pg::Statement, CompileError> {
     let mut sql = Sql::of("EXPLAIN (FORMAT JSON) ");
@@ -82,6 +91,8 @@ fn finish(sql: Sql) -> Result<pg::Statement, CompileError> {
 #[derive(Debug, Default)]
 pub(crate) struct Compiler {
     aliases: Aliases,
+    /// Rows of the root are locked.
+    locks: bool,
 }
 
 /// The name of the CTE that holds what a mutation returned, or a call.

@@ -20,15 +20,20 @@ pub enum Refusal {
     NotMatching,
     /// More rows than allowed (PGRST124).
     TooMany,
+    /// The rows are not those that the caller saw (FB131).
+    Precondition,
 }
 
 impl Refusal {
+    const ALL: [Self; 4] = [Self::NotSingular, Self::NotMatching, Self::TooMany, Self::Precondition];
+
     /// The code of the error that the caller gets.
     pub fn code(self) -> &'static str {
         match self {
             Self::NotSingular => "PGRST116",
             Self::NotMatching => "PGRST115",
             Self::TooMany => "PGRST124",
+            Self::Precondition => "FB131",
         }
     }
 
@@ -38,6 +43,7 @@ impl Refusal {
             Self::NotSingular => "'ferrobase:PGRST116:'",
             Self::NotMatching => "'ferrobase:PGRST115:'",
             Self::TooMany => "'ferrobase:PGRST124:'",
+            Self::Precondition => "'ferrobase:FB131:'",
         }
     }
 }
@@ -61,8 +67,7 @@ pub fn violation(sqlstate: &str, message: &str) -> Option<Violation> {
     let (code, rest) = rest.split_once(':')?;
     let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
     let rows = rest.get(..digits)?.parse().ok()?;
-    let refusal =
-        [Refusal::NotSingular, Refusal::NotMatching, Refusal::TooMany].into_iter().find(|r| r.code() == code)?;
+    let refusal = Refusal::ALL.into_iter().find(|refusal| refusal.code() == code)?;
     Some(Violation { refusal, rows })
 }
 
@@ -88,7 +93,7 @@ mod tests {
 
     #[test]
     fn texts_and_codes_agree() {
-        for refusal in [Refusal::NotSingular, Refusal::NotMatching, Refusal::TooMany] {
+        for refusal in Refusal::ALL {
             assert_eq!(refusal.text(), format!("'{PREFIX}{}:'", refusal.code()));
         }
     }

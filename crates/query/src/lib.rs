@@ -13,9 +13,10 @@ pub mod guard;
 pub mod plan;
 pub mod sql;
 pub mod statement;
+pub mod tag;
 pub mod type_name;
 
-pub use compile::{CHANGED_SETTING, CompileError, compile};
+pub use compile::{CHANGED_SETTING, CompileError, compile, compile_check};
 pub use sql::{CatalogSql, Sql};
 pub use statement::{Compiled, Layout, Outcome, Output};
 pub use type_name::TypeName;

@@ -12,7 +12,7 @@ mod embed;
 mod mutation;
 mod read;
 
-pub use answer::{Body, Count, Explain, Guard, JsonForm};
+pub use answer::{Body, Count, Explain, Guard, JsonForm, Precondition};
 pub use call::{Argument, ArgumentValue, Arguments, Call, RecordField, Returned, SCALAR, UnnamedType};
 pub use condition::{Comparison, Condition, Is, LogicOperator, Operation, Operator, Quantifier, SearchParser};
 pub use embed::{Embed, EmbedOutput, Join, SpreadColumn, SpreadValue};
@@ -35,6 +35,9 @@ pub struct Query {
     pub count: Count,
     /// What the number of rows must be.
     pub guard: Guard,
+    /// What the rows must look like as they are, before anything is done to them. A read with one is only this check,
+    /// and locks its rows.
+    pub precondition: Option<Precondition>,
     /// Asks for the plan instead of the result.
     pub explain: Option<Explain>,
 }
@@ -48,6 +51,7 @@ impl Query {
             body: Body::Json { form: JsonForm::List, strip_nulls: false },
             count: Count::default(),
             guard: Guard::default(),
+            precondition: None,
             explain: None,
         }
     }

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use ferrobase_base::{Kind, PublicError};
-use ferrobase_pg::{End, Isolation, Row, StatementResult};
+use ferrobase_pg::{self as pg, End, Isolation, Row, StatementResult};
 use ferrobase_query::{Compiled, Outcome, Output};
 use ferrobase_request::{RequestContext, Target, Work};
 
@@ -28,21 +28,31 @@ pub(crate) enum Executed {
     Plan(Bytes),
 }
 
-/// Runs the statement.
+/// What is run.
+pub(crate) struct Statements {
+    /// What fails the request before its own statement begins.
+    pub(crate) check: Option<pg::Statement>,
+    /// The request's own.
+    pub(crate) compiled: Compiled,
+}
+
+/// Runs the statements.
 pub(crate) async fn execute(
     target: &Target,
     context: &RequestContext,
     settings: &Settings,
     request: &RestRequest,
     planned: &Planned,
-    compiled: Compiled,
+    statements: Statements,
 ) -> Result<Executed, Error> {
+    let Statements { check, compiled } = statements;
     tracing::debug!(target: "ferrobase::sql", sql = &*compiled.statement.sql, "Statement");
     let Compiled { statement, output, estimate } = compiled;
     let function = planned.function.as_deref();
+    let own = usize::from(check.is_some());
     let work = Work {
         search_path: settings.search_path(&request.schema),
-        statements: std::iter::once(statement).chain(estimate).collect(),
+        statements: check.into_iter().chain([statement]).chain(estimate).collect(),
         read_only: planned.read_only,
         isolation: function.and_then(|function| function.isolation).map(isolation),
         end: if settings.rolls_back(request.prefer.tx) { End::Rollback } else { End::Commit },
@@ -52,7 +62,7 @@ pub(crate) async fn execute(
         runs_user_code: true,
     };
     let reply = ferrobase_request::run(target, context, work).await.map_err(|error| failed(error, context))?;
-    Ok(read(&reply.results, output))
+    Ok(read(reply.results.get(own..).unwrap_or_default(), output))
 }
 
 fn read(results: &[StatementResult], output: Output) -> Executed {

@@ -11,16 +11,17 @@ use axum::response::Response;
 use ferrobase_base::{Kind, PublicError};
 use ferrobase_catalog::{Catalog, ReturnShape};
 use ferrobase_edge::{Caller, Timings, collect};
-use ferrobase_query::{CompileError, Compiled, Outcome, compile};
+use ferrobase_pg as pg;
+use ferrobase_query::{CompileError, Compiled, Outcome, compile, compile_check};
 use ferrobase_request::{Profile, Target};
 use http::{HeaderValue, header};
 
 use crate::config::OpenApiMode;
 use crate::error::Error;
-use crate::execute::{Executed, execute};
+use crate::execute::{Executed, Statements, execute};
 use crate::media::MediaType;
-use crate::negotiate::{Circumstances, negotiate};
-use crate::plan::{Answer, Estimates, Planned, Planner, Rules, Sight};
+use crate::negotiate::{Circumstances, Negotiated, negotiate};
+use crate::plan::{Answer, Estimates, Planned, Planner, Rules, Sight, demand};
 use crate::prefer::Count;
 use crate::render::{self, Facts};
 use crate::request::{Action, Head, RestRequest};
@@ -44,6 +45,8 @@ struct Ready {
     planned: Planned,
     media: MediaType,
     compiled: Compiled,
+    /// Runs first in the same transaction: `If-Match`.
+    check: Option<pg::Statement>,
 }
 
 /// What planning led to.
@@ -71,10 +74,11 @@ impl Flow<'_> {
                 return Ok(answer);
             }
         };
-        let Ready { planned, media, compiled } = ready;
+        let Ready { planned, media, compiled, check } = ready;
         drop(catalog);
         let started = Instant::now();
-        let executed = execute(self.target, &self.caller.0, self.settings, &request, &planned, compiled).await;
+        let statements = Statements { check, compiled };
+        let executed = execute(self.target, &self.caller.0, self.settings, &request, &planned, statements).await;
         self.timings.record("transaction", started.elapsed());
         let executed = executed?;
         Ok(self.timings.measure("response", || self.render(&request, &planned, &media, executed))?)
@@ -90,6 +94,7 @@ impl Flow<'_> {
             headers: &parts.headers,
         };
         let mut request = self.timings.measure("parse", || RestRequest::read(head, &body, &self.settings.rules))?;
+        request.extend(!self.is_postgrest());
         if request.window.limit.is_none() && !request.action.is_mutation() {
             request.window.limit = self.settings.page_limit_default;
         }
@@ -142,17 +147,43 @@ impl Flow<'_> {
         if request.action.is_mutation() {
             strict()?;
         }
+        let chosen = self.negotiate(request, catalog, &planned)?;
+        strict()?;
+        let check = self.check(request, catalog, &planner, &mut planned, &chosen)?;
+        planned.answer(Answer { body: chosen.body, singular: chosen.media.is_singular(), explain: chosen.explain });
+        let compiled = compile(&planned.query).map_err(|error| refused(&error))?;
+        Ok(Ready { planned, media: chosen.media, compiled, check })
+    }
+
+    fn negotiate(&self, request: &RestRequest, catalog: &Catalog, planned: &Planned) -> Result<Negotiated, Error> {
         let circumstances = Circumstances {
             catalog,
             target: &planned.target,
             whole_rows: planned.default_select,
             plans: self.settings.plans,
         };
-        let chosen = negotiate(&request.accept, circumstances)?;
-        strict()?;
-        planned.answer(Answer { body: chosen.body, singular: chosen.media.is_singular(), explain: chosen.explain });
-        let compiled = compile(&planned.query).map_err(|error| refused(&error))?;
-        Ok(Ready { planned, media: chosen.media, compiled })
+        negotiate(&request.accept, circumstances)
+    }
+
+    /// What `If-Match` demands of a write: in the statement of a DELETE, else as a statement before it.
+    fn check(
+        &self,
+        request: &RestRequest,
+        catalog: &Catalog,
+        planner: &Planner<'_>,
+        planned: &mut Planned,
+        chosen: &Negotiated,
+    ) -> Result<Option<pg::Statement>, PublicError> {
+        let Some(tags) = request.conditions.matches.as_ref().filter(|_| chosen.explain.is_none()) else {
+            return Ok(None);
+        };
+        if matches!(request.action, Action::Delete { .. }) {
+            demand(&mut planned.query, tags, &chosen.body, &chosen.media.content_type());
+        }
+        let Some(mut read) = planner.plan_check(request)? else { return Ok(None) };
+        let seen = self.negotiate(request, catalog, &read)?;
+        demand(&mut read.query, tags, &seen.body, &seen.media.content_type());
+        Ok(Some(compile_check(&read.query).map_err(|error| refused(&error))?))
     }
 
     fn rules(&self) -> Rules {
@@ -193,6 +224,8 @@ impl Flow<'_> {
                 .is_some_and(|function| !function.returns.set && function.returns.shape == ReturnShape::Void),
             verbosity: self.settings.verbosity,
             legacy_paths: &planned.legacy_paths,
+            extensions: !self.is_postgrest(),
+            is_row: media.is_singular() || planned.names_row,
         };
         render::render(request, &outcome, facts)
     }

@@ -8,6 +8,7 @@
 
 pub mod ast;
 pub mod body;
+pub mod conditional;
 pub mod config;
 pub mod error;
 mod execute;

@@ -13,6 +13,7 @@ mod function;
 mod mutation;
 mod needed;
 mod node;
+mod precondition;
 mod relationship;
 mod sight;
 mod tree;
@@ -26,6 +27,7 @@ use ferrobase_catalog::{Catalog, Function, QualifiedName, Relation, ReturnShape,
 use ferrobase_query::plan::{Body, Call, Count, Explain, Guard, Query, Select, Source, Value, Window};
 
 pub use self::error::PlanError;
+pub use self::precondition::demand;
 pub use self::sight::{Everything, Hidden, Sight};
 
 use self::node::{Node, Scope};
@@ -62,6 +64,7 @@ pub enum Estimates {
 }
 
 /// Plans the requests of one caller.
+#[derive(Clone, Copy)]
 pub struct Planner<'a> {
     /// What there is.
     pub catalog: &'a Catalog,
@@ -90,6 +93,8 @@ pub struct Planned {
     pub function: Option<Arc<Function>>,
     /// Relations that a path named in spite of their alias, with the alias: deprecated upstream.
     pub legacy_paths: Vec<(String, String)>,
+    /// The filters name one row by its primary key.
+    pub names_row: bool,
     /// What becomes of the body.
     shows: Shows,
 }
@@ -203,6 +208,7 @@ impl<'a> Planner<'a> {
             relation: Some(Arc::clone(relation)),
             function: None,
             legacy_paths: legacy_paths(&node),
+            names_row: mutation::names_row(request, relation),
             shows: if head { Shows::Nothing } else { Shows::Rows },
         })
     }
@@ -231,6 +237,7 @@ impl<'a> Planner<'a> {
             relation: Some(Arc::clone(relation)),
             function: None,
             legacy_paths: legacy_paths(&node),
+            names_row: mutation::names_row(request, relation),
             shows: if shows_rows { Shows::Rows } else { Shows::Nothing },
         })
     }
@@ -279,6 +286,7 @@ impl<'a> Planner<'a> {
             relation: relation.map(Arc::clone),
             function: Some(Arc::clone(function)),
             legacy_paths: legacy_paths(&node),
+            names_row: false,
             shows: if method == CallMethod::Head { Shows::Nothing } else { Shows::Rows },
         })
     }

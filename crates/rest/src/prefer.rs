@@ -89,6 +89,8 @@ pub struct Preferences {
     pub timezone: Option<String>,
     /// `max-affected=`.
     pub max_affected: Option<i64>,
+    /// `etag`: a list gets a tag too.
+    pub etag: bool,
     /// What is none of these.
     pub unknown: Vec<String>,
 }
@@ -139,6 +141,15 @@ impl Preferences {
         }
     }
 
+    /// Takes preferences that PostgREST does not know, and to which they stay unknown.
+    pub fn accept_extensions(&mut self) {
+        if !self.unknown.is_empty() {
+            let before = self.unknown.len();
+            self.unknown.retain(|item| item != ETAG);
+            self.etag = self.unknown.len() < before;
+        }
+    }
+
     /// Whether unknown preferences make the request fail.
     pub fn is_strict(&self) -> bool {
         self.handling == Some(Handling::Strict)
@@ -154,6 +165,9 @@ impl Preferences {
         (self.is_strict() && !self.unknown.is_empty()).then_some(&self.unknown)
     }
 }
+
+/// `etag`.
+const ETAG: &str = "etag";
 
 fn keep<T>(slot: &mut Option<T>, value: T) {
     slot.get_or_insert(value);
@@ -193,6 +207,7 @@ impl fmt::Display for Preferences {
             }),
             timezone.as_deref(),
             max_affected.as_deref(),
+            self.etag.then_some(ETAG),
         ];
         for (index, item) in applied.into_iter().flatten().enumerate() {
             write!(f, "{}{item}", if index > 0 { ", " } else { "" })?;
@@ -220,6 +235,14 @@ mod tests {
              timezone=Europe/Berlin, max-affected=10"
         );
         assert!(read.unknown.is_empty());
+    }
+
+    #[test]
+    fn extensions_are_unknown_until_they_are_accepted() {
+        let mut read = Preferences::parse(["etag, handling=strict"], false);
+        assert_eq!(read.refused(), Some(["etag".to_owned()].as_slice()));
+        read.accept_extensions();
+        assert_eq!((read.refused(), read.to_string().as_str()), (None, "handling=strict, etag"));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::ast::{Query, Window};
 use crate::body::{self, Payload, Use};
+use crate::conditional::Conditions;
 use crate::error::Error;
 use crate::media::{self, MediaType};
 use crate::parse::{self, Reading};
@@ -182,6 +183,8 @@ pub struct RestRequest {
     pub columns: BTreeSet<String>,
     /// What is preferred.
     pub prefer: Preferences,
+    /// What must be so, or not be so.
+    pub conditions: Conditions,
     /// Types that the caller takes, best first.
     pub accept: Vec<MediaType>,
     /// The type of the body.
@@ -221,9 +224,19 @@ impl RestRequest {
             payload,
             columns,
             prefer,
+            conditions: Conditions::read(head.headers),
             accept,
             content_type,
         })
+    }
+
+    /// Decides about what PostgREST does not have: understood here, or as if nothing had been said.
+    pub fn extend(&mut self, extensions: bool) {
+        if extensions {
+            self.prefer.accept_extensions();
+        } else {
+            self.conditions = Conditions::default();
+        }
     }
 }
 

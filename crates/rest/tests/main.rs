@@ -1,6 +1,7 @@
 //! The REST room over HTTP messages and a real PostgreSQL: as `serve` composes it, without a socket.
 
 mod calls;
+mod conditional;
 mod errors;
 mod harness;
 mod hidden;

@@ -79,6 +79,7 @@ const EXPOSED: &[&str] = &[
     "Content-Range",
     "Content-Type",
     "Date",
+    "ETag",
     "Link",
     "Location",
     "Preference-Applied",

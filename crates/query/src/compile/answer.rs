@@ -7,9 +7,12 @@ use super::mutation::{inserted, location};
 use super::read::{Level, Origin};
 use super::{CompileError, Compiler, SOURCE, call, call_is_shared};
 use crate::guard::Refusal;
-use crate::plan::{Body, Call, Explain, Guard, JsonForm, Mutation, Query, Returned, SCALAR, Source};
-use crate::sql::Sql;
+use crate::plan::{
+    Body, Call, Explain, Guard, JsonForm, Mutation, Precondition, Query, Returned, SCALAR, Source,
+};
+use crate::sql::{Sql, array_literal};
 use crate::statement::Layout;
+use crate::tag;
 
 /// Alias of the rows of the answer.
 const ANSWER: &str = "fb";
@@ -31,7 +34,8 @@ impl Compiler {
         let mut ctes = Vec::new();
         let origin = self.source_cte(query, &mut ctes)?;
         // Without a body the columns of a mutation are not even looked at: a role may write what it cannot read.
-        let rows = if query.mutation.is_some() && query.body == Body::None {
+        let blind = query.mutation.is_some() && query.body == Body::None && query.precondition.is_none();
+        let rows = if blind {
             let mut all = Sql::of("SELECT 1 FROM ");
             all.ident(SOURCE);
             all
@@ -42,25 +46,35 @@ impl Compiler {
 
         let mut columns = vec![total, page(query)];
         columns.extend(location_column(query));
-        columns.push(body(query));
-        let mut out = Sql::new();
-        let mut from = Sql::new();
-        if query.body == Body::Csv {
-            ctes.push(cte(ROWS, rows));
-            from.ident(ROWS);
-        } else {
-            from.push("(").append(rows).push(")");
-        }
-        if !ctes.is_empty() {
-            out.push("WITH ").join(ctes, ", ").push(" ");
-        }
+        columns.push(body(&query.body, query));
+        let shows_lines = query.body == Body::Csv || tagged(query).is_some_and(|check| check.body == Body::Csv);
+        let from = from_rows(rows, shows_lines, &mut ctes);
+        let mut out = with(ctes);
         out.push("SELECT ").join(columns, ", ").push(RESPONSE_SETTINGS);
         if let Some(mutation) = &query.mutation {
             out.push(", ").append(inserted_column(mutation));
         }
+        if let Some(check) = &query.precondition {
+            out.push(", ").append(precondition(check, query));
+        }
         if let Some(guard) = guard(&query.guard).filter(|_| !is_single(query)) {
             out.push(", ").append(guard);
         }
+        out.push(" FROM ").append(from).push(" AS ").ident(ANSWER);
+        Ok(out)
+    }
+
+    /// The precondition of a read alone.
+    pub(super) fn check(&mut self, query: &Query) -> Result<Sql, CompileError> {
+        let mut ctes = Vec::new();
+        let rows = self.rows(&query.read, Origin::Root, Level::ROOT)?;
+        let shows_lines = tagged(query).is_some_and(|check| check.body == Body::Csv);
+        let from = from_rows(rows, shows_lines, &mut ctes);
+        let mut out = with(ctes);
+        out.push("SELECT ").append(match &query.precondition {
+            Some(check) => precondition(check, query),
+            None => Sql::of("NULL"),
+        });
         out.push(" FROM ").append(from).push(" AS ").ident(ANSWER);
         Ok(out)
     }
@@ -120,6 +134,32 @@ fn cte(name: &str, query: Sql) -> Sql {
     out
 }
 
+/// `WITH ... `, where there is any.
+fn with(ctes: Vec<Sql>) -> Sql {
+    let mut out = Sql::new();
+    if !ctes.is_empty() {
+        out.push("WITH ").join(ctes, ", ").push(" ");
+    }
+    out
+}
+
+/// The rows in FROM: in place, or in a CTE where header and lines both read them.
+fn from_rows(rows: Sql, shows_lines: bool, ctes: &mut Vec<Sql>) -> Sql {
+    let mut from = Sql::new();
+    if shows_lines {
+        ctes.push(cte(ROWS, rows));
+        from.ident(ROWS);
+    } else {
+        from.push("(").append(rows).push(")");
+    }
+    from
+}
+
+/// The precondition, where it looks at more than the number of rows.
+fn tagged(query: &Query) -> Option<&Precondition> {
+    query.precondition.as_ref().filter(|check| check.tags.is_some())
+}
+
 fn call_of(query: &Query) -> Option<&Call> {
     match &query.read.source {
         Source::Function(call) => Some(call),
@@ -151,9 +191,9 @@ fn inserted_column(mutation: &Mutation) -> Sql {
     }
 }
 
-fn body(query: &Query) -> Sql {
+fn body(body: &Body, query: &Query) -> Sql {
     let returned = call_of(query).map(|call| call.returned);
-    match &query.body {
+    match body {
         Body::None => Sql::of("NULL"),
         Body::Json { form, strip_nulls } => json(*form, *strip_nulls, returned),
         Body::Csv => csv(),
@@ -206,6 +246,19 @@ fn custom(function: &QualifiedName, row_type: Option<&QualifiedName>, returned: 
         out.row(ANSWER);
     }
     out.push(")");
+    out
+}
+
+/// A value that cannot be computed when the rows are not what the caller saw; see [`crate::guard`].
+fn precondition(check: &Precondition, query: &Query) -> Sql {
+    let mut out = Sql::of("CASE WHEN count(*) = 0");
+    if let Some(tags) = &check.tags {
+        let tags = array_literal(tags.iter().map(String::as_str));
+        // What cannot be compared does not match.
+        out.push(" OR NOT coalesce(").append(tag::sql(&check.media, body(&check.body, query)));
+        out.push(" = ANY (").text(&tags).push("::text[]), false)");
+    }
+    out.push(" THEN (").push(Refusal::Precondition.text()).push(" || count(*))::int END");
     out
 }
 

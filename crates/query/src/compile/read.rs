@@ -105,6 +105,9 @@ impl Compiler {
             out.push(" ORDER BY ").join(read.order.iter().map(|order| order_term(&scope, order)), ", ");
         }
         window(&mut out, &read.window);
+        if self.locks && level.depth == 0 {
+            out.push(" FOR UPDATE OF ").ident(&scope.alias);
+        }
         Ok(out)
     }
 

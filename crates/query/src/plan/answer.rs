@@ -58,6 +58,18 @@ pub struct Guard {
     pub at_most: Option<i64>,
 }
 
+/// What somebody saw of the rows and wants still to be so. The representation is made again, inside the statement that
+/// locks the rows or removes them, and its [`crate::tag`] compared. No rows never satisfy it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Precondition {
+    /// Tags of which one must be that of the rows; none: that there are rows is enough.
+    pub tags: Option<Vec<String>>,
+    /// What the representation is made by.
+    pub body: Body,
+    /// Its type, which is part of the tag.
+    pub media: String,
+}
+
 /// Options of `EXPLAIN`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Explain {

@@ -19,6 +19,7 @@ impl From<request::Error> for Error {
             Some(Violation { refusal: Refusal::NotSingular, rows }) => Self::NotSingular(rows),
             Some(Violation { refusal: Refusal::NotMatching, .. }) => Self::PutMismatch,
             Some(Violation { refusal: Refusal::TooMany, rows }) => Self::MaxAffected(rows),
+            Some(Violation { refusal: Refusal::Precondition, .. }) => Self::Precondition,
             None => Self::Database(Box::new(PublicError::from(&error))),
         }
     }

@@ -107,6 +107,9 @@ pub enum Error {
     /// A limit on changed rows for a function that does not return a set.
     #[error("Function must return SETOF or TABLE when max-affected preference is used with handling=strict")]
     MaxAffectedCall,
+    /// `If-Match` names nothing that is there.
+    #[error("The rows are not those that If-Match names")]
+    Precondition,
     /// A name that the catalog does not have, or has more than once.
     #[error(transparent)]
     Lookup(Box<LookupError>),
@@ -145,6 +148,7 @@ impl Error {
             Self::RootDisabled => ("PGRST126", Kind::NotFound),
             Self::NotImplemented(_) => ("PGRST127", Kind::Invalid),
             Self::MaxAffectedCall => ("PGRST128", Kind::Invalid),
+            Self::Precondition => ("FB131", Kind::PreconditionFailed),
             Self::NoCatalog => ("PGRST002", Kind::Unavailable),
             // Both are told in full elsewhere.
             Self::Lookup(_) | Self::Database(_) => ("PGRSTX00", Kind::Internal),
@@ -173,6 +177,7 @@ impl Error {
 
     fn hint(&self) -> Option<String> {
         Some(match self {
+            Self::Precondition => "Read them again: the ETag depends on select and Accept.".to_owned(),
             Self::NotEmbedded { name, alias: None } => {
                 format!("Verify that '{name}' is included in the 'select' query parameter.")
             }

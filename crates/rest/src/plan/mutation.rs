@@ -89,6 +89,10 @@ impl Planner<'_> {
 fn returning(request: &RestRequest, relation: &Relation, read: &mut Read) -> Columns {
     match request.prefer.returns {
         Some(Return::Representation) => super::needed::columns(read, Some(relation)),
+        // Rows that are removed are looked at a last time.
+        _ if matches!(request.action, Action::Delete { .. }) && request.conditions.matches.is_some() => {
+            super::needed::columns(read, Some(relation))
+        }
         Some(Return::HeadersOnly) if matches!(request.action, Action::Insert { .. }) => {
             Columns::Named(relation.primary_key.clone())
         }
@@ -118,16 +122,31 @@ fn conflict(request: &RestRequest, relation: &Relation, is_put: bool) -> Option<
     Some(Conflict { resolution, columns })
 }
 
+/// Whether the filters name one row by its whole primary key, and say nothing else.
+pub(super) fn names_row(request: &RestRequest, relation: &Relation) -> bool {
+    let (query, key) = (&request.query, &relation.primary_key);
+    let is_key = |(path, filter): &(Vec<String>, Filter)| {
+        path.is_empty() && is_equality(filter) && filter.field.path.is_empty() && key.contains(&filter.field.name)
+    };
+    // As many different names as the key has columns: each of them once.
+    !key.is_empty()
+        && query.logic.is_empty()
+        && query.filters.len() == key.len()
+        && query.filter_fields.len() == key.len()
+        && query.filters.iter().all(is_key)
+}
+
+fn is_equality(filter: &Filter) -> bool {
+    !filter.negated
+        && matches!(&filter.operation, Operation::Compare { operator: CompareOperator::Eq, quantifier: None, .. })
+}
+
 /// PUT addresses one row by its whole primary key and nothing else.
 fn check_put(request: &RestRequest, relation: &Relation) -> Result<(), Error> {
     let query = &request.query;
-    let is_plain = |filter: &Filter| {
-        !filter.negated
-            && matches!(&filter.operation, Operation::Compare { operator: CompareOperator::Eq, quantifier: None, .. })
-    };
     let key: BTreeSet<&String> = relation.primary_key.iter().collect();
     let by_key = !key.is_empty() && query.filter_fields.iter().collect::<BTreeSet<_>>() == key;
-    let plain = query.filters.iter().filter(|(path, _)| path.is_empty()).all(|(_, filter)| is_plain(filter));
+    let plain = query.filters.iter().filter(|(path, _)| path.is_empty()).all(|(_, filter)| is_equality(filter));
     if query.logic.is_empty() && by_key && plain { Ok(()) } else { Err(Error::PutFilters) }
 }
 

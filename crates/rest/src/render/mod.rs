@@ -7,6 +7,7 @@
 
 mod fields;
 mod guc;
+mod validator;
 
 #[cfg(test)]
 mod tests;
@@ -44,6 +45,10 @@ pub struct Facts<'a> {
     pub verbosity: Verbosity,
     /// Relations that a filter named in spite of their alias, with the alias: the answer warns of it.
     pub legacy_paths: &'a [(String, String)],
+    /// Fields that PostgREST does not have are sent.
+    pub extensions: bool,
+    /// One row is shown, by its key or because one object was asked for.
+    pub is_row: bool,
 }
 
 /// The answer for an outcome.
@@ -66,7 +71,7 @@ pub fn render(request: &RestRequest, outcome: &Outcome, facts: Facts<'_>) -> Res
     if let Some(warning) = fields::legacy_warning(facts.legacy_paths) {
         draft.set("warning", &warning);
     }
-    finish(request, draft, outcome)
+    finish(request, draft, outcome, facts)
 }
 
 /// An answer before SQL code has had its say.
@@ -101,9 +106,9 @@ impl Draft {
         }
     }
 
-    fn counted(&mut self, content_range: &str, count: Option<Count>, total: Option<u64>) {
+    fn counted(&mut self, content_range: &str, count: Option<Count>, total: Option<u64>, facts: Facts<'_>) {
         self.set("content-range", content_range);
-        if let (Some(_), Some(total)) = (count, total) {
+        if let (true, Some(_), Some(total)) = (facts.extensions, count, total) {
             self.set("x-total-count", &total.to_string());
         }
     }
@@ -135,7 +140,7 @@ fn ranged(request: &RestRequest, outcome: &Outcome, facts: Facts<'_>) -> Draft {
     let total = facts.total.or(outcome.total);
     let status = range::status(offset, outcome.page, total);
     let mut draft = Draft::new(status);
-    draft.counted(&range::content_range(offset, outcome.page, total), request.prefer.count, total);
+    draft.counted(&range::content_range(offset, outcome.page, total), request.prefer.count, total, facts);
     if status == StatusCode::RANGE_NOT_SATISFIABLE {
         let error = Error::Range(RangeError::OutOfBounds { offset, total: total.unwrap_or(0) });
         draft.with_body(request, crate::error::body(&PublicError::from(error), facts.verbosity), &MediaType::Json);
@@ -155,8 +160,8 @@ fn insert(request: &RestRequest, relation: &str, outcome: &Outcome, facts: Facts
         draft.set("location", &fields::location(relation, &outcome.location));
     }
     let resolution = request.prefer.resolution.filter(|_| facts.resolution_applied);
-    draft.affected(request, outcome, false);
-    draft.applied(&Preferences { resolution, max_affected: None, ..request.prefer.clone() });
+    draft.affected(request, outcome, false, facts);
+    draft.applied(&Preferences { resolution, max_affected: None, etag: false, ..request.prefer.clone() });
     if request.prefer.returns == Some(Return::Representation) {
         draft.with_body(request, outcome.body.clone().unwrap_or_default(), facts.media);
     }
@@ -165,10 +170,10 @@ fn insert(request: &RestRequest, relation: &str, outcome: &Outcome, facts: Facts
 
 impl Draft {
     /// The range of a write: which rows it was means nothing, how many is told when asked.
-    fn affected(&mut self, request: &RestRequest, outcome: &Outcome, from_zero: bool) {
+    fn affected(&mut self, request: &RestRequest, outcome: &Outcome, from_zero: bool, facts: Facts<'_>) {
         let total = request.prefer.count.filter(|count| count.counts()).map(|_| outcome.page);
         let rows = if from_zero { outcome.page } else { 0 };
-        self.counted(&range::content_range(0, rows, total), request.prefer.count, total);
+        self.counted(&range::content_range(0, rows, total), request.prefer.count, total, facts);
     }
 
     /// 200 with the rows, or 204.
@@ -182,16 +187,16 @@ impl Draft {
 
 fn update(request: &RestRequest, outcome: &Outcome, facts: Facts<'_>) -> Draft {
     let mut draft = Draft::new(StatusCode::NO_CONTENT);
-    draft.affected(request, outcome, true);
-    draft.applied(&Preferences { resolution: None, ..request.prefer.clone() });
+    draft.affected(request, outcome, true, facts);
+    draft.applied(&Preferences { resolution: None, etag: false, ..request.prefer.clone() });
     draft.representation(request, outcome, facts.media, StatusCode::OK);
     draft
 }
 
 fn delete(request: &RestRequest, outcome: &Outcome, facts: Facts<'_>) -> Draft {
     let mut draft = Draft::new(StatusCode::NO_CONTENT);
-    draft.affected(request, outcome, false);
-    draft.applied(&Preferences { resolution: None, missing: None, ..request.prefer.clone() });
+    draft.affected(request, outcome, false, facts);
+    draft.applied(&Preferences { resolution: None, missing: None, etag: false, ..request.prefer.clone() });
     draft.representation(request, outcome, facts.media, StatusCode::OK);
     draft
 }
@@ -199,7 +204,8 @@ fn delete(request: &RestRequest, outcome: &Outcome, facts: Facts<'_>) -> Draft {
 fn put(request: &RestRequest, outcome: &Outcome, facts: Facts<'_>) -> Draft {
     let is_new = outcome.inserted.is_some_and(|rows| rows > 0);
     let mut draft = Draft::new(StatusCode::NO_CONTENT);
-    draft.applied(&Preferences { resolution: None, missing: None, max_affected: None, ..request.prefer.clone() });
+    let applied = request.prefer.clone();
+    draft.applied(&Preferences { resolution: None, missing: None, max_affected: None, etag: false, ..applied });
     draft.representation(request, outcome, facts.media, if is_new { StatusCode::CREATED } else { StatusCode::OK });
     draft
 }
@@ -217,9 +223,18 @@ fn call(request: &RestRequest, outcome: &Outcome, facts: Facts<'_>) -> Draft {
 }
 
 /// Lets SQL code change status and fields, and makes the answer.
-fn finish(request: &RestRequest, mut draft: Draft, outcome: &Outcome) -> Result<Response, Error> {
+fn finish(
+    request: &RestRequest,
+    mut draft: Draft,
+    outcome: &Outcome,
+    facts: Facts<'_>,
+) -> Result<Response, Error> {
     let status = guc::status(outcome.status.as_deref())?;
     let chosen = guc::headers(outcome.headers.as_deref())?;
+    draft.status = status.unwrap_or(draft.status);
+    if facts.extensions {
+        draft.validate(request, facts)?;
+    }
     for (name, _) in &chosen {
         draft.headers.remove(name);
     }
@@ -229,8 +244,7 @@ fn finish(request: &RestRequest, mut draft: Draft, outcome: &Outcome) -> Result<
     if !draft.headers.contains_key(header::VARY) {
         draft.set("vary", "Accept, Prefer, Range");
     }
-    let status = status.unwrap_or(draft.status);
-    Ok(assemble(status, draft.headers, body_of(request, draft.body)))
+    Ok(assemble(draft.status, draft.headers, body_of(request, draft.body)))
 }
 
 /// The body, or for HEAD one without a length: a length of zero would be told and be wrong.

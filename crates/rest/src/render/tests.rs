@@ -32,6 +32,8 @@ fn facts(media: &MediaType) -> Facts<'_> {
         is_void: false,
         verbosity: Verbosity::Verbose,
         legacy_paths: &[],
+        extensions: true,
+        is_row: false,
     }
 }
 

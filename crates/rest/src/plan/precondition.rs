@@ -1,0 +1,45 @@
+//! `If-Match` of a write: the check that its rows are still those that the caller saw.
+//!
+//! The representation is the one that a GET of the same URL with the same `Accept` gives, so the check is planned as
+//! that read. DELETE carries it in its own statement, which sees the rows as they are when they go, and needs no right
+//! but its own; PATCH and PUT are preceded by a statement that locks the rows.
+//! Invariant: rows that the caller may not see or not change, and rows that are not there, fail alike: the answer tells
+//! nothing of them.
+
+use ferrobase_query::plan::{Body, Precondition, Query};
+
+use super::{PlanError, Planned, Planner};
+use crate::conditional::Tags;
+use crate::request::{Action, RestRequest};
+
+impl Planner<'_> {
+    /// The read that a PATCH or PUT with `If-Match` begins with; `None` where there is none.
+    ///
+    /// # Errors
+    /// As [`Planner::plan`].
+    pub fn plan_check(&self, request: &RestRequest) -> Result<Option<Planned>, PlanError> {
+        let (Action::Update { relation } | Action::Put { relation }, Some(_)) =
+            (&request.action, &request.conditions.matches)
+        else {
+            return Ok(None);
+        };
+        // Without a bound: what is changed must be what was checked, all of it.
+        let rules = super::Rules { max_rows: None, ..self.rules.clone() };
+        let reader = Planner { rules: &rules, ..*self };
+        let read = RestRequest { action: Action::Read { relation: relation.clone(), head: false }, ..request.clone() };
+        reader.plan(&read).map(Some)
+    }
+}
+
+/// Puts what `If-Match` asks for into a query: these tags, of this representation.
+pub fn demand(query: &mut Query, wanted: &Tags, body: &Body, media: &str) {
+    let tags = wanted.strong().map(|tags| match body {
+        Body::Json { .. } | Body::Csv | Body::GeoJson => tags,
+        // Nothing else ever got a tag.
+        Body::None | Body::Custom { .. } => Vec::new(),
+    });
+    let body = if matches!(body, Body::None | Body::Custom { .. }) { EMPTY } else { body.clone() };
+    query.precondition = Some(Precondition { tags, body, media: media.to_owned() });
+}
+
+const EMPTY: Body = Body::Json { form: ferrobase_query::plan::JsonForm::List, strip_nulls: false };

@@ -1,0 +1,238 @@
+//! ETag, If-None-Match and If-Match; X-Total-Count.
+
+use ferrobase_request::{Profile, TransactionRules};
+use ferrobase_testkit::token;
+
+use crate::harness::{Answer, Api, Setup, api};
+
+const NOTES: &str = "
+create table public.notes (id int primary key, owner text not null, body text, extra jsonb);
+alter table public.notes enable row level security;
+create policy seen on public.notes for select to anon, authenticated using (owner in ('all', auth.jwt()->>'sub'));
+create policy changed on public.notes for update to authenticated using (owner = auth.jwt()->>'sub');
+create policy removed on public.notes for delete to authenticated using (owner in ('all', auth.jwt()->>'sub'));
+insert into public.notes values (1, 'all', 'one', '{\"a\": [1, 2]}'), (2, 'ann', 'two', null), (3, 'bob', 'three', null);
+";
+const ONE: (&str, &str) = ("accept", "application/vnd.pgrst.object+json");
+const FULL: (&str, &str) = ("prefer", "return=representation");
+
+fn bearer(user: &str) -> String {
+    format!("Bearer {}", token::of_user(user))
+}
+
+async fn tag(api: &Api, target: &str, fields: &[(&str, &str)]) -> String {
+    let answer = api.send(&format!("GET {target}"), fields, "").await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let tag = answer.field("etag").to_owned();
+    assert!(tag.starts_with('"') && tag.ends_with('"') && tag.len() == 34, "{tag:?}");
+    tag
+}
+
+#[tokio::test]
+async fn one_row_has_a_tag_of_what_is_shown() {
+    let api = api(NOTES).await;
+    let by_key = tag(&api, "/notes?id=eq.1", &[]).await;
+    assert_eq!(by_key, tag(&api, "/notes?id=eq.1", &[]).await);
+    let object = tag(&api, "/notes?id=eq.1", &[ONE]).await;
+    let narrow = tag(&api, "/notes?id=eq.1&select=body", &[ONE]).await;
+    let stripped = tag(&api, "/notes?id=eq.1", &[("accept", "application/vnd.pgrst.object+json;nulls=stripped")]).await;
+    for (index, one) in [&by_key, &object, &narrow, &stripped].iter().enumerate() {
+        assert_eq!([&by_key, &object, &narrow, &stripped].iter().position(|other| other == one), Some(index));
+    }
+    api.db.script("update public.notes set body = 'new' where id = 1").await;
+    assert_ne!(object, tag(&api, "/notes?id=eq.1", &[ONE]).await);
+    api.db.script("update public.notes set body = 'one' where id = 1").await;
+    assert_eq!(object, tag(&api, "/notes?id=eq.1", &[ONE]).await, "the same bytes again");
+}
+
+#[tokio::test]
+async fn lists_have_a_tag_when_asked() {
+    let api = api(NOTES).await;
+    for plain in ["/notes", "/notes?id=gt.0", "/notes?id=eq.1&body=eq.one", "/notes?id=not.eq.9", "/notes?or=(id.eq.1)"] {
+        assert_eq!(api.send(&format!("GET {plain}"), &[], "").await.field("etag"), "", "{plain}");
+    }
+    let asked = api.send("GET /notes?order=id", &[("prefer", "etag, handling=strict")], "").await;
+    assert_eq!((asked.status.as_u16(), asked.field("preference-applied")), (200, "handling=strict, etag"));
+    let listed = asked.field("etag").to_owned();
+    let same = api.send("GET /notes?order=id", &[("if-none-match", &listed)], "").await;
+    assert_eq!((same.status.as_u16(), same.body.as_str(), same.field("etag")), (304, "", listed.as_str()));
+    // What a role may see is part of it.
+    let ann = bearer("ann");
+    let hers = api.send("GET /notes?order=id", &[("if-none-match", &listed), ("authorization", &ann)], "").await;
+    assert_eq!(hers.status, 200);
+    assert_ne!(hers.field("etag"), listed);
+}
+
+#[tokio::test]
+async fn a_caller_that_has_it_gets_304() {
+    let api = api(NOTES).await;
+    let current = tag(&api, "/notes?id=eq.1", &[ONE]).await;
+    let compressed = current.replace("\"", "").to_owned() + "-gzip";
+    for (field, status) in [
+        (current.clone(), 304),
+        (format!("W/{current}"), 304),
+        (format!("\"x\", {current}"), 304),
+        (format!("\"{compressed}\""), 304),
+        ("*".to_owned(), 304),
+        ("\"x\"".to_owned(), 200),
+        ("nonsense".to_owned(), 200),
+    ] {
+        let answer = api.send("GET /notes?id=eq.1", &[ONE, ("if-none-match", &field)], "").await;
+        assert_eq!(answer.status.as_u16(), status, "{field}");
+        if status == 304 {
+            assert_eq!((answer.body.as_str(), answer.field("content-type")), ("", ""));
+            assert!(!answer.field("etag").is_empty() && !answer.field("cache-control").is_empty(), "{answer:?}");
+        }
+    }
+    let failed = api.send("GET /notes?id=eq.1", &[ONE, ("if-match", "\"x\"")], "").await;
+    assert_eq!((failed.status.as_u16(), failed.code().as_str()), (412, "FB131"));
+    let passed = api.send("GET /notes?id=eq.1", &[ONE, ("if-match", &current)], "").await;
+    assert_eq!(passed.status, 200);
+}
+
+fn refused(answer: &Answer) {
+    assert_eq!((answer.status.as_u16(), answer.code().as_str()), (412, "FB131"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn changes_happen_only_to_what_was_seen() {
+    let api = api(NOTES).await;
+    let ann = bearer("ann");
+    let who = ("authorization", ann.as_str());
+    let before = tag(&api, "/notes?id=eq.2", &[ONE, who]).await;
+    let patch = |tag: String, body: &'static str| {
+        let (api, ann) = (&api, ann.clone());
+        async move {
+            let fields = [ONE, FULL, ("authorization", ann.as_str()), ("if-match", tag.as_str())];
+            api.send("PATCH /notes?id=eq.2", &fields, body).await
+        }
+    };
+    refused(&patch("\"0\"".into(), r#"{"body":"lost"}"#).await);
+    refused(&patch(format!("W/{before}"), r#"{"body":"lost"}"#).await);
+    let changed = patch(before.clone(), r#"{"body":"kept"}"#).await;
+    assert_eq!(changed.status, 200, "{changed:?}");
+    let after = changed.field("etag").to_owned();
+    assert_eq!(after, tag(&api, "/notes?id=eq.2", &[ONE, who]).await, "the tag of the new state");
+    refused(&patch(before.clone(), r#"{"body":"lost"}"#).await);
+    assert_eq!(api.value("select body from notes where id = 2").await, "kept");
+
+    refused(&api.send("DELETE /notes?id=eq.2", &[ONE, who, ("if-match", &before)], "").await);
+    assert_eq!(api.value("select count(*) from notes").await, "3");
+    let gone = api.send("DELETE /notes?id=eq.2", &[ONE, who, ("if-match", &after)], "").await;
+    assert_eq!((gone.status.as_u16(), gone.body.as_str()), (204, ""));
+    refused(&api.send("DELETE /notes?id=eq.2", &[ONE, who, ("if-match", "*")], "").await);
+}
+
+#[tokio::test]
+async fn a_change_may_depend_on_a_list_its_columns_and_its_embeds() {
+    let api = api(
+        "create table public.a (id int primary key, x int); create table public.b (id int primary key, a_id int references a);
+         insert into a values (1, 1), (2, 2); insert into b values (1, 1), (2, 1);",
+    )
+    .await;
+    let url = "/a?select=x,b(id)&order=id&b.order=id";
+    let seen = api.send(&format!("GET {url}"), &[("prefer", "etag")], "").await.field("etag").to_owned();
+    let fields = [("if-match", seen.as_str())];
+    api.db.script("insert into b values (3, 2)").await;
+    refused(&api.send(&format!("PATCH {url}"), &fields, r#"{"x":9}"#).await);
+    api.db.script("delete from b where id = 3").await;
+    let changed = api.send(&format!("PATCH {url}"), &fields, r#"{"x":9}"#).await;
+    assert_eq!(changed.status, 204, "{changed:?}");
+    let csv = [("accept", "text/csv"), ("prefer", "etag")];
+    let lines = api.send("GET /a?order=id", &csv, "").await.field("etag").to_owned();
+    let removed = api.send("DELETE /a?order=id&id=gt.1", &[("accept", "text/csv"), ("if-match", &lines)], "").await;
+    refused(&removed);
+    let lines = api.send("GET /a?id=gt.1", &csv, "").await.field("etag").to_owned();
+    let removed = api.send("DELETE /a?id=gt.1", &[("accept", "text/csv"), ("if-match", &lines)], "").await;
+    assert_eq!(removed.status, 204, "{removed:?}");
+    let one = tag(&api, "/a?id=eq.1", &[]).await;
+    let put = api.send("PUT /a?id=eq.1", &[("if-match", &one)], r#"{"id":1,"x":5}"#).await;
+    assert_eq!(put.status, 204, "{put:?}");
+    refused(&api.send("PUT /a?id=eq.1", &[("if-match", &one)], r#"{"id":1,"x":6}"#).await);
+    refused(&api.send("PUT /a?id=eq.7", &[("if-match", "*")], r#"{"id":7,"x":6}"#).await);
+}
+
+#[tokio::test]
+async fn sec_22_hidden_rows_and_missing_rows_fail_alike() {
+    let api = api(NOTES).await;
+    let bob = bearer("bob");
+    let his = tag(&api, "/notes?id=eq.3", &[("authorization", &bob)]).await;
+    let ann = bearer("ann");
+    for (method, body) in [("PATCH", r#"{"body":"x"}"#), ("DELETE", "")] {
+        let mut told = Vec::new();
+        for (id, tag) in [(3, his.as_str()), (3, "*"), (99, "*"), (99, his.as_str())] {
+            let line = format!("{method} /notes?id=eq.{id}");
+            let answer = api.send(&line, &[("authorization", &ann), ("if-match", tag)], body).await;
+            refused(&answer);
+            told.push(answer.body);
+        }
+        told.dedup();
+        assert_eq!(told.len(), 1, "{told:?}");
+    }
+    // Seen, and not to be changed: PATCH says no more than for a row that is not there.
+    let shared = tag(&api, "/notes?id=eq.1", &[("authorization", &ann)]).await;
+    refused(&api.send("PATCH /notes?id=eq.1", &[("authorization", &ann), ("if-match", &shared)], r#"{"body":"x"}"#).await);
+}
+
+#[tokio::test]
+async fn deleting_needs_no_right_to_update() {
+    let api = api(NOTES).await;
+    api.db.script("revoke update, insert on public.notes from authenticated").await;
+    let ann = bearer("ann");
+    let shared = tag(&api, "/notes?id=eq.1", &[("authorization", &ann)]).await;
+    let gone = api.send("DELETE /notes?id=eq.1", &[("authorization", &ann), ("if-match", &shared)], "").await;
+    assert_eq!(gone.status, 204, "{gone:?}");
+}
+
+#[tokio::test]
+async fn of_many_at_once_one_wins() {
+    let setup = Setup { connections: 8, ..Setup::default() };
+    let api = setup.start("create table public.n (id int primary key, v int); insert into n values (1, 0), (2, 0);").await;
+    for id in [1, 2] {
+        for round in 0..5 {
+            let seen = tag(&api, &format!("/n?id=eq.{id}"), &[]).await;
+            let (line, body) = match id {
+                1 => ("PATCH /n?id=eq.1", format!("{{\"v\":{}}}", round + 1)),
+                _ => ("DELETE /n?id=eq.2", String::new()),
+            };
+            let fields = [("if-match", seen.as_str())];
+            let attempts = (0..8).map(|_| api.send(line, &fields, body.clone()));
+            let answers = futures_util::future::join_all(attempts).await;
+            let won = answers.iter().filter(|answer| answer.status == 204).count();
+            assert_eq!(won, 1, "{answers:?}");
+            answers.iter().filter(|answer| answer.status != 204).for_each(refused);
+            api.db.script("insert into n values (2, 0) on conflict do nothing").await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn postgrest_knows_none_of_it() {
+    let transaction = TransactionRules { profile: Profile::Postgrest, ..TransactionRules::default() };
+    let api = Setup { transaction, ..Setup::default() }.start("create table public.t (id int primary key); insert into t values (1);").await;
+    let read = api.send("GET /t?id=eq.1", &[ONE, ("prefer", "count=exact"), ("if-none-match", "*")], "").await;
+    assert_eq!((read.status.as_u16(), read.field("etag"), read.field("x-total-count")), (200, "", ""));
+    let strict = api.send("GET /t", &[("prefer", "etag, handling=strict")], "").await;
+    assert_eq!((strict.status.as_u16(), strict.code().as_str()), (400, "PGRST122"));
+    let removed = api.send("DELETE /t?id=eq.1", &[("if-match", "\"x\"")], "").await;
+    assert_eq!(removed.status, 204);
+}
+
+#[tokio::test]
+async fn the_total_is_told_where_a_count_is_asked() {
+    let api = api("create table public.t (id int primary key); insert into t select generate_series(1, 5);").await;
+    let count = ("prefer", "count=exact");
+    for (line, fields, body, total) in [
+        ("GET /t?limit=2", vec![count], "", "5"),
+        ("HEAD /t?limit=2", vec![count], "", "5"),
+        ("GET /t?limit=2", vec![], "", ""),
+        ("POST /t", vec![count], r#"[{"id":6},{"id":7}]"#, "2"),
+        ("PATCH /t?id=gt.5", vec![count], r#"{"id":6}"#, ""),
+        ("DELETE /t?id=gt.5", vec![count], "", "2"),
+    ] {
+        let answer = api.send(line, &fields, body).await;
+        if answer.status.is_success() {
+            assert_eq!(answer.field("x-total-count"), total, "{line} {answer:?}");
+        }
+    }
+}
