@@ -80,9 +80,7 @@ impl Tags {
     pub fn strong(&self) -> Option<Vec<String>> {
         match self {
             Self::Any => None,
-            Self::Listed(tags) => {
-                Some(tags.iter().filter(|tag| !tag.weak).map(|tag| tag.plain().to_owned()).collect())
-            }
+            Self::Listed(tags) => Some(tags.iter().filter(|tag| !tag.weak).map(|tag| tag.plain().to_owned()).collect()),
         }
     }
 

@@ -48,7 +48,8 @@ async fn one_row_has_a_tag_of_what_is_shown() {
 #[tokio::test]
 async fn lists_have_a_tag_when_asked() {
     let api = api(NOTES).await;
-    for plain in ["/notes", "/notes?id=gt.0", "/notes?id=eq.1&body=eq.one", "/notes?id=not.eq.9", "/notes?or=(id.eq.1)"] {
+    for plain in ["/notes", "/notes?id=gt.0", "/notes?id=eq.1&body=eq.one", "/notes?id=not.eq.9", "/notes?or=(id.eq.1)"]
+    {
         assert_eq!(api.send(&format!("GET {plain}"), &[], "").await.field("etag"), "", "{plain}");
     }
     let asked = api.send("GET /notes?order=id", &[("prefer", "etag, handling=strict")], "").await;
@@ -171,7 +172,9 @@ async fn sec_22_hidden_rows_and_missing_rows_fail_alike() {
     }
     // Seen, and not to be changed: PATCH says no more than for a row that is not there.
     let shared = tag(&api, "/notes?id=eq.1", &[("authorization", &ann)]).await;
-    refused(&api.send("PATCH /notes?id=eq.1", &[("authorization", &ann), ("if-match", &shared)], r#"{"body":"x"}"#).await);
+    refused(
+        &api.send("PATCH /notes?id=eq.1", &[("authorization", &ann), ("if-match", &shared)], r#"{"body":"x"}"#).await,
+    );
 }
 
 #[tokio::test]
@@ -187,7 +190,8 @@ async fn deleting_needs_no_right_to_update() {
 #[tokio::test]
 async fn of_many_at_once_one_wins() {
     let setup = Setup { connections: 8, ..Setup::default() };
-    let api = setup.start("create table public.n (id int primary key, v int); insert into n values (1, 0), (2, 0);").await;
+    let api =
+        setup.start("create table public.n (id int primary key, v int); insert into n values (1, 0), (2, 0);").await;
     for id in [1, 2] {
         for round in 0..5 {
             let seen = tag(&api, &format!("/n?id=eq.{id}"), &[]).await;
@@ -209,7 +213,9 @@ async fn of_many_at_once_one_wins() {
 #[tokio::test]
 async fn postgrest_knows_none_of_it() {
     let transaction = TransactionRules { profile: Profile::Postgrest, ..TransactionRules::default() };
-    let api = Setup { transaction, ..Setup::default() }.start("create table public.t (id int primary key); insert into t values (1);").await;
+    let api = Setup { transaction, ..Setup::default() }
+        .start("create table public.t (id int primary key); insert into t values (1);")
+        .await;
     let read = api.send("GET /t?id=eq.1", &[ONE, ("prefer", "count=exact"), ("if-none-match", "*")], "").await;
     assert_eq!((read.status.as_u16(), read.field("etag"), read.field("x-total-count")), (200, "", ""));
     let strict = api.send("GET /t", &[("prefer", "etag, handling=strict")], "").await;

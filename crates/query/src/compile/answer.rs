@@ -7,9 +7,7 @@ use super::mutation::{inserted, location};
 use super::read::{Level, Origin};
 use super::{CompileError, Compiler, SOURCE, call, call_is_shared};
 use crate::guard::Refusal;
-use crate::plan::{
-    Body, Call, Explain, Guard, JsonForm, Mutation, Precondition, Query, Returned, SCALAR, Source,
-};
+use crate::plan::{Body, Call, Explain, Guard, JsonForm, Mutation, Precondition, Query, Returned, SCALAR, Source};
 use crate::sql::{Sql, array_literal};
 use crate::statement::Layout;
 use crate::tag;

@@ -223,12 +223,7 @@ fn call(request: &RestRequest, outcome: &Outcome, facts: Facts<'_>) -> Draft {
 }
 
 /// Lets SQL code change status and fields, and makes the answer.
-fn finish(
-    request: &RestRequest,
-    mut draft: Draft,
-    outcome: &Outcome,
-    facts: Facts<'_>,
-) -> Result<Response, Error> {
+fn finish(request: &RestRequest, mut draft: Draft, outcome: &Outcome, facts: Facts<'_>) -> Result<Response, Error> {
     let status = guc::status(outcome.status.as_deref())?;
     let chosen = guc::headers(outcome.headers.as_deref())?;
     draft.status = status.unwrap_or(draft.status);

@@ -24,9 +24,7 @@ impl Draft {
                 (true, facts.is_row || is_asked)
             }
             // The tag of the new state, for the next change.
-            Action::Update { .. } => {
-                (false, facts.is_row && request.prefer.returns == Some(Return::Representation))
-            }
+            Action::Update { .. } => (false, facts.is_row && request.prefer.returns == Some(Return::Representation)),
             _ => return Ok(()),
         };
         let is_whole = matches!(self.status, StatusCode::OK | StatusCode::PARTIAL_CONTENT);

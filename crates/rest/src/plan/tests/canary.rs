@@ -187,6 +187,7 @@ fn request() -> impl Strategy<Value = RestRequest> {
             payload: Some(crate::body::Payload::Json { raw: json.into(), keys: BTreeSet::new(), array: true }),
             columns: columns.into_iter().map(str::to_owned).collect(),
             prefer,
+            conditions: crate::conditional::Conditions::default(),
             accept: vec![MediaType::Json],
             content_type: MediaType::Json,
         }
