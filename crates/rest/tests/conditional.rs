@@ -68,7 +68,7 @@ async fn lists_have_a_tag_when_asked() {
 async fn a_caller_that_has_it_gets_304() {
     let api = api(NOTES).await;
     let current = tag(&api, "/notes?id=eq.1", &[ONE]).await;
-    let compressed = current.replace("\"", "").to_owned() + "-gzip";
+    let compressed = format!("{}-gzip", current.replace('"', ""));
     for (field, status) in [
         (current.clone(), 304),
         (format!("W/{current}"), 304),
