@@ -9,6 +9,7 @@ mod dev;
 mod faults;
 mod isolation;
 mod operations;
+mod published_keys;
 mod security;
 mod security_private;
 mod start;

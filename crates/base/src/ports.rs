@@ -1,5 +1,7 @@
 //! Tiny traits through which rooms meet without importing each other; `app` hands in the implementations.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 /// The material of one verification key.
@@ -16,6 +18,8 @@ pub enum KeyMaterial {
 pub struct VerificationKey {
     /// The `kid` by which tokens name it; a key without one is tried for tokens without a match.
     pub kid: Option<String>,
+    /// Tokens that this key signed must name this issuer (`iss`), when there is one.
+    pub issuer: Option<String>,
     /// The key itself.
     pub material: KeyMaterial,
 }
@@ -29,10 +33,24 @@ pub struct KeySet {
     pub keys: Vec<VerificationKey>,
 }
 
-/// Where verification keys come from: configuration first, the database once `auth` exists.
+/// Ends when a source has looked for new keys, whether it found some or not.
+pub type Renewal = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Where verification keys come from: configuration first, then a published key set, the database once `auth` exists.
 pub trait KeySource: Send + Sync {
     /// The current set. Cheap: called once a request.
     fn current(&self) -> Arc<KeySet>;
+
+    /// Whether keys may come that are not there yet; an empty set is then no mistake of the configuration.
+    fn can_grow(&self) -> bool {
+        false
+    }
+
+    /// A token named a key that is not in the set: asks for another look. `None` when there is nowhere to look or the
+    /// last look was a moment ago. Callers bound how long they wait.
+    fn renew(&self) -> Option<Renewal> {
+        None
+    }
 }
 
 /// What an opaque API key stands for.

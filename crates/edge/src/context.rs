@@ -55,7 +55,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Timings {
 }
 
 /// Who is behind this request's credentials.
-pub(crate) fn identify(
+pub(crate) async fn identify(
     authority: &Authority,
     policy: AuthPolicy,
     headers: &HeaderMap,
@@ -63,7 +63,7 @@ pub(crate) fn identify(
 ) -> Result<Option<Identity>, PublicError> {
     if policy.verify {
         let credentials = credentials::extract(headers, uri, policy.key_in_query)?;
-        return Ok(Some(authority.authenticate(policy.gate, &credentials)?));
+        return Ok(Some(authority.identify(policy.gate, &credentials).await?));
     }
     let mut gate = policy.gate;
     gate.key_required = false;

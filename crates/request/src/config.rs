@@ -23,7 +23,7 @@ section! {
         jwt_role_claim: RolePath = RolePath::default();
         /// Public keys of other issuers: a JWK or a JWK set, as JSON or as YAML.
         jwks: Option<SecretJson> = None;
-        /// Where to fetch a JWK set, again every ten minutes.
+        /// Where to fetch a JWK set, again every ten minutes: its address, or that of an OpenID discovery document.
         jwks_url: Option<HttpUrl> = None;
         /// Lifetime of tokens that are made here.
         jwt_expiry: Duration = Duration::from_secs(3600), in Duration::from_secs(30)..=Duration::from_secs(7 * 86_400);
@@ -93,6 +93,9 @@ impl TokenSection {
         }
         if self.jwks_url.as_ref().is_some_and(|url| !url.is_https()) {
             report.warn("jwks_url", "keys fetched without https can be replaced on the way");
+        }
+        if self.jwks_url.is_some() && self.jwt_audience.is_none() {
+            report.warn("jwks_url", "tokens that the issuer made for other applications count too; set jwt_audience");
         }
         if self.allowed_roles.is_empty() {
             report.refuse("allowed_roles", "no token could be used with an empty list");

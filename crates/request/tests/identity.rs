@@ -301,6 +301,7 @@ fn base64url(bytes: &[u8]) -> String {
 fn kid_selects_the_key() {
     let hmac = |kid: Option<&str>, secret: &str| VerificationKey {
         kid: kid.map(str::to_owned),
+        issuer: None,
         material: KeyMaterial::Hmac(secret.as_bytes().to_vec()),
     };
     let keys = Rotating::new(vec![hmac(Some("a"), "secret a"), hmac(Some("b"), "secret b"), hmac(None, "secret c")]);
@@ -344,7 +345,11 @@ impl KeySource for Rotating {
 
 #[test]
 fn the_cache_is_bounded_checks_exp_and_forgets_on_rotation() {
-    let hmac = |secret: &str| VerificationKey { kid: None, material: KeyMaterial::Hmac(secret.as_bytes().to_vec()) };
+    let hmac = |secret: &str| VerificationKey {
+        kid: None,
+        issuer: None,
+        material: KeyMaterial::Hmac(secret.as_bytes().to_vec()),
+    };
     let keys = Rotating::new(vec![hmac(SECRET)]);
     let cache = TokenCache::new(3);
     let rules = AuthRules::default();

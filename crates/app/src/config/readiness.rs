@@ -57,8 +57,6 @@ fn unbuilt_protections(config: &Config) -> Vec<(&'static str, &'static str)> {
         (!database.replicas.is_empty(), "database.replicas", "reading from replicas"),
         (database.read_preference == ReadPreference::Replica, "database.read_preference", "reading from replicas"),
         (!database.regions.is_empty() || database.region.is_some(), "database.regions", "choice of servers by region"),
-        (config.rest.max_cost.is_some(), "rest.max_cost", "a bound on planner cost"),
-        (config.auth.tokens.jwks_url.is_some(), "auth.jwks_url", "fetching a key set"),
     ];
     set.into_iter().filter(|(set, ..)| *set).map(|(_, key, what)| (key, what)).collect()
 }

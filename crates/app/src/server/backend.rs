@@ -12,16 +12,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use arc_swap::ArcSwapOption;
 use ferrobase_catalog::{CatalogHandle, ReloadOptions, ReloadState, Reloader, Scope};
 use ferrobase_pg::{ConnectOptions, Event, Listener, Session};
 use ferrobase_request::install::{DefaultPrivileges, InstallOptions, Installed, Login, Logins, install};
-use ferrobase_request::{Authority, Registry, Target};
+use ferrobase_request::{Registry, Target};
 use tokio::sync::{OnceCell, watch};
 use tokio::task::JoinHandle;
 
 use crate::config::{Config, Loaded};
 
 use super::head_start::{Ahead, HeadStart};
+use super::key_fetcher::KeyFetcher;
+use super::target::Identities;
 use super::{connections, target};
 
 /// First pause between attempts to bring the database up; doubles up to the last. Short, because a server that waits
@@ -42,6 +45,8 @@ pub(crate) struct Backend {
     registry: Arc<Registry>,
     catalog: CatalogHandle,
     up: OnceCell<Up>,
+    /// Who fetches published keys, with `auth.jwks_url`.
+    fetcher: ArcSwapOption<KeyFetcher>,
     /// The configuration in force. Held while a target is made from it and registered, so that a reload and the
     /// database coming up cannot overwrite each other's target.
     loaded: Mutex<Arc<Loaded>>,
@@ -64,9 +69,11 @@ impl Backend {
         let nobody = |user: &str| Login { user: user.to_owned(), password: None };
         let logins = Logins { request: nobody("authenticator"), service: nobody("authenticator_service") };
         let pools = connections::pools(&config.database, &config.database.owner()?, &logins);
-        let authority = target::authority(config)?;
+        let Identities { authority, fetcher } = target::identities(config, None)?;
         let target = target::build(config, authority, pools, catalog.clone(), DefaultPrivileges::default(), 0);
-        Ok(Self { registry: Arc::new(Registry::of(target)), catalog, up: OnceCell::new(), loaded: Mutex::new(loaded) })
+        let registry = Arc::new(Registry::of(target));
+        let fetcher = ArcSwapOption::new(fetcher);
+        Ok(Self { registry, catalog, up: OnceCell::new(), fetcher, loaded: Mutex::new(loaded) })
     }
 
     /// Where rooms find the target.
@@ -81,6 +88,19 @@ impl Backend {
 
     /// What is not there yet.
     pub(crate) fn missing(&self) -> Vec<&'static str> {
+        let mut missing = self.missing_of_database();
+        if self.fetcher().is_some_and(|fetcher| fetcher.is_pending()) {
+            missing.push("keys");
+        }
+        missing
+    }
+
+    /// Who fetches published keys.
+    pub(crate) fn fetcher(&self) -> Option<Arc<KeyFetcher>> {
+        self.fetcher.load_full()
+    }
+
+    fn missing_of_database(&self) -> Vec<&'static str> {
         match (self.up.get(), self.catalog.get()) {
             (None, _) => vec!["database", "catalog"],
             (Some(_), None) => vec!["catalog"],
@@ -117,14 +137,15 @@ impl Backend {
     }
 
     /// Puts a new configuration in force for requests. Connections stay as they are.
-    pub(crate) fn reconfigure(&self, next: Arc<Loaded>, authority: Arc<Authority>) {
+    pub(crate) fn reconfigure(&self, next: Arc<Loaded>, identities: Identities) {
         let mut loaded = self.loaded();
         let config = &next.config;
         let current = self.target();
         let privileges = self.up.get().map_or(DefaultPrivileges::default(), |up| up.privileges);
         let (pools, epoch) = (current.pools.clone(), current.epoch + 1);
-        let target = target::build(config, authority, pools, self.catalog.clone(), privileges, epoch);
+        let target = target::build(config, identities.authority, pools, self.catalog.clone(), privileges, epoch);
         self.registry.replace(target);
+        self.fetcher.store(identities.fetcher);
         if let Some(up) = self.up.get() {
             up.scope.send_replace(target::scope(config, &up.logins.request.user));
         }

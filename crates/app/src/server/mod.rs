@@ -9,6 +9,7 @@ pub(crate) mod connections;
 mod front;
 mod head_start;
 mod keeper;
+mod key_fetcher;
 mod numbers;
 mod signals;
 mod target;
@@ -170,13 +171,13 @@ impl Server {
         // The connections are those of the start, and so is everything that was worked out from their section.
         next.config.database = self.current.get().config.database.clone();
         // Everything that can fail is made before anything is swapped.
-        let authority = target::authority(&next.config)?;
-        let settings = front::settings(&next.config, Arc::clone(&authority), self.options)?;
+        let identities = target::identities(&next.config, self.backend.fetcher().as_deref())?;
+        let settings = front::settings(&next.config, Arc::clone(&identities.authority), self.options)?;
         let rest_settings = front::rest_settings(&next.config);
         warn(&next);
         let reloaded = self.current.replace(next);
         let next = self.current.get();
-        self.backend.reconfigure(Arc::clone(&next), authority);
+        self.backend.reconfigure(Arc::clone(&next), identities);
         self.app.reload(settings);
         self.rest_settings.store(Arc::new(rest_settings));
         self.log.set_level(&log_settings(&next, self.options).level)?;

@@ -31,10 +31,22 @@ pub(super) fn register(metrics: &Metrics, backend: &Arc<Backend>) {
     let known = Arc::clone(backend);
     metrics.collect(move || counters(&pools(&known)));
     let known = Arc::clone(backend);
+    metrics.collect(move || key_fetches(&known));
+    let known = Arc::clone(backend);
     metrics.collect(move || {
         let relations = known.target().catalog.get().map_or(0, |catalog| catalog.relations.len());
         vec![Sample::gauge("catalog_relations", "Relations in the schema cache", relations as f64)]
     });
+}
+
+/// How the fetching of published keys goes; nothing without `auth.jwks_url`.
+fn key_fetches(backend: &Backend) -> Vec<Sample> {
+    let Some(fetcher) = backend.fetcher() else { return Vec::new() };
+    let (fetches, failures) = fetcher.numbers();
+    vec![
+        Sample::counter("auth_key_fetches_total", "Attempts to fetch the published key set", fetches as f64),
+        Sample::counter("auth_key_fetch_failures_total", "Those that failed; the last keys stay", failures as f64),
+    ]
 }
 
 /// The pools of requests. Whoever waits for the anonymous share waits for a connection of the first.

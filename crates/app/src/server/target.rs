@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use ferrobase_base::ports::NoApiKeys;
+use ferrobase_base::ports::{KeySource, NoApiKeys};
 use ferrobase_catalog::{CatalogHandle, QualifiedName, Scope};
 use ferrobase_edge::config::DefinerViews as DefinerViewsSetting;
 use ferrobase_request::credentials::TokenCache;
@@ -12,20 +12,40 @@ use ferrobase_request::install::DefaultPrivileges;
 use ferrobase_request::role_settings::RoleLimits;
 use ferrobase_request::{Authority, Exposure, Pools, Profile, Target, TargetParts, TransactionRules};
 
+use super::key_fetcher::KeyFetcher;
 use crate::config::Config;
 
 /// Name of the target of a process without tenants.
 const DEFAULT: &str = "default";
 
-/// Who decides about identities; the edge and the target share it.
-pub(crate) fn authority(config: &Config) -> Result<Arc<Authority>> {
+/// Who decides about identities, and who fetches the keys for it when they are not in the configuration.
+#[derive(Clone)]
+pub(crate) struct Identities {
+    /// The edge and the target share it.
+    pub(crate) authority: Arc<Authority>,
+    /// With `auth.jwks_url`.
+    pub(crate) fetcher: Option<Arc<KeyFetcher>>,
+}
+
+/// The identities of this configuration. What the fetcher before it found is kept while the address stays the same.
+/// Must be called on a runtime.
+pub(crate) fn identities(config: &Config, before: Option<&KeyFetcher>) -> Result<Identities> {
     let tokens = &config.auth.tokens;
-    Ok(Arc::new(Authority {
-        keys: Arc::new(tokens.keys().context("auth")?),
+    let configured = tokens.keys().context("auth")?;
+    let fetcher = tokens.jwks_url.as_ref().map(|url| {
+        Arc::new(KeyFetcher::start(configured.clone(), url, config.security.egress_allow.clone(), before))
+    });
+    let keys: Arc<dyn KeySource> = match &fetcher {
+        Some(fetcher) => Arc::clone(fetcher) as Arc<dyn KeySource>,
+        None => Arc::new(configured),
+    };
+    let authority = Arc::new(Authority {
+        keys,
         api_keys: Arc::new(NoApiKeys),
         rules: tokens.rules(config.rest.anon_role.as_ref(), config.security.require_api_key),
         cache: TokenCache::new(tokens.jwt_cache_entries as usize),
-    }))
+    });
+    Ok(Identities { authority, fetcher })
 }
 
 /// The target of this configuration.
@@ -68,6 +88,7 @@ fn transaction(config: &Config) -> TransactionRules {
         }),
         hoisted_settings: config.rest.hoisted_tx_settings.clone(),
         role_limits: limits,
+        max_cost: config.rest.max_cost,
         app_settings: Vec::new(),
     }
 }

@@ -45,7 +45,7 @@ impl Exchange {
         if self.policy.cors == CorsOwner::Edge && CorsRules::is_preflight(&parts.method, &parts.headers) {
             return Ok(self.answer_preflight(&parts));
         }
-        let identity = self.identify(&parts);
+        let identity = self.identify(&parts).await;
         self.count(identity.as_ref().ok().and_then(Option::as_ref))?;
         let identity = identity?;
         self.bound_body(&parts, watch.as_ref())?;
@@ -88,9 +88,12 @@ impl Exchange {
         response
     }
 
-    fn identify(&self, parts: &request::Parts) -> Result<Option<Identity>, PublicError> {
+    async fn identify(&self, parts: &request::Parts) -> Result<Option<Identity>, PublicError> {
         let authority = Arc::clone(&self.settings.authority);
-        self.timings.measure("jwt", || context::identify(&authority, self.policy.auth, &parts.headers, &parts.uri))
+        let began = Instant::now();
+        let identity = context::identify(&authority, self.policy.auth, &parts.headers, &parts.uri).await;
+        self.timings.record("jwt", began.elapsed());
+        identity
     }
 
     /// Counts the request against its caller's quota. Who failed to prove anything counts as anonymous, so that

@@ -3,7 +3,7 @@
 //! Rate limits and response fields are the edge's own; `require_api_key` and the rules about views go to `request`
 //! and the rooms through `app`.
 
-use ferrobase_base::config::{HeaderText, RelationPattern, Report};
+use ferrobase_base::config::{Cidr, HeaderText, RelationPattern, Report};
 use ferrobase_base::{choice, section};
 
 choice! {
@@ -25,6 +25,8 @@ section! {
         rate_limit: RateLimitSection = RateLimitSection::default();
         /// Fields of every answer.
         headers: HeadersSection = HeadersSection::default();
+        /// Networks that this server may call (`auth.jwks_url`) although they are not public.
+        egress_allow: Vec<Cidr> = Vec::new();
         /// Refuses calls without an API key with 401.
         require_api_key: bool = false;
         /// Views over row-secured tables without `security_invoker`.
@@ -63,6 +65,9 @@ section! {
 impl SecuritySection {
     /// What only shows when keys are compared.
     pub fn check(&self, report: &mut Report<'_>) {
+        if self.egress_allow.iter().any(Cidr::is_everything) {
+            report.warn("egress_allow", "with every network allowed, a URL or a redirect reaches this machine too");
+        }
         if self.definer_views_allow.contains(&RelationPattern::All) {
             report.warn("definer_views_allow", "`*` lets every view read past row security");
         }

@@ -4,11 +4,15 @@
 //! the rules, so a reload makes a new authority.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ferrobase_base::ports::{ApiKeys, KeySource};
 
-use super::{AuthError, AuthRules, Credentials, Gate, TokenCache, authenticate_at};
+use super::{AuthError, AuthRules, Credentials, Gate, TokenCache, TokenError, authenticate_at};
 use crate::context::Identity;
+
+/// Longest that a request waits for a key that its token names and that is not known yet.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Who decides about identities.
 pub struct Authority {
@@ -29,5 +33,27 @@ impl Authority {
     /// Credentials that are not valid, or missing where they are needed.
     pub fn authenticate(&self, gate: Gate, credentials: &Credentials) -> Result<Identity, AuthError> {
         authenticate_at(gate, credentials, &*self.keys, &*self.api_keys, &self.rules, &self.cache)
+    }
+
+    /// The same for callers that can wait: a token whose key is not known yet gets a second look when the source has
+    /// looked for new keys, within a second. Whoever is refused for anything else, or while the source does not look, is
+    /// refused at once.
+    ///
+    /// # Errors
+    /// As [`Self::authenticate`].
+    pub async fn identify(&self, gate: Gate, credentials: &Credentials) -> Result<Identity, AuthError> {
+        let refused = match self.authenticate(gate, credentials) {
+            Err(refused @ AuthError::Token(TokenError::NoSuitableKey | TokenError::WrongSignature)) => refused,
+            decided => return decided,
+        };
+        let token = credentials.bearer.as_deref().unwrap_or_default();
+        if !self.keys.can_grow() || !self.cache.lacks_key_of(token, &*self.keys) {
+            return Err(refused);
+        }
+        let Some(renewal) = self.keys.renew() else { return Err(refused) };
+        match tokio::time::timeout(PATIENCE, renewal).await {
+            Ok(()) => self.authenticate(gate, credentials),
+            Err(_) => Err(refused),
+        }
     }
 }

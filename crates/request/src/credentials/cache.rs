@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use super::claims::{Times, check_audience};
 use super::error::AuthError;
 use super::rules::AuthRules;
-use super::signature::verified_claims;
+use super::signature::{names_unknown_key, verified_claims};
 use super::signing_keys::SigningKeys;
 use crate::context::Claims;
 
@@ -89,7 +89,7 @@ impl TokenCache {
         now: i64,
     ) -> Result<Arc<Verified>, AuthError> {
         let keys = self.current_keys(source);
-        if keys.is_empty() {
+        if keys.is_empty() && !source.can_grow() {
             return Err(AuthError::NoKeys);
         }
         let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
@@ -106,6 +106,11 @@ impl TokenCache {
         let verified = Arc::new(Verified { claims: Claims::from_token(claims, rules), times });
         self.remember(keys.epoch, hash, &verified);
         Ok(verified)
+    }
+
+    /// Whether this token, which was refused, names a key that the source does not have.
+    pub(super) fn lacks_key_of(&self, token: &str, source: &dyn KeySource) -> bool {
+        names_unknown_key(token, &self.current_keys(source))
     }
 
     /// The source's keys, parsed again only when their epoch changed.

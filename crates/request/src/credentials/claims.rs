@@ -23,6 +23,9 @@ pub enum ClaimsError {
     /// `aud` names others only.
     #[error("JWT not in audience")]
     NotInAudience,
+    /// `iss` is not whose key signed it.
+    #[error("JWT not from the issuer of its key")]
+    WrongIssuer,
     /// The payload is not a JSON object.
     #[error("Parsing claims failed")]
     Unreadable,
@@ -80,6 +83,14 @@ pub(super) fn check_audience(claims: &Map<String, Value>, expected: Option<&str>
         Some(_) => return Err(ClaimsError::BadAudience),
     };
     if accepted { Ok(()) } else { Err(ClaimsError::NotInAudience) }
+}
+
+/// Checks `iss` where the key that signed the token belongs to one issuer; compared as text, as OpenID demands.
+pub(super) fn check_issuer(claims: &Map<String, Value>, expected: Option<&str>) -> Result<(), ClaimsError> {
+    match expected {
+        Some(expected) if claims.get("iss").and_then(Value::as_str) != Some(expected) => Err(ClaimsError::WrongIssuer),
+        _ => Ok(()),
+    }
 }
 
 fn time(claims: &Map<String, Value>, claim: &'static str) -> Result<Option<i64>, ClaimsError> {

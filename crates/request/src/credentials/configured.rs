@@ -106,6 +106,12 @@ impl ConfiguredKeys {
         Self { set: Arc::new(KeySet { epoch, keys }) }
     }
 
+    /// These keys and others, as one set.
+    pub(super) fn with(&self, others: &[VerificationKey]) -> KeySet {
+        let keys: Vec<VerificationKey> = self.set.keys.iter().chain(others).cloned().collect();
+        KeySet { epoch: epoch(&keys), keys }
+    }
+
     /// The first shared secret, with which anon and service keys are made; `None` when there are only public keys.
     pub fn shared_secret(&self) -> Option<&[u8]> {
         self.set.keys.iter().find_map(|key| match &key.material {
@@ -129,7 +135,7 @@ fn read_secret(secret: &Secret, is_base64: bool) -> Result<Vec<VerificationKey>,
     if bytes.len() < SHORTEST_SECRET {
         return Err(KeyTextError::TooShort);
     }
-    Ok(vec![VerificationKey { kid: None, material: KeyMaterial::Hmac(bytes) }])
+    Ok(vec![VerificationKey { kid: None, issuer: None, material: KeyMaterial::Hmac(bytes) }])
 }
 
 /// Both alphabets are accepted, and `.` for `=` as some tools write it.
@@ -139,7 +145,7 @@ fn decode_base64(text: &str) -> Result<Vec<u8>, KeyTextError> {
 }
 
 /// A set of keys, or one key; `None` when the value is neither.
-fn read_key_set(value: &Value) -> Option<Vec<VerificationKey>> {
+pub(super) fn read_key_set(value: &Value) -> Option<Vec<VerificationKey>> {
     let single;
     let keys = match value.get("keys") {
         Some(keys) => keys.as_array()?,
@@ -154,13 +160,16 @@ fn read_key_set(value: &Value) -> Option<Vec<VerificationKey>> {
 
 fn read_key(jwk: &Value) -> VerificationKey {
     let kid = jwk.get("kid").and_then(Value::as_str).map(str::to_owned);
-    VerificationKey { kid, material: KeyMaterial::Jwk(jwk.clone()) }
+    VerificationKey { kid, issuer: None, material: KeyMaterial::Jwk(jwk.clone()) }
 }
 
 fn epoch(keys: &[VerificationKey]) -> u64 {
     let mut hash = Sha256::new();
     for key in keys {
         hash.update(key.kid.as_deref().unwrap_or_default());
+        hash.update([0]);
+        hash.update(key.issuer.as_deref().unwrap_or_default());
+        hash.update([0]);
         match &key.material {
             KeyMaterial::Hmac(secret) => hash.update(secret),
             KeyMaterial::Jwk(jwk) => hash.update(jwk.to_string()),

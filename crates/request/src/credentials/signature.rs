@@ -11,9 +11,9 @@ use jsonwebtoken::crypto::verify;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::claims::ClaimsError;
+use super::claims::{ClaimsError, check_issuer};
 use super::error::AuthError;
-use super::signing_keys::SigningKeys;
+use super::signing_keys::{HMAC, SigningKey, SigningKeys};
 
 /// Some issuers pad although the RFC says not to; that changes nothing about what was signed.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -83,9 +83,18 @@ pub(super) fn verified_claims(token: &str, keys: &SigningKeys) -> Result<Map<Str
     if header.crit.is_some() {
         return Err(TokenError::Extended.into());
     }
-    parts.check(keys, header.kid.as_deref(), algorithm)?;
+    let key = parts.check(keys, header.kid.as_deref(), algorithm)?;
     let payload = BASE64.decode(parts.payload).map_err(|_| TokenError::Unreadable)?;
-    serde_json::from_slice(&payload).map_err(|_| ClaimsError::Unreadable.into())
+    let claims: Map<String, Value> = serde_json::from_slice(&payload).map_err(|_| ClaimsError::Unreadable)?;
+    check_issuer(&claims, key.issuer.as_deref())?;
+    Ok(claims)
+}
+
+/// Whether a token that was refused may be signed by a key which is not among these: its `kid` is none of theirs.
+/// Shared secrets are never published, so tokens of that kind name nothing that could be found.
+pub(super) fn names_unknown_key(token: &str, keys: &SigningKeys) -> bool {
+    let Ok(header) = Parts::split(token).and_then(|parts| parts.header()) else { return false };
+    algorithm(&header.alg).is_ok_and(|algorithm| !HMAC.contains(&algorithm)) && keys.lacks(header.kid.as_deref())
 }
 
 /// A token's three parts.
@@ -115,12 +124,18 @@ impl<'a> Parts<'a> {
         serde_json::from_slice(&header).map_err(|_| TokenError::Unreadable)
     }
 
-    fn check(&self, keys: &SigningKeys, kid: Option<&str>, algorithm: Algorithm) -> Result<(), TokenError> {
+    /// The key that made the signature.
+    fn check<'k>(
+        &self,
+        keys: &'k SigningKeys,
+        kid: Option<&str>,
+        algorithm: Algorithm,
+    ) -> Result<&'k SigningKey, TokenError> {
         let signature = self.signature.trim_end_matches('=');
         let mut failure = TokenError::NoSuitableKey;
         for candidate in keys.candidates(kid, algorithm) {
             match verify(signature, self.signed.as_bytes(), &candidate.key, algorithm) {
-                Ok(true) => return Ok(()),
+                Ok(true) => return Ok(candidate),
                 Ok(false) | Err(_) => failure = TokenError::WrongSignature,
             }
         }

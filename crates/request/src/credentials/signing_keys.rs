@@ -18,11 +18,13 @@ pub(super) struct SigningKeys {
 /// One key with what it may be used for.
 pub(super) struct SigningKey {
     kid: Option<String>,
+    /// Whose tokens it signs; any issuer's without one.
+    pub(super) issuer: Option<String>,
     algorithms: &'static [Algorithm],
     pub(super) key: DecodingKey,
 }
 
-const HMAC: &[Algorithm] = &[Algorithm::HS256, Algorithm::HS384, Algorithm::HS512];
+pub(super) const HMAC: &[Algorithm] = &[Algorithm::HS256, Algorithm::HS384, Algorithm::HS512];
 const RSA: &[Algorithm] =
     &[Algorithm::RS256, Algorithm::RS384, Algorithm::RS512, Algorithm::PS256, Algorithm::PS384, Algorithm::PS512];
 const P256: &[Algorithm] = &[Algorithm::ES256];
@@ -49,6 +51,12 @@ impl SigningKeys {
         self.keys.is_empty()
     }
 
+    /// Whether a token of this `kid` may be signed by a key that is not here: none is called so. Without a `kid` nobody
+    /// can tell.
+    pub(super) fn lacks(&self, kid: Option<&str>) -> bool {
+        kid.is_none_or(|kid| !self.keys.iter().any(|key| key.kid.as_deref() == Some(kid)))
+    }
+
     /// Keys to try for a token: those of its `kid`; without a match (or a `kid`) those that have none, or all.
     /// Only keys of the token's algorithm.
     pub(super) fn candidates(&self, kid: Option<&str>, algorithm: Algorithm) -> impl Iterator<Item = &SigningKey> {
@@ -66,14 +74,16 @@ impl SigningKeys {
 
 impl SigningKey {
     fn prepare(key: &VerificationKey) -> Option<Self> {
-        let kid = key.kid.clone();
+        let (kid, issuer) = (key.kid.clone(), key.issuer.clone());
         match &key.material {
             KeyMaterial::Hmac(secret) if secret.is_empty() => None,
-            KeyMaterial::Hmac(secret) => Some(Self { kid, algorithms: HMAC, key: DecodingKey::from_secret(secret) }),
+            KeyMaterial::Hmac(secret) => {
+                Some(Self { kid, issuer, algorithms: HMAC, key: DecodingKey::from_secret(secret) })
+            }
             KeyMaterial::Jwk(jwk) => {
                 let (algorithms, key) = read_jwk(jwk)?;
                 let kid = kid.or_else(|| text(jwk, "kid").map(str::to_owned));
-                Some(Self { kid, algorithms, key })
+                Some(Self { kid, issuer, algorithms, key })
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Which crate may use which: `base <- pg <- catalog <- query <- request <- edge <- rooms <- app`.
+//! Which crate may use which: `base <- pg <- catalog <- query <- request <- edge <- rooms <- app`, `base <- egress <- app`.
 //!
 //! A crate uses only crates to its left; a room never uses a room. Workshop crates use what they test. Tests of any
 //! crate may use the test kit. A new edge is a decision: docs/adr.
@@ -7,6 +7,8 @@ use cargo_metadata::{DependencyKind, Metadata};
 
 /// The engine, in order.
 const ENGINE: &[&str] = &["base", "pg", "catalog", "query", "request", "edge"];
+/// Stands beside the engine: it uses `base` only, and rooms get what it does through a port (adr/0005).
+const EGRESS: &str = "egress";
 /// Crates that nothing in the product may use.
 const WORKSHOP: &[&str] = &["testkit", "contract-runner", "xtask"];
 /// What the tests of any crate may use.
@@ -53,6 +55,10 @@ fn refuse(Edge { from, to, dev }: &Edge) -> Option<String> {
     if WORKSHOP.contains(&to.as_str()) {
         return Some(format!("{from} uses {to}, which is for tests only"));
     }
+    if from == EGRESS || to == EGRESS {
+        let allowed = if from == EGRESS { to == "base" } else { from == ASSEMBLY };
+        return (!allowed).then(|| format!("{from} uses {to}: base <- {EGRESS} <- {ASSEMBLY}, and nothing else"));
+    }
     let (from_rank, to_rank) = (rank(from), rank(to));
     if to_rank < from_rank {
         return None;
@@ -86,6 +92,8 @@ mod tests {
             edge("app", "rest", false),
             edge("pg", "testkit", true),
             edge("testkit", "embedded", false),
+            edge("egress", "base", false),
+            edge("app", "egress", false),
         ];
         assert_eq!(check(&allowed), Vec::<String>::new());
     }
@@ -99,6 +107,9 @@ mod tests {
             edge("edge", "rest", false),
             edge("rest", "app", false),
             edge("rest", "testkit", false),
+            edge("egress", "pg", false),
+            edge("rest", "egress", false),
+            edge("request", "egress", false),
         ];
         assert_eq!(check(&refused).len(), refused.len());
     }

@@ -15,6 +15,8 @@ fn a_secret_and_a_database_are_enough() {
     assert_eq!(refused(&format!("{SECRET}{DATABASE}")), [""; 0]);
     let keys = "auth: {jwks: {keys: [{kty: RSA}]}}\ndatabase: {embedded: {enabled: true}}\n";
     assert_eq!(refused(keys), [""; 0]);
+    let published = "auth: {jwks_url: 'https://id.example/keys', jwt_audience: a}\ndatabase: {url: 'postgresql://db/app'}\n";
+    assert_eq!(refused(published), [""; 0]);
     assert_eq!(refusals(&loaded(SECRET, &[]), true), []);
 }
 
@@ -36,7 +38,6 @@ fn unbuilt_keys_that_protect_or_route_are_named() {
     for (section, key) in [
         ("secrets: {provider: vault, vault: {address: 'https://v.example'}}", "secrets.provider"),
         ("tenants: [{name: a, schema: b}]", "tenants"),
-        ("rest: {max_cost: 100}", "rest.max_cost"),
     ] {
         let messages = refused(&format!("{SECRET}{DATABASE}{section}\n"));
         assert_eq!(messages.len(), 1, "{messages:?}");
