@@ -21,6 +21,7 @@ topics! {
     edge_http: "edge/http",
     rest_attacks: "rest/attacks",
     rest_auth: "rest/auth",
+    rest_cost: "rest/cost",
     rest_embed: "rest/embed",
     rest_errors: "rest/errors",
     rest_limits: "rest/limits",

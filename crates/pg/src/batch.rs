@@ -79,6 +79,23 @@ pub enum End {
     Rollback,
 }
 
+/// A condition in the middle of a batch: its first statements are answered before the others are sent, in the same
+/// transaction. Costs a round trip.
+#[derive(Clone, Copy)]
+pub struct Judge<'a> {
+    /// How many statements are answered first.
+    pub leading: usize,
+    /// Whether the others may run, by the results of the first. If not, everything is rolled back and the reply holds
+    /// the results of the first only.
+    pub passes: &'a (dyn Fn(&[StatementResult]) -> bool + Send + Sync),
+}
+
+impl std::fmt::Debug for Judge<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Judge").field("leading", &self.leading).finish_non_exhaustive()
+    }
+}
+
 /// Results of the statements of a batch, in order.
 #[derive(Clone, Debug, Default)]
 pub struct Reply {

@@ -23,7 +23,7 @@ pub mod session;
 pub mod sqlstate;
 mod wire;
 
-pub use batch::{Batch, Column, End, Isolation, Mode, Reply, Statement, StatementResult, Timing};
+pub use batch::{Batch, Column, End, Isolation, Judge, Mode, Reply, Statement, StatementResult, Timing};
 pub use connect::cancel::CancelToken;
 pub use db_error::{DbError, Severity};
 pub use error::Error;

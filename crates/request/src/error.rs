@@ -28,6 +28,10 @@ pub enum Error {
     /// PostgreSQL did not let the installation give service_role the right that service keys stand for.
     #[error("service_role has no BYPASSRLS")]
     ServiceRoleBound,
+    /// The planner expects a statement to cost more than `rest.max_cost`. How much stays untold: estimates tell about rows
+    /// that the caller may not see (security 22).
+    #[error("a statement would cost more than is allowed")]
+    TooCostly,
     /// PostgreSQL, or the way to it.
     #[error("{source}")]
     Database {
@@ -74,6 +78,8 @@ impl From<&Error> for PublicError {
                 "Service keys do not work yet: the database role service_role lacks BYPASSRLS",
             )
             .hint("A superuser of the database must run once: ALTER ROLE service_role BYPASSRLS;"),
+            Error::TooCostly => PublicError::new(Kind::Invalid, "FB120", "The request would cost more than is allowed")
+                .hint("Filter by an indexed column, embed less, or ask for fewer rows."),
             Error::Database { source: ferrobase_pg::Error::Db(error), audience } => {
                 sqlstate::public_error(error, *audience)
             }

@@ -10,6 +10,7 @@
 pub mod config;
 pub mod context;
 pub mod credentials;
+mod cost;
 mod error;
 pub mod exposure;
 pub mod install;

@@ -9,9 +9,10 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use ferrobase_catalog::{Catalog, QualifiedName, Role};
-use ferrobase_pg::{Batch, End, Isolation, Mode, Reply, Statement};
+use ferrobase_pg::{Batch, End, Isolation, Judge, Mode, Reply, Statement, StatementResult};
 
 use crate::context::{Identity, RequestContext};
+use crate::cost;
 use crate::error::Error;
 use crate::roles::{self, SERVICE_ROLE};
 use crate::settings::{quote_into, search_path, settings};
@@ -69,15 +70,28 @@ pub async fn run(target: &Target, context: &RequestContext, work: Work) -> Resul
     let catalog = target.catalog.get().ok_or(Error::NoCatalog)?;
     let role = admit(target, &catalog, &context.identity)?;
     let skip = usize::from(target.transaction.pre_request.is_some());
-    let batch = batch(context, work, role, &target.transaction);
+    let mut batch = batch(context, work, role, &target.transaction);
     let failed = |error| Error::database(error, audience(target, &context.identity));
     let _permit = match &target.anonymous {
         Some(share) if context.identity.is_anonymous => Some(share.enter(context.deadline).await.map_err(failed)?),
         _ => None,
     };
-    let reply = target.pools.of_role(context.identity.role()).run(batch).await;
+    let pool = target.pools.of_role(context.identity.role());
+    let Some(max_cost) = target.transaction.max_cost else {
+        let mut reply = pool.run(batch).await.map_err(failed)?;
+        reply.results.drain(..skip.min(reply.results.len()));
+        return Ok(reply);
+    };
+    let asked = cost::ask(&mut batch, skip);
+    let passes = |results: &[StatementResult]| !results.iter().skip(skip).any(|plan| cost::exceeds(plan, max_cost));
+    let reply = pool.run_judged(batch, asked.map(|leading| Judge { leading, passes: &passes })).await;
     let mut reply = reply.map_err(failed)?;
-    reply.results.drain(..skip.min(reply.results.len()));
+    // What came before the statements: pre-request and plans. A refused batch holds nothing else.
+    let before = asked.unwrap_or(skip);
+    if asked.is_some() && reply.results.len() <= before {
+        return Err(Error::TooCostly);
+    }
+    reply.results.drain(..before.min(reply.results.len()));
     Ok(reply)
 }
 

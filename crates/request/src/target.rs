@@ -62,6 +62,8 @@ pub struct TransactionRules {
     pub hoisted_settings: Vec<String>,
     /// What a role's own settings may reach; its statement timeout is the server's (`database.statement_timeout`).
     pub role_limits: RoleLimits,
+    /// Most planner cost of one statement (`rest.max_cost`); without it the planner is not asked.
+    pub max_cost: Option<f64>,
     /// `app.settings.*` of PostgREST's configuration, with full names.
     pub app_settings: Vec<(String, String)>,
 }

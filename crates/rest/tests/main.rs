@@ -5,6 +5,7 @@ mod conditional;
 mod errors;
 mod harness;
 mod hidden;
+mod limits;
 mod reads;
 mod settings;
 mod writes;

@@ -24,7 +24,7 @@ pub use self::stats::PoolStats;
 
 use self::lease::Lease;
 use self::state::Shared;
-use crate::batch::{Batch, Mode, Reply};
+use crate::batch::{Batch, Judge, Mode, Reply};
 use crate::error::Error;
 use crate::options::ConnectOptions;
 use crate::session::WRONG_NONCE;
@@ -45,9 +45,14 @@ impl Pool {
     /// Dropping the future cancels the batch, and so does its deadline ([`Error::Deadline`]). A batch that provably
     /// did not run, because the idle connection it was given had been shut down, runs again on another one; nothing
     /// else is repeated.
+    pub async fn run(&self, batch: Batch) -> Result<Reply, Error> {
+        self.run_judged(batch, None).await
+    }
+
+    /// The same with a condition in the middle: see [`Judge`].
     // The batch is the caller's to give away: it lives as long as the request.
     #[allow(clippy::needless_pass_by_value)]
-    pub async fn run(&self, batch: Batch) -> Result<Reply, Error> {
+    pub async fn run_judged(&self, batch: Batch, judge: Option<Judge<'_>>) -> Result<Reply, Error> {
         let started = Instant::now();
         if started >= batch.deadline {
             return Err(Error::Deadline);
@@ -57,7 +62,7 @@ impl Pool {
         loop {
             let mut lease = self.0.acquire(Some(batch.deadline), batch.runs_user_code).await?;
             let wait = started.elapsed();
-            let exchange = lease.session().exchange(&batch);
+            let exchange = lease.session().exchange_judged(&batch, judge);
             let result = tokio::time::timeout_at(batch.deadline.into(), exchange).await;
             let Ok(result) = result else {
                 lease.abandon();

@@ -3,9 +3,11 @@
 //! One contiguous buffer: closes of evicted statements, BEGIN when asked for, one `select set_config(...)` for all
 //! settings, each statement, the end of an explicit transaction, and a single Sync. With one Sync an error anywhere
 //! skips everything after it, so no statement can run without its settings (requirements/performance.md, 3.1 to 3.3).
+//! A batch with a [`Judge`] is two such flushes in one explicit transaction, each with a nonce of its own.
 //! Retries once when prepared statements vanished or changed type, which fails before anything is kept.
 //! Read on: `progress.rs` for the way back, `statements.rs` for what is prepared.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,7 +16,7 @@ use rand::Rng;
 use super::progress::{Failure, Nonce, Parse, Sink, Stale, Step};
 use super::statements::{Control, Key, Lookup};
 use super::{Doing, Session};
-use crate::batch::{Batch, End, Mode, Reply, Statement, Timing};
+use crate::batch::{Batch, End, Isolation, Judge, Mode, Reply, Statement, StatementResult, Timing};
 use crate::error::Error;
 use crate::wire::write;
 
@@ -41,13 +43,25 @@ impl Session {
 
     /// Runs a batch and leaves a failed explicit transaction as it is, for the caller to roll back later.
     pub(crate) async fn exchange(&mut self, batch: &Batch) -> Result<Reply, Error> {
+        self.exchange_judged(batch, None).await
+    }
+
+    /// The same with a condition in the middle.
+    pub(crate) async fn exchange_judged(&mut self, batch: &Batch, judge: Option<Judge<'_>>) -> Result<Reply, Error> {
         check_sendable(batch)?;
         self.make_ready().await?;
         let started = Instant::now();
         let mut retried = false;
         loop {
-            self.encode(batch);
-            match self.finish_flush().await? {
+            let outcome = match judge {
+                None => {
+                    self.encode(batch);
+                    self.finish_flush().await?
+                }
+                // Boxed: it is rare, and every request's future would carry it.
+                Some(judge) => Box::pin(self.in_two_flushes(batch, judge)).await?,
+            };
+            match outcome {
                 Ok(results) => {
                     let timing = Timing { execute: started.elapsed(), ..Timing::default() };
                     return Ok(Reply { results, timing });
@@ -64,6 +78,45 @@ impl Session {
         }
     }
 
+    async fn in_two_flushes(
+        &mut self,
+        batch: &Batch,
+        judge: Judge<'_>,
+    ) -> Result<Result<Vec<StatementResult>, Failure>, Error> {
+        let (isolation, read_only, end) = match batch.mode {
+            Mode::Explicit { isolation, read_only, end } => (isolation, read_only, end),
+            Mode::Implicit => (Isolation::ReadCommitted, false, End::Commit),
+        };
+        let (first, others) = batch.statements.split_at(judge.leading.min(batch.statements.len()));
+        self.begin_flush();
+        self.encode_control(Control::Begin(isolation, read_only));
+        self.encode_settings(&batch.settings);
+        for statement in first {
+            self.encode_statement(statement, &batch.scope);
+        }
+        self.end_flush(Doing::Flush);
+        let mut results = match self.finish_flush().await? {
+            Ok(results) => results,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        if !(judge.passes)(&results) {
+            self.script("rollback").await?;
+            return Ok(Ok(results));
+        }
+        self.begin_flush();
+        // Nothing but the nonce: what was set for the transaction still is.
+        self.encode_settings(&[]);
+        for statement in others {
+            self.encode_statement(statement, &batch.scope);
+        }
+        self.encode_end(end);
+        self.end_flush(Doing::Flush);
+        Ok(self.finish_flush().await?.map(|more| {
+            results.extend(more);
+            results
+        }))
+    }
+
     fn forget(&mut self, stale: &Stale) {
         match stale {
             Stale::All => self.statements.forget_all(),
@@ -76,19 +129,24 @@ impl Session {
         if let Mode::Explicit { isolation, read_only, .. } = batch.mode {
             self.encode_control(Control::Begin(isolation, read_only));
         }
-        self.encode_settings(batch);
+        self.encode_settings(&batch.settings);
         for statement in &batch.statements {
             self.encode_statement(statement, &batch.scope);
         }
-        match batch.mode {
-            Mode::Implicit => {}
-            Mode::Explicit { end: End::Commit, .. } => self.encode_control(Control::Commit),
-            Mode::Explicit { end: End::Rollback, .. } => {
+        if let Mode::Explicit { end, .. } = batch.mode {
+            self.encode_end(end);
+        }
+        self.end_flush(Doing::Flush);
+    }
+
+    fn encode_end(&mut self, end: End) {
+        match end {
+            End::Commit => self.encode_control(Control::Commit),
+            End::Rollback => {
                 self.encode_control(Control::ConstraintsImmediate);
                 self.encode_control(Control::Rollback);
             }
         }
-        self.end_flush(Doing::Flush);
     }
 
     /// Starts a flush: evicted statements are closed first, where no error can skip it.
@@ -106,13 +164,13 @@ impl Session {
         self.doing = doing;
     }
 
-    fn encode_settings(&mut self, batch: &Batch) {
+    fn encode_settings(&mut self, settings: &[(Cow<'static, str>, String)]) {
         let nonce = random_nonce();
         self.progress.nonce = nonce;
-        let count = batch.settings.len() + 1;
+        let count = settings.len() + 1;
         let values = [NONCE_SETTING.as_bytes(), &nonce]
             .into_iter()
-            .chain(batch.settings.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]));
+            .chain(settings.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]));
         self.encode_own(Control::Settings(count), Sink::Settings, count * 2, values.map(Some));
     }
 
