@@ -1,6 +1,7 @@
 //! The other commands as their users meet them, and the command lines of the READMEs, word for word.
 
 mod config;
+mod explain_policy;
 mod help;
 mod init;
 mod keys;

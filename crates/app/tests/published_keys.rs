@@ -166,6 +166,8 @@ async fn sec_06_a_key_set_on_this_machine_is_not_fetched_unless_allowed() {
     eventually("the database is there", PATIENCE, async || status(&app, &token::of_user(ANN)).await == 200).await;
     assert_eq!(status(&app, &pair.sign(&claims())).await, 401);
     assert_eq!(issuer.calls("/keys"), 0);
-    eventually("a server without its published keys is ready in the end", PATIENCE, async || ready(&app).await.0 == 200)
-        .await;
+    eventually("a server without its published keys is ready in the end", PATIENCE, async || {
+        ready(&app).await.0 == 200
+    })
+    .await;
 }

@@ -102,11 +102,7 @@ impl Client {
         Err(Error::Redirects { limit: self.bounds.redirects })
     }
 
-    async fn exchange(
-        &self,
-        target: &Target,
-        accept: &'static str,
-    ) -> Result<(Response<Incoming>, Driver), Error> {
+    async fn exchange(&self, target: &Target, accept: &'static str) -> Result<(Response<Incoming>, Driver), Error> {
         let failed = |source| Error::Http { host: target.host.clone(), source };
         let stream = connect::open(target, &self.guard, &self.tls, self.bounds.connect).await?;
         let mut settings = http1::Builder::new();

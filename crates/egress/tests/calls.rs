@@ -11,7 +11,8 @@ const JSON: &str = "application/json";
 
 fn client(allowed: &[&str], identity: Option<&Identity>) -> Client {
     let allowed = allowed.iter().map(|network| Cidr::parse(network).unwrap()).collect();
-    let authorities = identity.map_or(Authorities::System, |identity| Authorities::Only(vec![identity.authority.clone()]));
+    let authorities =
+        identity.map_or(Authorities::System, |identity| Authorities::Only(vec![identity.authority.clone()]));
     let bounds = Bounds { total: Duration::from_secs(2), body: 64 * 1024, ..Bounds::default() };
     Client::new(allowed, bounds, authorities)
 }
@@ -29,7 +30,10 @@ async fn a_document_comes_over_tls_for_the_name_in_the_url() {
     assert_eq!((answer.status.as_u16(), &answer.body[..]), (200, &b"{\"a\":1}"[..]));
     let head = server.heads.lock().unwrap()[0].to_lowercase();
     assert!(head.starts_with("get /keys?x=1 http/1.1\r\n"), "{head}");
-    assert!(head.contains(&format!("host: localhost:{}\r\n", server.address.port())) && head.contains("accept: "), "{head}");
+    assert!(
+        head.contains(&format!("host: localhost:{}\r\n", server.address.port())) && head.contains("accept: "),
+        "{head}"
+    );
     // The same server under a name that is not in its certificate.
     let error = client.get(&format!("https://127.0.0.1:{}/", server.address.port()), JSON).await.unwrap_err();
     assert!(matches!(error, Error::Tls { .. }), "{error}");
@@ -141,10 +145,7 @@ async fn sec_06_a_slow_server_ends_the_call() {
 #[tokio::test]
 async fn sec_06_a_large_answer_ends_the_call() {
     let client = client(&["127.0.0.1"], None);
-    for start in [
-        "HTTP/1.1 200 OK\r\n\r\n",
-        "HTTP/1.1 200 OK\r\ncontent-length: 100000000\r\n\r\n",
-    ] {
+    for start in ["HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\ncontent-length: 100000000\r\n\r\n"] {
         let server = Server::start("127.0.0.1", None, Behaviour::Floods(start)).await;
         let error = client.get(&format!("http://{}/", server.address), JSON).await.unwrap_err();
         assert!(matches!(error, Error::TooLarge { .. }), "{start:?}: {error}");

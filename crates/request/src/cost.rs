@@ -63,7 +63,8 @@ mod tests {
 
     #[test]
     fn questions_stand_between_pre_request_and_statements() {
-        let mut asked = batch(&["select pre()", "WITH a AS (SELECT 1) SELECT", "EXPLAIN SELECT 1", "COPY t FROM STDIN"]);
+        let mut asked =
+            batch(&["select pre()", "WITH a AS (SELECT 1) SELECT", "EXPLAIN SELECT 1", "COPY t FROM STDIN"]);
         assert_eq!(ask(&mut asked, 1), Some(2));
         let sql: Vec<&str> = asked.statements.iter().map(|statement| &*statement.sql).collect();
         assert_eq!(sql[1], "EXPLAIN (FORMAT JSON) WITH a AS (SELECT 1) SELECT");

@@ -5,16 +5,18 @@
 //! what this needs in the database: roles, logins, schemas, helpers.
 //! Invariant: no statement that a caller caused reaches PostgreSQL except through [`run`]. Invariant: nothing outside
 //! `credentials` decides a role. Invariant: this crate knows no HTTP.
-//! Read on: `credentials`, `context`, `target` (pools, catalog and keys of a tenant), `run`, `exposure`, `install`.
+//! Read on: `credentials`, `context`, `target` (pools, catalog and keys of a tenant), `run`, `exposure`, `install`,
+//! `policies` (why a row was refused).
 
 pub mod config;
 pub mod context;
-pub mod credentials;
 mod cost;
+pub mod credentials;
 mod error;
 pub mod exposure;
 pub mod install;
 pub mod keys;
+pub mod policies;
 mod raised;
 pub mod role_settings;
 pub mod roles;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use ferrobase_catalog::{Catalog, CatalogHandle, QualifiedName};
 use ferrobase_pg::Pool;
+use tokio::sync::Semaphore;
 
 use crate::credentials::Authority;
 use crate::exposure::Exposure;
@@ -107,6 +108,8 @@ pub struct Target {
     owners: ArcSwapOption<(Arc<Catalog>, Owners)>,
     /// How many anonymous requests may run at once; none where one login serves everybody.
     pub(crate) anonymous: Option<AnonymousShare>,
+    /// Looks at the policies, for hints: one at a time.
+    pub(crate) looks: Semaphore,
 }
 
 impl Target {
@@ -124,6 +127,7 @@ impl Target {
             exposure: parts.exposure,
             epoch: parts.epoch,
             owners: ArcSwapOption::empty(),
+            looks: Semaphore::new(1),
         }
     }
 

@@ -9,6 +9,7 @@ use ferrobase_pg::{self as pg, End, Isolation, Row, StatementResult};
 use ferrobase_query::{Compiled, Outcome, Output};
 use ferrobase_request::{RequestContext, Target, Work};
 
+use crate::denial;
 use crate::error::Error;
 use crate::plan::Planned;
 use crate::request::RestRequest;
@@ -61,8 +62,13 @@ pub(crate) async fn execute(
         settings: Vec::new(),
         runs_user_code: true,
     };
-    let reply = ferrobase_request::run(target, context, work).await.map_err(|error| failed(error, context))?;
-    Ok(read(reply.results.get(own..).unwrap_or_default(), output))
+    match ferrobase_request::run(target, context, work).await {
+        Ok(reply) => Ok(read(reply.results.get(own..).unwrap_or_default(), output)),
+        Err(error) => {
+            let hint = denial::hint_for(target, context, planned, &error).await;
+            Err(failed(error, context).hinted(hint))
+        }
+    }
 }
 
 fn read(results: &[StatementResult], output: Output) -> Executed {

@@ -10,6 +10,7 @@ pub mod ast;
 pub mod body;
 pub mod conditional;
 pub mod config;
+mod denial;
 pub mod error;
 mod execute;
 mod flow;

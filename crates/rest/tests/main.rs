@@ -2,6 +2,7 @@
 
 mod calls;
 mod conditional;
+mod denials;
 mod errors;
 mod harness;
 mod hidden;

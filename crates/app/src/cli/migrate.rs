@@ -94,7 +94,7 @@ pub(super) fn run(arguments: &MigrateArguments, environment: &Environment) -> Re
 }
 
 fn status(arguments: &DatabaseArguments, json: bool, environment: &Environment) -> Result<()> {
-    let owner = owner(arguments, environment)?;
+    let owner = owner(&arguments.config, environment)?;
     let status = terminal::block_on(async {
         let mut session = connect(&owner).await?;
         Ok(ferrobase_migrate::status(&mut session, &arguments.folder).await?)
@@ -109,7 +109,7 @@ fn status(arguments: &DatabaseArguments, json: bool, environment: &Environment) 
 }
 
 fn up(arguments: &DatabaseArguments, json: bool, environment: &Environment) -> Result<()> {
-    let owner = owner(arguments, environment)?;
+    let owner = owner(&arguments.config, environment)?;
     terminal::note(&format!("migrating {owner}"));
     let report = terminal::block_on(async {
         let mut session = connect(&owner).await?;
@@ -152,8 +152,8 @@ fn line(entry: &Entry) -> String {
 }
 
 /// The owner's connection: configured, else the project's private database if it runs.
-fn owner(arguments: &DatabaseArguments, environment: &Environment) -> Result<ConnectOptions> {
-    let loaded = arguments.config.load(environment.clone())?;
+pub(super) fn owner(arguments: &ConfigArguments, environment: &Environment) -> Result<ConnectOptions> {
+    let loaded = arguments.load(environment.clone())?;
     if loaded.config.database.is_located() {
         return Ok(loaded.config.database.listener()?);
     }

@@ -7,6 +7,7 @@ mod completions;
 mod config;
 mod dev;
 pub(crate) mod explain;
+mod explain_policy;
 mod init;
 pub(crate) mod keys;
 pub(crate) mod migrate;
@@ -57,6 +58,8 @@ enum Command {
     Config(config::ConfigCommand),
     /// The project's migrations: new, status, up.
     Migrate(migrate::MigrateArguments),
+    /// Why a role may, or may not, touch a row.
+    ExplainPolicy(explain_policy::ExplainPolicyArguments),
     /// Version and build.
     Version(version::VersionArguments),
     /// Completion script for a shell.
@@ -74,6 +77,7 @@ pub fn run() -> ExitCode {
         Command::Keys(arguments) => keys::run(&arguments, environment),
         Command::Config(arguments) => config::run(&arguments, environment),
         Command::Migrate(arguments) => migrate::run(&arguments, &environment),
+        Command::ExplainPolicy(arguments) => explain_policy::run(&arguments, &environment),
         Command::Version(arguments) => version::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
     };

@@ -122,6 +122,11 @@ impl Backend {
         }
     }
 
+    /// How loading the catalog goes; nothing before the database was reached.
+    pub(crate) fn catalog_state(&self) -> Option<ReloadState> {
+        self.up.get().map(|up| up.reloader.state().borrow().clone())
+    }
+
     /// Takes no more work, cancels what nobody waits for and closes every connection. The caller bounds the wait.
     pub(crate) async fn finish(&self) {
         let pools = self.target().pools.clone();

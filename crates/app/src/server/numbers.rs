@@ -35,7 +35,22 @@ pub(super) fn register(metrics: &Metrics, backend: &Arc<Backend>) {
     let known = Arc::clone(backend);
     metrics.collect(move || {
         let relations = known.target().catalog.get().map_or(0, |catalog| catalog.relations.len());
-        vec![Sample::gauge("catalog_relations", "Relations in the schema cache", relations as f64)]
+        let mut samples = vec![Sample::gauge("catalog_relations", "Relations in the schema cache", relations as f64)];
+        if let Some(state) = known.catalog_state() {
+            let took = state.duration.unwrap_or_default().as_secs_f64();
+            samples.push(Sample::gauge(
+                "catalog_load_seconds",
+                "How long the schema cache in force took to load",
+                took,
+            ));
+            samples.push(Sample::counter(
+                "catalog_loads_total",
+                "Loads of the schema cache that worked",
+                state.loads as f64,
+            ));
+            samples.push(Sample::counter("catalog_load_failures_total", "Loads that failed", state.failures as f64));
+        }
+        samples
     });
 }
 

@@ -32,9 +32,10 @@ pub(crate) struct Identities {
 pub(crate) fn identities(config: &Config, before: Option<&KeyFetcher>) -> Result<Identities> {
     let tokens = &config.auth.tokens;
     let configured = tokens.keys().context("auth")?;
-    let fetcher = tokens.jwks_url.as_ref().map(|url| {
-        Arc::new(KeyFetcher::start(configured.clone(), url, config.security.egress_allow.clone(), before))
-    });
+    let fetcher = tokens
+        .jwks_url
+        .as_ref()
+        .map(|url| Arc::new(KeyFetcher::start(configured.clone(), url, config.security.egress_allow.clone(), before)));
     let keys: Arc<dyn KeySource> = match &fetcher {
         Some(fetcher) => Arc::clone(fetcher) as Arc<dyn KeySource>,
         None => Arc::new(configured),

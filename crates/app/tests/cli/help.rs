@@ -3,7 +3,8 @@
 use crate::dev::project::{Project, Ran};
 
 /// The commands of the design that work. One that is not built is absent, and comes here when it is.
-const COMMANDS: [&str; 8] = ["dev", "serve", "init", "keys", "config", "migrate", "version", "completions"];
+const COMMANDS: [&str; 9] =
+    ["dev", "serve", "init", "keys", "config", "migrate", "explain-policy", "version", "completions"];
 
 /// The names below `Commands:` of a help text.
 fn listed(help: &str) -> Vec<String> {

@@ -24,3 +24,15 @@ impl From<request::Error> for Error {
         }
     }
 }
+
+impl Error {
+    /// With a hint of ours, where PostgreSQL gave none.
+    pub(crate) fn hinted(mut self, hint: Option<String>) -> Self {
+        if let Self::Database(public) = &mut self
+            && public.hint.is_none()
+        {
+            public.hint = hint;
+        }
+        self
+    }
+}

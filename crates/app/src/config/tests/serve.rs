@@ -15,7 +15,8 @@ fn a_secret_and_a_database_are_enough() {
     assert_eq!(refused(&format!("{SECRET}{DATABASE}")), [""; 0]);
     let keys = "auth: {jwks: {keys: [{kty: RSA}]}}\ndatabase: {embedded: {enabled: true}}\n";
     assert_eq!(refused(keys), [""; 0]);
-    let published = "auth: {jwks_url: 'https://id.example/keys', jwt_audience: a}\ndatabase: {url: 'postgresql://db/app'}\n";
+    let published =
+        "auth: {jwks_url: 'https://id.example/keys', jwt_audience: a}\ndatabase: {url: 'postgresql://db/app'}\n";
     assert_eq!(refused(published), [""; 0]);
     assert_eq!(refusals(&loaded(SECRET, &[]), true), []);
 }

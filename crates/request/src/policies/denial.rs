@@ -1,0 +1,280 @@
+//! The hint of a 42501: which grant is missing, or which kind of policy.
+//!
+//! What the role lacks is worked out from the catalog. Policies are not in the catalog: when one refused a row they are
+//! looked up, by the owner, once at a time and within a moment; a caller who provokes refusals gets fewer hints, not
+//! a slower database.
+//! Invariant: only a role that has some privilege on the table, and is not the anonymous one, is told anything. The
+//! names in a hint are the role's own, the table's, and columns that the caller named.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ferrobase_catalog::{Catalog, Function, Privilege, Relation};
+use ferrobase_pg::DbError;
+
+use super::{Policy, load, name};
+use crate::context::Identity;
+use crate::target::{Profile, Target};
+
+/// Longest wait for a look at the policies.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// What was tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// Reading.
+    Read,
+    /// New rows; `merges` when rows that are there are changed.
+    Insert {
+        /// `resolution=merge-duplicates`.
+        merges: bool,
+    },
+    /// Changed rows.
+    Update,
+    /// Removed rows.
+    Delete,
+    /// A call.
+    Call,
+}
+
+/// Columns that the statement reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reads {
+    /// None.
+    Nothing,
+    /// All of them.
+    All,
+    /// These.
+    Columns(Vec<String>),
+}
+
+/// One statement of a caller.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// What.
+    pub verb: Verb,
+    /// On what.
+    pub relation: Option<Arc<Relation>>,
+    /// With which function.
+    pub function: Option<Arc<Function>>,
+    /// Relations that are read beside it.
+    pub others: Vec<Arc<Relation>>,
+    /// Columns that are written.
+    pub writes: Vec<String>,
+    /// Columns that are shown.
+    pub reads: Reads,
+    /// There is a filter.
+    pub filters: bool,
+}
+
+/// What the caller could do about a refusal; `None` when nothing is known, or nothing may be told.
+pub async fn hint(target: &Target, identity: &Identity, error: &DbError, attempt: &Attempt) -> Option<String> {
+    let is_ours = target.transaction.profile == Profile::Ferrobase;
+    if error.code.as_str() != "42501" || !is_ours || identity.is_anonymous {
+        return None;
+    }
+    let catalog = target.catalog.get()?;
+    let refusal = Refusal { catalog: &catalog, role: identity.role(), error, attempt };
+    match error.routine.as_deref()? {
+        // Functions of PostgreSQL, whose names are not translated as its messages are.
+        "aclcheck_error" | "nextval_internal" => refusal.missing_grant(),
+        "ExecWithCheckOptions" => refusal.missing_policy(target).await,
+        _ => None,
+    }
+}
+
+struct Refusal<'a> {
+    catalog: &'a Catalog,
+    role: &'a str,
+    error: &'a DbError,
+    attempt: &'a Attempt,
+}
+
+impl Refusal<'_> {
+    /// Whether the message is about something of this name: names are not translated either.
+    fn is_about(&self, name: &str) -> bool {
+        let message = &self.error.message;
+        let is_part = |c: char| c.is_alphanumeric() || c == '_';
+        message.match_indices(name).any(|(at, _)| {
+            let before = message[..at].chars().next_back();
+            let after = message[at + name.len()..].chars().next();
+            !before.is_some_and(is_part) && !after.is_some_and(is_part)
+        })
+    }
+
+    /// Whether the message has this name in quotes, whichever quotes its language has.
+    fn quotes(&self, name: &str) -> bool {
+        let message = &self.error.message;
+        let is_quote = |c: char| !c.is_alphanumeric() && !c.is_whitespace();
+        message.match_indices(name).any(|(at, _)| {
+            message[..at].chars().next_back().is_some_and(is_quote)
+                && message[at + name.len()..].chars().next().is_some_and(is_quote)
+        })
+    }
+
+    fn may_know(&self, relation: &Relation) -> bool {
+        [Privilege::Select, Privilege::Insert, Privilege::Update, Privilege::Delete]
+            .into_iter()
+            .any(|privilege| self.catalog.may_some(self.role, privilege, relation))
+    }
+
+    fn lacks(&self, privilege: &str, what: &str) -> String {
+        format!("role {} lacks {privilege} on {what}", self.role)
+    }
+
+    fn missing_grant(&self) -> Option<String> {
+        let relation = self.attempt.relation.iter().chain(&self.attempt.others).find(|r| self.is_about(&r.name.name));
+        let Some(relation) = relation else {
+            return self.missing_around();
+        };
+        if !self.may_know(relation) {
+            return None;
+        }
+        let is_target = self.attempt.relation.as_ref().is_some_and(|target| target.oid == relation.oid);
+        let lacking = if is_target { self.missing_on_target(relation) } else { None };
+        lacking.or_else(|| self.missing_read(relation, &Reads::All, ""))
+    }
+
+    /// A function, or the sequence behind a column.
+    fn missing_around(&self) -> Option<String> {
+        if let Some(function) = self.attempt.function.as_ref().filter(|f| self.is_about(&f.name.name)) {
+            let lacks = !self.catalog.may_execute(self.role, function);
+            return lacks.then(|| self.lacks("EXECUTE", &function.name.name));
+        }
+        let relation = self.attempt.relation.as_ref().filter(|relation| self.may_know(relation))?;
+        let column = relation.columns.values().find(|column| {
+            let sequence = column.default.as_deref().and_then(sequence_of);
+            sequence.is_some_and(|sequence| self.is_about(&sequence))
+        })?;
+        let (table, column) = (&relation.name.name, &column.name);
+        Some(format!("role {} lacks USAGE on the sequence that numbers {table}.{column}", self.role))
+    }
+
+    fn missing_on_target(&self, relation: &Relation) -> Option<String> {
+        let shown = " which Prefer: return=representation needs: use Prefer: return=minimal";
+        match self.attempt.verb {
+            Verb::Read | Verb::Call => self.missing_read(relation, &self.attempt.reads, ""),
+            Verb::Insert { merges } => self
+                .missing_write(relation, Privilege::Insert)
+                .or_else(|| merges.then(|| self.missing_write(relation, Privilege::Update)).flatten())
+                .or_else(|| self.missing_read(relation, &self.attempt.reads, shown)),
+            Verb::Update => self
+                .missing_write(relation, Privilege::Update)
+                .or_else(|| self.missing_filter(relation))
+                .or_else(|| self.missing_read(relation, &self.attempt.reads, shown)),
+            Verb::Delete => self
+                .missing_write(relation, Privilege::Delete)
+                .or_else(|| self.missing_filter(relation))
+                .or_else(|| self.missing_read(relation, &self.attempt.reads, shown)),
+        }
+    }
+
+    fn missing_write(&self, relation: &Relation, privilege: Privilege) -> Option<String> {
+        let table = &relation.name.name;
+        if !self.catalog.may_some(self.role, privilege, relation) {
+            return Some(self.lacks(name(privilege), table));
+        }
+        let column = self
+            .attempt
+            .writes
+            .iter()
+            .find(|column| !self.catalog.may_column(self.role, privilege, relation, column))
+            .filter(|_| privilege != Privilege::Delete)?;
+        Some(self.lacks(name(privilege), &format!("column {table}.{column}")))
+    }
+
+    fn missing_filter(&self, relation: &Relation) -> Option<String> {
+        let lacks = self.attempt.filters && !self.catalog.may_some(self.role, Privilege::Select, relation);
+        lacks.then(|| format!("{}, which filters need", self.lacks("SELECT", &relation.name.name)))
+    }
+
+    fn missing_read(&self, relation: &Relation, reads: &Reads, because: &str) -> Option<String> {
+        let table = &relation.name.name;
+        let because = if because.is_empty() { String::new() } else { format!(",{because}") };
+        if *reads != Reads::Nothing && !self.catalog.may_some(self.role, Privilege::Select, relation) {
+            return Some(format!("{}{because}", self.lacks("SELECT", table)));
+        }
+        match reads {
+            Reads::Columns(columns) => {
+                let column = columns.iter().find(|column| {
+                    relation.columns.contains_key(*column)
+                        && !self.catalog.may_column(self.role, Privilege::Select, relation, column)
+                })?;
+                Some(format!("{}{because}", self.lacks("SELECT", &format!("column {table}.{column}"))))
+            }
+            Reads::All if !self.catalog.may(self.role, Privilege::Select, relation) => Some(format!(
+                "role {} may SELECT some columns of {table} only: name them in the select parameter",
+                self.role
+            )),
+            _ => None,
+        }
+    }
+
+    async fn missing_policy(&self, target: &Target) -> Option<String> {
+        let relation = self.attempt.relation.as_ref()?;
+        if !self.quotes(&relation.name.name) || !self.may_know(relation) {
+            return None;
+        }
+        let _only = target.looks.try_acquire().ok()?;
+        let look = async {
+            let mut session = target.pools.owner.session(Instant::now() + PATIENCE).await.ok()?;
+            load(&mut session, relation.oid, self.role).await.ok()
+        };
+        let policies = tokio::time::timeout(PATIENCE, look).await.ok()??;
+        Some(self.judge(&relation.name.name, &policies))
+    }
+
+    /// Which kind of policy is not there, or did not let the row pass.
+    fn judge(&self, table: &str, policies: &[Policy]) -> String {
+        let lets = |privilege: Privilege| policies.iter().any(|policy| policy.permissive && policy.covers(privilege));
+        let none =
+            |privilege: Privilege| format!("no policy of table {table} lets role {} {}", self.role, name(privilege));
+        let restrictive = policies.iter().filter(|policy| policy.applies && !policy.permissive);
+        if restrictive.clone().any(|policy| self.quotes(&policy.name)) {
+            return format!("a restrictive policy of table {table} refuses the row");
+        }
+        let (written, returned) = match self.attempt.verb {
+            Verb::Insert { merges: true } if lets(Privilege::Insert) && !lets(Privilege::Update) => {
+                return format!("{}, which resolution=merge-duplicates needs", none(Privilege::Update));
+            }
+            Verb::Insert { .. } => (Privilege::Insert, self.attempt.reads != Reads::Nothing),
+            Verb::Update => (Privilege::Update, self.attempt.filters || self.attempt.reads != Reads::Nothing),
+            Verb::Delete => (Privilege::Delete, true),
+            Verb::Read | Verb::Call => return format!("a policy of table {table} refuses a row that the call wrote"),
+        };
+        if !lets(written) {
+            return none(written);
+        }
+        if returned && !lets(Privilege::Select) {
+            let way_out = match self.attempt.verb {
+                Verb::Insert { .. } => ", which Prefer: return=representation needs: use Prefer: return=minimal",
+                _ => ", which changing rows by a filter needs",
+            };
+            return format!("{}{way_out}", none(Privilege::Select));
+        }
+        let also = if returned { " or, because the new row is read again, no SELECT policy" } else { "" };
+        format!("the row satisfies no {} policy{also} of table {table} for role {}", name(written), self.role)
+    }
+}
+
+/// The sequence's name in `nextval('schema.name'::regclass)`.
+fn sequence_of(default: &str) -> Option<String> {
+    let (_, rest) = default.split_once("nextval('")?;
+    let (path, _) = rest.split_once('\'')?;
+    Some(path.rsplit('.').next()?.trim_matches('"').to_owned())
+}
+
+impl Attempt {
+    /// A statement that touches nothing we know of.
+    pub fn of(verb: Verb) -> Self {
+        Self {
+            verb,
+            relation: None,
+            function: None,
+            others: Vec::new(),
+            writes: Vec::new(),
+            reads: Reads::Nothing,
+            filters: false,
+        }
+    }
+}
