@@ -12,6 +12,7 @@ mod call;
 mod condition;
 mod embed;
 mod field;
+mod keyset;
 mod mutation;
 mod read;
 
@@ -22,6 +23,7 @@ use ferrobase_pg as pg;
 pub use self::mutation::CHANGED_SETTING;
 
 use self::alias::Aliases;
+use self::read::Origin;
 use crate::plan::{Query, Source};
 use crate::sql::Sql;
 use crate::statement::{Compiled, Output};
@@ -43,6 +45,9 @@ pub enum CompileError {
     /// A source stands where it cannot: calls and mutations feed only the root of the tree.
     #[error("a function call or mutation cannot be embedded")]
     SourceBelowRoot,
+    /// A page by keys of something that has none, or as something else than a JSON list.
+    #[error("pages by cursor are JSON lists of rows, with a limit")]
+    NoPage,
 }
 
 /// Compiles a plan.
@@ -55,9 +60,9 @@ pub fn compile(query: &Query) -> Result<Compiled, CompileError> {
         answer::explain(&mut sql, explain);
     }
     sql.append(Compiler::default().statement(query)?);
-    let output = match (&query.explain, &query.mutation) {
-        (Some(_), _) => Output::Plan,
-        (None, mutation) => Output::Json(answer::layout(mutation.is_some())),
+    let output = match &query.explain {
+        Some(_) => Output::Plan,
+        None => Output::Json(answer::layout(query)),
     };
     let estimate = if query.count.estimate && query.explain.is_none() { Some(estimate(query)?) } else { None };
     Ok(Compiled { statement: finish(sql)?, output, estimate })
@@ -75,7 +80,7 @@ pub fn compile_check(query: &Query) -> Result<pg::Statement, CompileError> {
 /// A statement that asks the planner how many rows the filters leave.
 fn estimate(query: &Query) -> Result<pg::Statement, CompileError> {
     let mut sql = Sql::of("EXPLAIN (FORMAT JSON) ");
-    sql.append(Compiler::default().matching_root(&query.read)?);
+    sql.append(Compiler::default().matching_root(&query.read, Origin::Root)?);
     finish(sql)
 }
 

@@ -18,5 +18,5 @@ pub mod type_name;
 
 pub use compile::{CHANGED_SETTING, CompileError, compile, compile_check};
 pub use sql::{CatalogSql, Sql};
-pub use statement::{Compiled, Layout, Outcome, Output};
+pub use statement::{Compiled, Layout, Outcome, Output, PageKeys, RowKey};
 pub use type_name::TypeName;

@@ -9,17 +9,22 @@ mod answer;
 mod call;
 mod condition;
 mod embed;
+mod keyset;
 mod mutation;
 mod read;
 
 pub use answer::{Body, Count, Explain, Guard, JsonForm, Precondition};
 pub use call::{Argument, ArgumentValue, Arguments, Call, RecordField, Returned, SCALAR, UnnamedType};
-pub use condition::{Comparison, Condition, Is, LogicOperator, Operation, Operator, Quantifier, SearchParser};
+pub use condition::{
+    AggregateComparison, Comparison, Condition, Is, KeyTest, LogicOperator, Operation, Operator, PathTest, Quantifier,
+    SearchParser,
+};
 pub use embed::{Embed, EmbedOutput, Join, SpreadColumn, SpreadValue};
+pub use keyset::{Key, Keyset};
 pub use mutation::{Conflict, Delete, InputColumn, Insert, Mutation, Payload, Resolution, Update};
 pub use read::{
-    Aggregate, AggregateFunction, Columns, Direction, Field, Nulls, Order, OrderBy, PathKey, PathStep, Read, Select,
-    Source, Value, Window,
+    Aggregate, AggregateFunction, Columns, Direction, Distinct, Field, GroupKey, Nulls, Order, OrderBy, PathKey,
+    PathStep, Read, Select, Source, Value, Window,
 };
 
 /// One statement.
@@ -29,6 +34,8 @@ pub struct Query {
     pub mutation: Option<Mutation>,
     /// What is read.
     pub read: Read,
+    /// The read is a page by keys.
+    pub keyset: Option<Keyset>,
     /// What becomes of the rows.
     pub body: Body,
     /// How rows are counted.
@@ -48,6 +55,7 @@ impl Query {
         Self {
             mutation: None,
             read,
+            keyset: None,
             body: Body::Json { form: JsonForm::List, strip_nulls: false },
             count: Count::default(),
             guard: Guard::default(),

@@ -36,15 +36,18 @@ pub struct Layout {
     headers: usize,
     status: usize,
     inserted: Option<usize>,
+    keys: Option<usize>,
 }
 
 impl Layout {
     /// Of a read or a call.
     pub(crate) const READ: Self =
-        Self { total: 0, page: 1, location: None, body: 2, headers: 3, status: 4, inserted: None };
+        Self { total: 0, page: 1, location: None, body: 2, headers: 3, status: 4, inserted: None, keys: None };
+    /// Of a page by keys.
+    pub(crate) const PAGE: Self = Self { keys: Some(5), ..Self::READ };
     /// Of a mutation.
     pub(crate) const MUTATION: Self =
-        Self { total: 0, page: 1, location: Some(2), body: 3, headers: 4, status: 5, inserted: Some(6) };
+        Self { location: Some(2), body: 3, headers: 4, status: 5, inserted: Some(6), ..Self::READ };
 
     /// Reads the result. No row is an answer of nothing: a function that an empty list gave no arguments is not called.
     pub fn outcome(&self, result: &pg::StatementResult) -> Outcome {
@@ -72,8 +75,33 @@ impl Layout {
             headers: row.text(self.headers).map(str::to_owned),
             status: row.text(self.status).map(str::to_owned),
             inserted: self.inserted.and_then(number),
+            keys: self.keys.map(|first| {
+                Box::new(PageKeys {
+                    near: row.text(first).and_then(values),
+                    far: row.text(first + 1).and_then(values),
+                    beyond: row.text(first + 2).and_then(values),
+                })
+            }),
         }
     }
+}
+
+/// The values of a row's order.
+pub type RowKey = Vec<Option<String>>;
+
+/// Keys at the ends of a page, seen from where it was begun.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PageKeys {
+    /// Of the first row.
+    pub near: Option<RowKey>,
+    /// Of the last row, when the page is full.
+    pub far: Option<RowKey>,
+    /// Of the row behind it, which is not shown.
+    pub beyond: Option<RowKey>,
+}
+
+fn values(text: &str) -> Option<RowKey> {
+    serde_json::from_str(text).ok()
 }
 
 /// What a statement answered.
@@ -95,6 +123,8 @@ pub struct Outcome {
     pub status: Option<String>,
     /// Of an upsert: how many of the affected rows are new.
     pub inserted: Option<u64>,
+    /// Of a page by keys.
+    pub keys: Option<Box<PageKeys>>,
 }
 
 /// `bytea`, which comes as `\x` and two digits a byte.

@@ -229,7 +229,10 @@ async fn aggregates_over_a_spread_group_the_parent() {
     let mut db = Company::open().await;
     let sum = SpreadColumn {
         value: SpreadValue::Named("budget".to_owned()),
-        aggregate: Some(Aggregate { function: AggregateFunction::Sum, cast: Some(TypeName::from_caller("int")) }),
+        aggregate: Some(Aggregate {
+            cast: Some(TypeName::from_caller("int")),
+            ..Aggregate::of(AggregateFunction::Sum)
+        }),
         name: Some("sum".to_owned()),
     };
     let project = Embed {
@@ -239,8 +242,7 @@ async fn aggregates_over_a_spread_group_the_parent() {
         ]),
         ..embed("project", ("project_id", "id"), true, table("projects", &["budget", "client_id"]))
     };
-    let count =
-        Select { aggregate: Some(Aggregate { function: AggregateFunction::Count, cast: None }), ..Select::star() };
+    let count = Select { aggregate: Some(Aggregate::of(AggregateFunction::Count)), ..Select::star() };
     let order =
         Order { by: OrderBy::Embedded { embed: 0, field: Field::column("client_id") }, direction: None, nulls: None };
     let read = Read { select: vec![count], order: vec![order], ..from("tasks", &[], vec![project]) };
@@ -253,8 +255,7 @@ async fn aggregates_over_a_spread_group_the_parent() {
 #[tokio::test]
 async fn groups_can_hold_embeds() {
     let mut db = Company::open().await;
-    let count =
-        Select { aggregate: Some(Aggregate { function: AggregateFunction::Count, cast: None }), ..Select::star() };
+    let count = Select { aggregate: Some(Aggregate::of(AggregateFunction::Count)), ..Select::star() };
     let read = Read {
         select: vec![count],
         order: vec![],
@@ -267,8 +268,7 @@ async fn groups_can_hold_embeds() {
 #[tokio::test]
 async fn a_spread_can_bring_embeds_to_group_by() {
     let mut db = Company::open().await;
-    let count =
-        Select { aggregate: Some(Aggregate { function: AggregateFunction::Count, cast: None }), ..Select::star() };
+    let count = Select { aggregate: Some(Aggregate::of(AggregateFunction::Count)), ..Select::star() };
     let mut project = embed("project", ("project_id", "id"), true, table("projects", &[]));
     project.read.embeds = vec![client(&["name"])];
     project.output = spread(&["client"]);
@@ -282,8 +282,7 @@ async fn a_spread_can_bring_embeds_to_group_by() {
 #[tokio::test]
 async fn counts_inside_embeds() {
     let mut db = Company::open().await;
-    let count =
-        Select { aggregate: Some(Aggregate { function: AggregateFunction::Count, cast: None }), ..Select::star() };
+    let count = Select { aggregate: Some(Aggregate::of(AggregateFunction::Count)), ..Select::star() };
     let mut counted = projects(&[]);
     counted.read.select = vec![count];
     counted.read.order = vec![];

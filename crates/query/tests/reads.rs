@@ -166,11 +166,13 @@ async fn aggregates_group_by_everything_else() {
     let sum = Select {
         value: Value::Field(Field::column("budget")),
         cast: None,
-        aggregate: Some(Aggregate { function: AggregateFunction::Sum, cast: Some(TypeName::from_caller("text")) }),
+        aggregate: Some(Aggregate {
+            cast: Some(TypeName::from_caller("text")),
+            ..Aggregate::of(AggregateFunction::Sum)
+        }),
         name: None,
     };
-    let count =
-        Select { aggregate: Some(Aggregate { function: AggregateFunction::Count, cast: None }), ..Select::star() };
+    let count = Select { aggregate: Some(Aggregate::of(AggregateFunction::Count)), ..Select::star() };
     // The output name of the group is a column of the table too: it must not become the group.
     let group = Select { name: Some("name".to_owned()), ..Select::column("client_id") };
     let read = Read { select: vec![count.clone(), sum, group], order: vec![by("client_id")], ..table("projects", &[]) };
@@ -190,8 +192,7 @@ async fn aggregates_group_by_everything_else() {
 async fn groups_over_a_path_can_be_ordered_by_it() {
     let mut db = Company::open().await;
     let width = path("data", &["size", "w"], true);
-    let count =
-        Select { aggregate: Some(Aggregate { function: AggregateFunction::Count, cast: None }), ..Select::star() };
+    let count = Select { aggregate: Some(Aggregate::of(AggregateFunction::Count)), ..Select::star() };
     let order = Order { by: OrderBy::Field(width.clone()), direction: None, nulls: None };
     let read = Read { select: vec![select(width, "w"), count], order: vec![order], ..table("projects", &[]) };
     assert_eq!(db.json(&Query::list(read)).await, json!([{"w": "3", "count": 1}, {"w": null, "count": 3}]));

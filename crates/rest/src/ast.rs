@@ -55,6 +55,22 @@ pub struct SelectField {
     pub aggregate: Option<Aggregate>,
     /// Cast of the aggregate's result.
     pub aggregate_cast: Option<String>,
+    /// `count(distinct)`: equal values count once.
+    pub distinct: bool,
+    /// `sum().filter(...)`: only rows that satisfy all of these.
+    pub only: Vec<Logic>,
+}
+
+impl SelectField {
+    /// A column as it is.
+    pub fn plain(field: Field, alias: Option<String>) -> Self {
+        Self { field, alias, cast: None, aggregate: None, aggregate_cast: None, distinct: false, only: Vec::new() }
+    }
+
+    /// An aggregate over a column.
+    pub fn aggregate(field: Field, aggregate: Aggregate) -> Self {
+        Self { aggregate: Some(aggregate), ..Self::plain(field, None) }
+    }
 }
 
 /// An embedded relation.
@@ -115,6 +131,8 @@ pub enum Logic {
     },
     /// One condition.
     Filter(Filter),
+    /// One condition on a group; only in `having=`.
+    Aggregate(AggregateFilter),
 }
 
 /// And or or.
@@ -131,6 +149,17 @@ pub enum LogicOperator {
 pub struct Filter {
     /// What is compared; the name of an embedded relation for null filters on embeds.
     pub field: Field,
+    /// `not.`
+    pub negated: bool,
+    /// The comparison.
+    pub operation: Operation,
+}
+
+/// `amount.sum().operation`: a condition on the rows of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AggregateFilter {
+    /// The aggregate; it has no alias.
+    pub of: SelectField,
     /// `not.`
     pub negated: bool,
     /// The comparison.
@@ -171,6 +200,61 @@ pub enum Operation {
         /// The query.
         value: String,
     },
+    /// What PostgREST does not have.
+    Extended(Extended),
+}
+
+/// Comparisons beyond PostgREST's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Extended {
+    /// `gt(col).other`: with another column of the same relation.
+    Column {
+        /// Which.
+        operator: ColumnOperator,
+        /// The other column.
+        field: Field,
+    },
+    /// `has.key`, `hasany.(a,b)`, `hasall.(a,b)`: keys of a jsonb object or texts in a jsonb list.
+    Keys {
+        /// Which.
+        test: KeyTest,
+        /// The keys.
+        keys: Vec<String>,
+    },
+    /// `jsonpath.$.a[*]` (it finds something) or `jsonmatch.$.a > 1` (its predicate holds).
+    JsonPath {
+        /// Which.
+        test: PathTest,
+        /// The path, in SQL/JSON's language.
+        path: String,
+    },
+}
+
+/// What compares two columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // named as in the URL
+pub enum ColumnOperator {
+    Compare(CompareOperator),
+    Simple(SimpleOperator),
+    IsDistinct,
+}
+
+/// How many of the keys must be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum KeyTest {
+    One,
+    Any,
+    All,
+}
+
+/// What a JSON path is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathTest {
+    /// Whether it finds anything.
+    Finds,
+    /// Whether its predicate holds.
+    Holds,
 }
 
 /// Operators that take `(any)` and `(all)`.
@@ -242,6 +326,8 @@ pub struct OrderTerm {
     pub relation: Option<String>,
     /// What to order by.
     pub field: Field,
+    /// `amount.sum()`: by an aggregate over it, in an answer that groups.
+    pub aggregate: Option<Aggregate>,
     /// `.asc` or `.desc`; default ascending.
     pub direction: Option<Direction>,
     /// `.nullsfirst` or `.nullslast`; default PostgreSQL's.
@@ -262,6 +348,26 @@ pub enum Direction {
 pub enum Nulls {
     First,
     Last,
+}
+
+/// `distinct=`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Distinct {
+    /// `*`: equal rows are shown once.
+    Rows,
+    /// `a,b`: one row for each value of these; `order` decides which.
+    On(Vec<Field>),
+}
+
+/// `cursor=`: where a page by keys begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cursor {
+    /// `first`: at the beginning of the list.
+    First,
+    /// `last`: at its end.
+    Last,
+    /// Where another page ended; sealed.
+    At(String),
 }
 
 /// Rows from `offset`, at most `limit`.
@@ -286,6 +392,14 @@ pub struct Query {
     pub order: Vec<(EmbedPath, Vec<OrderTerm>)>,
     /// `limit=`, `offset=`, `rel.limit=`, `rel.offset=`; the root's is merged with the Range header by the request.
     pub windows: Vec<(EmbedPath, Window)>,
+    /// `distinct=`, `rel.distinct=`. This one and the two below are not in PostgREST's grammar.
+    pub distinct: Vec<(EmbedPath, Distinct)>,
+    /// `group_by=`, `rel.group_by=`.
+    pub group_by: Vec<(EmbedPath, Vec<Field>)>,
+    /// `having=`, `rel.having=`.
+    pub having: Vec<(EmbedPath, Logic)>,
+    /// `cursor=`.
+    pub cursor: Option<Cursor>,
     /// `columns=`.
     pub columns: Option<BTreeSet<String>>,
     /// `on_conflict=`.
@@ -296,4 +410,11 @@ pub struct Query {
     pub filter_fields: BTreeSet<String>,
     /// The query string with its pairs in canonical order (`Content-Location`, `request.path` stays without it).
     pub canonical: String,
+}
+
+impl Query {
+    /// Whether it has a parameter of ours that only reading has.
+    pub fn asks_how_to_read(&self) -> bool {
+        !(self.distinct.is_empty() && self.group_by.is_empty() && self.having.is_empty() && self.cursor.is_none())
+    }
 }

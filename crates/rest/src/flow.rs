@@ -4,6 +4,7 @@
 //! The stages decide everything; this file only hands values on.
 //! Invariant: an answer that needs no statement runs none.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use axum::extract::Request;
@@ -21,10 +22,11 @@ use crate::error::Error;
 use crate::execute::{Executed, Statements, execute};
 use crate::media::MediaType;
 use crate::negotiate::{Circumstances, Negotiated, negotiate};
+use crate::parse::Dialect;
 use crate::plan::{Answer, Estimates, Planned, Planner, Rules, Sight, demand};
 use crate::prefer::Count;
 use crate::render::{self, Facts};
-use crate::request::{Action, Head, RestRequest};
+use crate::request::{self, Action, Head, RestRequest};
 use crate::root;
 use crate::settings::Settings;
 use crate::sight::CallerSight;
@@ -93,7 +95,7 @@ impl Flow<'_> {
             query: parts.uri.query().unwrap_or_default(),
             headers: &parts.headers,
         };
-        let mut request = self.timings.measure("parse", || RestRequest::read(head, &body, &self.settings.rules))?;
+        let mut request = self.timings.measure("parse", || RestRequest::read(head, &body, &self.reading()))?;
         request.extend(!self.is_postgrest());
         if request.window.limit.is_none() && !request.action.is_mutation() {
             request.window.limit = self.settings.page_limit_default;
@@ -186,6 +188,15 @@ impl Flow<'_> {
         Ok(Some(compile_check(&read.query).map_err(|error| refused(&error))?))
     }
 
+    /// How requests are read: whatever the settings say, PostgREST's profile has PostgREST's grammar.
+    fn reading(&self) -> Cow<'_, request::Rules> {
+        let rules = &self.settings.rules;
+        if self.is_postgrest() && rules.dialect != Dialect::Postgrest {
+            return Cow::Owned(request::Rules { dialect: Dialect::Postgrest, ..rules.clone() });
+        }
+        Cow::Borrowed(rules)
+    }
+
     fn rules(&self) -> Rules {
         let is_postgrest = self.is_postgrest();
         Rules {
@@ -195,6 +206,8 @@ impl Flow<'_> {
             max_embed_depth: self.settings.max_embed_depth,
             estimates: if is_postgrest { Estimates::Planner } else { Estimates::CountedUpTo(COUNTED_UP_TO) },
             refuse_registry_casts: !is_postgrest,
+            extensions: !is_postgrest,
+            cursor_key: self.settings.cursor_key,
         }
     }
 
@@ -213,6 +226,12 @@ impl Flow<'_> {
         if media.is_singular() && outcome.page != 1 {
             return Err(Error::NotSingular(outcome.page));
         }
+        let link = match (&planned.pages, &outcome.keys) {
+            (Some(pages), Some(keys)) => {
+                render::pages::link(&request.query.canonical, pages, keys, &self.settings.cursor_key)?
+            }
+            _ => None,
+        };
         let facts = Facts {
             media,
             total: self.total(request, &outcome, estimate),
@@ -226,6 +245,7 @@ impl Flow<'_> {
             legacy_paths: &planned.legacy_paths,
             extensions: !self.is_postgrest(),
             is_row: media.is_singular() || planned.names_row,
+            pages: planned.pages.is_some().then_some(link.as_deref()),
         };
         render::render(request, &outcome, facts)
     }
@@ -248,6 +268,9 @@ fn refused(error: &CompileError) -> PublicError {
     match error {
         CompileError::TooDeep => PublicError::new(Kind::Invalid, "FB103", "The request nests too deeply"),
         CompileError::TooManyValues(_) => PublicError::new(Kind::Invalid, "FB104", "The request has too many values"),
+        CompileError::NoPage => {
+            PublicError::new(Kind::Invalid, "FB124", "A cursor cannot be combined with this representation")
+        }
         CompileError::SourceBelowRoot => {
             tracing::error!(error = error as &dyn std::error::Error, "A plan could not be compiled");
             PublicError::new(Kind::Internal, "FB105", "The request could not be compiled")

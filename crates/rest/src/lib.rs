@@ -11,6 +11,7 @@ pub mod body;
 pub mod conditional;
 pub mod config;
 mod denial;
+pub mod cursor;
 pub mod error;
 mod execute;
 mod flow;

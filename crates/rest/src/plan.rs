@@ -8,8 +8,11 @@
 //! Ambiguities and their errors: `crate::error`. Shape of the SQL: docs/adr/0003.
 
 mod error;
+mod extended;
 mod field;
 mod function;
+mod grouping;
+mod keyset;
 mod mutation;
 mod needed;
 mod node;
@@ -28,10 +31,12 @@ use ferrobase_query::plan::{Body, Call, Count, Explain, Guard, Query, Select, So
 
 pub use self::error::PlanError;
 pub use self::precondition::demand;
+pub use self::keyset::Pages;
 pub use self::sight::{Everything, Hidden, Sight};
 
 use self::node::{Node, Scope};
 use self::tree::Site;
+use crate::cursor::CursorKey;
 use crate::error::similar::{LIKELY, closest};
 use crate::error::{Error, LookupError};
 use crate::prefer::{self, Return};
@@ -52,6 +57,10 @@ pub struct Rules {
     pub estimates: Estimates,
     /// Refuse casts to types that look names up in the catalog.
     pub refuse_registry_casts: bool,
+    /// What PostgREST does not have is understood.
+    pub extensions: bool,
+    /// What seals cursors.
+    pub cursor_key: CursorKey,
 }
 
 /// How counts that need not be exact are found.
@@ -95,6 +104,8 @@ pub struct Planned {
     pub legacy_paths: Vec<(String, String)>,
     /// The filters name one row by its primary key.
     pub names_row: bool,
+    /// The answer is a page by keys, with links to those beside it.
+    pub pages: Option<Pages>,
     /// What becomes of the body.
     shows: Shows,
 }
@@ -190,7 +201,7 @@ impl<'a> Planner<'a> {
     fn plan_read(&self, request: &RestRequest, name: &str, head: bool) -> Result<Planned, PlanError> {
         let relation = self.relation(name)?;
         let node = Node::of(&request.query, request.window, self.scope(true))?;
-        let read = self.tree(
+        let mut read = self.tree(
             &node,
             Site {
                 source: Source::Table(relation.name.clone()),
@@ -200,9 +211,11 @@ impl<'a> Planner<'a> {
             },
         )?;
         let default_select = is_default(&node, &read.select);
+        let (keyset, pages) = self.keyset(request, relation, &mut read)?.unzip();
         Ok(Planned {
-            query: Query { count: self.read_count(request), ..Query::list(read) },
+            query: Query { keyset, count: self.read_count(request), ..Query::list(read) },
             read_only: true,
+            pages,
             target: relation.name.clone(),
             default_select,
             relation: Some(Arc::clone(relation)),
@@ -215,6 +228,9 @@ impl<'a> Planner<'a> {
 
     fn plan_mutation(&self, request: &RestRequest, name: &str) -> Result<Planned, PlanError> {
         let relation = self.relation(name)?;
+        if request.query.asks_how_to_read() {
+            return Err(PlanError::NotReading);
+        }
         let node = Node::of(&request.query, request.window, self.scope(false))?;
         let mut read = self.tree(
             &node,
@@ -232,6 +248,7 @@ impl<'a> Planner<'a> {
         Ok(Planned {
             query: Query { mutation: Some(mutation), guard, ..Query::list(read) },
             read_only: false,
+            pages: None,
             target: relation.name.clone(),
             default_select,
             relation: Some(Arc::clone(relation)),
@@ -244,6 +261,9 @@ impl<'a> Planner<'a> {
 
     fn plan_call(&self, request: &RestRequest, name: &str, method: CallMethod) -> Result<Planned, PlanError> {
         let function = self.function(request, name, method)?;
+        if request.query.cursor.is_some() {
+            return Err(PlanError::NoPages("the result of a function"));
+        }
         let row_name = function::row_name(function);
         let relation = match &function.returns.shape {
             ReturnShape::Row { relation: Some(relation), .. } => self.catalog.relations.get(relation),
@@ -280,6 +300,7 @@ impl<'a> Planner<'a> {
         let guard = Guard { at_most: max_affected, ..Guard::default() };
         Ok(Planned {
             query: Query { count, guard, ..Query::list(read) },
+            pages: None,
             read_only: method != CallMethod::Post || function.volatility != Volatility::Volatile,
             target: QualifiedName::new(self.schema, row_name),
             default_select,

@@ -16,7 +16,7 @@ use crate::body::{self, Payload, Use};
 use crate::conditional::Conditions;
 use crate::error::Error;
 use crate::media::{self, MediaType};
-use crate::parse::{self, Reading};
+use crate::parse::{self, Dialect, Reading};
 use crate::prefer::Preferences;
 use crate::{profile, range};
 
@@ -31,6 +31,8 @@ pub struct Rules {
     pub root: Root,
     /// Parameters that are never filters, because other parts of the server read them.
     pub reserved: Vec<String>,
+    /// The grammar of query strings.
+    pub dialect: Dialect,
 }
 
 /// What is at the root.
@@ -204,7 +206,8 @@ impl RestRequest {
             action,
             Action::Call { method: CallMethod::Get | CallMethod::Head, .. } | Action::FunctionInfo { .. }
         );
-        let mut query = parse::query(head.query, Reading { arguments, reserved: &rules.reserved })?;
+        let mut query =
+            parse::query(head.query, Reading { arguments, reserved: &rules.reserved, dialect: rules.dialect })?;
         let window = window(&mut query, &action, head)?;
         let content_type =
             first_text(head.headers, header::CONTENT_TYPE).map_or(MediaType::Json, |field| MediaType::parse(&field));

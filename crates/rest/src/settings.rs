@@ -4,6 +4,8 @@
 //! that it needs.
 
 use crate::config::{OpenApiMode, RestSection, TxEnd, Verbosity};
+use crate::cursor::CursorKey;
+use crate::parse::Dialect;
 use crate::prefer::Tx;
 use crate::request::{Root, Rules};
 
@@ -32,6 +34,8 @@ pub struct Settings {
     pub verbosity: Verbosity,
     /// What the description at the root lists.
     pub openapi: OpenApiMode,
+    /// What seals cursors; [`Settings::sealed_by`] gives one of its own.
+    pub cursor_key: CursorKey,
 }
 
 impl Settings {
@@ -47,6 +51,7 @@ impl Settings {
             tx_override: matches!(section.tx_end, TxEnd::CommitAllowOverride | TxEnd::RollbackAllowOverride),
             root,
             reserved,
+            dialect: Dialect::Extended,
         };
         Self {
             rules,
@@ -60,7 +65,14 @@ impl Settings {
             tx_end: section.tx_end,
             verbosity: section.verbosity,
             openapi: section.openapi_mode,
+            cursor_key: CursorKey::derived_from(None),
         }
+    }
+
+    /// Seals cursors with a key that is derived from this secret.
+    #[must_use]
+    pub fn sealed_by(self, secret: Option<&[u8]>) -> Self {
+        Self { cursor_key: CursorKey::derived_from(secret), ..self }
     }
 
     /// Whether a transaction is undone; `asked` is what the request prefers, already `None` where it may not choose.

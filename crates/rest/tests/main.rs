@@ -7,6 +7,8 @@ mod errors;
 mod harness;
 mod hidden;
 mod limits;
+mod pages;
+mod querying;
 mod reads;
 mod settings;
 mod writes;

@@ -77,7 +77,8 @@ impl Front {
 
 /// The REST room's settings for a configuration. No parameter is reserved by another part of the server yet.
 pub(crate) fn rest_settings(config: &Config) -> ferrobase_rest::Settings {
-    ferrobase_rest::Settings::new(&config.rest, Vec::new())
+    let secret = config.auth.tokens.jwt_secret.as_ref().map(|secret| secret.expose().as_bytes());
+    ferrobase_rest::Settings::new(&config.rest, Vec::new()).sealed_by(secret)
 }
 
 /// The edge's settings for a configuration.

@@ -18,17 +18,24 @@ const ANSWER: &str = "fb";
 const ROWS: &str = "fb_rows";
 
 /// What SQL code may have set for the response.
-const RESPONSE_SETTINGS: &str =
+pub(super) const RESPONSE_SETTINGS: &str =
     ", nullif(current_setting('response.headers', true), ''), nullif(current_setting('response.status', true), '')";
 
 /// Which column is what.
-pub(super) fn layout(is_mutation: bool) -> Layout {
-    if is_mutation { Layout::MUTATION } else { Layout::READ }
+pub(super) fn layout(query: &Query) -> Layout {
+    match (&query.mutation, &query.keyset) {
+        (Some(_), _) => Layout::MUTATION,
+        (None, Some(_)) => Layout::PAGE,
+        (None, None) => Layout::READ,
+    }
 }
 
 impl Compiler {
     /// The whole statement.
     pub(super) fn statement(&mut self, query: &Query) -> Result<Sql, CompileError> {
+        if let Some(keyset) = &query.keyset {
+            return self.page(query, keyset);
+        }
         let mut ctes = Vec::new();
         let origin = self.source_cte(query, &mut ctes)?;
         // Without a body the columns of a mutation are not even looked at: a role may write what it cannot read.
@@ -92,7 +99,7 @@ impl Compiler {
     }
 
     /// The number of all rows, where it was asked for.
-    fn total(&mut self, query: &Query, origin: Origin<'_>) -> Result<Sql, CompileError> {
+    pub(super) fn total(&mut self, query: &Query, origin: Origin<'_>) -> Result<Sql, CompileError> {
         if !query.count.exact || query.mutation.is_some() {
             return Ok(Sql::of("NULL"));
         }
@@ -100,7 +107,7 @@ impl Compiler {
             return Ok(page(query));
         }
         let mut out = Sql::of("(SELECT count(*) FROM (");
-        out.append(self.matching(&query.read, origin, Level::ROOT)?);
+        out.append(self.matching_root(&query.read, origin)?);
         if let Some(bound) = query.count.at_most {
             out.push(" LIMIT ").value(bound.parameter_text());
         }

@@ -1,9 +1,12 @@
 //! Conditions as SQL.
 
-use super::field::field;
+use super::field::{field, selected};
 use super::{CompileError, MAX_DEPTH};
-use crate::plan::{Comparison, Condition, Is, LogicOperator, Operation, Operator, Quantifier, SearchParser};
-use crate::sql::{Sql, array_literal};
+use crate::plan::{
+    AggregateComparison, Comparison, Condition, Is, KeyTest, LogicOperator, Operation, Operator, PathTest, Quantifier,
+    SearchParser,
+};
+use crate::sql::{CatalogSql, Sql, array_literal};
 
 /// A whole number as the text of a parameter. `LIMIT` takes 64-bit numbers with a sign; beyond those is as good as
 /// the largest.
@@ -50,6 +53,7 @@ fn nested(scope: &mut impl ConditionScope, condition: &Condition, depth: usize) 
     }
     match condition {
         Condition::Compare(comparison) => Ok(compare(scope.alias(), comparison)),
+        Condition::Aggregate(comparison) => compare_aggregate(scope.alias(), comparison),
         Condition::Embedded { embed, exists } => scope.embedded(*embed, *exists),
         Condition::Group { negated, operator, items } => {
             let separator = match operator {
@@ -64,9 +68,9 @@ fn nested(scope: &mut impl ConditionScope, condition: &Condition, depth: usize) 
     }
 }
 
-fn compare(alias: &str, comparison: &Comparison) -> Sql {
-    let plain = positive(alias, comparison);
-    if !comparison.negated {
+/// `sql`, or `NOT (sql)`.
+fn negated(negated: bool, plain: Sql) -> Sql {
+    if !negated {
         return plain;
     }
     let mut out = Sql::of("NOT (");
@@ -74,13 +78,23 @@ fn compare(alias: &str, comparison: &Comparison) -> Sql {
     out
 }
 
-fn positive(alias: &str, comparison: &Comparison) -> Sql {
+fn compare(alias: &str, comparison: &Comparison) -> Sql {
     let column = &comparison.field;
-    let mut out = field(alias, column);
-    match &comparison.operation {
+    let plain = operate(alias, field(alias, column), column.convert.as_ref(), &comparison.operation);
+    negated(comparison.negated, plain)
+}
+
+fn compare_aggregate(alias: &str, comparison: &AggregateComparison) -> Result<Sql, CompileError> {
+    let plain = operate(alias, selected(alias, &comparison.of)?, None, &comparison.operation);
+    Ok(negated(comparison.negated, plain))
+}
+
+/// A value and what is asked of it; `convert` reads the caller's text for its domain.
+fn operate(alias: &str, mut out: Sql, convert: Option<&CatalogSql>, operation: &Operation) -> Sql {
+    match operation {
         Operation::Binary { operator, quantifier, value } => {
             out.push(" ").push(operator.sql()).push(" ");
-            let value = read_value(comparison, *operator, value);
+            let value = read_value(convert, *operator, value);
             match quantifier {
                 None => out.append(value),
                 Some(Quantifier::Any) => out.push("ANY(").append(value).push(")"),
@@ -88,7 +102,7 @@ fn positive(alias: &str, comparison: &Comparison) -> Sql {
             };
         }
         Operation::In(values) => {
-            out.push(" = ANY(").append(any_of(comparison, values)).push(")");
+            out.push(" = ANY(").append(any_of(convert, values)).push(")");
         }
         Operation::Is(is) => {
             out.push(match is {
@@ -117,7 +131,43 @@ fn positive(alias: &str, comparison: &Comparison) -> Sql {
             search_configuration(&mut out, configuration.as_deref());
             out.text(query).push(")");
         }
+        Operation::Column { operator, field: other } => {
+            out.push(" ").push(operator.sql()).push(" ").append(field(alias, other));
+        }
+        Operation::Keys { test, keys, convert } => {
+            let mut value = document(out, *convert);
+            // The casts choose the operator of `jsonb`, whatever others a search path offers.
+            match test {
+                KeyTest::One => value.push(" ? ").text(keys.first().map_or("", String::as_str)).push("::text"),
+                KeyTest::Any => {
+                    value.push(" ?| ").text(&array_literal(keys.iter().map(String::as_str))).push("::text[]")
+                }
+                KeyTest::All => {
+                    value.push(" ?& ").text(&array_literal(keys.iter().map(String::as_str))).push("::text[]")
+                }
+            };
+            out = value;
+        }
+        Operation::JsonPath { test, path, convert } => {
+            let mut value = document(out, *convert);
+            value.push(match test {
+                PathTest::Finds => " @? ",
+                PathTest::Holds => " @@ ",
+            });
+            value.text(path).push("::jsonpath");
+            out = value;
+        }
     }
+    out
+}
+
+/// A value as `jsonb`.
+fn document(value: Sql, convert: bool) -> Sql {
+    if !convert {
+        return value;
+    }
+    let mut out = Sql::of("(");
+    out.append(value).push(")::jsonb");
     out
 }
 
@@ -128,9 +178,9 @@ fn search_configuration(out: &mut Sql, configuration: Option<&str>) {
 }
 
 /// The value of a comparison, through the function that reads it for the column's domain.
-fn read_value(comparison: &Comparison, operator: Operator, value: &str) -> Sql {
+fn read_value(convert: Option<&CatalogSql>, operator: Operator, value: &str) -> Sql {
     let mut out = Sql::new();
-    match &comparison.field.convert {
+    match convert {
         Some(function) if !operator.takes_pattern() => {
             out.catalog(function).push("(").text(value).push(")");
         }
@@ -142,10 +192,10 @@ fn read_value(comparison: &Comparison, operator: Operator, value: &str) -> Sql {
 }
 
 /// The values of an `IN` as one parameter: the text is the same for any number of them.
-fn any_of(comparison: &Comparison, values: &[String]) -> Sql {
+fn any_of(convert: Option<&CatalogSql>, values: &[String]) -> Sql {
     let literal = array_literal(values.iter().map(String::as_str));
     let mut out = Sql::new();
-    match &comparison.field.convert {
+    match convert {
         Some(function) => {
             out.push("SELECT ").catalog(function).push("(v) FROM unnest(").text(&literal).push("::text[]) AS v");
         }

@@ -36,7 +36,8 @@ impl Compiler {
         let columns_are_used = matches!(embed.output, EmbedOutput::Spread(_)) || orders_by(read, index);
         // EXISTS ignores windows and groups; where they decide whether there are rows, they must be evaluated.
         let rows_differ = checked && (embed.read.window.can_empty() || is_grouped(embed));
-        if level.limited && !columns_are_used && !rows_differ && !read.is_grouped() && !level.grouped_above {
+        let compared = read.is_grouped() || read.is_distinct() || level.grouped_above;
+        if level.limited && !columns_are_used && !rows_differ && !compared {
             return Place::Lazy;
         }
         let alias = self.aliases.at_depth(&format!("{}_{}", read.name, embed.read.name), level.depth + 1);
@@ -55,10 +56,10 @@ impl Compiler {
             (EmbedOutput::Json, Place::Lazy) => self.subquery(scope, embed)?,
             (EmbedOutput::Json, Place::Join { alias, .. }) => joined_json(embed, alias, scope.groups_documents()),
             (EmbedOutput::Spread(columns), Place::Join { alias, .. }) => {
-                return Ok(columns
+                return columns
                     .iter()
                     .map(|column| spread_item(embed, alias, column, scope.groups_documents()))
-                    .collect());
+                    .collect();
             }
             // `place` joins every spread.
             (EmbedOutput::Spread(_), Place::Lazy) => return Err(CompileError::SourceBelowRoot),
@@ -174,7 +175,7 @@ fn asks_for(condition: &Condition, index: usize) -> bool {
     match condition {
         Condition::Embedded { embed, .. } => *embed == index,
         Condition::Group { items, .. } => items.iter().any(|item| asks_for(item, index)),
-        Condition::Compare(_) => false,
+        Condition::Compare(_) | Condition::Aggregate(_) => false,
     }
 }
 
@@ -193,22 +194,22 @@ fn joined_json(embed: &Embed, alias: &str, grouped: bool) -> Sql {
 }
 
 /// A column that moves up to the parent.
-fn spread_item(embed: &Embed, alias: &str, column: &SpreadColumn, grouped: bool) -> Item {
+fn spread_item(embed: &Embed, alias: &str, column: &SpreadColumn, grouped: bool) -> Result<Item, CompileError> {
     if !embed.to_one {
         let mut list = Sql::of("coalesce(");
         list.column(alias, list_name(column)).push(", '[]')");
         if grouped {
             list.push("::jsonb");
         }
-        return Item { sql: named(list, Some(list_name(column))), group: GroupTerm::Position };
+        return Ok(Item { sql: named(list, Some(list_name(column))), group: GroupTerm::Position });
     }
     let value = spread_value(alias, &column.value);
     let name = column.name.as_deref();
-    match (&column.aggregate, &column.value) {
-        (Some(function), _) => Item { sql: named(aggregate(value, function), name), group: GroupTerm::None },
+    Ok(match (&column.aggregate, &column.value) {
+        (Some(function), _) => Item { sql: named(aggregate(alias, value, function)?, name), group: GroupTerm::None },
         (None, SpreadValue::All) => Item { sql: value, group: GroupTerm::Row(alias.to_owned()) },
         (None, SpreadValue::Named(_)) => Item { sql: named(value, name), group: GroupTerm::Position },
-    }
+    })
 }
 
 fn spread_value(alias: &str, value: &SpreadValue) -> Sql {

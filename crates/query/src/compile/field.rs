@@ -1,6 +1,7 @@
 //! Columns, paths into them, select items, orders, windows.
 
-use super::condition::ParameterText;
+use super::CompileError;
+use super::condition::{ParameterText, Plain, condition};
 use crate::plan::{Aggregate, Direction, Field, Nulls, Order, PathKey, PathStep, Select, Value, Window};
 use crate::sql::Sql;
 use crate::type_name::TypeName;
@@ -34,7 +35,7 @@ fn path_step(out: &mut Sql, step: &PathStep) {
 }
 
 /// A select item without its output name: value, presentation, cast, aggregate, cast.
-pub(super) fn selected(alias: &str, select: &Select) -> Sql {
+pub(super) fn selected(alias: &str, select: &Select) -> Result<Sql, CompileError> {
     let mut value = Sql::new();
     match &select.value {
         Value::Star if select.aggregate.is_some() => {
@@ -58,19 +59,24 @@ pub(super) fn selected(alias: &str, select: &Select) -> Sql {
         value = cast(value, type_name);
     }
     match &select.aggregate {
-        Some(function) => aggregate(value, function),
-        None => value,
+        Some(function) => aggregate(alias, value, function),
+        None => Ok(value),
     }
 }
 
-/// An aggregate over a value, with the cast of its result.
-pub(super) fn aggregate(value: Sql, aggregate: &Aggregate) -> Sql {
+/// An aggregate over a value, with the rows that it sees and the cast of its result.
+pub(super) fn aggregate(alias: &str, value: Sql, aggregate: &Aggregate) -> Result<Sql, CompileError> {
     let mut out = Sql::of(aggregate.function.name());
-    out.push("(").append(value).push(")");
-    match &aggregate.cast {
+    out.push(if aggregate.distinct { "(DISTINCT " } else { "(" }).append(value).push(")");
+    if !aggregate.filter.is_empty() {
+        let conditions = aggregate.filter.iter().map(|only| condition(&mut Plain(alias), only));
+        let conditions = conditions.collect::<Result<Vec<_>, _>>()?;
+        out.push(" FILTER (WHERE ").join(conditions, " AND ").push(")");
+    }
+    Ok(match &aggregate.cast {
         Some(type_name) => cast(out, type_name),
         None => out,
-    }
+    })
 }
 
 fn cast(value: Sql, type_name: &TypeName) -> Sql {

@@ -1,10 +1,10 @@
 //! One node of the read tree as a SELECT.
 
-use super::condition::{ConditionScope, condition};
+use super::condition::{ConditionScope, Plain, condition};
 use super::embed::Place;
 use super::field::{field, named, ordered, selected, window};
 use super::{CompileError, Compiler, MAX_DEPTH, SOURCE};
-use crate::plan::{Embed, Field, Join, Order, OrderBy, Read, Source, Value};
+use crate::plan::{Distinct, Embed, Field, GroupKey, Join, Order, OrderBy, Read, Source, Value, Window};
 use crate::sql::Sql;
 
 /// Where a node stands.
@@ -50,9 +50,9 @@ pub(super) struct Scope<'a> {
 }
 
 impl Scope<'_> {
-    /// Whether JSON of its embeds is grouped by, here or above.
+    /// Whether JSON of its embeds is grouped by or compared, here or above.
     pub(super) fn groups_documents(&self) -> bool {
-        self.grouped || self.level.grouped_above
+        self.grouped || self.read.is_distinct() || self.level.grouped_above
     }
 }
 
@@ -64,12 +64,22 @@ pub(super) struct Item {
 
 /// How an item takes part in GROUP BY.
 pub(super) enum GroupTerm {
-    /// Not: it is an aggregate.
+    /// Not: it is an aggregate, or the request says by what else.
     None,
+    /// Not, and it is several columns.
+    Wide,
     /// By its position. (By name would prefer a column of the source over an output name.)
     Position,
     /// All columns of an alias.
     Row(String),
+}
+
+/// The parts of a node's statement, in the order in which their aliases were given.
+pub(super) struct Pieces<'a> {
+    pub(super) scope: Scope<'a>,
+    pub(super) items: Vec<Item>,
+    pub(super) from: Sql,
+    pub(super) conditions: Vec<Sql>,
 }
 
 /// FROM clause and the conditions that it needs.
@@ -81,34 +91,50 @@ struct From {
 impl Compiler {
     /// The rows of a node.
     pub(super) fn rows(&mut self, read: &Read, origin: Origin<'_>, level: Level) -> Result<Sql, CompileError> {
-        let level = Level { limited: level.limited || read.window.limit.is_some(), ..level };
-        let grouped = read.is_grouped();
-        let alias = self.alias_for(read, origin, level)?;
-        let places =
-            read.embeds.iter().enumerate().map(|(index, embed)| self.place(read, index, embed, level)).collect();
-        let scope = Scope { read, alias, level, grouped, places };
-
-        let from = self.from(read, origin, &scope.alias, level.depth)?;
-        let items = self.select_list(&scope)?;
-        let joins = self.joins(&scope)?;
-        let mut conditions = self.conditions(&scope)?;
-        conditions.extend(from.conditions);
-
+        let Pieces { scope, items, from, conditions } = self.pieces(read, origin, level)?;
+        let grouped = scope.grouped;
         let mut out = Sql::of("SELECT ");
-        let group_by = write_items(&mut out, items, grouped);
-        out.push(" FROM ").append(from.from).append(joins);
+        write_distinct(&mut out, &scope);
+        let mut group_by = write_items(&mut out, items, grouped);
+        group_by.extend(group_keys(&scope));
+        out.push(" FROM ").append(from);
         write_where(&mut out, conditions);
         if grouped && !group_by.is_empty() {
             out.push(" GROUP BY ").join(group_by, ", ");
         }
+        if !read.having.is_empty() {
+            let having = read.having.iter().map(|having| condition(&mut Plain(&scope.alias), having));
+            out.push(" HAVING ").join(having.collect::<Result<Vec<_>, _>>()?, " AND ");
+        }
         if !read.order.is_empty() {
-            out.push(" ORDER BY ").join(read.order.iter().map(|order| order_term(&scope, order)), ", ");
+            let terms = read.order.iter().map(|order| order_term(&scope, order));
+            out.push(" ORDER BY ").join(terms.collect::<Result<Vec<_>, _>>()?, ", ");
         }
         window(&mut out, &read.window);
         if self.locks && level.depth == 0 {
             out.push(" FOR UPDATE OF ").ident(&scope.alias);
         }
         Ok(out)
+    }
+
+    /// What the statement of a node is put together from.
+    pub(super) fn pieces<'r>(
+        &mut self,
+        read: &'r Read,
+        origin: Origin<'_>,
+        level: Level,
+    ) -> Result<Pieces<'r>, CompileError> {
+        let level = Level { limited: level.limited || read.window.limit.is_some(), ..level };
+        let alias = self.alias_for(read, origin, level)?;
+        let places =
+            read.embeds.iter().enumerate().map(|(index, embed)| self.place(read, index, embed, level)).collect();
+        let scope = Scope { read, alias, level, grouped: read.is_grouped(), places };
+        let mut from = self.from(read, origin, &scope.alias, level.depth)?;
+        let items = self.select_list(&scope)?;
+        from.from.append(self.joins(&scope)?);
+        let mut conditions = self.conditions(&scope)?;
+        conditions.extend(from.conditions);
+        Ok(Pieces { scope, items, from: from.from, conditions })
     }
 
     /// `SELECT 1` for each row that satisfies the filters of a node and what it demands of its embeds.
@@ -126,8 +152,12 @@ impl Compiler {
     }
 
     /// [`Self::matching`] for the root.
-    pub(super) fn matching_root(&mut self, read: &Read) -> Result<Sql, CompileError> {
-        self.matching(read, Origin::Root, Level::ROOT)
+    pub(super) fn matching_root(&mut self, read: &Read, origin: Origin<'_>) -> Result<Sql, CompileError> {
+        if read.counts_answers() {
+            let all = Read { order: Vec::new(), window: Window::default(), ..read.clone() };
+            return self.rows(&all, origin, Level::ROOT);
+        }
+        self.matching(read, origin, Level::ROOT)
     }
 
     fn alias_for(&mut self, read: &Read, origin: Origin<'_>, level: Level) -> Result<String, CompileError> {
@@ -181,18 +211,18 @@ impl Compiler {
 
     fn select_list(&mut self, scope: &Scope<'_>) -> Result<Vec<Item>, CompileError> {
         let read = scope.read;
-        let mut items: Vec<Item> = read
-            .select
-            .iter()
-            .map(|select| {
-                let group = match (&select.aggregate, &select.value) {
-                    (Some(_), _) => GroupTerm::None,
-                    (None, Value::Star) => GroupTerm::Row(scope.alias.clone()),
-                    (None, Value::One | Value::Field(_)) => GroupTerm::Position,
-                };
-                Item { sql: named(selected(&scope.alias, select), select.name.as_deref()), group }
-            })
-            .collect();
+        let mut items = Vec::with_capacity(read.select.len());
+        for (index, select) in read.select.iter().enumerate() {
+            let is_key = read.group_by.is_empty() || read.group_by.contains(&GroupKey::Item(index));
+            let group = match (&select.aggregate, &select.value) {
+                (Some(_), _) => GroupTerm::None,
+                (None, Value::Star) if !is_key => GroupTerm::Wide,
+                _ if !is_key => GroupTerm::None,
+                (None, Value::Star) => GroupTerm::Row(scope.alias.clone()),
+                (None, Value::One | Value::Field(_)) => GroupTerm::Position,
+            };
+            items.push(Item { sql: named(selected(&scope.alias, select)?, select.name.as_deref()), group });
+        }
         if read.select.is_empty() && read.embeds.is_empty() {
             let mut all = Sql::new();
             all.row(&scope.alias);
@@ -247,16 +277,16 @@ fn equal_columns<'a>(pairs: &'a [(String, String)], left: &'a str, right: &'a st
 }
 
 /// Writes the select list and returns the GROUP BY terms.
-fn write_items(out: &mut Sql, mut items: Vec<Item>, grouped: bool) -> Vec<Sql> {
+pub(super) fn write_items(out: &mut Sql, mut items: Vec<Item>, grouped: bool) -> Vec<Sql> {
     if grouped {
         // A star is several columns; behind the others it does not shift their positions.
-        items.sort_by_key(|item| matches!(item.group, GroupTerm::Row(_)));
+        items.sort_by_key(|item| matches!(item.group, GroupTerm::Row(_) | GroupTerm::Wide));
     }
     let mut terms = Vec::new();
     for (index, item) in items.iter().enumerate() {
         let mut term = Sql::new();
         match &item.group {
-            GroupTerm::None => continue,
+            GroupTerm::None | GroupTerm::Wide => continue,
             GroupTerm::Position => term.number(index as u64 + 1),
             GroupTerm::Row(alias) => term.row(alias),
         };
@@ -273,16 +303,42 @@ pub(super) fn write_where(out: &mut Sql, conditions: Vec<Sql>) {
     }
 }
 
-fn order_term(scope: &Scope<'_>, order: &Order) -> Sql {
-    let term = match &order.by {
+/// `DISTINCT ` or `DISTINCT ON (...) `, where rows are left out.
+fn write_distinct(out: &mut Sql, scope: &Scope<'_>) {
+    match &scope.read.distinct {
+        None => {}
+        Some(Distinct::Rows) => {
+            out.push("DISTINCT ");
+        }
+        Some(Distinct::On(fields)) => {
+            out.push("DISTINCT ON (").join(fields.iter().map(|on| field(&scope.alias, on)), ", ").push(") ");
+        }
+    }
+}
+
+/// Group keys that are no select items.
+fn group_keys<'a>(scope: &'a Scope<'_>) -> impl Iterator<Item = Sql> + 'a {
+    scope.read.group_by.iter().filter_map(|key| match key {
+        GroupKey::Field(column) => Some(field(&scope.alias, column)),
+        GroupKey::Item(_) => None,
+    })
+}
+
+fn order_term(scope: &Scope<'_>, order: &Order) -> Result<Sql, CompileError> {
+    Ok(ordered(order_value(scope, &order.by)?, order))
+}
+
+/// What a term orders by.
+pub(super) fn order_value(scope: &Scope<'_>, by: &OrderBy) -> Result<Sql, CompileError> {
+    Ok(match by {
         OrderBy::Field(column) => field(&scope.alias, column),
+        OrderBy::Value(select) => selected(&scope.alias, select)?,
         OrderBy::Embedded { embed, field: column } => match scope.places.get(*embed) {
             Some(Place::Join { alias, .. }) => field(alias, column),
             // `place` joins every embed that an order names.
             Some(Place::Lazy) | None => field(&scope.alias, &Field::column(column.name.clone())),
         },
-    };
-    ordered(term, order)
+    })
 }
 
 /// Whether an order names an embed.

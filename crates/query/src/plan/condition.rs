@@ -1,6 +1,6 @@
 //! What rows must satisfy.
 
-use super::Field;
+use super::{Field, Select};
 
 /// A boolean tree.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,6 +16,8 @@ pub enum Condition {
     },
     /// A comparison of a column.
     Compare(Comparison),
+    /// A comparison of an aggregate; only among the conditions on groups.
+    Aggregate(AggregateComparison),
     /// Whether an embed has rows.
     Embedded {
         /// Index in the embeds of the same read.
@@ -39,6 +41,17 @@ pub enum LogicOperator {
 pub struct Comparison {
     /// The column; its `convert` reads the value, where there is one.
     pub field: Field,
+    /// The result is negated.
+    pub negated: bool,
+    /// How.
+    pub operation: Operation,
+}
+
+/// An aggregate compared with values.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AggregateComparison {
+    /// The aggregate, as a select item has it.
+    pub of: Select,
     /// The result is negated.
     pub negated: bool,
     /// How.
@@ -74,6 +87,49 @@ pub enum Operation {
         /// The column is text and must become a `tsvector` first.
         vectorise: bool,
     },
+    /// `column operator other column`.
+    Column {
+        /// The operator.
+        operator: Operator,
+        /// The other column, of the same source.
+        field: Field,
+    },
+    /// Keys of a `jsonb` object, or texts in a `jsonb` list.
+    Keys {
+        /// How many of them must be there.
+        test: KeyTest,
+        /// The keys; one for [`KeyTest::One`].
+        keys: Vec<String>,
+        /// The value is `json` and must become `jsonb` first.
+        convert: bool,
+    },
+    /// A JSON path on a `jsonb` value.
+    JsonPath {
+        /// What it is asked.
+        test: PathTest,
+        /// The path.
+        path: String,
+        /// The value is `json` and must become `jsonb` first.
+        convert: bool,
+    },
+}
+
+/// How many keys must be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum KeyTest {
+    One,
+    Any,
+    All,
+}
+
+/// What a JSON path is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathTest {
+    /// Whether it finds anything.
+    Finds,
+    /// Whether its predicate holds.
+    Holds,
 }
 
 /// Binary operators.
@@ -98,6 +154,7 @@ pub enum Operator {
     NotExtendsRight,
     NotExtendsLeft,
     Adjacent,
+    DistinctFrom,
 }
 
 impl Operator {
@@ -122,6 +179,7 @@ impl Operator {
             Self::NotExtendsRight => "&<",
             Self::NotExtendsLeft => "&>",
             Self::Adjacent => "-|-",
+            Self::DistinctFrom => "IS DISTINCT FROM",
         }
     }
 

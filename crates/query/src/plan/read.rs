@@ -17,6 +17,12 @@ pub struct Read {
     pub select: Vec<Select>,
     /// Conditions that all hold.
     pub filters: Vec<Condition>,
+    /// What rows are put in groups by; with none, and aggregates or conditions on groups, by all that is selected.
+    pub group_by: Vec<GroupKey>,
+    /// Conditions on groups that all hold.
+    pub having: Vec<Condition>,
+    /// Which rows are left out because they are like another one.
+    pub distinct: Option<Distinct>,
     /// Order of the rows.
     pub order: Vec<Order>,
     /// Which of them.
@@ -33,16 +39,57 @@ impl Read {
             name: name.into(),
             select: Vec::new(),
             filters: Vec::new(),
+            group_by: Vec::new(),
+            having: Vec::new(),
+            distinct: None,
             order: Vec::new(),
             window: Window::default(),
             embeds: Vec::new(),
         }
     }
 
-    /// Whether rows are put in groups: some selected value, own or spread, is an aggregate.
+    /// Whether rows are put in groups: that is asked for, or some selected value, own or spread, is an aggregate.
     pub fn is_grouped(&self) -> bool {
+        self.asks_for_groups() || self.selects_aggregates()
+    }
+
+    /// Whether rows of the answer are counted after grouping and leaving out: where the request says so. (Aggregates
+    /// alone do not: then the rows below them are counted, as PostgREST does.)
+    pub(crate) fn counts_answers(&self) -> bool {
+        self.asks_for_groups() || self.distinct.is_some()
+    }
+
+    fn asks_for_groups(&self) -> bool {
+        let by_aggregate = |order: &Order| matches!(&order.by, OrderBy::Value(value) if value.aggregate.is_some());
+        !self.group_by.is_empty() || !self.having.is_empty() || self.order.iter().any(by_aggregate)
+    }
+
+    /// Whether whole rows are compared.
+    pub(crate) fn is_distinct(&self) -> bool {
+        self.distinct == Some(Distinct::Rows)
+    }
+
+    fn selects_aggregates(&self) -> bool {
         self.select.iter().any(|s| s.aggregate.is_some()) || self.embeds.iter().any(Embed::spreads_aggregates)
     }
+}
+
+/// What rows are put in groups by.
+#[derive(Clone, Debug, PartialEq)]
+pub enum GroupKey {
+    /// A column or a way into it.
+    Field(Field),
+    /// An item of [`Read::select`], by its index.
+    Item(usize),
+}
+
+/// Which rows are left out.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Distinct {
+    /// Those that are equal to another one.
+    Rows,
+    /// All but the first for each value of these; [`Read::order`] begins with them.
+    On(Vec<Field>),
 }
 
 /// Where rows come from.
@@ -135,8 +182,19 @@ pub enum PathKey {
 pub struct Aggregate {
     /// Which.
     pub function: AggregateFunction,
+    /// Equal values count once.
+    pub distinct: bool,
+    /// It sees only rows that satisfy all of these.
+    pub filter: Vec<Condition>,
     /// Cast of its result.
     pub cast: Option<TypeName>,
+}
+
+impl Aggregate {
+    /// Over all values.
+    pub fn of(function: AggregateFunction) -> Self {
+        Self { function, distinct: false, filter: Vec::new(), cast: None }
+    }
 }
 
 /// Aggregate functions.
@@ -179,6 +237,8 @@ pub struct Order {
 pub enum OrderBy {
     /// A column of the source.
     Field(Field),
+    /// A value of the select list, written out: an aggregate.
+    Value(Box<Select>),
     /// An output column of a to-one embed.
     Embedded {
         /// Index in [`Read::embeds`].

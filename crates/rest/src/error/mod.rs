@@ -110,6 +110,12 @@ pub enum Error {
     /// `If-Match` names nothing that is there.
     #[error("The rows are not those that If-Match names")]
     Precondition,
+    /// A page by cursor ends between two rows that its order does not tell apart.
+    #[error("The order does not tell all rows apart")]
+    PageTie,
+    /// The values of an order that should go into a cursor are too long.
+    #[error("The values of the order are too long for a cursor")]
+    PageKey,
     /// A name that the catalog does not have, or has more than once.
     #[error(transparent)]
     Lookup(Box<LookupError>),
@@ -149,6 +155,8 @@ impl Error {
             Self::NotImplemented(_) => ("PGRST127", Kind::Invalid),
             Self::MaxAffectedCall => ("PGRST128", Kind::Invalid),
             Self::Precondition => ("FB131", Kind::PreconditionFailed),
+            Self::PageKey => ("FB125", Kind::Invalid),
+            Self::PageTie => ("FB126", Kind::Invalid),
             Self::NoCatalog => ("PGRST002", Kind::Unavailable),
             // Both are told in full elsewhere.
             Self::Lookup(_) | Self::Database(_) => ("PGRSTX00", Kind::Internal),
@@ -184,6 +192,8 @@ impl Error {
             Self::NotEmbedded { name, alias: Some(alias) } => {
                 format!("Change '{name}' to '{alias}' in filters, orders or limits.")
             }
+            Self::PageTie => "Add columns to order that tell any two rows apart".to_owned(),
+            Self::PageKey => "Order by something shorter".to_owned(),
             Self::Schema(UnknownSchema { exposed, .. }) => {
                 format!("Only the following schemas are exposed: {}", exposed.join(", "))
             }

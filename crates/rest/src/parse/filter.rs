@@ -2,7 +2,9 @@
 //!
 //! First stage. The same operations stand alone (`id=eq.1`, where the value is everything after the operator) and
 //! inside logic trees, where a value ends at a comma or parenthesis unless it is quoted.
+//! Read on: `extended` (operators that PostgREST does not have).
 
+use super::extended::extended;
 use super::name::{delimiter, identifier, quoted};
 use super::scan::{Scan, Step};
 use crate::ast::{CompareOperator, FullTextOperator, IsValue, Operation, Quantifier, SimpleOperator};
@@ -43,13 +45,17 @@ pub(super) fn operation(s: &mut Scan<'_>, reach: Reach) -> Step<(bool, Operation
             &|s| s.attempt(|s| full_text(s, reach)),
             &|s| s.attempt(|s| simple(s, reach)),
             &|s| s.attempt(|s| compare(s, reach)),
+            &|s| {
+                s.extended()?;
+                s.attempt(|s| extended(s, reach)).map(Operation::Extended)
+            },
         ])
     })?;
     Ok((negated, operation))
 }
 
 /// A word with its delimiter, or nothing.
-fn keyword(s: &mut Scan<'_>, word: &'static str) -> Step<()> {
+pub(super) fn keyword(s: &mut Scan<'_>, word: &'static str) -> Step<()> {
     s.attempt(|s| {
         s.word(word)?;
         delimiter(s)
@@ -57,7 +63,7 @@ fn keyword(s: &mut Scan<'_>, word: &'static str) -> Step<()> {
 }
 
 /// The first of these words, in order: a word that another one begins with comes after it.
-fn word_of<T: Copy>(s: &mut Scan<'_>, words: &[(&'static str, T)]) -> Step<T> {
+pub(super) fn word_of<T: Copy>(s: &mut Scan<'_>, words: &[(&'static str, T)]) -> Step<T> {
     for &(word, meaning) in words {
         if s.attempt(|s| s.word(word)).is_ok() {
             return Ok(meaning);
@@ -66,44 +72,38 @@ fn word_of<T: Copy>(s: &mut Scan<'_>, words: &[(&'static str, T)]) -> Step<T> {
     Err(super::scan::Stop)
 }
 
+pub(super) const SIMPLE: &[(&str, SimpleOperator)] = &[
+    ("neq", SimpleOperator::Neq),
+    ("cs", SimpleOperator::Contains),
+    ("cd", SimpleOperator::ContainedIn),
+    ("ov", SimpleOperator::Overlaps),
+    ("sl", SimpleOperator::StrictlyLeft),
+    ("sr", SimpleOperator::StrictlyRight),
+    ("nxr", SimpleOperator::NotExtendsRight),
+    ("nxl", SimpleOperator::NotExtendsLeft),
+    ("adj", SimpleOperator::Adjacent),
+];
+
+pub(super) const COMPARE: &[(&str, CompareOperator)] = &[
+    ("eq", CompareOperator::Eq),
+    ("gte", CompareOperator::Gte),
+    ("gt", CompareOperator::Gt),
+    ("lte", CompareOperator::Lte),
+    ("lt", CompareOperator::Lt),
+    ("like", CompareOperator::Like),
+    ("ilike", CompareOperator::Ilike),
+    ("match", CompareOperator::Match),
+    ("imatch", CompareOperator::Imatch),
+];
+
 fn simple(s: &mut Scan<'_>, reach: Reach) -> Step<Operation> {
-    let operator = s.named("unknown single value operator", |s| {
-        word_of(
-            s,
-            &[
-                ("neq", SimpleOperator::Neq),
-                ("cs", SimpleOperator::Contains),
-                ("cd", SimpleOperator::ContainedIn),
-                ("ov", SimpleOperator::Overlaps),
-                ("sl", SimpleOperator::StrictlyLeft),
-                ("sr", SimpleOperator::StrictlyRight),
-                ("nxr", SimpleOperator::NotExtendsRight),
-                ("nxl", SimpleOperator::NotExtendsLeft),
-                ("adj", SimpleOperator::Adjacent),
-            ],
-        )
-    })?;
+    let operator = s.named("unknown single value operator", |s| word_of(s, SIMPLE))?;
     delimiter(s)?;
     Ok(Operation::Simple { operator, value: value(s, reach)? })
 }
 
 fn compare(s: &mut Scan<'_>, reach: Reach) -> Step<Operation> {
-    let operator = s.named("unknown single value operator", |s| {
-        word_of(
-            s,
-            &[
-                ("eq", CompareOperator::Eq),
-                ("gte", CompareOperator::Gte),
-                ("gt", CompareOperator::Gt),
-                ("lte", CompareOperator::Lte),
-                ("lt", CompareOperator::Lt),
-                ("like", CompareOperator::Like),
-                ("ilike", CompareOperator::Ilike),
-                ("match", CompareOperator::Match),
-                ("imatch", CompareOperator::Imatch),
-            ],
-        )
-    })?;
+    let operator = s.named("unknown single value operator", |s| word_of(s, COMPARE))?;
     let quantifier = s.maybe(|s| {
         s.attempt(|s| {
             s.char('(')?;
@@ -155,7 +155,7 @@ fn is_value(s: &mut Scan<'_>) -> Step<IsValue> {
     })
 }
 
-fn value(s: &mut Scan<'_>, reach: Reach) -> Step<String> {
+pub(super) fn value(s: &mut Scan<'_>, reach: Reach) -> Step<String> {
     match reach {
         Reach::Text => Ok(s.run_of(|_| true, &[]).to_owned()),
         Reach::Condition => s.first_of([&|s| s.attempt(whole_quoted), &|s| s.attempt(array_literal), &bare]),
@@ -163,7 +163,7 @@ fn value(s: &mut Scan<'_>, reach: Reach) -> Step<String> {
 }
 
 /// `(a,"b,c",d)`, at least one element, which may be empty.
-fn list(s: &mut Scan<'_>) -> Step<Vec<String>> {
+pub(super) fn list(s: &mut Scan<'_>) -> Step<Vec<String>> {
     s.spaced(|s| s.char('('))?;
     let elements = s.separated(|s| s.first_of([&|s| s.attempt(whole_quoted), &bare]), |s| s.char(','))?;
     s.spaced(|s| s.char(')'))?;

@@ -1,20 +1,42 @@
-//! `order=`: `name.desc.nullslast,relation(column).asc,data->key`.
+//! `order=`: `name.desc.nullslast,relation(column).asc,data->key`; our own dialect adds `amount.sum().desc`.
 //!
 //! First stage.
 
 use super::name::{delimiter, field, field_name};
 use super::scan::{Scan, Step};
-use crate::ast::{Direction, Nulls, OrderTerm};
+use super::select::aggregate;
+use crate::ast::{Aggregate, Direction, Field, Nulls, OrderTerm};
 
 /// All terms, at least one.
 pub(super) fn order(s: &mut Scan<'_>) -> Step<Vec<OrderTerm>> {
-    s.separated(|s| s.spaced(|s| s.first_of([&|s| s.attempt(related_term), &term])), |s| s.char(','))
+    s.separated(
+        |s| s.spaced(|s| s.first_of([&|s| s.attempt(related_term), &|s| s.attempt(aggregate_term), &term])),
+        |s| s.char(','),
+    )
 }
 
 fn term(s: &mut Scan<'_>) -> Step<OrderTerm> {
     let field = field(s)?;
     let (direction, nulls) = modifiers(s)?;
-    Ok(OrderTerm { relation: None, field, direction, nulls })
+    Ok(OrderTerm { relation: None, field, aggregate: None, direction, nulls })
+}
+
+fn aggregate_term(s: &mut Scan<'_>) -> Step<OrderTerm> {
+    s.extended()?;
+    let (field, aggregate) = s.first_of([&|s| s.attempt(count_of_rows), &|s| {
+        let field = field(s)?;
+        delimiter(s)?;
+        let function = aggregate(s)?;
+        s.word("()")?;
+        Ok((field, function))
+    }])?;
+    let (direction, nulls) = modifiers(s)?;
+    Ok(OrderTerm { relation: None, field, aggregate: Some(aggregate), direction, nulls })
+}
+
+fn count_of_rows(s: &mut Scan<'_>) -> Step<(Field, Aggregate)> {
+    s.word("count()")?;
+    Ok((Field { name: "*".to_owned(), path: Vec::new() }, Aggregate::Count))
 }
 
 fn related_term(s: &mut Scan<'_>) -> Step<OrderTerm> {
@@ -23,7 +45,7 @@ fn related_term(s: &mut Scan<'_>) -> Step<OrderTerm> {
     let field = field(s)?;
     s.char(')')?;
     let (direction, nulls) = modifiers(s)?;
-    Ok(OrderTerm { relation: Some(relation), field, direction, nulls })
+    Ok(OrderTerm { relation: Some(relation), field, aggregate: None, direction, nulls })
 }
 
 fn modifiers(s: &mut Scan<'_>) -> Step<(Option<Direction>, Option<Nulls>)> {

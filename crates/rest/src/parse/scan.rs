@@ -9,6 +9,7 @@
 
 use std::borrow::Cow;
 
+use super::Dialect;
 use super::failure::Failure;
 use super::trouble::{Note, Trouble, place, quoted, quoted_char, quoted_token, tell};
 
@@ -38,6 +39,7 @@ enum Bound {
 pub(super) struct Scan<'a> {
     text: &'a str,
     at: usize,
+    dialect: Dialect,
     tracking: bool,
     trouble: Trouble,
     depth: usize,
@@ -47,19 +49,20 @@ pub(super) struct Scan<'a> {
 
 /// Parses all of `text` as `grammar`; `what` names it in the error, as in `order (id.ac)`.
 pub(super) fn parse_all<T>(
+    dialect: Dialect,
     what: &str,
     shown: &str,
     text: &str,
     grammar: impl Fn(&mut Scan<'_>) -> Step<T>,
 ) -> Result<T, Failure> {
-    let mut quick = Scan::new(text, false);
+    let mut quick = Scan::new(text, dialect, false);
     if let Ok(value) = quick.whole(&grammar) {
         return Ok(value);
     }
     if let Some(bound) = quick.bound {
         return Err(bound_failure(what, bound));
     }
-    let mut careful = Scan::new(text, true);
+    let mut careful = Scan::new(text, dialect, true);
     match careful.whole(&grammar) {
         // Both passes take the same decisions; tracking only adds notes.
         Ok(value) => Ok(value),
@@ -68,8 +71,8 @@ pub(super) fn parse_all<T>(
 }
 
 impl<'a> Scan<'a> {
-    fn new(text: &'a str, tracking: bool) -> Self {
-        Self { text, at: 0, tracking, trouble: Trouble::default(), depth: 0, items: 0, bound: None }
+    fn new(text: &'a str, dialect: Dialect, tracking: bool) -> Self {
+        Self { text, at: 0, dialect, tracking, trouble: Trouble::default(), depth: 0, items: 0, bound: None }
     }
 
     fn whole<T>(&mut self, grammar: &impl Fn(&mut Self) -> Step<T>) -> Step<T> {
@@ -80,6 +83,11 @@ impl<'a> Scan<'a> {
         self.end()?;
         // A bound that was hit inside an attempt must not be forgotten because another reading happened to fit.
         if self.bound.is_some() { Err(Stop) } else { Ok(value) }
+    }
+
+    /// A step that only our own dialect has.
+    pub(super) fn extended(&mut self) -> Step<()> {
+        if self.dialect == Dialect::Extended { Ok(()) } else { Err(Stop) }
     }
 
     /// The next character.

@@ -1,12 +1,13 @@
 //! `select=`: columns, casts, aggregates and embedded relations.
 //!
 //! First stage. Grammar: `alias:column->path::cast.aggregate()::cast`, `alias:relation!hint!inner(items)`,
-//! `...relation(items)`, `*`, `count()`; spaces around items are allowed.
+//! `...relation(items)`, `*`, `count()`; our own dialect adds `count(distinct)` and `sum().filter(conditions)`. Spaces around items are allowed.
 //! Invariant: embeddings nest at most `MAX_DEPTH` levels.
 
+use super::logic;
 use super::name::{field, field_name, identifier};
 use super::scan::{Scan, Step, Stop};
-use crate::ast::{Aggregate, Field, JoinKind, SelectField, SelectItem, SelectRelation};
+use crate::ast::{Aggregate, Field, JoinKind, Logic, SelectField, SelectItem, SelectRelation};
 
 /// All items; none at all for an empty text.
 pub(super) fn select(s: &mut Scan<'_>) -> Step<Vec<SelectItem>> {
@@ -102,47 +103,96 @@ fn item_end(s: &mut Scan<'_>) -> Step<()> {
     s.first_of([&|s| s.attempt(|s| s.ahead(|s| s.word(")"))), &|s| s.attempt(|s| s.ahead(|s| s.word(","))), &Scan::end])
 }
 
-fn plain(field: Field, alias: Option<String>) -> SelectField {
-    SelectField { field, alias, cast: None, aggregate: None, aggregate_cast: None }
-}
-
 fn star(s: &mut Scan<'_>) -> Step<SelectField> {
     s.word("*")?;
     // Spaces before the comma are as harmless here as after a name.
     s.spaces();
     item_end(s)?;
-    Ok(plain(Field { name: "*".to_owned(), path: Vec::new() }, None))
+    Ok(SelectField::plain(Field { name: "*".to_owned(), path: Vec::new() }, None))
 }
 
 fn bare_count(s: &mut Scan<'_>) -> Step<SelectField> {
     let alias = alias(s)?;
-    s.word("count()")?;
+    let count = count_of_rows(s)?;
     let aggregate_cast = cast(s)?;
     s.spaces();
     item_end(s)?;
+    Ok(SelectField { alias, aggregate_cast, ..count })
+}
+
+/// `count()`, and which rows it counts.
+fn count_of_rows(s: &mut Scan<'_>) -> Step<SelectField> {
+    s.word("count()")?;
     let field = Field { name: "*".to_owned(), path: Vec::new() };
-    Ok(SelectField { aggregate: Some(Aggregate::Count), aggregate_cast, ..plain(field, alias) })
+    Ok(SelectField { aggregate: Some(Aggregate::Count), only: only(s)?, ..SelectField::plain(field, None) })
+}
+
+/// An aggregate alone, as conditions on groups name it: `count()`, `amount.sum()`, `data->n::int.max()`.
+pub(super) fn aggregated(s: &mut Scan<'_>) -> Step<SelectField> {
+    s.first_of([&|s| s.attempt(count_of_rows), &|s| {
+        let field = field(s)?;
+        let cast = cast(s)?;
+        s.char('.')?;
+        let call = call(s)?;
+        Ok(SelectField {
+            cast,
+            aggregate: Some(call.function),
+            distinct: call.distinct,
+            only: call.only,
+            ..SelectField::plain(field, None)
+        })
+    }])
 }
 
 fn column(s: &mut Scan<'_>) -> Step<SelectField> {
     let alias = alias(s)?;
     let field = field(s)?;
     let cast_before = cast(s)?;
-    let aggregate = s.maybe(|s| {
+    let call = s.maybe(|s| {
         s.attempt(|s| {
             s.char('.')?;
-            let aggregate = aggregate(s)?;
-            s.word("()")?;
-            Ok(aggregate)
+            call(s)
         })
     })?;
-    let aggregate_cast = match aggregate {
+    let aggregate_cast = match call {
         Some(_) => cast(s)?,
         None => s.wish("\"::\"", None),
     };
     s.spaces();
     item_end(s)?;
-    Ok(SelectField { cast: cast_before, aggregate, aggregate_cast, ..plain(field, alias) })
+    let Some(Call { function, distinct, only }) = call else {
+        return Ok(SelectField { cast: cast_before, ..SelectField::plain(field, alias) });
+    };
+    let aggregate = Some(function);
+    Ok(SelectField { cast: cast_before, aggregate, aggregate_cast, distinct, only, ..SelectField::plain(field, alias) })
+}
+
+/// An aggregate behind its column.
+struct Call {
+    function: Aggregate,
+    distinct: bool,
+    only: Vec<Logic>,
+}
+
+/// `sum()`, and in our own dialect `count(distinct)` and `sum().filter(...)`.
+fn call(s: &mut Scan<'_>) -> Step<Call> {
+    let function = aggregate(s)?;
+    let distinct = s.first_of([&|s| s.attempt(|s| s.word("()")).map(|()| false), &|s| {
+        s.extended()?;
+        s.attempt(|s| s.word("(distinct)")).map(|()| true)
+    }])?;
+    Ok(Call { function, distinct, only: only(s)? })
+}
+
+fn only(s: &mut Scan<'_>) -> Step<Vec<Logic>> {
+    let conditions = s.maybe(|s| {
+        s.extended()?;
+        s.attempt(|s| {
+            s.word(".filter")?;
+            logic::only(s)
+        })
+    })?;
+    Ok(conditions.unwrap_or_default())
 }
 
 fn cast(s: &mut Scan<'_>) -> Step<Option<String>> {
@@ -152,7 +202,8 @@ fn cast(s: &mut Scan<'_>) -> Step<Option<String>> {
     })
 }
 
-fn aggregate(s: &mut Scan<'_>) -> Step<Aggregate> {
+/// The name of an aggregate.
+pub(super) fn aggregate(s: &mut Scan<'_>) -> Step<Aggregate> {
     s.first_of([
         &|s| s.word("sum").map(|()| Aggregate::Sum),
         &|s| s.word("avg").map(|()| Aggregate::Avg),

@@ -33,6 +33,21 @@ pub enum PlanError {
     /// FB102: a cast that looks names up in the database's catalog.
     #[error("Casting to the type \"{0}\" is not allowed")]
     RegistryCast(String),
+    /// FB120: a parameter that only reading has.
+    #[error("distinct, group_by, having and cursor are for reading")]
+    NotReading,
+    /// FB121: an aggregate with conditions below a spread.
+    #[error("An aggregate of a spread relation cannot have a filter")]
+    SpreadFilter,
+    /// FB122: a cursor that is damaged, or was made for another order.
+    #[error("The cursor is not one of this list in this order")]
+    Cursor,
+    /// FB123: nothing tells the rows of a list apart.
+    #[error("Pages of '{0}' cannot be told apart: it has no unique key without NULLs")]
+    NoKey(String),
+    /// FB124: what cannot be paged by cursor.
+    #[error("A cursor cannot be combined with {0}")]
+    NoPages(&'static str),
 }
 
 impl From<LookupError> for PlanError {
@@ -56,6 +71,21 @@ impl From<PlanError> for PublicError {
             }
             PlanError::RegistryCast(_) => PublicError::new(Kind::Invalid, "FB102", message)
                 .details("Types that name database objects tell about objects that the caller may not see"),
+            PlanError::NotReading => PublicError::new(Kind::Invalid, "FB120", message),
+            PlanError::SpreadFilter => PublicError::new(Kind::Invalid, "FB121", message)
+                .details("The parent aggregates, and does not know the columns that the filter names"),
+            PlanError::Cursor => {
+                let mut public = PublicError::new(Kind::Invalid, "FB122", message);
+                public.hint =
+                    Some("Begin again with cursor=first, or ask with the order that the cursor is from".to_owned());
+                public
+            }
+            PlanError::NoKey(_) => {
+                let mut public = PublicError::new(Kind::Invalid, "FB123", message);
+                public.hint = Some("Add a primary key, or page with limit and offset".to_owned());
+                public
+            }
+            PlanError::NoPages(_) => PublicError::new(Kind::Invalid, "FB124", message),
         }
     }
 }

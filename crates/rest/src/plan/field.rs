@@ -6,8 +6,8 @@
 
 use ferrobase_catalog::{Relation, TypeClass};
 use ferrobase_query::plan::{
-    Aggregate, AggregateFunction, Comparison, Condition, Direction, Field, Is, LogicOperator, Nulls, Operation,
-    Operator, Order, OrderBy, PathKey, PathStep, Quantifier, SearchParser,
+    Aggregate, AggregateComparison, AggregateFunction, Comparison, Condition, Direction, Field, Is, LogicOperator,
+    Nulls, Operation, Operator, Order, OrderBy, PathKey, PathStep, Quantifier, SearchParser,
 };
 use ferrobase_query::{CatalogSql, TypeName};
 
@@ -54,28 +54,25 @@ impl Planner<'_> {
         Ok(Some(type_name))
     }
 
-    /// An aggregate with the cast of its result.
-    pub(super) fn aggregate(&self, field: &ast::SelectField) -> Result<Option<Aggregate>, PlanError> {
+    /// An aggregate with the rows that it sees and the cast of its result.
+    pub(super) fn aggregate(
+        &self,
+        relation: Option<&Relation>,
+        field: &ast::SelectField,
+    ) -> Result<Option<Aggregate>, PlanError> {
         let Some(function) = field.aggregate else { return Ok(None) };
-        let function = match function {
-            ast::Aggregate::Sum => AggregateFunction::Sum,
-            ast::Aggregate::Avg => AggregateFunction::Avg,
-            ast::Aggregate::Min => AggregateFunction::Min,
-            ast::Aggregate::Max => AggregateFunction::Max,
-            ast::Aggregate::Count => AggregateFunction::Count,
-        };
-        Ok(Some(Aggregate { function, cast: self.cast(field.aggregate_cast.as_deref())? }))
+        let filter = field.only.iter().map(|only| self.logic(relation, only, &|_| None)).collect::<Result<_, _>>()?;
+        let cast = self.cast(field.aggregate_cast.as_deref())?;
+        Ok(Some(Aggregate { distinct: field.distinct, filter, cast, ..Aggregate::of(aggregate_function(function)) }))
     }
 
     /// A filter on a column.
-    pub(super) fn filter(&self, relation: Option<&Relation>, filter: &ast::Filter) -> Condition {
-        let is_vector =
-            relation.and_then(|relation| type_class(relation, &filter.field.name)) == Some(TypeClass::TsVector);
-        Condition::Compare(Comparison {
+    pub(super) fn filter(&self, relation: Option<&Relation>, filter: &ast::Filter) -> Result<Condition, PlanError> {
+        Ok(Condition::Compare(Comparison {
             field: self.input_field(relation, &filter.field),
             negated: filter.negated,
-            operation: operation(&filter.operation, !is_vector),
-        })
+            operation: self.operation(relation, &filter.field, &filter.operation)?,
+        }))
     }
 
     /// A tree of conditions; `embedded` may recognise a filter as one on an embed.
@@ -84,9 +81,17 @@ impl Planner<'_> {
         relation: Option<&Relation>,
         logic: &ast::Logic,
         embedded: &dyn Fn(&ast::Filter) -> Option<Condition>,
-    ) -> Condition {
-        match logic {
-            ast::Logic::Filter(filter) => embedded(filter).unwrap_or_else(|| self.filter(relation, filter)),
+    ) -> Result<Condition, PlanError> {
+        Ok(match logic {
+            ast::Logic::Filter(filter) => match embedded(filter) {
+                Some(condition) => condition,
+                None => self.filter(relation, filter)?,
+            },
+            ast::Logic::Aggregate(filter) => Condition::Aggregate(AggregateComparison {
+                of: self.aggregated(relation, &filter.of)?,
+                negated: filter.negated,
+                operation: self.operation(None, &filter.of.field, &filter.operation)?,
+            }),
             ast::Logic::Group { negated, operator, items } => Condition::Group {
                 negated: *negated,
                 operator: match operator {
@@ -94,9 +99,62 @@ impl Planner<'_> {
                     ast::LogicOperator::Or => LogicOperator::Or,
                 },
                 // The grammar bounds the depth.
-                items: items.iter().map(|item| self.logic(relation, item, embedded)).collect(),
+                items: items.iter().map(|item| self.logic(relation, item, embedded)).collect::<Result<_, _>>()?,
             },
-        }
+        })
+    }
+
+    fn operation(
+        &self,
+        relation: Option<&Relation>,
+        field: &ast::Field,
+        operation: &ast::Operation,
+    ) -> Result<Operation, PlanError> {
+        Ok(match operation {
+            ast::Operation::Compare { operator, quantifier, value } => {
+                let operator = compare_operator(*operator);
+                Operation::Binary {
+                    operator,
+                    quantifier: quantifier.map(|quantifier| match quantifier {
+                        ast::Quantifier::Any => Quantifier::Any,
+                        ast::Quantifier::All => Quantifier::All,
+                    }),
+                    // `*` is what can stand in a URL without encoding.
+                    value: match operator {
+                        Operator::Like | Operator::ILike => value.replace('*', "%"),
+                        _ => value.clone(),
+                    },
+                }
+            }
+            ast::Operation::Simple { operator, value } => {
+                Operation::Binary { operator: simple_operator(*operator), quantifier: None, value: value.clone() }
+            }
+            // `in.()` is one empty text to the grammar and no value to everybody else.
+            ast::Operation::In(values) if matches!(values.as_slice(), [only] if only.is_empty()) => {
+                Operation::In(Vec::new())
+            }
+            ast::Operation::In(values) => Operation::In(values.clone()),
+            ast::Operation::Is(is) => Operation::Is(match is {
+                ast::IsValue::Null => Is::Null,
+                ast::IsValue::NotNull => Is::NotNull,
+                ast::IsValue::True => Is::True,
+                ast::IsValue::False => Is::False,
+                ast::IsValue::Unknown => Is::Unknown,
+            }),
+            ast::Operation::IsDistinct(value) => Operation::DistinctFrom(value.clone()),
+            ast::Operation::FullText { operator, language, value } => Operation::Search {
+                parser: match operator {
+                    ast::FullTextOperator::Fts => SearchParser::Operators,
+                    ast::FullTextOperator::Plain => SearchParser::Plain,
+                    ast::FullTextOperator::Phrase => SearchParser::Phrase,
+                    ast::FullTextOperator::Websearch => SearchParser::Web,
+                },
+                configuration: language.clone(),
+                query: value.clone(),
+                vectorise: relation.and_then(|relation| type_class(relation, &field.name)) != Some(TypeClass::TsVector),
+            },
+            ast::Operation::Extended(extended) => self.extended(relation, field, extended)?,
+        })
     }
 }
 
@@ -127,9 +185,19 @@ pub(super) fn path_name(field: &ast::Field) -> Option<&str> {
     Some(last_key.unwrap_or(&field.name))
 }
 
-fn type_class(relation: &Relation, name: &str) -> Option<TypeClass> {
+pub(super) fn type_class(relation: &Relation, name: &str) -> Option<TypeClass> {
     let column = relation.column(name).map(|column| column.type_class);
     column.or_else(|| relation.computed_field(name).map(|computed| computed.type_class))
+}
+
+fn aggregate_function(function: ast::Aggregate) -> AggregateFunction {
+    match function {
+        ast::Aggregate::Sum => AggregateFunction::Sum,
+        ast::Aggregate::Avg => AggregateFunction::Avg,
+        ast::Aggregate::Min => AggregateFunction::Min,
+        ast::Aggregate::Max => AggregateFunction::Max,
+        ast::Aggregate::Count => AggregateFunction::Count,
+    }
 }
 
 fn path_step(step: &ast::PathStep) -> PathStep {
@@ -140,54 +208,7 @@ fn path_step(step: &ast::PathStep) -> PathStep {
     PathStep { as_text: step.as_text, to }
 }
 
-fn operation(operation: &ast::Operation, vectorise: bool) -> Operation {
-    match operation {
-        ast::Operation::Compare { operator, quantifier, value } => {
-            let operator = compare_operator(*operator);
-            Operation::Binary {
-                operator,
-                quantifier: quantifier.map(|quantifier| match quantifier {
-                    ast::Quantifier::Any => Quantifier::Any,
-                    ast::Quantifier::All => Quantifier::All,
-                }),
-                // `*` is what can stand in a URL without encoding.
-                value: match operator {
-                    Operator::Like | Operator::ILike => value.replace('*', "%"),
-                    _ => value.clone(),
-                },
-            }
-        }
-        ast::Operation::Simple { operator, value } => {
-            Operation::Binary { operator: simple_operator(*operator), quantifier: None, value: value.clone() }
-        }
-        // `in.()` is one empty text to the grammar and no value to everybody else.
-        ast::Operation::In(values) if matches!(values.as_slice(), [only] if only.is_empty()) => {
-            Operation::In(Vec::new())
-        }
-        ast::Operation::In(values) => Operation::In(values.clone()),
-        ast::Operation::Is(is) => Operation::Is(match is {
-            ast::IsValue::Null => Is::Null,
-            ast::IsValue::NotNull => Is::NotNull,
-            ast::IsValue::True => Is::True,
-            ast::IsValue::False => Is::False,
-            ast::IsValue::Unknown => Is::Unknown,
-        }),
-        ast::Operation::IsDistinct(value) => Operation::DistinctFrom(value.clone()),
-        ast::Operation::FullText { operator, language, value } => Operation::Search {
-            parser: match operator {
-                ast::FullTextOperator::Fts => SearchParser::Operators,
-                ast::FullTextOperator::Plain => SearchParser::Plain,
-                ast::FullTextOperator::Phrase => SearchParser::Phrase,
-                ast::FullTextOperator::Websearch => SearchParser::Web,
-            },
-            configuration: language.clone(),
-            query: value.clone(),
-            vectorise,
-        },
-    }
-}
-
-fn compare_operator(operator: ast::CompareOperator) -> Operator {
+pub(super) fn compare_operator(operator: ast::CompareOperator) -> Operator {
     match operator {
         ast::CompareOperator::Eq => Operator::Equal,
         ast::CompareOperator::Gt => Operator::Greater,
@@ -201,7 +222,7 @@ fn compare_operator(operator: ast::CompareOperator) -> Operator {
     }
 }
 
-fn simple_operator(operator: ast::SimpleOperator) -> Operator {
+pub(super) fn simple_operator(operator: ast::SimpleOperator) -> Operator {
     match operator {
         ast::SimpleOperator::Neq => Operator::NotEqual,
         ast::SimpleOperator::Contains => Operator::Contains,

@@ -26,7 +26,7 @@ impl Planner<'_> {
     ) -> Result<Mutation, PlanError> {
         let is_put = matches!(request.action, Action::Put { .. });
         let returning = returning(request, relation, read);
-        let filters = self.root_conditions(request, relation);
+        let filters = self.root_conditions(request, relation)?;
         Ok(match request.action {
             Action::Delete { .. } => Mutation::Delete(Delete { table: relation.name.clone(), filters, returning }),
             Action::Update { .. } => Mutation::Update(Update {
@@ -55,7 +55,7 @@ impl Planner<'_> {
         })
     }
 
-    fn root_conditions(&self, request: &RestRequest, relation: &Relation) -> Vec<Condition> {
+    fn root_conditions(&self, request: &RestRequest, relation: &Relation) -> Result<Vec<Condition>, PlanError> {
         let filters = request.query.filters.iter().filter(|(path, _)| path.is_empty());
         let logic = request.query.logic.iter().filter(|(path, _)| path.is_empty());
         filters

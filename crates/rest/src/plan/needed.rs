@@ -4,7 +4,7 @@
 //! to a computed relationship, or `*`, needs all of them.
 
 use ferrobase_catalog::Relation;
-use ferrobase_query::plan::{Columns, Condition, Join, OrderBy, Read, Select, Value};
+use ferrobase_query::plan::{Columns, Condition, Distinct, GroupKey, Join, Operation, OrderBy, Read, Select, Value};
 
 /// What a read takes from its source.
 #[derive(Debug, Default)]
@@ -25,19 +25,21 @@ impl Needed {
 
     fn of(read: &Read) -> Self {
         let mut needed = Self { star: read.select.is_empty() && read.embeds.is_empty(), ..Self::default() };
-        for select in &read.select {
-            match &select.value {
-                Value::Field(field) => needed.add(&field.name),
-                Value::Star => needed.star |= select.aggregate.is_none(),
-                Value::One => {}
+        read.select.iter().for_each(|select| needed.add_select(select));
+        read.filters.iter().chain(&read.having).for_each(|condition| needed.add_condition(condition));
+        for key in &read.group_by {
+            if let GroupKey::Field(field) = key {
+                needed.add(&field.name);
             }
         }
-        for condition in &read.filters {
-            needed.add_condition(condition);
+        if let Some(Distinct::On(fields)) = &read.distinct {
+            fields.iter().for_each(|field| needed.add(&field.name));
         }
         for order in &read.order {
-            if let OrderBy::Field(field) = &order.by {
-                needed.add(&field.name);
+            match &order.by {
+                OrderBy::Field(field) => needed.add(&field.name),
+                OrderBy::Value(select) => needed.add_select(select),
+                OrderBy::Embedded { .. } => {}
             }
         }
         for embed in &read.embeds {
@@ -51,9 +53,33 @@ impl Needed {
         needed
     }
 
+    fn add_select(&mut self, select: &Select) {
+        match &select.value {
+            Value::Field(field) => self.add(&field.name),
+            Value::Star => self.star |= select.aggregate.is_none(),
+            Value::One => {}
+        }
+        for condition in select.aggregate.iter().flat_map(|aggregate| &aggregate.filter) {
+            self.add_condition(condition);
+        }
+    }
+
+    fn add_operation(&mut self, operation: &Operation) {
+        if let Operation::Column { field, .. } = operation {
+            self.add(&field.name);
+        }
+    }
+
     fn add_condition(&mut self, condition: &Condition) {
         match condition {
-            Condition::Compare(comparison) => self.add(&comparison.field.name),
+            Condition::Compare(comparison) => {
+                self.add(&comparison.field.name);
+                self.add_operation(&comparison.operation);
+            }
+            Condition::Aggregate(comparison) => {
+                self.add_select(&comparison.of);
+                self.add_operation(&comparison.operation);
+            }
             Condition::Group { items, .. } => items.iter().for_each(|item| self.add_condition(item)),
             Condition::Embedded { .. } => {}
         }

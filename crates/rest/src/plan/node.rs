@@ -5,7 +5,8 @@
 //! alias, which then earns a warning.
 
 use crate::ast::{
-    EmbedPath, Filter, JoinKind, Logic, OrderTerm, Query, SelectField, SelectItem, SelectRelation, Window,
+    Distinct, EmbedPath, Field, Filter, JoinKind, Logic, OrderTerm, Query, SelectField, SelectItem, SelectRelation,
+    Window,
 };
 use crate::error::Error;
 use crate::plan::PlanError;
@@ -23,6 +24,9 @@ pub(super) struct Node<'q> {
     pub(super) filters: Vec<&'q Filter>,
     pub(super) logic: Vec<&'q Logic>,
     pub(super) order: &'q [OrderTerm],
+    pub(super) distinct: Option<&'q Distinct>,
+    pub(super) group_by: &'q [Field],
+    pub(super) having: Vec<&'q Logic>,
     pub(super) window: Window,
     pub(super) children: Vec<Node<'q>>,
     /// A path named it by its relation although it has an alias.
@@ -69,6 +73,15 @@ impl<'q> Node<'q> {
             if scope.root_conditions || !path.is_empty() {
                 root.find(path, scope)?.logic.push(logic);
             }
+        }
+        for (path, distinct) in &query.distinct {
+            root.find(path, scope)?.distinct.get_or_insert(distinct);
+        }
+        for (path, fields) in &query.group_by {
+            root.find(path, scope)?.group_by = fields;
+        }
+        for (path, having) in &query.having {
+            root.find(path, scope)?.having.push(having);
         }
         Ok(root)
     }

@@ -3,13 +3,15 @@
 //! Second step of planning: every relation is looked up on its way down, what it selects and asks for is resolved, and
 //! on the way up spreads hand their columns, and aggregates over them, to the nearest relation that is shown as rows.
 
-use ferrobase_catalog::{Link, Relation, Relationship};
+use ferrobase_catalog::{Link, Relation, Relationship, TypeClass};
+use ferrobase_query::TypeName;
 use ferrobase_query::plan::{
     Aggregate, Condition, Embed, EmbedOutput, Field, Join, OrderBy, Read, Select, Source, SpreadColumn, SpreadValue,
     Value, Window,
 };
 
-use super::field::{order, path_name};
+use super::field::{order, path_name, type_class};
+use super::grouping::{self, Grouping, distinct_first};
 use super::node::Node;
 use super::{PlanError, Planner};
 use crate::ast::{self, IsValue, JoinKind, Operation};
@@ -59,8 +61,9 @@ impl Planner<'_> {
     }
 
     fn grow(&self, node: &Node<'_>, site: Site<'_>, inherited: Inherited) -> Result<Grown, PlanError> {
-        let aggregates = node.fields.iter().any(|field| field.aggregate.is_some());
-        let by_name = inherited.by_name || aggregates || inherited.shown == Shown::SpreadMany;
+        let selects_aggregates = node.fields.iter().any(|field| field.aggregate.is_some());
+        let aggregates = selects_aggregates || grouping::groups(node);
+        let by_name = inherited.by_name || selects_aggregates || inherited.shown == Shown::SpreadMany;
         let mut own = self.own_columns(node, site.relation, inherited.shown, by_name)?;
         let mut embeds = Vec::with_capacity(node.children.len());
         for child in &node.children {
@@ -75,10 +78,15 @@ impl Planner<'_> {
             let why = "Aggregates are not implemented for one-to-many or many-to-many spreads.";
             return Err(Error::NotImplemented(why.to_owned()).into());
         }
+        let Grouping { group_by, having, distinct } = self.grouping(node, site.relation, &own.select)?;
+        let order = distinct_first(self.orders(node, &site, &own.select, &embeds)?, distinct.as_ref());
         let read = Read {
             select: own.select,
-            filters: self.conditions(node, site.relation),
-            order: self.orders(node, &site, &embeds)?,
+            filters: self.conditions(node, site.relation)?,
+            group_by,
+            having,
+            distinct,
+            order,
             window: bounded(node.window, site.max_rows),
             embeds,
             source: site.source,
@@ -95,21 +103,31 @@ impl Planner<'_> {
         by_name: bool,
     ) -> Result<OwnColumns, PlanError> {
         let mut own = OwnColumns::default();
+        let compares = node.distinct == Some(&ast::Distinct::Rows);
         for field in &node.fields {
             let is_star = field.field.name == "*" && field.aggregate.is_none();
-            match relation.filter(|relation| is_star && (by_name || self.presents(relation))) {
+            let must_list =
+                |relation: &Relation| by_name || self.presents(relation) || (compares && has_json(relation));
+            match relation.filter(|relation| is_star && must_list(relation)) {
                 Some(relation) => {
                     for name in relation.columns.keys() {
                         let column = ast::Field { name: name.clone(), path: Vec::new() };
                         let column = self.output_field(Some(relation), &column);
                         let name = column.convert.is_some().then(|| name.clone());
-                        own.push(Select { value: Value::Field(column), cast: None, aggregate: None, name });
+                        let select = Select { value: Value::Field(column), cast: None, aggregate: None, name };
+                        own.push(if compares { comparable(select, Some(relation)) } else { select });
                     }
                 }
                 None if is_star => own.push(Select::star()),
                 None => {
-                    let aggregate = self.aggregate(field)?;
+                    let aggregate = self.aggregate(relation, field)?;
+                    if shown != Shown::Rows && aggregate.as_ref().is_some_and(|aggregate| !aggregate.filter.is_empty())
+                    {
+                        // The parent aggregates there, and does not see the columns that the conditions name.
+                        return Err(PlanError::SpreadFilter);
+                    }
                     let select = self.select(field, relation, shown, aggregate.is_some())?;
+                    let select = if compares { comparable(select, relation) } else { select };
                     own.push_aggregated(select, aggregate, shown);
                 }
             }
@@ -189,10 +207,10 @@ impl Planner<'_> {
         Ok((embed, handed_up))
     }
 
-    fn conditions(&self, node: &Node<'_>, relation: Option<&Relation>) -> Vec<Condition> {
+    fn conditions(&self, node: &Node<'_>, relation: Option<&Relation>) -> Result<Vec<Condition>, PlanError> {
         let embedded = |filter: &ast::Filter| null_filter(node, filter);
         let filters =
-            node.filters.iter().map(|filter| embedded(filter).unwrap_or_else(|| self.filter(relation, filter)));
+            node.filters.iter().map(|filter| embedded(filter).map_or_else(|| self.filter(relation, filter), Ok));
         let logic = node.logic.iter().map(|logic| self.logic(relation, logic, &embedded));
         filters.chain(logic).collect()
     }
@@ -201,12 +219,13 @@ impl Planner<'_> {
         &self,
         node: &Node<'_>,
         site: &Site<'_>,
+        select: &[Select],
         embeds: &[Embed],
     ) -> Result<Vec<ferrobase_query::plan::Order>, PlanError> {
         let mut terms = Vec::with_capacity(node.order.len());
         for term in node.order {
             let by = match &term.relation {
-                None => OrderBy::Field(self.field(site.relation, &term.field)),
+                None => self.own_order(term, site.relation, select)?,
                 Some(target) => {
                     let Some((embed, _)) = node.child(target) else {
                         return Err(Error::NotEmbedded { name: target.clone(), alias: None }.into());
@@ -294,6 +313,22 @@ fn only_star(columns: Vec<SpreadColumn>) -> Vec<SpreadColumn> {
         Some(star) => vec![star.clone()],
         None => columns,
     }
+}
+
+fn has_json(relation: &Relation) -> bool {
+    relation.columns.values().any(|column| column.type_class == TypeClass::Json)
+}
+
+/// A value of which PostgreSQL can say whether two are equal: `json` becomes `jsonb`.
+fn comparable(select: Select, relation: Option<&Relation>) -> Select {
+    let Value::Field(field) = &select.value else { return select };
+    let is_json = relation.and_then(|relation| type_class(relation, &field.name)) == Some(TypeClass::Json);
+    let ends_as_text = field.path.last().is_some_and(|step| step.as_text);
+    if !is_json || ends_as_text || select.cast.is_some() || select.aggregate.is_some() {
+        return select;
+    }
+    let name = select.name.clone().or_else(|| Some(field.name.clone()));
+    Select { cast: Some(TypeName::from_caller("jsonb")), name, ..select }
 }
 
 fn named_column(name: String) -> SpreadColumn {

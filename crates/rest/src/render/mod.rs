@@ -8,6 +8,7 @@
 mod fields;
 mod guc;
 mod validator;
+pub(crate) mod pages;
 
 #[cfg(test)]
 mod tests;
@@ -49,6 +50,8 @@ pub struct Facts<'a> {
     pub extensions: bool,
     /// One row is shown, by its key or because one object was asked for.
     pub is_row: bool,
+    /// The answer is a page by keys, with these links, if there are other pages.
+    pub pages: Option<Option<&'a str>>,
 }
 
 /// The answer for an outcome.
@@ -122,7 +125,10 @@ impl Draft {
 }
 
 fn read(request: &RestRequest, relation: &str, outcome: &Outcome, facts: Facts<'_>) -> Draft {
-    let mut draft = ranged(request, outcome, facts);
+    let mut draft = match facts.pages {
+        Some(link) => page(request, outcome, facts, link),
+        None => ranged(request, outcome, facts),
+    };
     draft.set("content-location", &fields::content_location(relation, &request.query.canonical));
     draft.applied(&Preferences {
         resolution: None,
@@ -131,6 +137,21 @@ fn read(request: &RestRequest, relation: &str, outcome: &Outcome, facts: Facts<'
         max_affected: None,
         ..request.prefer.clone()
     });
+    draft
+}
+
+/// A page by keys: which rows of the list it has is not known, how many there are is told when asked.
+fn page(request: &RestRequest, outcome: &Outcome, facts: Facts<'_>, link: Option<&str>) -> Draft {
+    let mut draft = Draft::new(StatusCode::OK);
+    let total = facts.total.or(outcome.total);
+    draft.counted(&range::content_range(0, 0, total), request.prefer.count, total);
+    if let Some(link) = link {
+        draft.set("link", link);
+    }
+    draft.with_body(request, outcome.body.clone().unwrap_or_default(), facts.media);
+    if request.action.is_head() {
+        draft.body = Bytes::new();
+    }
     draft
 }
 

@@ -19,6 +19,7 @@ fn request(line: &str, fields: &[(&'static str, &str)], schemas: &[&str]) -> Res
         tx_override: true,
         root: Root::Description,
         reserved: vec![],
+        dialect: crate::parse::Dialect::Postgrest,
     };
     let head = Head { method: &method, path, query, headers: &headers };
     RestRequest::read(head, &Bytes::from_static(b"{}"), &rules).expect("a request")
@@ -34,6 +35,7 @@ fn facts(media: &MediaType) -> Facts<'_> {
         legacy_paths: &[],
         extensions: true,
         is_row: false,
+        pages: None,
     }
 }
 

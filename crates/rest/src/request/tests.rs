@@ -8,6 +8,7 @@ fn rules() -> Rules {
         tx_override: true,
         root: Root::Description,
         reserved: vec!["apikey".into()],
+        dialect: crate::parse::Dialect::Postgrest,
     }
 }
 

@@ -209,7 +209,7 @@ fn column_mistakes() {
 
 #[test]
 fn a_call_takes_arguments() {
-    let reading = Reading { arguments: true, reserved: &[] };
+    let reading = Reading { arguments: true, reserved: &[], ..Reading::default() };
     let got = query("a=5&b=eq.1&c=in.x&d=&e=not.now&f=is.nullify&g.h=7&odd%5B%5D=8&a=6", reading).expect("ok");
     let arguments: Vec<_> = got.arguments.iter().map(|(name, value)| format!("{name}:{value}")).collect();
     assert_eq!(arguments, ["a:5", "c:in.x", "d:", "e:not.now", "f:is.nullify", "h:7", "odd[]:8", "a:6"]);

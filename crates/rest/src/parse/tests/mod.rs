@@ -1,12 +1,13 @@
 //! Tables: text and what it means, text and what is said about it. And properties: any text does one or the other.
 
+mod extensions;
 mod filters;
 mod selects;
 mod texts;
 mod total;
 
 use super::*;
-use crate::ast::{Operation, PathKey, PathStep, SelectItem, Window};
+use crate::ast::{AggregateFilter, Extended, Operation, PathKey, PathStep, SelectItem, Window};
 
 /// A query in a readable spelling, or the error.
 fn read(raw: &str) -> Result<Query, ParseError> {
@@ -46,6 +47,8 @@ fn spell_filter(filter: &Filter) -> String {
         Operation::In(values) => format!("In {values:?}"),
         Operation::Is(value) => format!("Is {value:?}"),
         Operation::IsDistinct(value) => format!("IsDistinct <{value}>"),
+        Operation::Extended(Extended::Column { operator, field }) => format!("{operator:?} {}", spell_field(field)),
+        Operation::Extended(other) => format!("{other:?}"),
         Operation::FullText { operator, language, value } => format!("{operator:?} {language:?} <{value}>"),
     };
     format!("{} {not}{operation}", spell_field(&filter.field))
@@ -54,6 +57,10 @@ fn spell_filter(filter: &Filter) -> String {
 fn spell_logic(logic: &Logic) -> String {
     match logic {
         Logic::Filter(filter) => spell_filter(filter),
+        Logic::Aggregate(AggregateFilter { of, negated, operation }) => {
+            let filter = Filter { field: of.field.clone(), negated: *negated, operation: operation.clone() };
+            format!("{:?} of {}", of.aggregate, spell_filter(&filter))
+        }
         Logic::Group { negated, operator, items } => {
             let items: Vec<_> = items.iter().map(spell_logic).collect();
             format!("{}{operator:?}({})", if *negated { "not " } else { "" }, items.join("; "))
@@ -68,6 +75,10 @@ fn spell_item(item: &SelectItem) -> String {
             out += &spell_field(&field.field);
             out += &field.cast.as_ref().map(|cast| format!("::<{cast}>")).unwrap_or_default();
             out += &field.aggregate.map(|aggregate| format!(" {aggregate:?}")).unwrap_or_default();
+            out += if field.distinct { " distinct" } else { "" };
+            if !field.only.is_empty() {
+                out += &format!(" only({})", field.only.iter().map(spell_logic).collect::<Vec<_>>().join("; "));
+            }
             out + &field.aggregate_cast.as_ref().map(|cast| format!("::<{cast}>")).unwrap_or_default()
         }
         SelectItem::Relation(relation) => {

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{MAX_DEPTH, Reading, query, refused};
+use super::{Dialect, MAX_DEPTH, Reading, query, refused};
 
 /// Runs on a quarter of the stack that a worker thread has: what recurses without bound dies here.
 fn on_a_small_stack(run: impl FnOnce() + Send + 'static) {
@@ -95,23 +95,44 @@ const PIECES: &[&str] = &[
     "left",
     "or",
     "and",
+    "distinct=",
+    "group_by=",
+    "having=",
+    "(col).",
+    "has.",
+    "hasany.",
+    "jsonpath.",
+    "count(distinct)",
+    ".filter(",
+    "isdistinct",
 ];
+
+fn dialect() -> impl Strategy<Value = Dialect> {
+    prop::sample::select(&[Dialect::Postgrest, Dialect::Extended][..])
+}
+
+/// What PostgREST reads means the same in our dialect: ours only takes what is an error there.
+fn reads_alike(raw: &str, arguments: bool) -> bool {
+    let read = |dialect| query(raw, Reading { arguments, reserved: &[], dialect });
+    read(Dialect::Postgrest).is_err() || read(Dialect::Postgrest) == read(Dialect::Extended)
+}
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_text_is_read_or_refused(raw in ".{0,200}", arguments: bool) {
-        let _ = query(&raw, Reading { arguments, reserved: &[] });
+    fn any_text_is_read_or_refused(raw in ".{0,200}", arguments: bool, dialect in dialect()) {
+        let _ = query(&raw, Reading { arguments, reserved: &[], dialect });
     }
 
     #[test]
     fn texts_near_the_grammar_are_read_or_refused(
         pieces in prop::collection::vec(prop::sample::select(PIECES), 0..40),
         arguments: bool,
+        dialect in dialect(),
     ) {
         let raw = pieces.concat();
-        if let Err(error) = query(&raw, Reading { arguments, reserved: &[] }) {
+        if let Err(error) = query(&raw, Reading { arguments, reserved: &[], dialect }) {
             let public = ferrobase_base::PublicError::from(crate::error::Error::from(error));
             prop_assert!(public.code.starts_with("PGRST1"), "{public:?}");
             prop_assert!(!public.message.is_empty());
@@ -120,14 +141,24 @@ proptest! {
     }
 
     #[test]
+    fn no_text_changes_its_meaning_in_our_dialect(
+        pieces in prop::collection::vec(prop::sample::select(PIECES), 0..20),
+        arguments: bool,
+    ) {
+        prop_assert!(reads_alike(&pieces.concat(), arguments));
+    }
+
+    #[test]
     fn what_was_read_once_is_read_again_from_its_canonical_form(
         pieces in prop::collection::vec(prop::sample::select(PIECES), 0..20),
+        dialect in dialect(),
     ) {
+        let reading = Reading { dialect, ..Reading::default() };
         let raw = pieces.concat();
         // A key without a value means nothing, and has an empty one in the canonical form.
         prop_assume!(raw.split('&').all(|pair| pair.contains('=')));
-        if let Ok(first) = query(&raw, Reading::default()) {
-            let again = query(&first.canonical, Reading::default()).expect("a canonical query");
+        if let Ok(first) = query(&raw, reading) {
+            let again = query(&first.canonical, reading).expect("a canonical query");
             prop_assert_eq!(first.canonical, again.canonical);
             prop_assert_eq!(first.filters.len(), again.filters.len());
         }

@@ -58,10 +58,49 @@ fn operation() -> impl Strategy<Value = Operation> {
         prop::collection::vec(value(), 0..4).prop_map(Operation::In),
         Just(Operation::Is(IsValue::Null)),
         value().prop_map(Operation::IsDistinct),
+        extended().prop_map(Operation::Extended),
         (prop::option::of(value()), value()).prop_map(|(language, value)| {
             Operation::FullText { operator: FullTextOperator::Websearch, language, value }
         }),
     ]
+}
+
+fn extended() -> impl Strategy<Value = Extended> {
+    let operators = [
+        ColumnOperator::Compare(CompareOperator::Gt),
+        ColumnOperator::Simple(SimpleOperator::Overlaps),
+        ColumnOperator::IsDistinct,
+    ];
+    let keys = prop::sample::select(&[KeyTest::One, KeyTest::Any, KeyTest::All][..]);
+    let paths = prop::sample::select(&[PathTest::Finds, PathTest::Holds][..]);
+    prop_oneof![
+        (prop::sample::select(operators.to_vec()), field())
+            .prop_map(|(operator, field)| Extended::Column { operator, field }),
+        (keys, prop::collection::vec(value(), 1..3)).prop_map(|(test, keys)| Extended::Keys { test, keys }),
+        (paths, value()).prop_map(|(test, path)| Extended::JsonPath { test, path }),
+    ]
+}
+
+/// What groups and what is asked of groups.
+fn groups() -> impl Strategy<Value = Query> {
+    let aggregate = (field(), operation(), any::<bool>()).prop_map(|(field, operation, negated)| {
+        let of = SelectField::aggregate(field, Aggregate::Max);
+        Logic::Aggregate(AggregateFilter { of, negated, operation })
+    });
+    let fields = || prop::collection::vec(field(), 1..3);
+    let distinct = prop_oneof![Just(Distinct::Rows), fields().prop_map(Distinct::On)];
+    let at_root = |logic| (EmbedPath::new(), logic);
+    (
+        prop::option::of(fields()),
+        prop::collection::vec(prop_oneof![aggregate, logic()].prop_map(at_root), 0..2),
+        prop::option::weighted(0.3, distinct),
+    )
+        .prop_map(|(group_by, having, distinct)| Query {
+            group_by: group_by.into_iter().map(|fields| (EmbedPath::new(), fields)).collect(),
+            having,
+            distinct: distinct.into_iter().map(|distinct| (EmbedPath::new(), distinct)).collect(),
+            ..Query::default()
+        })
 }
 
 fn filter() -> impl Strategy<Value = Filter> {
@@ -80,9 +119,12 @@ fn logic() -> impl Strategy<Value = Logic> {
 fn select_field() -> impl Strategy<Value = SelectItem> {
     let aggregate = prop::option::weighted(0.2, prop::sample::select(&[Aggregate::Count, Aggregate::Max][..]));
     let word = || prop::option::weighted(0.3, any_name());
-    (field(), word(), word(), aggregate, word()).prop_map(|(field, alias, cast, aggregate, aggregate_cast)| {
-        SelectItem::Field(SelectField { field, alias, cast, aggregate, aggregate_cast })
-    })
+    let only = prop::collection::vec(logic(), 0..2);
+    (field(), word(), word(), aggregate, word(), any::<bool>(), only).prop_map(
+        |(field, alias, cast, aggregate, aggregate_cast, distinct, only)| {
+            SelectItem::Field(SelectField { field, alias, cast, aggregate, aggregate_cast, distinct, only })
+        },
+    )
 }
 
 /// Relationships of `projects` and what lies beyond them.
@@ -108,8 +150,10 @@ fn select_items() -> impl Strategy<Value = Vec<SelectItem>> {
 
 fn order_term() -> impl Strategy<Value = OrderTerm> {
     let direction = prop::option::of(prop::sample::select(&[Direction::Asc, Direction::Desc][..]));
-    (prop::option::weighted(0.3, Just("clients".to_owned())), field(), direction)
-        .prop_map(|(relation, field, direction)| OrderTerm { relation, field, direction, nulls: None })
+    let aggregate = prop::option::weighted(0.2, Just(Aggregate::Sum));
+    (prop::option::weighted(0.3, Just("clients".to_owned())), field(), aggregate, direction).prop_map(
+        |(relation, field, aggregate, direction)| OrderTerm { relation, field, aggregate, direction, nulls: None },
+    )
 }
 
 fn query() -> impl Strategy<Value = Query> {
@@ -123,8 +167,9 @@ fn query() -> impl Strategy<Value = Query> {
         window,
         prop::collection::vec((any_name(), value()), 0..3),
         prop::option::of(prop::collection::vec(any_name(), 1..3)),
+        prop_oneof![Just(Query::default()), groups()],
     )
-        .prop_map(|(select, filters, logic, order, window, arguments, on_conflict)| Query {
+        .prop_map(|(select, filters, logic, order, window, arguments, on_conflict, groups)| Query {
             select,
             filters,
             logic,
@@ -132,7 +177,7 @@ fn query() -> impl Strategy<Value = Query> {
             windows: vec![(vec!["clients".to_owned()], window)],
             arguments,
             on_conflict,
-            ..Query::default()
+            ..groups
         })
 }
 

@@ -10,6 +10,8 @@ use ferrobase_query::compile;
 use ferrobase_query::plan::{Body, JsonForm};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
+use crate::cursor::CursorKey;
+use crate::parse::Dialect;
 use crate::plan::{Answer, Estimates, Everything, Planned, Planner, Rules, Sight};
 use crate::request::{self, Head, RestRequest, Root};
 
@@ -190,6 +192,8 @@ pub(super) fn rules() -> Rules {
         max_embed_depth: 10,
         estimates: Estimates::CountedUpTo(5000),
         refuse_registry_casts: true,
+        extensions: true,
+        cursor_key: CursorKey::derived_from(None),
     }
 }
 
@@ -214,6 +218,7 @@ impl Asked<'_> {
             tx_override: false,
             root: Root::Description,
             reserved: Vec::new(),
+            dialect: Dialect::Extended,
         };
         let method = Method::try_from(method).unwrap();
         let head = Head { method: &method, path, query, headers: &headers };

@@ -1,0 +1,135 @@
+//! Groups, conditions on groups, and rows that are shown once.
+//!
+//! Part of putting a node together, after its select list is known: `group_by` and `order` may name a value of it by
+//! its alias, as SQL lets them, and `having` its aggregates. A column of that name comes first, because that is what
+//! the name means in PostgREST.
+
+use ferrobase_catalog::Relation;
+use ferrobase_query::plan::{AggregateComparison, Condition, Distinct, Field, GroupKey, Order, OrderBy, Select, Value};
+
+use super::node::Node;
+use super::{PlanError, Planner};
+use crate::ast;
+
+/// What becomes of the rows of a node before they are ordered.
+pub(super) struct Grouping {
+    pub(super) group_by: Vec<GroupKey>,
+    pub(super) having: Vec<Condition>,
+    pub(super) distinct: Option<Distinct>,
+}
+
+impl Planner<'_> {
+    /// How a node groups.
+    pub(super) fn grouping(
+        &self,
+        node: &Node<'_>,
+        relation: Option<&Relation>,
+        select: &[Select],
+    ) -> Result<Grouping, PlanError> {
+        let group_by = node.group_by.iter().map(|field| self.group_key(relation, field, select)).collect();
+        let having = node
+            .having
+            .iter()
+            .map(|logic| Ok(by_alias(self.logic(relation, logic, &|_| None)?, select)))
+            .collect::<Result<_, PlanError>>()?;
+        let distinct = node.distinct.map(|distinct| match distinct {
+            ast::Distinct::Rows => Distinct::Rows,
+            ast::Distinct::On(fields) => Distinct::On(fields.iter().map(|field| self.field(relation, field)).collect()),
+        });
+        Ok(Grouping { group_by, having, distinct })
+    }
+
+    fn group_key(&self, relation: Option<&Relation>, field: &ast::Field, select: &[Select]) -> GroupKey {
+        let item = || select.iter().position(|item| item.aggregate.is_none() && is_called(item, field));
+        match item().filter(|_| !is_known(relation, &field.name)) {
+            Some(index) => GroupKey::Item(index),
+            None => GroupKey::Field(self.field(relation, field)),
+        }
+    }
+
+    /// What a term of `order` without a relation means.
+    pub(super) fn own_order(
+        &self,
+        term: &ast::OrderTerm,
+        relation: Option<&Relation>,
+        select: &[Select],
+    ) -> Result<OrderBy, PlanError> {
+        if let Some(aggregate) = term.aggregate {
+            let of = ast::SelectField::aggregate(term.field.clone(), aggregate);
+            return Ok(OrderBy::Value(Box::new(self.aggregated(relation, &of)?)));
+        }
+        if self.rules.extensions && !is_known(relation, &term.field.name) {
+            let named = select.iter().find(|item| item.aggregate.is_some() && is_called(item, &term.field));
+            if let Some(item) = named {
+                return Ok(OrderBy::Value(Box::new(item.clone())));
+            }
+        }
+        Ok(OrderBy::Field(self.field(relation, &term.field)))
+    }
+
+    /// An aggregate outside of the select list.
+    pub(super) fn aggregated(&self, relation: Option<&Relation>, of: &ast::SelectField) -> Result<Select, PlanError> {
+        let is_row = of.field.name == "*";
+        Ok(Select {
+            value: if is_row { Value::Star } else { Value::Field(self.field(relation, &of.field)) },
+            cast: self.cast(of.cast.as_deref())?,
+            aggregate: self.aggregate(relation, of)?,
+            name: None,
+        })
+    }
+}
+
+/// Whether a node asks for groups in some other way than by what it selects.
+pub(super) fn groups(node: &Node<'_>) -> bool {
+    !node.group_by.is_empty() || !node.having.is_empty() || node.order.iter().any(|term| term.aggregate.is_some())
+}
+
+/// `DISTINCT ON` shows the first row of each value, so the order must begin with those columns. Terms of `order` on
+/// them come first, as they were written; the rest of the columns follow, then the rest of the order.
+pub(super) fn distinct_first(order: Vec<Order>, distinct: Option<&Distinct>) -> Vec<Order> {
+    let Some(Distinct::On(fields)) = distinct else { return order };
+    let is_on = |order: &Order| matches!(&order.by, OrderBy::Field(field) if fields.contains(field));
+    let (mut first, rest): (Vec<Order>, Vec<Order>) = order.into_iter().partition(is_on);
+    for field in fields {
+        if !first.iter().any(|order| matches!(&order.by, OrderBy::Field(known) if known == field)) {
+            first.push(Order { by: OrderBy::Field(field.clone()), direction: None, nulls: None });
+        }
+    }
+    first.extend(rest);
+    first
+}
+
+fn is_known(relation: Option<&Relation>, name: &str) -> bool {
+    relation.is_some_and(|relation| relation.columns.contains_key(name) || relation.computed_fields.contains_key(name))
+}
+
+/// Whether a name means a select item: its output name, or the name of its aggregate.
+fn is_called(item: &Select, field: &ast::Field) -> bool {
+    let implied = || item.aggregate.as_ref().map(|aggregate| aggregate.function.name());
+    field.path.is_empty() && item.name.as_deref().or_else(implied) == Some(field.name.as_str())
+}
+
+/// Conditions on names of selected aggregates become conditions on these. No column can be meant: outside of an
+/// aggregate only grouped ones can stand here, and those are selected under their own names.
+fn by_alias(condition: Condition, select: &[Select]) -> Condition {
+    match condition {
+        Condition::Compare(comparison) => {
+            let Field { name, path, .. } = &comparison.field;
+            let plain = ast::Field { name: name.clone(), path: Vec::new() };
+            let meant = select.iter().find(|item| item.aggregate.is_some() && is_called(item, &plain));
+            match meant.filter(|_| path.is_empty()) {
+                Some(of) => Condition::Aggregate(AggregateComparison {
+                    of: of.clone(),
+                    negated: comparison.negated,
+                    operation: comparison.operation,
+                }),
+                None => Condition::Compare(comparison),
+            }
+        }
+        Condition::Group { negated, operator, items } => {
+            let items = items.into_iter().map(|item| by_alias(item, select)).collect();
+            Condition::Group { negated, operator, items }
+        }
+        other => other,
+    }
+}
