@@ -37,6 +37,10 @@ pub(crate) fn assemble(snapshot: &Snapshot, scope: &Scope) -> Result<Catalog, Lo
     catalog.functions = functions::read(snapshot, &relations, &mut acls)?;
     catalog.relations = relations.into_exposed();
 
+    for row in &snapshot.extensions.rows {
+        let mut cells = Cells::new(sql::EXTENSIONS.name, row);
+        catalog.extensions.insert(cells.string()?, cells.string()?);
+    }
     for row in &snapshot.representations.rows {
         let representation = representation(&mut Cells::new(sql::REPRESENTATIONS.name, row))?;
         let key = (representation.source_type.clone(), representation.target_type.clone());

@@ -18,6 +18,7 @@ use crate::sql::{self, Parameter, Query};
 pub(crate) struct Snapshot {
     pub(crate) server_version: u32,
     pub(crate) schemas: StatementResult,
+    pub(crate) extensions: StatementResult,
     pub(crate) roles: StatementResult,
     pub(crate) memberships: StatementResult,
     pub(crate) role_settings: StatementResult,
@@ -122,6 +123,7 @@ impl Reader<'_> {
             columns,
             server_version: self.session.server_version(),
             schemas: self.ask(sql::SCHEMAS).await?,
+            extensions: self.ask(sql::EXTENSIONS).await?,
             roles: self.ask(sql::ROLES).await?,
             memberships: self.ask(sql::MEMBERSHIPS).await?,
             role_settings: self.ask(sql::ROLE_SETTINGS).await?,

@@ -41,6 +41,7 @@ macro_rules! queries {
 
 queries! {
     SCHEMAS "schema_list" Nothing;
+    EXTENSIONS "extension_list" Nothing;
     ROLES "role_list" Nothing;
     MEMBERSHIPS "role_membership_list" Nothing;
     ROLE_SETTINGS "role_setting_list" Nothing;

@@ -14,6 +14,7 @@ mod embed;
 mod field;
 mod keyset;
 mod mutation;
+mod near;
 mod read;
 
 use std::sync::Arc;

@@ -11,6 +11,7 @@ mod condition;
 mod embed;
 mod keyset;
 mod mutation;
+mod near;
 mod read;
 
 pub use answer::{Body, Count, Explain, Guard, JsonForm, Precondition};
@@ -22,6 +23,7 @@ pub use condition::{
 pub use embed::{Embed, EmbedOutput, Join, SpreadColumn, SpreadValue};
 pub use keyset::{Key, Keyset};
 pub use mutation::{Conflict, Delete, InputColumn, Insert, Mutation, Payload, Resolution, Update};
+pub use near::{Place, Shape, Similarity};
 pub use read::{
     Aggregate, AggregateFunction, Columns, Direction, Distinct, Field, GroupKey, Nulls, Order, OrderBy, PathKey,
     PathStep, Read, Select, Source, Value, Window,

@@ -221,6 +221,15 @@ pub enum Extended {
         /// The keys.
         keys: Vec<String>,
     },
+    /// `fuzzy.word`, `fuzzyword.word`: a text that is like the word, or has a part that is.
+    Similar {
+        /// A part is enough.
+        word: bool,
+        /// The word.
+        value: String,
+    },
+    /// `within.(metres,longitude,latitude)`, as written.
+    Within(Vec<String>),
     /// `jsonpath.$.a[*]` (it finds something) or `jsonmatch.$.a > 1` (its predicate holds).
     JsonPath {
         /// Which.
@@ -326,12 +335,23 @@ pub struct OrderTerm {
     pub relation: Option<String>,
     /// What to order by.
     pub field: Field,
-    /// `amount.sum()`: by an aggregate over it, in an answer that groups.
-    pub aggregate: Option<Aggregate>,
+    /// By what is made of it, not by the value itself.
+    pub measure: Option<Measure>,
     /// `.asc` or `.desc`; default ascending.
     pub direction: Option<Direction>,
     /// `.nullsfirst` or `.nullslast`; default PostgreSQL's.
     pub nulls: Option<Nulls>,
+}
+
+/// What a term of an order makes of its field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// `amount.sum()`, in an answer that groups.
+    Aggregate(Aggregate),
+    /// `title.similarity(word)`.
+    Similarity(String),
+    /// `place.distance(longitude,latitude)`, as written.
+    Distance(Vec<String>),
 }
 
 /// Direction.

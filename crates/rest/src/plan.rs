@@ -14,6 +14,7 @@ mod function;
 mod grouping;
 mod keyset;
 mod mutation;
+mod near;
 mod needed;
 mod node;
 mod precondition;

@@ -10,5 +10,6 @@ mod limits;
 mod pages;
 mod querying;
 mod reads;
+mod search;
 mod settings;
 mod writes;

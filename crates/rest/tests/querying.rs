@@ -9,7 +9,7 @@ use crate::harness::{Api, Setup, api};
 const SHOP: &str = "
 create table public.products (
   id int primary key, name text not null, category text, price numeric, cost numeric,
-  made date, sold date, metadata jsonb, extra json, tags text[], \"distinct\" int, cursor text, having text
+  made date, sold date, metadata jsonb, extra json, tags text[], \"distinct\" int, cursor text, \"having\" text
 );
 create table public.sales (
   id int primary key, product_id int references public.products, amount int not null, status text not null, buyer text

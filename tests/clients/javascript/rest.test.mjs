@@ -171,6 +171,33 @@ test("row-level security: two users, one anonymous, one service key", async () =
   ok(await service.from("notes").delete().neq("id", 0));
 });
 
+test("beyond PostgREST: columns, keys, paths, groups, jsonb updates", async () => {
+  const ids = async (build) => ok(await build(anon.from("books").select("id").order("id"))).data.map((row) => row.id);
+  assert.deepEqual(await ids((q) => q.filter("editor_id", "gt(col)", "author_id")), [1]);
+  assert.deepEqual(await ids((q) => q.filter("details", "has", "pages")), [1, 2, 3]);
+  assert.deepEqual(await ids((q) => q.filter("details", "hasany", "(none,lang)")), [1, 2, 3]);
+  assert.deepEqual(await ids((q) => q.filter("details", "jsonpath", '$.lang ? (@ == "fr")')), [3]);
+  assert.deepEqual(await ids((q) => q.or("editor_id.gt(col).author_id,details.has.nothing")), [1]);
+  const groups = ok(await anon.from("books").select("author_id, count:id.count()").order("count", { ascending: false }));
+  assert.deepEqual(groups.data, [{ author_id: 1, count: 2 }, { author_id: 2, count: 1 }]);
+  const size = ok(await anon.from("books").update({ "details->size->w": 12 }).eq("id", 3).select("details->size"));
+  assert.deepEqual(size.data, [{ size: { w: 12 } }]);
+  ok(await anon.from("books").update({ details: { pages: 40, lang: "fr" } }).eq("id", 3));
+});
+
+test("pages by cursor, followed by their links", async () => {
+  const headers = { apikey: ANON_KEY };
+  const seen = [];
+  let query = "?select=title&order=price.desc&limit=1&cursor=first";
+  while (query) {
+    const answer = await fetch(`${FERROBASE_URL}/rest/v1/books${query}`, { headers });
+    assert.equal(answer.status, 200);
+    seen.push(...(await answer.json()).map((row) => row.title));
+    query = /<([^>]+)>; rel="next"/.exec(answer.headers.get("link") ?? "")?.[1];
+  }
+  assert.deepEqual(seen, ["Compilers", "Engines", "Notes"]);
+});
+
 test("csv", async () => {
   const { data } = ok(await anon.from("tags").select("id,label").lte("id", 2).order("id").csv());
   assert.equal(data, "id,label\n1,classic\n2,short");

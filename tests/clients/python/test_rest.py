@@ -60,6 +60,18 @@ def test_count_and_range(anon):
     assert (page.count, page.data) == (3, [{"id": 2}])
 
 
+def test_beyond_postgrest(anon):
+    def ids(query):
+        return [row["id"] for row in query.order("id").execute().data]
+
+    books = lambda: anon.table("books").select("id")
+    assert ids(books().filter("editor_id", "gt(col)", "author_id")) == [1]
+    assert ids(books().filter("details", "has", "pages")) == [1, 2, 3]
+    assert ids(books().filter("details", "jsonpath", '$.lang ? (@ == "fr")')) == [3]
+    groups = anon.table("books").select("author_id, count:id.count()").order("count", desc=True).execute().data
+    assert groups == [{"author_id": 1, "count": 2}, {"author_id": 2, "count": 1}]
+
+
 def test_rpc(anon):
     assert anon.rpc("add", {"a": 2, "b": 3}).execute().data == 5
     assert len(anon.rpc("books_of", {"author": "Ada"}).execute().data) == 2

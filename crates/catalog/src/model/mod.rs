@@ -33,6 +33,8 @@ pub struct Catalog {
     pub server_version: u32,
     /// All user schemas, exposed or not.
     pub schemas: BTreeMap<String, Schema>,
+    /// Installed extensions, each with the schema of its objects: where their operators are, whatever the search path.
+    pub extensions: BTreeMap<String, String>,
     /// Schemas of the scope that do not exist.
     pub missing_schemas: Vec<String>,
     /// Tables, views, materialized views, foreign and partitioned tables of the exposed schemas, by name.

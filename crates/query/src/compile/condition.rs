@@ -1,7 +1,7 @@
 //! Conditions as SQL.
 
 use super::field::{field, selected};
-use super::{CompileError, MAX_DEPTH};
+use super::{CompileError, MAX_DEPTH, near};
 use crate::plan::{
     AggregateComparison, Comparison, Condition, Is, KeyTest, LogicOperator, Operation, Operator, PathTest, Quantifier,
     SearchParser,
@@ -148,6 +148,8 @@ fn operate(alias: &str, mut out: Sql, convert: Option<&CatalogSql>, operation: &
             };
             out = value;
         }
+        Operation::Similar { schema, by, value } => out = near::similar(out, schema, *by, value),
+        Operation::Within { place, metres, bounds } => out = near::within(out, place, metres, bounds.as_ref()),
         Operation::JsonPath { test, path, convert } => {
             let mut value = document(out, *convert);
             value.push(match test {

@@ -3,7 +3,7 @@
 use super::condition::{ConditionScope, Plain, condition};
 use super::embed::Place;
 use super::field::{field, named, ordered, selected, window};
-use super::{CompileError, Compiler, MAX_DEPTH, SOURCE};
+use super::{CompileError, Compiler, MAX_DEPTH, SOURCE, near};
 use crate::plan::{Distinct, Embed, Field, GroupKey, Join, Order, OrderBy, Read, Source, Value, Window};
 use crate::sql::Sql;
 
@@ -333,6 +333,8 @@ pub(super) fn order_value(scope: &Scope<'_>, by: &OrderBy) -> Result<Sql, Compil
     Ok(match by {
         OrderBy::Field(column) => field(&scope.alias, column),
         OrderBy::Value(select) => selected(&scope.alias, select)?,
+        OrderBy::Similarity { field: text, schema, to } => near::unlikeness(field(&scope.alias, text), schema, to),
+        OrderBy::Distance { field: value, place } => near::distance(field(&scope.alias, value), place),
         OrderBy::Embedded { embed, field: column } => match scope.places.get(*embed) {
             Some(Place::Join { alias, .. }) => field(alias, column),
             // `place` joins every embed that an order names.

@@ -1,6 +1,6 @@
 //! What rows must satisfy.
 
-use super::{Field, Select};
+use super::{Field, Place, Select, Similarity};
 
 /// A boolean tree.
 #[derive(Clone, Debug, PartialEq)]
@@ -102,6 +102,24 @@ pub enum Operation {
         keys: Vec<String>,
         /// The value is `json` and must become `jsonb` first.
         convert: bool,
+    },
+    /// A text that is like another one (needs pg_trgm).
+    Similar {
+        /// The schema of pg_trgm.
+        schema: String,
+        /// What is compared with what.
+        by: Similarity,
+        /// The other text.
+        value: String,
+    },
+    /// A place within a distance (needs PostGIS).
+    Within {
+        /// Of where.
+        place: Place,
+        /// How far, in metres, as text of a number.
+        metres: String,
+        /// A box in degrees around all that can be within (west, south, east, north), for an index on a geometry.
+        bounds: Option<[String; 4]>,
     },
     /// A JSON path on a `jsonb` value.
     JsonPath {

@@ -2,7 +2,7 @@
 
 use ferrobase_catalog::QualifiedName;
 
-use super::{Call, Condition, Embed};
+use super::{Call, Condition, Embed, Place};
 use crate::sql::CatalogSql;
 use crate::type_name::TypeName;
 
@@ -239,6 +239,22 @@ pub enum OrderBy {
     Field(Field),
     /// A value of the select list, written out: an aggregate.
     Value(Box<Select>),
+    /// How like a text is to another one (needs pg_trgm): descending begins with the most similar, as does the default.
+    Similarity {
+        /// The text.
+        field: Field,
+        /// The schema of pg_trgm.
+        schema: String,
+        /// The other text.
+        to: String,
+    },
+    /// How far a place is (needs PostGIS).
+    Distance {
+        /// The place of the row.
+        field: Field,
+        /// The other place.
+        place: Place,
+    },
     /// An output column of a to-one embed.
     Embedded {
         /// Index in [`Read::embeds`].

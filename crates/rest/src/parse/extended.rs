@@ -24,6 +24,18 @@ pub(super) fn extended(s: &mut Scan<'_>, reach: Reach) -> Step<Extended> {
             Ok(Extended::Keys { test: KeyTest::One, keys: vec![value(s, reach)?] })
         },
         &|s| {
+            keyword(s, "fuzzyword")?;
+            Ok(Extended::Similar { word: true, value: value(s, reach)? })
+        },
+        &|s| {
+            keyword(s, "fuzzy")?;
+            Ok(Extended::Similar { word: false, value: value(s, reach)? })
+        },
+        &|s| {
+            keyword(s, "within")?;
+            Ok(Extended::Within(list(s)?))
+        },
+        &|s| {
             keyword(s, "jsonpath")?;
             Ok(Extended::JsonPath { test: PathTest::Finds, path: value(s, reach)? })
         },

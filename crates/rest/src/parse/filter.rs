@@ -165,9 +165,14 @@ pub(super) fn value(s: &mut Scan<'_>, reach: Reach) -> Step<String> {
 /// `(a,"b,c",d)`, at least one element, which may be empty.
 pub(super) fn list(s: &mut Scan<'_>) -> Step<Vec<String>> {
     s.spaced(|s| s.char('('))?;
-    let elements = s.separated(|s| s.first_of([&|s| s.attempt(whole_quoted), &bare]), |s| s.char(','))?;
+    let elements = s.separated(list_element, |s| s.char(','))?;
     s.spaced(|s| s.char(')'))?;
     Ok(elements)
+}
+
+/// One of them.
+pub(super) fn list_element(s: &mut Scan<'_>) -> Step<String> {
+    s.first_of([&|s| s.attempt(whole_quoted), &bare])
 }
 
 fn ends_element(c: char) -> bool {

@@ -1,16 +1,18 @@
-//! `order=`: `name.desc.nullslast,relation(column).asc,data->key`; our own dialect adds `amount.sum().desc`.
+//! `order=`: `name.desc.nullslast,relation(column).asc,data->key`; our own dialect adds `amount.sum().desc`,
+//! `title.similarity(word)` and `place.distance(longitude,latitude)`.
 //!
 //! First stage.
 
+use super::filter::{list, list_element};
 use super::name::{delimiter, field, field_name};
 use super::scan::{Scan, Step};
 use super::select::aggregate;
-use crate::ast::{Aggregate, Direction, Field, Nulls, OrderTerm};
+use crate::ast::{Aggregate, Direction, Field, Measure, Nulls, OrderTerm};
 
 /// All terms, at least one.
 pub(super) fn order(s: &mut Scan<'_>) -> Step<Vec<OrderTerm>> {
     s.separated(
-        |s| s.spaced(|s| s.first_of([&|s| s.attempt(related_term), &|s| s.attempt(aggregate_term), &term])),
+        |s| s.spaced(|s| s.first_of([&|s| s.attempt(related_term), &|s| s.attempt(measured_term), &term])),
         |s| s.char(','),
     )
 }
@@ -18,25 +20,44 @@ pub(super) fn order(s: &mut Scan<'_>) -> Step<Vec<OrderTerm>> {
 fn term(s: &mut Scan<'_>) -> Step<OrderTerm> {
     let field = field(s)?;
     let (direction, nulls) = modifiers(s)?;
-    Ok(OrderTerm { relation: None, field, aggregate: None, direction, nulls })
+    Ok(OrderTerm { relation: None, field, measure: None, direction, nulls })
 }
 
-fn aggregate_term(s: &mut Scan<'_>) -> Step<OrderTerm> {
+fn measured_term(s: &mut Scan<'_>) -> Step<OrderTerm> {
     s.extended()?;
-    let (field, aggregate) = s.first_of([&|s| s.attempt(count_of_rows), &|s| {
+    let (field, measure) = s.first_of([&|s| s.attempt(count_of_rows), &|s| {
         let field = field(s)?;
         delimiter(s)?;
-        let function = aggregate(s)?;
-        s.word("()")?;
-        Ok((field, function))
+        Ok((field, measure(s)?))
     }])?;
     let (direction, nulls) = modifiers(s)?;
-    Ok(OrderTerm { relation: None, field, aggregate: Some(aggregate), direction, nulls })
+    Ok(OrderTerm { relation: None, field, measure: Some(measure), direction, nulls })
 }
 
-fn count_of_rows(s: &mut Scan<'_>) -> Step<(Field, Aggregate)> {
+fn measure(s: &mut Scan<'_>) -> Step<Measure> {
+    s.first_of([
+        &|s| {
+            s.attempt(|s| s.word("similarity"))?;
+            s.char('(')?;
+            let text = list_element(s)?;
+            s.char(')')?;
+            Ok(Measure::Similarity(text))
+        },
+        &|s| {
+            s.attempt(|s| s.word("distance"))?;
+            Ok(Measure::Distance(list(s)?))
+        },
+        &|s| {
+            let function = aggregate(s)?;
+            s.word("()")?;
+            Ok(Measure::Aggregate(function))
+        },
+    ])
+}
+
+fn count_of_rows(s: &mut Scan<'_>) -> Step<(Field, Measure)> {
     s.word("count()")?;
-    Ok((Field { name: "*".to_owned(), path: Vec::new() }, Aggregate::Count))
+    Ok((Field { name: "*".to_owned(), path: Vec::new() }, Measure::Aggregate(Aggregate::Count)))
 }
 
 fn related_term(s: &mut Scan<'_>) -> Step<OrderTerm> {
@@ -45,7 +66,7 @@ fn related_term(s: &mut Scan<'_>) -> Step<OrderTerm> {
     let field = field(s)?;
     s.char(')')?;
     let (direction, nulls) = modifiers(s)?;
-    Ok(OrderTerm { relation: Some(relation), field, aggregate: None, direction, nulls })
+    Ok(OrderTerm { relation: Some(relation), field, measure: None, direction, nulls })
 }
 
 fn modifiers(s: &mut Scan<'_>) -> Step<(Option<Direction>, Option<Nulls>)> {

@@ -39,6 +39,12 @@ pub enum PlanError {
     /// FB121: an aggregate with conditions below a spread.
     #[error("An aggregate of a spread relation cannot have a filter")]
     SpreadFilter,
+    /// FB127: an extension that is not installed.
+    #[error("This needs the extension {0}")]
+    NoExtension(&'static str),
+    /// FB128: a place or distance that is none.
+    #[error("Not a place: {0}")]
+    Place(&'static str),
     /// FB122: a cursor that is damaged, or was made for another order.
     #[error("The cursor is not one of this list in this order")]
     Cursor,
@@ -85,6 +91,12 @@ impl From<PlanError> for PublicError {
                 public.hint = Some("Add a primary key, or page with limit and offset".to_owned());
                 public
             }
+            PlanError::NoExtension(name) => {
+                let mut public = PublicError::new(Kind::Invalid, "FB127", message);
+                public.hint = Some(format!("create extension {name} schema extensions"));
+                public
+            }
+            PlanError::Place(_) => PublicError::new(Kind::Invalid, "FB128", message),
             PlanError::NoPages(_) => PublicError::new(Kind::Invalid, "FB124", message),
         }
     }

@@ -1,9 +1,10 @@
 //! Comparisons that PostgREST does not have, in the words of the plan.
 //!
-//! What they need of the catalog: whether a value is `json` and must become `jsonb` before it has keys.
+//! What they need of the catalog: whether a value is `json` and must become `jsonb` before it has keys, and where the
+//! operators of extensions are (`near`).
 
 use ferrobase_catalog::{Relation, TypeClass};
-use ferrobase_query::plan::{KeyTest, Operation, Operator, PathTest};
+use ferrobase_query::plan::{KeyTest, Operation, Operator, PathTest, Similarity};
 
 use super::field::{compare_operator, simple_operator, type_class};
 use super::{PlanError, Planner};
@@ -25,6 +26,12 @@ impl Planner<'_> {
             Extended::Keys { test, keys } => {
                 Operation::Keys { test: key_test(*test), keys: keys.clone(), convert: convert() }
             }
+            Extended::Similar { word, value } => Operation::Similar {
+                schema: self.extension("pg_trgm")?,
+                by: if *word { Similarity::Word } else { Similarity::Whole },
+                value: value.clone(),
+            },
+            Extended::Within(numbers) => self.within(relation, field, numbers)?,
             Extended::JsonPath { test, path } => {
                 Operation::JsonPath { test: path_test(*test), path: path.clone(), convert: convert() }
             }

@@ -161,16 +161,22 @@ impl Planner<'_> {
 /// Direction and NULLs of an order term.
 pub(super) fn order(by: OrderBy, term: &ast::OrderTerm) -> Order {
     Order {
+        direction: direction(&by, term.direction),
         by,
-        direction: term.direction.map(|direction| match direction {
-            ast::Direction::Asc => Direction::Ascending,
-            ast::Direction::Desc => Direction::Descending,
-        }),
         nulls: term.nulls.map(|nulls| match nulls {
             ast::Nulls::First => Nulls::First,
             ast::Nulls::Last => Nulls::Last,
         }),
     }
+}
+
+/// Similarity is ordered by the distance of two texts, which falls as it rises; unasked, the most similar come first.
+fn direction(by: &OrderBy, asked: Option<ast::Direction>) -> Option<Direction> {
+    let is_flipped = matches!(by, OrderBy::Similarity { .. });
+    asked.map(|asked| match (asked, is_flipped) {
+        (ast::Direction::Asc, false) | (ast::Direction::Desc, true) => Direction::Ascending,
+        (ast::Direction::Desc, false) | (ast::Direction::Asc, true) => Direction::Descending,
+    })
 }
 
 /// The output name of a path: its last key, or the column's name when it has none.

@@ -9,7 +9,7 @@ use ferrobase_query::plan::{AggregateComparison, Condition, Distinct, Field, Gro
 
 use super::node::Node;
 use super::{PlanError, Planner};
-use crate::ast;
+use crate::ast::{self, Measure};
 
 /// What becomes of the rows of a node before they are ordered.
 pub(super) struct Grouping {
@@ -54,13 +54,17 @@ impl Planner<'_> {
         relation: Option<&Relation>,
         select: &[Select],
     ) -> Result<OrderBy, PlanError> {
-        if let Some(aggregate) = term.aggregate {
-            let of = ast::SelectField::aggregate(term.field.clone(), aggregate);
-            return Ok(OrderBy::Value(Box::new(self.aggregated(relation, &of)?)));
+        match &term.measure {
+            None => {}
+            Some(Measure::Aggregate(aggregate)) => {
+                let of = ast::SelectField::aggregate(term.field.clone(), *aggregate);
+                return Ok(OrderBy::Value(Box::new(self.aggregated(relation, &of)?)));
+            }
+            Some(Measure::Similarity(to)) => return self.by_similarity(relation, &term.field, to),
+            Some(Measure::Distance(place)) => return self.by_distance(relation, &term.field, place),
         }
         if self.rules.extensions && !is_known(relation, &term.field.name) {
-            let named = select.iter().find(|item| item.aggregate.is_some() && is_called(item, &term.field));
-            if let Some(item) = named {
+            if let Some(item) = select.iter().find(|item| is_called(item, &term.field)) {
                 return Ok(OrderBy::Value(Box::new(item.clone())));
             }
         }
@@ -81,7 +85,9 @@ impl Planner<'_> {
 
 /// Whether a node asks for groups in some other way than by what it selects.
 pub(super) fn groups(node: &Node<'_>) -> bool {
-    !node.group_by.is_empty() || !node.having.is_empty() || node.order.iter().any(|term| term.aggregate.is_some())
+    !node.group_by.is_empty()
+        || !node.having.is_empty()
+        || node.order.iter().any(|term| matches!(term.measure, Some(Measure::Aggregate(_))))
 }
 
 /// `DISTINCT ON` shows the first row of each value, so the order must begin with those columns. Terms of `order` on

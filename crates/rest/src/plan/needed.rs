@@ -37,7 +37,9 @@ impl Needed {
         }
         for order in &read.order {
             match &order.by {
-                OrderBy::Field(field) => needed.add(&field.name),
+                OrderBy::Field(field) | OrderBy::Similarity { field, .. } | OrderBy::Distance { field, .. } => {
+                    needed.add(&field.name);
+                }
                 OrderBy::Value(select) => needed.add_select(select),
                 OrderBy::Embedded { .. } => {}
             }

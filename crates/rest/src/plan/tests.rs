@@ -5,6 +5,7 @@
 
 mod calls;
 mod canary;
+mod extensions;
 mod fixture;
 mod lookups;
 mod mutations;

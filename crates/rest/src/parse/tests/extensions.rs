@@ -1,7 +1,7 @@
 //! What our own dialect has beyond PostgREST's, and that nothing of PostgREST's means something else in it.
 
 use super::*;
-use crate::ast::{Aggregate, Distinct};
+use crate::ast::{Aggregate, Distinct, Measure};
 
 fn extended(raw: &str) -> Result<Query, ParseError> {
     query(raw, Reading { dialect: Dialect::Extended, ..Reading::default() })
@@ -94,10 +94,32 @@ fn aggregates() {
         assert_eq!(spell_items(&extended(raw).expect(raw).select), wanted);
     }
     let query = extended("order=count().desc,a.sum().nullslast,b").expect("ok");
-    let terms: Vec<_> = query.order[0].1.iter().map(|term| (spell_field(&term.field), term.aggregate)).collect();
+    let terms: Vec<_> = query.order[0].1.iter().map(|term| (spell_field(&term.field), term.measure.clone())).collect();
     assert_eq!(
         terms,
-        [("<*>".into(), Some(Aggregate::Count)), ("<a>".into(), Some(Aggregate::Sum)), ("<b>".into(), None)]
+        [
+            ("<*>".into(), Some(Measure::Aggregate(Aggregate::Count))),
+            ("<a>".into(), Some(Measure::Aggregate(Aggregate::Sum))),
+            ("<b>".into(), None)
+        ]
+    );
+}
+
+#[test]
+fn what_is_near() {
+    for (raw, wanted) in [
+        ("a=fuzzy.some, text", "<a> Similar { word: false, value: \"some, text\" }"),
+        ("a=not.fuzzyword.x", "<a> not Similar { word: true, value: \"x\" }"),
+        ("a=within.(5000,13.4,-52.5)", "<a> Within([\"5000\", \"13.4\", \"-52.5\"])"),
+    ] {
+        assert_eq!(filters(raw), [wanted], "{raw}");
+        assert!(read(raw).is_err(), "PostgREST has {raw}");
+    }
+    let query = extended("order=a.similarity(\"x,y)\").desc,b.distance(1,2),c").expect("ok");
+    let measures: Vec<_> = query.order[0].1.iter().map(|term| term.measure.clone()).collect();
+    assert_eq!(
+        measures,
+        [Some(Measure::Similarity("x,y)".into())), Some(Measure::Distance(vec!["1".into(), "2".into()])), None]
     );
 }
 
@@ -120,6 +142,9 @@ fn mistakes_are_told() {
         "select=id.sum().filter()",
         "select=id.sum().filter(a)",
         "order=count()x",
+        "order=a.similarity(x",
+        "order=a.distance",
+        "a=within.1,2,3",
     ] {
         match extended(raw) {
             Err(ParseError::Grammar(failure)) => {

@@ -77,6 +77,8 @@ fn extended() -> impl Strategy<Value = Extended> {
         (prop::sample::select(operators.to_vec()), field())
             .prop_map(|(operator, field)| Extended::Column { operator, field }),
         (keys, prop::collection::vec(value(), 1..3)).prop_map(|(test, keys)| Extended::Keys { test, keys }),
+        (any::<bool>(), value()).prop_map(|(word, value)| Extended::Similar { word, value }),
+        prop::collection::vec(value(), 3..4).prop_map(Extended::Within),
         (paths, value()).prop_map(|(test, path)| Extended::JsonPath { test, path }),
     ]
 }
@@ -150,9 +152,14 @@ fn select_items() -> impl Strategy<Value = Vec<SelectItem>> {
 
 fn order_term() -> impl Strategy<Value = OrderTerm> {
     let direction = prop::option::of(prop::sample::select(&[Direction::Asc, Direction::Desc][..]));
-    let aggregate = prop::option::weighted(0.2, Just(Aggregate::Sum));
-    (prop::option::weighted(0.3, Just("clients".to_owned())), field(), aggregate, direction).prop_map(
-        |(relation, field, aggregate, direction)| OrderTerm { relation, field, aggregate, direction, nulls: None },
+    let measure = prop_oneof![
+        Just(Measure::Aggregate(Aggregate::Sum)),
+        value().prop_map(Measure::Similarity),
+        prop::collection::vec(value(), 2..3).prop_map(Measure::Distance),
+    ];
+    let measure = prop::option::weighted(0.2, measure);
+    (prop::option::weighted(0.3, Just("clients".to_owned())), field(), measure, direction).prop_map(
+        |(relation, field, measure, direction)| OrderTerm { relation, field, measure, direction, nulls: None },
     )
 }
 

@@ -70,6 +70,13 @@ pub(super) static CATALOG: LazyLock<Catalog> = LazyLock::new(|| {
         catalog.representations.insert((from.into(), to.into()), known);
     }
     functions(&mut catalog);
+    table(
+        &mut catalog,
+        "shops",
+        &["id integer", "place gis.geography(Point,4326)", "spot gis.geometry(Point,4326)", "plan gis.geometry"],
+    );
+    catalog.extensions.insert("pg_trgm".to_owned(), "odd \"schema".to_owned());
+    catalog.extensions.insert("postgis".to_owned(), "gis".to_owned());
     catalog
 });
 
