@@ -10,6 +10,7 @@ mod alias;
 mod answer;
 mod call;
 mod condition;
+mod document;
 mod embed;
 mod field;
 mod keyset;

@@ -8,6 +8,7 @@
 mod answer;
 mod call;
 mod condition;
+mod document;
 mod embed;
 mod keyset;
 mod mutation;
@@ -20,6 +21,7 @@ pub use condition::{
     AggregateComparison, Comparison, Condition, Is, KeyTest, LogicOperator, Operation, Operator, PathTest, Quantifier,
     SearchParser,
 };
+pub use document::{MergeInto, Patch, SetInside};
 pub use embed::{Embed, EmbedOutput, Join, SpreadColumn, SpreadValue};
 pub use keyset::{Key, Keyset};
 pub use mutation::{Conflict, Delete, InputColumn, Insert, Mutation, Payload, Resolution, Update};

@@ -203,6 +203,8 @@ async fn updates_take_the_payloads_columns() {
         Mutation::Update(Update {
             table: name("projects"),
             columns,
+            inside: vec![],
+            merge: vec![],
             payload: payload(json),
             missing_is_default: false,
             filters,
@@ -280,6 +282,8 @@ async fn a_table_may_be_called_like_our_own_names() {
     let update = Update {
         table: name("fb_body"),
         columns: columns(),
+        inside: vec![],
+        merge: vec![],
         payload: payload(r#"{"id": 2, "fb_source": "y"}"#),
         missing_is_default: false,
         filters: vec![eq("id", "1")],

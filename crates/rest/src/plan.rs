@@ -7,6 +7,7 @@
 //! know stays a name, which is quoted, and PostgreSQL answers for it.
 //! Ambiguities and their errors: `crate::error`. Shape of the SQL: docs/adr/0003.
 
+mod document;
 mod error;
 mod extended;
 mod field;
@@ -31,8 +32,8 @@ use ferrobase_catalog::{Catalog, Function, QualifiedName, Relation, ReturnShape,
 use ferrobase_query::plan::{Body, Call, Count, Explain, Guard, Query, Select, Source, Value, Window};
 
 pub use self::error::PlanError;
-pub use self::precondition::demand;
 pub use self::keyset::Pages;
+pub use self::precondition::demand;
 pub use self::sight::{Everything, Hidden, Sight};
 
 use self::node::{Node, Scope};

@@ -211,7 +211,12 @@ impl RestRequest {
         let window = window(&mut query, &action, head)?;
         let content_type =
             first_text(head.headers, header::CONTENT_TYPE).map_or(MediaType::Json, |field| MediaType::parse(&field));
-        let payload = payload(&action, &query, body, &content_type)?;
+        let patches = rules.dialect == Dialect::Extended && matches!(action, Action::Update { .. });
+        let payload = if patches && is_merge_patch(&content_type) {
+            Some(body::read(body, &MediaType::Json, Use::Rows, false)?)
+        } else {
+            payload(&action, &query, body, &content_type)?
+        };
         let columns = columns(payload.as_ref(), &query);
         let accept = match first_text(head.headers, header::ACCEPT) {
             Some(field) => media::accept(&field),
@@ -241,6 +246,19 @@ impl RestRequest {
             self.conditions = Conditions::default();
         }
     }
+}
+
+impl RestRequest {
+    /// Whether the body is merged into what is there (RFC 7396).
+    pub fn is_merge_patch(&self) -> bool {
+        is_merge_patch(&self.content_type)
+    }
+}
+
+fn is_merge_patch(media: &MediaType) -> bool {
+    let MediaType::Other(text) = media else { return false };
+    let name = text.split(';').next().unwrap_or_default().trim();
+    name.eq_ignore_ascii_case("application/merge-patch+json")
 }
 
 /// What a path names.

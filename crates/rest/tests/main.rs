@@ -3,6 +3,7 @@
 mod calls;
 mod conditional;
 mod denials;
+mod documents;
 mod errors;
 mod harness;
 mod hidden;

@@ -1,8 +1,10 @@
 //! INSERT, UPDATE and DELETE, and the rows that a JSON payload gives.
 
+use std::borrow::Cow;
+
 use super::condition::{Plain, condition};
 use super::read::write_where;
-use super::{CompileError, Compiler, SOURCE};
+use super::{CompileError, Compiler, SOURCE, document};
 use crate::plan::{Columns, Condition, Conflict, Delete, InputColumn, Insert, Mutation, Payload, Resolution, Update};
 use crate::sql::{self, Sql};
 
@@ -48,7 +50,7 @@ impl Compiler {
     fn update(&mut self, update: &Update) -> Result<Sql, CompileError> {
         let target = self.aliases.fresh(&update.table.name);
         let mut out = Sql::new();
-        if update.columns.is_empty() {
+        if update.columns.is_empty() && update.inside.is_empty() && update.merge.is_empty() {
             // `UPDATE ... SET` nothing is no SQL; the empty result has the columns that the read expects.
             out.push("SELECT ").append(returned(&update.returning, &target)).push(" FROM ");
             out.qualified(&update.table).push(" AS ").ident(&target).push(" WHERE false");
@@ -56,16 +58,20 @@ impl Compiler {
         }
         let body = self.aliases.fresh(BODY);
         out.push("UPDATE ").qualified(&update.table).push(" AS ").ident(&target).push(" SET ");
-        out.join(
-            update.columns.iter().map(|column| {
-                let mut set = Sql::new();
-                set.ident(&column.name).push(" = ").append(value(column, &body));
-                set
-            }),
-            ", ",
-        );
+        let whole = update.columns.iter().map(|column| {
+            let mut set = Sql::new();
+            set.ident(&column.name).push(" = ").append(value(column, &body));
+            set
+        });
+        let inside = update.inside.iter().map(|set| document::set_inside(set, &body));
+        let merged = update.merge.iter().map(|merge| document::merge_into(merge, &target));
+        out.join(whole.chain(inside).chain(merged), ", ");
+        let given = match update.inside.as_slice() {
+            [] => Cow::Borrowed(&update.columns),
+            inside => Cow::Owned(update.columns.iter().chain(inside.iter().map(|set| &set.input)).cloned().collect()),
+        };
         out.push(" FROM ");
-        out.append(payload_rows(&update.columns, &update.payload, update.missing_is_default, &body));
+        out.append(payload_rows(&given, &update.payload, update.missing_is_default, &body));
         write_where(&mut out, filters(&update.filters, &target)?);
         out.append(returning(&update.returning, &target));
         Ok(out)

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use ferrobase_catalog::QualifiedName;
 
-use super::{Columns, Condition};
+use super::{Columns, Condition, MergeInto, SetInside};
 use crate::sql::CatalogSql;
 
 /// A change.
@@ -57,6 +57,10 @@ pub struct Update {
     pub table: QualifiedName,
     /// Columns that the payload gives.
     pub columns: Vec<InputColumn>,
+    /// Values inside of `jsonb` columns that the payload gives.
+    pub inside: Vec<SetInside>,
+    /// Documents that are merged into `jsonb` columns.
+    pub merge: Vec<MergeInto>,
     /// The new values.
     pub payload: Payload,
     /// Keys that the object does not have get the column's default, not NULL.

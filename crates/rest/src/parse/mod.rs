@@ -112,6 +112,11 @@ pub(crate) fn select(dialect: Dialect, value: &str) -> Result<Vec<SelectItem>, F
     parse_all(dialect, "select parameter", shown(value), value, select::select)
 }
 
+/// A key of a body as a column and a path into it.
+pub(crate) fn body_path(key: &str) -> Option<Field> {
+    parse_all(Dialect::Extended, "key", shown(key), key, name::field).ok()
+}
+
 fn columns(what: &str, value: &str) -> Result<BTreeSet<String>, Failure> {
     Ok(parse_all(Dialect::Postgrest, what, shown(value), value, name::columns)?.into_iter().collect())
 }

@@ -45,6 +45,17 @@ pub enum PlanError {
     /// FB128: a place or distance that is none.
     #[error("Not a place: {0}")]
     Place(&'static str),
+    /// FB129: a key of a body that is no path into a `jsonb` column.
+    #[error("'{key}' cannot be set: {why}")]
+    Inside {
+        /// The key.
+        key: String,
+        /// Why not.
+        why: &'static str,
+    },
+    /// FB130: a merge patch that is none.
+    #[error("The merge patch cannot be applied: {0}")]
+    MergePatch(&'static str),
     /// FB122: a cursor that is damaged, or was made for another order.
     #[error("The cursor is not one of this list in this order")]
     Cursor,
@@ -96,6 +107,8 @@ impl From<PlanError> for PublicError {
                 public.hint = Some(format!("create extension {name} schema extensions"));
                 public
             }
+            PlanError::Inside { .. } => PublicError::new(Kind::Invalid, "FB129", message),
+            PlanError::MergePatch(_) => PublicError::new(Kind::Invalid, "FB130", message),
             PlanError::Place(_) => PublicError::new(Kind::Invalid, "FB128", message),
             PlanError::NoPages(_) => PublicError::new(Kind::Invalid, "FB124", message),
         }

@@ -9,7 +9,7 @@ use ferrobase_query::plan::{
     Columns, Condition, Conflict, Delete, InputColumn, Insert, Mutation, Payload, Read, Resolution, Update,
 };
 
-use super::{PlanError, Planner};
+use super::{PlanError, Planner, document};
 use crate::ast::{CompareOperator, Filter, Operation};
 use crate::body;
 use crate::error::{Error, LookupError};
@@ -29,14 +29,22 @@ impl Planner<'_> {
         let filters = self.root_conditions(request, relation)?;
         Ok(match request.action {
             Action::Delete { .. } => Mutation::Delete(Delete { table: relation.name.clone(), filters, returning }),
-            Action::Update { .. } => Mutation::Update(Update {
-                table: relation.name.clone(),
-                columns: self.input_columns(relation, &request.columns)?,
-                payload: payload(request),
-                missing_is_default: request.prefer.missing == Some(Missing::Default),
-                filters,
-                returning,
-            }),
+            Action::Update { .. } => {
+                let mut changes = self.changes(relation, &request.columns)?;
+                if request.is_merge_patch() {
+                    changes = document::merge(relation, &payload(request).json, changes)?;
+                }
+                Mutation::Update(Update {
+                    table: relation.name.clone(),
+                    columns: self.input_columns(relation, &changes.columns)?,
+                    inside: changes.inside,
+                    merge: changes.merge,
+                    payload: payload(request),
+                    missing_is_default: request.prefer.missing == Some(Missing::Default),
+                    filters,
+                    returning,
+                })
+            }
             _ => {
                 if is_put {
                     check_put(request, relation)?;

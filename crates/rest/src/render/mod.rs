@@ -7,8 +7,8 @@
 
 mod fields;
 mod guc;
-mod validator;
 pub(crate) mod pages;
+mod validator;
 
 #[cfg(test)]
 mod tests;
@@ -144,7 +144,7 @@ fn read(request: &RestRequest, relation: &str, outcome: &Outcome, facts: Facts<'
 fn page(request: &RestRequest, outcome: &Outcome, facts: Facts<'_>, link: Option<&str>) -> Draft {
     let mut draft = Draft::new(StatusCode::OK);
     let total = facts.total.or(outcome.total);
-    draft.counted(&range::content_range(0, 0, total), request.prefer.count, total);
+    draft.counted(&range::content_range(0, 0, total), request.prefer.count, total, facts);
     if let Some(link) = link {
         draft.set("link", link);
     }

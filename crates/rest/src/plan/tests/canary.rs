@@ -105,6 +105,12 @@ fn groups() -> impl Strategy<Value = Query> {
         })
 }
 
+/// A page by keys, at either end.
+fn pages() -> impl Strategy<Value = Query> {
+    prop::sample::select(vec![Cursor::First, Cursor::Last])
+        .prop_map(|cursor| Query { cursor: Some(cursor), ..Query::default() })
+}
+
 fn filter() -> impl Strategy<Value = Filter> {
     (field(), any::<bool>(), operation()).prop_map(|(field, negated, operation)| Filter { field, negated, operation })
 }
@@ -174,7 +180,7 @@ fn query() -> impl Strategy<Value = Query> {
         window,
         prop::collection::vec((any_name(), value()), 0..3),
         prop::option::of(prop::collection::vec(any_name(), 1..3)),
-        prop_oneof![Just(Query::default()), groups()],
+        prop_oneof![Just(Query::default()), pages(), groups()],
     )
         .prop_map(|(select, filters, logic, order, window, arguments, on_conflict, groups)| Query {
             select,
@@ -234,8 +240,8 @@ fn request() -> impl Strategy<Value = RestRequest> {
             action,
             schema: SCHEMA.to_owned(),
             negotiated: false,
+            window: Window { offset: u64::from(query.cursor.is_none()), limit: Some(77) },
             query,
-            window: Window { offset: 1, limit: Some(77) },
             payload: Some(crate::body::Payload::Json { raw: json.into(), keys: BTreeSet::new(), array: true }),
             columns: columns.into_iter().map(str::to_owned).collect(),
             prefer,
