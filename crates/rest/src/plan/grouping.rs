@@ -63,10 +63,11 @@ impl Planner<'_> {
             Some(Measure::Similarity(to)) => return self.by_similarity(relation, &term.field, to),
             Some(Measure::Distance(place)) => return self.by_distance(relation, &term.field, place),
         }
-        if self.rules.extensions && !is_known(relation, &term.field.name) {
-            if let Some(item) = select.iter().find(|item| is_called(item, &term.field)) {
-                return Ok(OrderBy::Value(Box::new(item.clone())));
-            }
+        if self.rules.extensions
+            && !is_known(relation, &term.field.name)
+            && let Some(item) = select.iter().find(|item| is_called(item, &term.field))
+        {
+            return Ok(OrderBy::Value(Box::new(item.clone())));
         }
         Ok(OrderBy::Field(self.field(relation, &term.field)))
     }
