@@ -307,7 +307,7 @@ async fn writes_have_none_of_them() {
         "DELETE /sales?cursor=first",
     ] {
         let answer = api.send(line, &[], r#"{"amount":1}"#).await;
-        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (400, "FB120"), "{line}");
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (400, "FB119"), "{line}");
     }
     assert_eq!(api.value("select count(*) from public.sales").await, "5");
 }

@@ -33,7 +33,7 @@ pub enum PlanError {
     /// FB102: a cast that looks names up in the database's catalog.
     #[error("Casting to the type \"{0}\" is not allowed")]
     RegistryCast(String),
-    /// FB120: a parameter that only reading has.
+    /// FB119: a parameter that only reading has.
     #[error("distinct, group_by, having and cursor are for reading")]
     NotReading,
     /// FB121: an aggregate with conditions below a spread.
@@ -88,7 +88,7 @@ impl From<PlanError> for PublicError {
             }
             PlanError::RegistryCast(_) => PublicError::new(Kind::Invalid, "FB102", message)
                 .details("Types that name database objects tell about objects that the caller may not see"),
-            PlanError::NotReading => PublicError::new(Kind::Invalid, "FB120", message),
+            PlanError::NotReading => PublicError::new(Kind::Invalid, "FB119", message),
             PlanError::SpreadFilter => PublicError::new(Kind::Invalid, "FB121", message)
                 .details("The parent aggregates, and does not know the columns that the filter names"),
             PlanError::Cursor => {
