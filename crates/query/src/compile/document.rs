@@ -9,8 +9,8 @@ pub(super) fn set_inside(set: &SetInside, body: &str) -> Sql {
     out.ident(&set.column);
     for step in &set.path {
         match step {
-            PathKey::Key(key) => out.push("[").key(key).push("::text]"),
-            PathKey::Index(index) => out.push("[").key(index).push("::int]"),
+            PathKey::Key(key) => out.push("[").text(key).push("::text]"),
+            PathKey::Index(index) => out.push("[").text(index).push("::int]"),
         };
     }
     out.push(" = ").column(body, &set.input.name);
