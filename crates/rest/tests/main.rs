@@ -5,6 +5,7 @@ mod conditional;
 mod denials;
 mod documents;
 mod errors;
+mod guide;
 mod harness;
 mod hidden;
 mod limits;
