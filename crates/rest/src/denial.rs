@@ -4,7 +4,7 @@
 //! Invariant: columns come from the plan, where they are what the caller named or what the catalog has.
 
 use ferrobase_catalog::{Catalog, QualifiedName, Relation};
-use ferrobase_query::plan::{Columns, Embed, Join, Mutation, Read, Source, Value};
+use ferrobase_query::plan::{Columns, Embed, Join, Mutation, Read, Source, Update, Value};
 use ferrobase_request::policies::{Attempt, Reads, Verb, hint};
 use ferrobase_request::{Error, RequestContext, Target};
 
@@ -46,7 +46,7 @@ fn attempt(planned: &Planned, catalog: &Catalog) -> Attempt {
         },
         Some(Mutation::Update(update)) => Attempt {
             verb: Verb::Update,
-            writes: update.columns.iter().map(|column| column.name.clone()).collect(),
+            writes: written(update),
             reads: returned(&update.returning, relation),
             filters: !update.filters.is_empty(),
             ..attempt
@@ -101,4 +101,11 @@ fn returned(columns: &Columns, relation: Option<&Relation>) -> Reads {
         Columns::Named(names) if relation.is_some_and(|r| r.columns.keys().all(|c| names.contains(c))) => Reads::All,
         Columns::Named(names) => Reads::Columns(names.clone()),
     }
+}
+
+/// Columns of an update, also those that change only inside.
+fn written(update: &Update) -> Vec<String> {
+    let whole = update.columns.iter().map(|column| &column.name);
+    let inside = update.inside.iter().map(|set| &set.column);
+    whole.chain(inside).chain(update.merge.iter().map(|merge| &merge.column)).cloned().collect()
 }
