@@ -23,6 +23,16 @@ def throughput(result):
           f"Other programs used {result['others']:.2f} cores meanwhile.")
 
 
+def streams(result):
+    aligned(["stream", "MB", "seconds", "MB/s", "server cpu s", "PostgreSQL cpu s", "idle MB", "peak above idle, MB", "goal"], [
+        [row["stream"], f"{row['bytes'] / 1e6:,.0f}", f"{row['seconds']:.1f}", f"{row['bytes'] / 1e6 / row['seconds']:.0f}",
+         f"{row['server_cpu']:.1f}", f"{row['postgres_cpu']:.1f}", f"{row['idle_mb']:.1f}", f"{row['above_idle_mb']:.1f}",
+         "< 64"]
+        for row in result["rows"]
+    ])
+    print(f"PostgreSQL {result['postgresql']}. Rows of about 1 kB under row security; reader and writer on the same machine.")
+
+
 def start(result):
     for name, of in result["binaries"].items():
         def times(key):

@@ -30,6 +30,7 @@ topics! {
     rest_querying: "rest/querying",
     rest_read: "rest/read",
     rest_rpc: "rest/rpc",
+    rest_stream: "rest/stream",
     rest_write: "rest/write",
 }
 

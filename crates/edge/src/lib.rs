@@ -37,14 +37,14 @@ pub mod timing;
 
 pub use alias::Alias;
 pub use app::{App, AppBuilder};
-pub use body::{BodyFault, collect};
+pub use body::{BodyFault, chunks, collect};
 pub use client_ip::client_ip;
 pub use compression::Compression;
 pub use context::{AsSent, Caller};
 pub use cors::{CorsError, CorsRules};
 pub use lifecycle::{Grace, Lifecycle, Phase};
 pub use local_only::LocalOnly;
-pub use policy::{AuthPolicy, Bound, CorsOwner, Room, RoutePolicy};
+pub use policy::{AuthPolicy, Bound, CorsOwner, Room, RoutePolicy, Streams};
 pub use request_id::{REQUEST_ID, RequestId};
 pub use response_headers::ResponseHeaders;
 pub use settings::Settings;

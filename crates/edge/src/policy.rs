@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use axum::Router;
 use ferrobase_request::Gate;
+use http::request::Parts;
 
 use crate::error::{self, ErrorShape};
 
@@ -67,6 +68,22 @@ impl AuthPolicy {
     }
 }
 
+/// Which bodies of an exchange pass through without being held.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Streams {
+    /// The request's: it may be as large as `server.stream_body_limit` says.
+    pub incoming: bool,
+    /// The answer's.
+    pub outgoing: bool,
+}
+
+impl Streams {
+    /// Whether the exchange may take as long as `server.stream_timeout` says.
+    pub(crate) fn any(self) -> bool {
+        self.incoming || self.outgoing
+    }
+}
+
 /// Bounds and habits of one route. `Default` is what a JSON API wants.
 #[derive(Clone, Copy, Debug)]
 pub struct RoutePolicy {
@@ -74,6 +91,9 @@ pub struct RoutePolicy {
     pub body_limit: Bound<u64>,
     /// From the request's head to the last byte of a streamed answer.
     pub timeout: Bound<Duration>,
+    /// Which requests of the route stream, by their heads and the largest body of an ordinary one. A room finds the
+    /// decision in the request's extensions and must stream what it said it would.
+    pub streams: fn(&Parts, Option<u64>) -> Streams,
     /// Whether answers may be compressed.
     pub compress: bool,
     /// Who writes CORS fields.
@@ -89,6 +109,7 @@ impl Default for RoutePolicy {
         Self {
             body_limit: Bound::Server,
             timeout: Bound::Server,
+            streams: |_, _| Streams::default(),
             compress: true,
             cors: CorsOwner::Edge,
             auth: AuthPolicy::default(),

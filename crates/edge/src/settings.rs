@@ -33,6 +33,10 @@ pub struct Settings {
     pub compression: Option<Compression>,
     /// Largest request body in bytes.
     pub body_limit: Option<u64>,
+    /// Largest body of a request that streams, in bytes.
+    pub stream_body_limit: Option<u64>,
+    /// Longest time of an exchange that streams.
+    pub stream_timeout: Option<Duration>,
     /// Longest wait for the next bytes of a body.
     pub body_stall: Duration,
     /// Longest time of one request.
@@ -68,6 +72,8 @@ impl Settings {
             headers: ResponseHeaders::from_section(&security.headers),
             compression: server.enable_compression.then(|| Compression::new(server.compression_level)),
             body_limit: Some(server.body_limit.0),
+            stream_body_limit: Some(server.stream_body_limit.0),
+            stream_timeout: Some(server.stream_timeout),
             body_stall: BODY_STALL,
             request_timeout: Some(server.request_timeout),
             url_limit: server.url_limit.as_usize(),
@@ -89,6 +95,8 @@ impl Settings {
             headers: ResponseHeaders::none(),
             compression: None,
             body_limit: None,
+            stream_body_limit: None,
+            stream_timeout: None,
             body_stall: BODY_STALL,
             request_timeout: None,
             url_limit: 60 * 1024,

@@ -57,6 +57,11 @@ pub enum Mode {
         /// What ends it when nothing failed.
         end: End,
     },
+    /// In a transaction that is open already ([`crate::session::Load`]).
+    Within {
+        /// What ends it when nothing failed; none leaves it open.
+        end: Option<End>,
+    },
 }
 
 /// Isolation level of an explicit transaction.

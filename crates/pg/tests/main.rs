@@ -8,6 +8,7 @@ mod support;
 mod exchange;
 mod faults;
 mod leftovers;
+mod lines;
 mod listen;
 mod login;
 mod pool;

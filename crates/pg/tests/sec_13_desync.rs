@@ -101,3 +101,39 @@ async fn sec_13_interleaved_callers_get_their_own_rows() {
     }
     assert_eq!((pool.stats().desyncs, pool.stats().protocol_errors), (0, 0));
 }
+
+/// Rows that are handed on as they come: none leaves before the nonce was right, and none is lost unnoticed.
+#[tokio::test]
+async fn sec_13_lines_of_another_request_are_refused() {
+    let database = database().await;
+    let (proxy, pool) = through_proxy(&database).await;
+    let ask = |me: &str| batch(&["select current_setting('app.me') from generate_series(1, 3)"]).with("app.me", me);
+    let all = async |me: &str| {
+        let mut lines = pool.lines(&ask(me)).await?;
+        let mut text = Vec::new();
+        while let Some(piece) = lines.next().await? {
+            text.extend_from_slice(&piece);
+        }
+        Ok::<_, ferrobase_pg::Error>(String::from_utf8(text).unwrap())
+    };
+    for _ in 0..3 {
+        assert_eq!(all("alice").await.unwrap(), "alice\nalice\nalice\n");
+    }
+    proxy.set([Act::ReplayAnswer]);
+    let error = pool.lines(&ask("bob")).await.unwrap_err();
+    assert!(error.to_string().contains("another request"), "{error}");
+    assert_eq!(all("bob").await.unwrap(), "bob\nbob\nbob\n");
+    eventually("at rest", async || pool.stats().active == 0).await;
+    proxy.set([]);
+    all("warm").await.unwrap();
+    let rows = proxy.seen().iter().filter(|tag| **tag == b'D').count();
+    assert_eq!(rows, 4, "the settings and three rows");
+    let first_row = proxy.seen().iter().rposition(|tag| *tag == b'D').unwrap();
+    for act in [Act::Drop, Act::Twice] {
+        eventually("at rest", async || pool.stats().active == 0).await;
+        proxy.set(std::iter::repeat_n(Act::Pass, first_row).chain([act]));
+        assert!(all("carol").await.is_err(), "{act:?}");
+        proxy.set([]);
+        assert_eq!(all("carol").await.unwrap(), "carol\ncarol\ncarol\n");
+    }
+}

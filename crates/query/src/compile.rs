@@ -79,6 +79,28 @@ pub fn compile_check(query: &Query) -> Result<pg::Statement, CompileError> {
     finish(Compiler { locks: true, ..Compiler::default() }.check(query)?)
 }
 
+/// Compiles a read or call whose rows are handed on as they come: one statement, one JSON text a row. Nothing is counted,
+/// and a guard cannot be kept: rows that have left cannot be taken back.
+///
+/// # Errors
+/// As [`compile`].
+pub fn compile_lines(query: &Query) -> Result<pg::Statement, CompileError> {
+    finish(Compiler::default().lines(query)?)
+}
+
+/// Compiles the count that a read asks for, as a statement of its own.
+///
+/// # Errors
+/// As [`compile`].
+pub fn compile_count(query: &Query) -> Result<pg::Statement, CompileError> {
+    finish(Compiler::default().counted(query)?)
+}
+
+/// What SQL code set for the response so far.
+pub fn response_settings() -> pg::Statement {
+    pg::Statement { sql: Arc::from(answer::SETTINGS_SO_FAR), params: Vec::new(), param_types: Vec::new() }
+}
+
 /// A statement that asks the planner how many rows the filters leave.
 fn estimate(query: &Query) -> Result<pg::Statement, CompileError> {
     let mut sql = Sql::of("EXPLAIN (FORMAT JSON) ");

@@ -16,7 +16,9 @@ pub mod statement;
 pub mod tag;
 pub mod type_name;
 
-pub use compile::{CHANGED_SETTING, CompileError, compile, compile_check};
+pub use compile::{
+    CHANGED_SETTING, CompileError, compile, compile_check, compile_count, compile_lines, response_settings,
+};
 pub use sql::{CatalogSql, Sql};
 pub use statement::{Compiled, Layout, Outcome, Output, PageKeys, RowKey};
 pub use type_name::TypeName;

@@ -15,7 +15,8 @@ const DIGITS: usize = 32;
 /// The tag of a body.
 pub fn of(media: &str, body: &[u8]) -> String {
     let hash = Sha256::new().chain_update(media.as_bytes()).chain_update(b"\n").chain_update(body).finalize();
-    hash.iter().take(DIGITS / 2).map(|byte| format!("{byte:02x}")).collect()
+    let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0');
+    hash.iter().take(DIGITS / 2).flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// The tag of what an expression gives as text.

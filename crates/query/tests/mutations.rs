@@ -17,7 +17,7 @@ fn input(column: &str, type_name: &str, default: Option<&str>) -> InputColumn {
 }
 
 fn payload(json: &'static str) -> Payload {
-    Payload { json: Bytes::from_static(json.as_bytes()), is_object: json.starts_with('{') }
+    Payload::Json { json: Bytes::from_static(json.as_bytes()), is_object: json.starts_with('{') }
 }
 
 fn named(columns: &[&str]) -> Columns {

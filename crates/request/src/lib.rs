@@ -1,9 +1,10 @@
 //! The one door: who asks, in which transaction, with which settings.
 //!
 //! `credentials` turns what a caller sent into an [`Identity`]; the edge makes a [`RequestContext`] around it; rooms
-//! hand their statements to [`run`], which adds role and settings and sends everything in one flush. `install` makes
+//! hand their statements to [`run`] (to [`lines`] and [`load`] when they stream), which adds role and settings and sends
+//! everything in one flush. `install` makes
 //! what this needs in the database: roles, logins, schemas, helpers.
-//! Invariant: no statement that a caller caused reaches PostgreSQL except through [`run`]. Invariant: nothing outside
+//! Invariant: no statement that a caller caused reaches PostgreSQL except through these. Invariant: nothing outside
 //! `credentials` decides a role. Invariant: this crate knows no HTTP.
 //! Read on: `credentials`, `context`, `target` (pools, catalog and keys of a tenant), `run`, `exposure`, `install`,
 //! `policies` (why a row was refused).
@@ -24,6 +25,7 @@ mod run;
 mod settings;
 mod share;
 pub mod sqlstate;
+mod stream;
 pub mod target;
 
 pub use context::{ApiKey, Claims, Identity, RequestContext, Via, headers_json};
@@ -32,4 +34,5 @@ pub use error::Error;
 pub use exposure::{Exposure, Visibility};
 pub use run::{Work, run};
 pub use share::ShareStats;
+pub use stream::{Lines, LoadError, STAGE, STAGE_PROGRESS, lines, load};
 pub use target::{Pools, Profile, Registry, Target, TargetParts, TransactionRules};

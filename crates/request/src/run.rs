@@ -96,7 +96,11 @@ pub async fn run(target: &Target, context: &RequestContext, work: Work) -> Resul
 }
 
 /// The role's facts; `None` for a role that the catalog does not know, which only PostgREST's profile lets through.
-fn admit<'a>(target: &Target, catalog: &'a Arc<Catalog>, identity: &Identity) -> Result<Option<&'a Role>, Error> {
+pub(crate) fn admit<'a>(
+    target: &Target,
+    catalog: &'a Arc<Catalog>,
+    identity: &Identity,
+) -> Result<Option<&'a Role>, Error> {
     let name = identity.role();
     if target.transaction.profile == Profile::Postgrest {
         return Ok(catalog.roles.get(name));
@@ -114,7 +118,7 @@ fn admit<'a>(target: &Target, catalog: &'a Arc<Catalog>, identity: &Identity) ->
 }
 
 /// Everything that goes over the wire for this request.
-fn batch(context: &RequestContext, work: Work, role: Option<&Role>, rules: &TransactionRules) -> Batch {
+pub(crate) fn batch(context: &RequestContext, work: Work, role: Option<&Role>, rules: &TransactionRules) -> Batch {
     let isolation = work.isolation.or_else(|| role.and_then(|role| role.isolation).map(level));
     let mode = match (isolation, work.end) {
         (None, End::Commit) => Mode::Implicit,
@@ -155,6 +159,6 @@ fn level(isolation: ferrobase_catalog::Isolation) -> Isolation {
     }
 }
 
-fn audience(target: &Target, identity: &Identity) -> Audience {
+pub(crate) fn audience(target: &Target, identity: &Identity) -> Audience {
     Audience { is_anonymous: identity.is_anonymous, shows_internals: target.transaction.profile == Profile::Postgrest }
 }

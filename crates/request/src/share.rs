@@ -1,25 +1,29 @@
-//! The anonymous share of the request pool (security requirement 29).
+//! Shares of a pool that some requests may not exceed (security requirement 29).
 //!
 //! Anybody can be anonymous, so anonymous requests never take the last quarter of the connections: whoever signed in
-//! gets one however many strangers ask for slow things. A stranger beyond the share waits without holding anything,
-//! and both bounds of the pool hold for the wait: how many wait, and how long.
+//! gets one however many strangers ask for slow things. A stream lasts as long as its caller likes, so streams never
+//! take more than half. Who is beyond a share waits without holding anything, and both bounds of the pool hold for the
+//! wait: how many wait, and how long.
 //! Invariant: a permit lives as long as its request; a request that is dropped gives it back.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use ferrobase_pg::{Error, Pool};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// One connection in so many is not for anonymous requests.
 const RESERVED: usize = 4;
+/// One connection in so many may be held by a stream.
+const STREAMING: usize = 2;
 /// What a caller who is turned away should wait before asking again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Permits of anonymous requests.
+/// Permits of requests of one sort.
 #[derive(Debug)]
-pub(crate) struct AnonymousShare {
-    permits: Semaphore,
+pub(crate) struct Share {
+    permits: Arc<Semaphore>,
     waiting: AtomicUsize,
     max_waiting: usize,
     patience: Duration,
@@ -27,7 +31,7 @@ pub(crate) struct AnonymousShare {
     saturated: AtomicU64,
 }
 
-/// What happened at the door of the anonymous share since the configuration was loaded.
+/// What happened at the door of a share since the configuration was loaded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ShareStats {
     /// Requests that wait now.
@@ -47,13 +51,22 @@ impl Drop for Waiting<'_> {
     }
 }
 
-impl AnonymousShare {
-    /// The share of this pool. A pool too small to be divided is anybody's.
-    pub(crate) fn of(pool: &Pool) -> Self {
+impl Share {
+    /// What anonymous requests may have of this pool. A pool too small to be divided is anybody's.
+    pub(crate) fn anonymous(pool: &Pool) -> Self {
+        let most = pool.options().max_connections;
+        Self::of(pool, most - most / RESERVED)
+    }
+
+    /// What streams may have of this pool: one at least.
+    pub(crate) fn streams(pool: &Pool) -> Self {
+        Self::of(pool, pool.options().max_connections / STREAMING)
+    }
+
+    fn of(pool: &Pool, permits: usize) -> Self {
         let options = pool.options();
-        let permits = options.max_connections - options.max_connections / RESERVED;
         Self {
-            permits: Semaphore::new(permits.clamp(1, Semaphore::MAX_PERMITS)),
+            permits: Arc::new(Semaphore::new(permits.clamp(1, Semaphore::MAX_PERMITS))),
             waiting: AtomicUsize::new(0),
             max_waiting: options.max_waiting,
             patience: options.acquire_timeout,
@@ -72,8 +85,8 @@ impl AnonymousShare {
     }
 
     /// Waits for a permit.
-    pub(crate) async fn enter(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, Error> {
-        if let Ok(permit) = self.permits.try_acquire() {
+    pub(crate) async fn enter(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, Error> {
+        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
             return Ok(permit);
         }
         let waiting = self.waiting.fetch_add(1, Relaxed);
@@ -84,7 +97,7 @@ impl AnonymousShare {
         }
         let started = Instant::now();
         let latest = deadline.min(started + self.patience);
-        match tokio::time::timeout_at(latest.into(), self.permits.acquire()).await {
+        match tokio::time::timeout_at(latest.into(), Arc::clone(&self.permits).acquire_owned()).await {
             Ok(Ok(permit)) => Ok(permit),
             // The semaphore is never closed.
             Ok(Err(_)) => Err(Error::Closed),
@@ -103,14 +116,26 @@ mod tests {
 
     use super::*;
 
-    fn share(max_connections: usize, max_waiting: usize) -> AnonymousShare {
+    fn pool(max_connections: usize, max_waiting: usize) -> Pool {
         let bounds = PoolOptions {
             max_connections,
             max_waiting,
             acquire_timeout: Duration::from_millis(50),
             ..PoolOptions::default()
         };
-        AnonymousShare::of(&Pool::new(ConnectOptions::new(), bounds))
+        Pool::new(ConnectOptions::new(), bounds)
+    }
+
+    fn share(max_connections: usize, max_waiting: usize) -> Share {
+        Share::anonymous(&pool(max_connections, max_waiting))
+    }
+
+    #[tokio::test]
+    async fn sec_29_streams_take_half_at_most() {
+        for (connections, permits) in [(1, 1), (2, 1), (3, 1), (4, 2), (15, 7)] {
+            let share = Share::streams(&pool(connections, 0));
+            assert_eq!(share.permits.available_permits(), permits, "of {connections}");
+        }
     }
 
     #[tokio::test]

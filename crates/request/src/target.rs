@@ -17,7 +17,7 @@ use crate::credentials::Authority;
 use crate::exposure::Exposure;
 use crate::role_settings::RoleLimits;
 use crate::roles::{Owners, SERVICE_ROLE};
-use crate::share::{AnonymousShare, ShareStats};
+use crate::share::{Share, ShareStats};
 
 /// Whose habits a target has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -107,9 +107,11 @@ pub struct Target {
     pub epoch: u64,
     owners: ArcSwapOption<(Arc<Catalog>, Owners)>,
     /// How many anonymous requests may run at once; none where one login serves everybody.
-    pub(crate) anonymous: Option<AnonymousShare>,
+    pub(crate) anonymous: Option<Share>,
     /// Looks at the policies, for hints: one at a time.
     pub(crate) looks: Semaphore,
+    /// How many streams may hold connections of the request pool and of the service pool.
+    streams: [Share; 2],
 }
 
 impl Target {
@@ -117,7 +119,8 @@ impl Target {
     pub fn new(parts: TargetParts) -> Self {
         let is_ours = parts.transaction.profile == Profile::Ferrobase;
         Self {
-            anonymous: is_ours.then(|| AnonymousShare::of(&parts.pools.request)),
+            anonymous: is_ours.then(|| Share::anonymous(&parts.pools.request)),
+            streams: [Share::streams(&parts.pools.request), Share::streams(&parts.pools.service)],
             id: format!("{}#{}", parts.name, parts.epoch).into(),
             name: parts.name,
             pools: parts.pools,
@@ -145,7 +148,12 @@ impl Target {
 
     /// How anonymous requests fare that wait for their share of the connections.
     pub fn anonymous_share(&self) -> ShareStats {
-        self.anonymous.as_ref().map(AnonymousShare::stats).unwrap_or_default()
+        self.anonymous.as_ref().map(Share::stats).unwrap_or_default()
+    }
+
+    /// The share of streams in the pool of this role.
+    pub(crate) fn streams_of(&self, role: &str) -> &Share {
+        &self.streams[usize::from(role == SERVICE_ROLE)]
     }
 
     /// The longest that any statement may take, when the configuration says so.

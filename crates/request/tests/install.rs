@@ -87,7 +87,8 @@ const EXTRA: RoomMigrations = RoomMigrations {
     migrations: &[
         MIGRATIONS.migrations[0],
         MIGRATIONS.migrations[1],
-        Migration { version: 3, name: "extra", sql: "create table ferrobase.extra (a int)" },
+        MIGRATIONS.migrations[2],
+        Migration { version: 4, name: "extra", sql: "create table ferrobase.extra (a int)" },
     ],
 };
 
@@ -99,7 +100,7 @@ fn with_rooms(rooms: Vec<RoomMigrations>) -> InstallOptions {
 async fn an_older_program_works_on_the_schema_of_a_newer_one() {
     let db = installed_database().await;
     let newer = install(&owner(&db), &with_rooms(vec![EXTRA])).await.unwrap();
-    assert!(newer.done.iter().any(|done| done.contains("request/0003 extra")), "{:?}", newer.done);
+    assert!(newer.done.iter().any(|done| done.contains("request/0004 extra")), "{:?}", newer.done);
     assert_eq!(run(&db).await.done, Vec::<String>::new());
 }
 

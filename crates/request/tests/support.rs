@@ -19,7 +19,7 @@ use ferrobase_testkit::{TestDatabase, database_from, token};
 /// A database with roles, logins, schemas and helpers.
 pub async fn installed_database() -> TestDatabase {
     // The name changes with what the installation makes, so that a newer one is not hidden by an old template.
-    database_from("request_2", |url| async move {
+    database_from("request_3", |url| async move {
         install(&ConnectOptions::parse(&url).unwrap(), &InstallOptions::default()).await.unwrap();
     })
     .await

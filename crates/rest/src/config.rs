@@ -53,6 +53,8 @@ section! {
         anon_role: Option<Identifier> = Some(Identifier::from_static("anon"));
         /// Most rows that one answer carries; `null` is no bound.
         max_rows: Option<u64> = Some(1000);
+        /// Most rows of an answer that is streamed; `null` is as `max_rows`, 0 is no bound.
+        stream_max_rows: Option<u64> = None;
         /// How transactions end.
         tx_end: TxEnd = TxEnd::Commit;
         /// Function that runs at the start of every request and may refuse it.

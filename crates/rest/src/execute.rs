@@ -47,13 +47,41 @@ pub(crate) async fn execute(
     statements: Statements,
 ) -> Result<Executed, Error> {
     let Statements { check, compiled } = statements;
-    tracing::debug!(target: "ferrobase::sql", sql = &*compiled.statement.sql, "Statement");
     let Compiled { statement, output, estimate } = compiled;
-    let function = planned.function.as_deref();
     let own = usize::from(check.is_some());
-    let work = Work {
+    let statements = check.into_iter().chain([statement]).chain(estimate).collect();
+    let work = work(settings, request, planned, statements);
+    match ferrobase_request::run(target, context, work).await {
+        Ok(reply) => Ok(read(reply.results.get(own..).unwrap_or_default(), output)),
+        Err(error) => Err(explained(target, context, planned, error).await),
+    }
+}
+
+/// The failure as its caller is told of it, with a hint where we know one.
+pub(crate) async fn explained(
+    target: &Target,
+    context: &RequestContext,
+    planned: &Planned,
+    error: ferrobase_request::Error,
+) -> Error {
+    let hint = denial::hint_for(target, context, planned, &error).await;
+    failed(error, context).hinted(hint)
+}
+
+/// Statements as the work of one request.
+pub(crate) fn work(
+    settings: &Settings,
+    request: &RestRequest,
+    planned: &Planned,
+    statements: Vec<pg::Statement>,
+) -> Work {
+    for statement in &statements {
+        tracing::debug!(target: "ferrobase::sql", sql = &*statement.sql, "Statement");
+    }
+    let function = planned.function.as_deref();
+    Work {
         search_path: settings.search_path(&request.schema),
-        statements: check.into_iter().chain([statement]).chain(estimate).collect(),
+        statements,
         read_only: planned.read_only,
         isolation: function.and_then(|function| function.isolation).map(isolation),
         end: if settings.rolls_back(request.prefer.tx) { End::Rollback } else { End::Commit },
@@ -61,17 +89,10 @@ pub(crate) async fn execute(
         function_settings: function.map(|function| function.settings.clone()).unwrap_or_default(),
         settings: Vec::new(),
         runs_user_code: true,
-    };
-    match ferrobase_request::run(target, context, work).await {
-        Ok(reply) => Ok(read(reply.results.get(own..).unwrap_or_default(), output)),
-        Err(error) => {
-            let hint = denial::hint_for(target, context, planned, &error).await;
-            Err(failed(error, context).hinted(hint))
-        }
     }
 }
 
-fn read(results: &[StatementResult], output: Output) -> Executed {
+pub(crate) fn read(results: &[StatementResult], output: Output) -> Executed {
     let rows: &[Row] = results.first().map_or(&[], |result| &result.rows);
     match output {
         Output::Json(layout) => {

@@ -1,7 +1,7 @@
 //! One request on its way through the stages.
 //!
 //! parse -> plan -> query -> execute -> render, each timed under its public name (`query` counts as part of `plan`).
-//! The stages decide everything; this file only hands values on.
+//! The stages decide everything; this file only hands values on. Requests that stream part ways here (`stream`).
 //! Invariant: an answer that needs no statement runs none.
 
 use std::borrow::Cow;
@@ -11,7 +11,7 @@ use axum::extract::Request;
 use axum::response::Response;
 use ferrobase_base::{Kind, PublicError};
 use ferrobase_catalog::{Catalog, ReturnShape};
-use ferrobase_edge::{Caller, Timings, collect};
+use ferrobase_edge::{Caller, Streams, Timings, collect};
 use ferrobase_pg as pg;
 use ferrobase_query::{CompileError, Compiled, Outcome, compile, compile_check};
 use ferrobase_request::{Profile, Target};
@@ -30,6 +30,7 @@ use crate::request::{self, Action, Head, RestRequest};
 use crate::root;
 use crate::settings::Settings;
 use crate::sight::CallerSight;
+use crate::stream::outgoing;
 
 /// How far `count=planned` and `count=estimated` count where the planner may not be asked.
 const COUNTED_UP_TO: u64 = 100_000;
@@ -43,10 +44,10 @@ pub(crate) struct Flow<'a> {
 }
 
 /// A request that is ready to run.
-struct Ready {
-    planned: Planned,
-    media: MediaType,
-    compiled: Compiled,
+pub(crate) struct Ready {
+    pub(crate) planned: Planned,
+    pub(crate) media: MediaType,
+    pub(crate) compiled: Compiled,
     /// Runs first in the same transaction: `If-Match`.
     check: Option<pg::Statement>,
 }
@@ -62,8 +63,12 @@ enum Next {
 impl Flow<'_> {
     /// The answer, or the error in whatever stage it happened.
     pub(crate) async fn run(&self, request: Request) -> Result<Response, PublicError> {
+        let streams = self.streams(&request);
+        if streams.incoming {
+            return Box::pin(self.take_in(request)).await;
+        }
         let catalog = self.target.catalog.get().ok_or(Error::NoCatalog)?;
-        let request = self.read(request).await?;
+        let request = self.read(request, streams).await?;
         let next = self.timings.measure("plan", || match self.without_statement(&request, &catalog)? {
             Some(answer) => Ok::<_, PublicError>(Next::Answered(answer)),
             None => Ok(Next::Run(Box::new(self.plan(&request, &catalog)?))),
@@ -78,6 +83,9 @@ impl Flow<'_> {
         };
         let Ready { planned, media, compiled, check } = ready;
         drop(catalog);
+        if outgoing::applies(&request, &planned) {
+            return Box::pin(self.give_out(&request, planned, &media)).await;
+        }
         let started = Instant::now();
         let statements = Statements { check, compiled };
         let executed = execute(self.target, &self.caller.0, self.settings, &request, &planned, statements).await;
@@ -86,7 +94,13 @@ impl Flow<'_> {
         Ok(self.timings.measure("response", || self.render(&request, &planned, &media, executed))?)
     }
 
-    async fn read(&self, request: Request) -> Result<RestRequest, PublicError> {
+    /// What the edge let through as a stream. PostgREST streams nothing.
+    fn streams(&self, request: &Request) -> Streams {
+        let marked = request.extensions().get::<Streams>().copied().filter(|_| !self.is_postgrest());
+        marked.unwrap_or_default()
+    }
+
+    async fn read(&self, request: Request, streams: Streams) -> Result<RestRequest, PublicError> {
         let (parts, body) = request.into_parts();
         let body = collect(body).await?;
         let head = Head {
@@ -97,7 +111,7 @@ impl Flow<'_> {
         };
         let mut request = self.timings.measure("parse", || RestRequest::read(head, &body, &self.reading()))?;
         request.extend(!self.is_postgrest());
-        if request.window.limit.is_none() && !request.action.is_mutation() {
+        if request.window.limit.is_none() && !request.action.is_mutation() && !streams.outgoing {
             request.window.limit = self.settings.page_limit_default;
         }
         Ok(request)
@@ -139,7 +153,7 @@ impl Flow<'_> {
         self.target.transaction.profile == Profile::Postgrest
     }
 
-    fn plan(&self, request: &RestRequest, catalog: &Catalog) -> Result<Ready, PublicError> {
+    pub(crate) fn plan(&self, request: &RestRequest, catalog: &Catalog) -> Result<Ready, PublicError> {
         let sight = CallerSight::new(self.target, catalog, &self.caller.0.identity);
         let rules = self.rules();
         let planner = Planner { catalog, schema: &request.schema, rules: &rules, sight: &sight };
@@ -163,6 +177,7 @@ impl Flow<'_> {
             target: &planned.target,
             whole_rows: planned.default_select,
             plans: self.settings.plans,
+            lines: !self.is_postgrest(),
         };
         negotiate(&request.accept, circumstances)
     }
@@ -211,7 +226,7 @@ impl Flow<'_> {
         }
     }
 
-    fn render(
+    pub(crate) fn render(
         &self,
         request: &RestRequest,
         planned: &Planned,
@@ -264,7 +279,7 @@ impl Flow<'_> {
 }
 
 /// A plan that exceeds what one statement can be.
-fn refused(error: &CompileError) -> PublicError {
+pub(crate) fn refused(error: &CompileError) -> PublicError {
     match error {
         CompileError::TooDeep => PublicError::new(Kind::Invalid, "FB103", "The request nests too deeply"),
         CompileError::TooManyValues(_) => PublicError::new(Kind::Invalid, "FB104", "The request has too many values"),

@@ -3,7 +3,7 @@
 //! A room: parse (`request`, `parse`, `body`) -> plan (`plan`) -> query -> execute -> render (`render`). Everything
 //! but `execute` is synchronous and pure; only `execute` touches PostgreSQL, through `request::run`.
 //! Invariants: names reach SQL only through the catalog, values only as parameters; an answer is sent only after its
-//! transaction ended; JSON that PostgreSQL made is passed on byte for byte.
+//! transaction ended, a streamed one excepted (`stream`, docs/adr/0005); JSON that PostgreSQL made is passed on byte for byte.
 //! Read on: docs/architecture.md (a request's way), `flow` (the stages), `error` (codes).
 
 pub mod ast;
@@ -28,6 +28,7 @@ mod root;
 mod router;
 mod settings;
 mod sight;
+mod stream;
 
 pub use router::{Deps, room, router};
 pub use settings::Settings;

@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+const NDJSON: &str = "application/x-ndjson";
+
 /// A media type as this room understands it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum MediaType {
@@ -132,6 +134,17 @@ impl MediaType {
             Self::OctetStream | Self::Other(_) => self.to_string(),
             _ => format!("{self}; charset=utf-8"),
         }
+    }
+
+    /// `application/x-ndjson`, which PostgREST does not know: a type like any other except where it is asked for.
+    pub fn is_ndjson(&self) -> bool {
+        let Self::Other(text) = self else { return false };
+        text.split(';').next().is_some_and(|name| name.trim().eq_ignore_ascii_case(NDJSON))
+    }
+
+    /// `application/x-ndjson`.
+    pub fn ndjson() -> Self {
+        Self::Other(NDJSON.to_owned())
     }
 
     /// Whether exactly one row is asked for.

@@ -32,6 +32,8 @@ pub struct Circumstances<'a> {
     pub whole_rows: bool,
     /// Whether plans may be shown.
     pub plans: bool,
+    /// Whether there is NDJSON, which PostgREST does not have.
+    pub lines: bool,
 }
 
 /// Chooses.
@@ -66,11 +68,12 @@ fn maker(media: &MediaType, circumstances: Circumstances<'_>) -> Option<(Body, M
         MediaType::Plan(_) => return None,
         _ => {}
     }
-    handler(media, circumstances).or_else(|| builtin(media))
+    handler(media, circumstances).or_else(|| builtin(media, circumstances))
 }
 
-fn builtin(media: &MediaType) -> Option<(Body, MediaType)> {
+fn builtin(media: &MediaType, circumstances: Circumstances<'_>) -> Option<(Body, MediaType)> {
     match media {
+        _ if circumstances.lines && media.is_ndjson() => Some((Body::Lines, MediaType::ndjson())),
         MediaType::Any | MediaType::Json => Some((json(JsonForm::List, false), MediaType::Json)),
         MediaType::Csv => Some((Body::Csv, MediaType::Csv)),
         MediaType::GeoJson => Some((Body::GeoJson, MediaType::GeoJson)),
@@ -129,7 +132,10 @@ mod tests {
     fn choose(field: &str, target: &str, whole_rows: bool, plans: bool) -> String {
         let catalog = catalog();
         let target = QualifiedName::new("api", target);
-        match negotiate(&accept(field), Circumstances { catalog: &catalog, target: &target, whole_rows, plans }) {
+        match negotiate(
+            &accept(field),
+            Circumstances { catalog: &catalog, target: &target, whole_rows, plans, lines: true },
+        ) {
             Err(error) => error.to_string(),
             Ok(Negotiated { media, body, explain }) => {
                 let by = match body {
@@ -152,6 +158,7 @@ mod tests {
             ("text/plain, application/json", list),
             ("application/vnd.pgrst.array+json", list),
             ("application/geo+json", "application/geo+json by GeoJson"),
+            ("application/x-ndjson; charset=utf-8", "application/x-ndjson by Lines"),
             (
                 "application/vnd.pgrst.object+json;nulls=stripped",
                 "application/vnd.pgrst.object+json;nulls=stripped by Json { form: Object, strip_nulls: true }",

@@ -199,6 +199,32 @@ impl RestRequest {
     /// # Errors
     /// The first of the caller's mistakes, each with its own code.
     pub fn read(head: Head<'_>, body: &Bytes, rules: &Rules) -> Result<Self, Error> {
+        Self::read_with(head, rules, |action, query, content_type| {
+            let patches = rules.dialect == Dialect::Extended && matches!(action, Action::Update { .. });
+            if patches && is_merge_patch(content_type) {
+                return Ok(Some(body::read(body, &MediaType::Json, Use::Rows, false)?));
+            }
+            payload(action, query, body, content_type)
+        })
+    }
+
+    /// Reads a request whose rows are streamed: all that is known of them are the keys of the first one.
+    ///
+    /// # Errors
+    /// As [`RestRequest::read`].
+    pub fn read_staged(head: Head<'_>, keys: BTreeSet<String>, rules: &Rules) -> Result<Self, Error> {
+        Self::read_with(head, rules, |_, query, content_type| {
+            // As for ordinary bodies: csv says itself which columns it has.
+            let listed = content_type.is_ndjson() && query.columns.is_some();
+            Ok(Some(Payload::Staged { keys, listed }))
+        })
+    }
+
+    fn read_with(
+        head: Head<'_>,
+        rules: &Rules,
+        payload: impl FnOnce(&Action, &Query, &MediaType) -> Result<Option<Payload>, Error>,
+    ) -> Result<Self, Error> {
         let resource = resource(head.path, &rules.root)?;
         let profile = profile::choose(head.method, head.headers, &rules.schemas)?;
         let action = action(resource, head.method)?;
@@ -211,12 +237,7 @@ impl RestRequest {
         let window = window(&mut query, &action, head)?;
         let content_type =
             first_text(head.headers, header::CONTENT_TYPE).map_or(MediaType::Json, |field| MediaType::parse(&field));
-        let patches = rules.dialect == Dialect::Extended && matches!(action, Action::Update { .. });
-        let payload = if patches && is_merge_patch(&content_type) {
-            Some(body::read(body, &MediaType::Json, Use::Rows, false)?)
-        } else {
-            payload(&action, &query, body, &content_type)?
-        };
+        let payload = payload(&action, &query, &content_type)?;
         let columns = columns(payload.as_ref(), &query);
         let accept = match first_text(head.headers, header::ACCEPT) {
             Some(field) => media::accept(&field),
@@ -341,7 +362,9 @@ fn payload(action: &Action, query: &Query, body: &Bytes, content_type: &MediaTyp
 
 fn columns(payload: Option<&Payload>, query: &Query) -> BTreeSet<String> {
     match payload {
-        Some(Payload::Unscanned { .. }) => query.columns.clone().unwrap_or_default(),
+        Some(Payload::Unscanned { .. } | Payload::Staged { listed: true, .. }) => {
+            query.columns.clone().unwrap_or_default()
+        }
         Some(payload) => payload.keys(),
         None => BTreeSet::new(),
     }

@@ -15,6 +15,7 @@ use ferrobase_request::Registry;
 use crate::error;
 use crate::flow::Flow;
 use crate::settings::Settings;
+use crate::stream;
 
 /// What the room needs.
 #[derive(Clone)]
@@ -32,7 +33,7 @@ pub fn router(deps: Deps) -> Router {
 
 /// The room as the edge mounts it.
 pub fn room(mount: &str, deps: Deps) -> Room {
-    let policy = RoutePolicy { error_shape: error::error_shape, ..RoutePolicy::default() };
+    let policy = RoutePolicy { error_shape: error::error_shape, streams: stream::streams, ..RoutePolicy::default() };
     Room::new(mount, router(deps)).policy(policy)
 }
 

@@ -18,6 +18,8 @@ pub struct Settings {
     pub extra_search_path: Vec<String>,
     /// Most rows of one answer.
     pub max_rows: Option<u64>,
+    /// Most rows of a streamed one.
+    pub stream_max_rows: Option<u64>,
     /// Rows of an answer to a request without a limit.
     pub page_limit_default: Option<u64>,
     /// Most levels of embedding.
@@ -57,6 +59,11 @@ impl Settings {
             rules,
             extra_search_path: section.extra_search_path.iter().map(|schema| schema.as_str().to_owned()).collect(),
             max_rows: section.max_rows,
+            stream_max_rows: match section.stream_max_rows {
+                None => section.max_rows,
+                Some(0) => None,
+                Some(most) => Some(most),
+            },
             page_limit_default: section.page_limit_default,
             max_embed_depth: section.max_embed_depth as usize,
             aggregates: section.aggregates_enabled,

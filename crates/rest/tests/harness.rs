@@ -19,7 +19,7 @@ use ferrobase_request::{AuthRules, Authority, Pools, Registry, Target, TargetPar
 use ferrobase_rest::config::RestSection;
 use ferrobase_rest::{Deps, Settings};
 use ferrobase_testkit::{TestDatabase, database_from, token};
-use http::{HeaderMap, Request, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -84,7 +84,7 @@ pub async fn api(sql: &str) -> Api {
 impl Setup {
     pub async fn start(self, sql: &str) -> Api {
         show_logs();
-        let db = database_from("rest_1", |url| async move {
+        let db = database_from("rest_2", |url| async move {
             install(&ConnectOptions::parse(&url).expect("a URL"), &InstallOptions::default()).await.expect("installed");
         })
         .await;
@@ -149,17 +149,21 @@ impl Api {
 
     /// Sends a request line (`GET /todos?...` below the room), fields and a body.
     pub async fn send(&self, line: &str, fields: &[(&str, &str)], body: impl Into<Body>) -> Answer {
+        let (parts, body) = self.begin(line, fields, body).await.into_parts();
+        let body = axum::body::to_bytes(body, usize::MAX).await.expect("a body");
+        let body = String::from_utf8_lossy(&body).into_owned();
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    /// The same, with the body of the answer still to be read.
+    pub async fn begin(&self, line: &str, fields: &[(&str, &str)], body: impl Into<Body>) -> Response<Body> {
         let (method, target) = line.split_once(' ').expect("METHOD target");
         let mut request = Request::builder().method(method).uri(format!("/rest/v1{}", encoded(target)));
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
         let request = request.body(body.into()).expect("a request");
-        let response = self.router.clone().oneshot(request).await.expect("an answer");
-        let (parts, body) = response.into_parts();
-        let body = axum::body::to_bytes(body, usize::MAX).await.expect("a body");
-        let body = String::from_utf8_lossy(&body).into_owned();
-        Answer { status: parts.status, headers: parts.headers, body }
+        self.router.clone().oneshot(request).await.expect("an answer")
     }
 
     /// GET without fields, which must answer with 200.

@@ -14,4 +14,6 @@ mod querying;
 mod reads;
 mod search;
 mod settings;
+mod streams_in;
+mod streams_out;
 mod writes;

@@ -77,7 +77,9 @@ impl Exchange {
         let inside = if inside.is_empty() { "/" } else { inside };
         self.policy = mounted.room.policy_at(inside);
         self.label = Arc::clone(&mounted.label);
-        self.timeout = self.policy.timeout.resolve(self.settings.request_timeout);
+        self.streams = (self.policy.streams)(parts, self.settings.body_limit);
+        let patience = if self.streams.any() { self.settings.stream_timeout } else { self.settings.request_timeout };
+        self.timeout = self.policy.timeout.resolve(patience);
         Ok((mounted, inside.to_owned()))
     }
 
@@ -130,7 +132,8 @@ impl Exchange {
     /// Refuses a body that says it is too large before any of it is read, and sets the bound for one that does not.
     fn bound_body(&self, parts: &request::Parts, watch: Option<&BodyWatch>) -> Result<(), PublicError> {
         let Some(watch) = watch else { return Ok(()) };
-        let limit = self.policy.body_limit.resolve(self.settings.body_limit);
+        let most = if self.streams.incoming { self.settings.stream_body_limit } else { self.settings.body_limit };
+        let limit = self.policy.body_limit.resolve(most);
         watch.set_limit(limit);
         let length = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         match (limit, length) {
@@ -144,6 +147,9 @@ impl Exchange {
         parts.extensions.insert(AsSent(parts.uri.clone()));
         parts.uri = inner_uri(&parts.uri, path, self.policy.auth.key_in_query);
         parts.extensions.insert(self.timings.clone());
+        if self.streams.any() {
+            parts.extensions.insert(self.streams);
+        }
         let Some(identity) = identity else { return };
         let found = Found {
             identity,

@@ -22,7 +22,7 @@ use crate::context::Caller;
 use crate::error::ErrorCode;
 use crate::listener::Peer;
 use crate::log::AccessRecord;
-use crate::policy::{CorsOwner, RoutePolicy};
+use crate::policy::{CorsOwner, RoutePolicy, Streams};
 use crate::rate_limit::Verdict;
 use crate::refusal;
 use crate::request_id::{self, REQUEST_ID, RequestId};
@@ -46,6 +46,7 @@ pub(super) struct Exchange {
     pub(super) verdict: Option<Verdict>,
     pub(super) timings: Timings,
     pub(super) timeout: Option<Duration>,
+    pub(super) streams: Streams,
     method: Method,
     uri: Uri,
     origin: Option<HeaderValue>,
@@ -76,6 +77,7 @@ impl Exchange {
             verdict: None,
             timings: if settings.server_timing { Timings::recording() } else { Timings::off() },
             timeout: None,
+            streams: Streams::default(),
             method: request.method().clone(),
             uri: request.uri().clone(),
             origin: headers.get(ORIGIN).cloned(),

@@ -2,7 +2,8 @@
 //!
 //! `incoming` wraps a request's body: size limit (also without `Content-Length`), stall limit, and what happens to the
 //! rest of a body that nobody reads. `outgoing` wraps a streamed answer: deadline, panics, and the moment it ends.
-//! Rooms read whole bodies through [`collect`], so that every room answers a bad body alike. axum's own extractors
+//! Rooms read whole bodies through [`collect`], streamed ones through [`chunks`], so that every room answers a bad body
+//! alike. axum's own extractors
 //! (`Bytes`, `Json`) have a limit of 2 MB besides, which a room that uses them must switch off.
 
 mod incoming;
@@ -11,6 +12,7 @@ mod outgoing;
 use axum::body::Body;
 use bytes::Bytes;
 use ferrobase_base::PublicError;
+use futures_util::{Stream, TryStreamExt};
 use http_body_util::BodyExt;
 
 pub(crate) use incoming::{BodyRules, BodyWatch, guard};
@@ -49,6 +51,11 @@ pub async fn collect(body: Body) -> Result<Bytes, PublicError> {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) => Err(fault_of(&error).refusal()),
     }
+}
+
+/// The data of a request body as it comes. For rooms whose route said that it streams.
+pub fn chunks(body: Body) -> impl Stream<Item = Result<Bytes, PublicError>> + Send {
+    TryStreamExt::map_err(body.into_data_stream(), |error| fault_of(&error).refusal())
 }
 
 /// Finds our fault in the chain of an error that went through a body.

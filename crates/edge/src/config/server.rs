@@ -30,6 +30,10 @@ section! {
         request_timeout: Duration = Duration::from_secs(30), in Duration::from_millis(100)..=Duration::from_secs(3600);
         /// Largest request body; rooms that stream set their own.
         body_limit: ByteSize = ByteSize::mib(8), in ByteSize(0)..=ByteSize::mib(1 << 20);
+        /// Longest time for an answer that is streamed, or a body that is.
+        stream_timeout: Duration = Duration::from_secs(3600), in Duration::from_secs(1)..=Duration::from_secs(86_400);
+        /// Largest body that is streamed (NDJSON; CSV over `body_limit`).
+        stream_body_limit: ByteSize = ByteSize::mib(4096), in ByteSize(0)..=ByteSize::mib(1 << 20);
         /// Largest block of request fields.
         header_limit: ByteSize = ByteSize::kib(32), in ByteSize::kib(8)..=ByteSize::mib(1);
         /// Longest path and query.

@@ -48,6 +48,13 @@ impl Lease {
         self.release();
     }
 
+    /// The session is not to be used again.
+    pub(super) fn close(mut self) {
+        if let Some(session) = self.session.take() {
+            self.shared.discard(session);
+        }
+    }
+
     /// The holder will not wait for the answer.
     pub(super) fn abandon(mut self) {
         self.release();

@@ -14,6 +14,7 @@ mod options;
 mod settle;
 mod state;
 mod stats;
+mod stream;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,6 +22,7 @@ use std::time::{Duration, Instant};
 pub use self::lease::PooledSession;
 pub use self::options::{PoolOptions, Pooler};
 pub use self::stats::PoolStats;
+pub use self::stream::Lines;
 
 use self::lease::Lease;
 use self::state::Shared;
@@ -126,7 +128,7 @@ impl Pool {
 }
 
 /// Whether a failed batch certainly did not run, so that running it again cannot double anything.
-fn may_repeat(result: &Result<Reply, Error>, lease: &mut Lease, batch: &Batch) -> bool {
+fn may_repeat<T>(result: &Result<T, Error>, lease: &mut Lease, batch: &Batch) -> bool {
     let Err(error) = result else { return false };
     if !lease.session().was_untouched() {
         return false;
@@ -147,7 +149,7 @@ fn may_repeat(result: &Result<Reply, Error>, lease: &mut Lease, batch: &Batch) -
 }
 
 impl Shared {
-    fn count(&self, result: &Result<Reply, Error>) {
+    fn count<T>(&self, result: &Result<T, Error>) {
         if let Err(Error::Protocol(reason)) = result {
             self.counters.protocol_error(*reason == WRONG_NONCE);
             tracing::error!(reason, "PostgreSQL protocol error; the connection is closed");

@@ -85,7 +85,8 @@ impl Session {
     ) -> Result<Result<Vec<StatementResult>, Failure>, Error> {
         let (isolation, read_only, end) = match batch.mode {
             Mode::Explicit { isolation, read_only, end } => (isolation, read_only, end),
-            Mode::Implicit => (Isolation::ReadCommitted, false, End::Commit),
+            // Nobody judges in a transaction that is open already.
+            Mode::Implicit | Mode::Within { .. } => (Isolation::ReadCommitted, false, End::Commit),
         };
         let (first, others) = batch.statements.split_at(judge.leading.min(batch.statements.len()));
         self.begin_flush();
@@ -117,7 +118,7 @@ impl Session {
         }))
     }
 
-    fn forget(&mut self, stale: &Stale) {
+    pub(super) fn forget(&mut self, stale: &Stale) {
         match stale {
             Stale::All => self.statements.forget_all(),
             Stale::One(key) => self.statements.forget(key),
@@ -125,15 +126,29 @@ impl Session {
     }
 
     fn encode(&mut self, batch: &Batch) {
+        self.encode_batch(batch, Sink::Result);
+    }
+
+    /// The same, with the rows of the last statement as lines.
+    pub(super) fn encode_lines(&mut self, batch: &Batch) {
+        self.encode_batch(batch, Sink::Lines);
+    }
+
+    fn encode_batch(&mut self, batch: &Batch, last: Sink) {
         self.begin_flush();
         if let Mode::Explicit { isolation, read_only, .. } = batch.mode {
             self.encode_control(Control::Begin(isolation, read_only));
         }
         self.encode_settings(&batch.settings);
-        for statement in &batch.statements {
+        for (index, statement) in batch.statements.iter().enumerate() {
             self.encode_statement(statement, &batch.scope);
+            if index + 1 == batch.statements.len()
+                && let Some(step) = self.progress.steps.last_mut()
+            {
+                step.sink = last;
+            }
         }
-        if let Mode::Explicit { end, .. } = batch.mode {
+        if let Mode::Explicit { end, .. } | Mode::Within { end: Some(end) } = batch.mode {
             self.encode_end(end);
         }
         self.end_flush(Doing::Flush);
@@ -261,7 +276,7 @@ impl Session {
 }
 
 /// Refuses what cannot be encoded, before a byte of it is.
-fn check_sendable(batch: &Batch) -> Result<(), Error> {
+pub(super) fn check_sendable(batch: &Batch) -> Result<(), Error> {
     if batch.settings.len() > MAX_SETTINGS {
         return Err(Error::Unsendable("too many settings"));
     }

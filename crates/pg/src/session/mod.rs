@@ -1,13 +1,15 @@
 //! One exclusive connection to PostgreSQL.
 //!
 //! [`Session::run`] is the request path (`exchange.rs`); the rest is for migrations, catalogue loading, LISTEN and COPY
-//! (`plain.rs`, `copy.rs`). A dropped call loses nothing: the next one first reads what the dropped one still has to
+//! (`plain.rs`, `copy.rs`), and for requests that stream (`lines.rs` out, `load.rs` in). A dropped call loses nothing: the next one first reads what the dropped one still has to
 //! get. After an error that is not the statement's own the session is broken and refuses everything.
 //! Invariant: one flush at a time; nothing is sent while an answer is outstanding.
 
 mod check;
 mod copy;
 mod exchange;
+mod lines;
+mod load;
 mod parameters;
 mod plain;
 mod progress;
@@ -16,6 +18,7 @@ pub(crate) mod statements;
 use std::sync::Arc;
 use std::time::Instant;
 
+pub use load::{Load, LoadError};
 pub use parameters::Notification;
 pub(crate) use progress::WRONG_NONCE;
 

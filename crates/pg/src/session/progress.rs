@@ -7,6 +7,8 @@
 
 use std::sync::Arc;
 
+use bytes::{Bytes, BytesMut};
+
 use super::statements::{Control, Entry, Key, Name, Statements};
 use crate::batch::{Column, StatementResult};
 use crate::db_error::DbError;
@@ -51,6 +53,8 @@ pub(crate) enum Sink {
     Settings,
     /// Into the reply.
     Result,
+    /// One text each, handed on as they come.
+    Lines,
 }
 
 /// What the current step waits for.
@@ -101,6 +105,9 @@ pub(crate) struct Progress {
     bytes: usize,
     max_bytes: usize,
     failure: Option<Failure>,
+    /// Lines that nobody took yet.
+    pub(crate) lines: BytesMut,
+    line_count: u64,
     /// Nobody waits for the rows any more.
     pub(crate) discard: bool,
 }
@@ -122,6 +129,8 @@ impl Progress {
             bytes: 0,
             max_bytes,
             failure: None,
+            lines: BytesMut::new(),
+            line_count: 0,
             discard: false,
         }
     }
@@ -139,12 +148,29 @@ impl Progress {
         self.arena = RowArena::default();
         self.bytes = 0;
         self.failure = None;
+        self.lines = BytesMut::new();
+        self.line_count = 0;
         self.discard = false;
     }
 
     /// All steps are pushed: wait for the first.
     pub(crate) fn begin(&mut self) {
         self.enter_step();
+    }
+
+    /// Results so far, of a flush that is not at its end.
+    pub(crate) fn take_results(&mut self) -> Vec<StatementResult> {
+        std::mem::take(&mut self.results)
+    }
+
+    /// Whether more lines may come.
+    pub(crate) fn expects_lines(&self) -> bool {
+        self.failure.is_none() && self.steps.get(self.current).is_some_and(|step| step.sink == Sink::Lines)
+    }
+
+    /// Lines so far, where there are any.
+    pub(crate) fn take_lines(&mut self) -> Option<Bytes> {
+        (!self.lines.is_empty()).then(|| self.lines.split().freeze())
     }
 
     /// What came of it, once the server is ready again.
@@ -236,6 +262,7 @@ impl Progress {
         match self.steps[self.current].sink {
             Sink::Control => Ok(()),
             Sink::Settings => self.compare_nonce(slice),
+            Sink::Lines => self.line(slice),
             Sink::Result => {
                 if self.columns.as_ref().is_some_and(|known| known.len() != usize::from(columns)) {
                     return Err(Error::Protocol("a row with other columns than were described"));
@@ -251,6 +278,27 @@ impl Progress {
                 Ok(())
             }
         }
+    }
+
+    /// A row of one text column as a line. Line breaks of JSON, which only stand between its tokens, become blanks.
+    fn line(&mut self, body: &[u8]) -> Result<(), Error> {
+        let text = match body.split_first_chunk::<6>() {
+            Some(([0, 1, length @ ..], text)) if usize::try_from(u32::from_be_bytes(*length)) == Ok(text.len()) => text,
+            _ => return Err(Error::Protocol("a line that is not one text")),
+        };
+        self.line_count += 1;
+        if self.discard {
+            return Ok(());
+        }
+        self.lines.reserve(text.len() + 1);
+        let start = self.lines.len();
+        self.lines.extend_from_slice(text);
+        // `contains` on a byte is a vectorised search.
+        if text.contains(&b'\n') || text.contains(&b'\r') {
+            self.lines[start..].iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b' ');
+        }
+        self.lines.extend_from_slice(b"\n");
+        Ok(())
     }
 
     /// The first column of the settings' row is the nonce: `i16 count, i32 length, value`.
@@ -285,6 +333,10 @@ impl Progress {
             Sink::Settings if self.nonce_returned => {}
             Sink::Settings => return Err(Error::Protocol(WRONG_NONCE)),
             Sink::Result => self.keep_result(tag)?,
+            Sink::Lines if message::tag_rows(tag) != self.line_count && !self.discard => {
+                return Err(Error::Protocol(LOST_ROWS));
+            }
+            Sink::Lines => {}
         }
         self.current += 1;
         self.enter_step();
@@ -300,7 +352,7 @@ impl Progress {
         }
         // The only count that the protocol gives; a lost or doubled row must not go unnoticed.
         if tag.starts_with("SELECT ") && !columns.is_empty() && message::tag_rows(tag) != rows.len() as u64 {
-            return Err(Error::Protocol("rows were lost on the way"));
+            return Err(Error::Protocol(LOST_ROWS));
         }
         self.results.push(StatementResult { columns, rows, tag: tag.to_owned() });
         Ok(())
@@ -332,6 +384,8 @@ impl Progress {
         }
     }
 }
+
+const LOST_ROWS: &str = "rows were lost on the way";
 
 /// Counted by pools: see `PoolStats::desyncs`.
 pub(crate) const WRONG_NONCE: &str = "the answer belongs to another request";

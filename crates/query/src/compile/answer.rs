@@ -21,6 +21,10 @@ const ROWS: &str = "fb_rows";
 pub(super) const RESPONSE_SETTINGS: &str =
     ", nullif(current_setting('response.headers', true), ''), nullif(current_setting('response.status', true), '')";
 
+/// The same as a statement of its own, for answers that begin before their rows are known.
+pub(super) const SETTINGS_SO_FAR: &str = "SELECT nullif(current_setting('response.headers', true), ''), \
+                                          nullif(current_setting('response.status', true), '')";
+
 /// Which column is what.
 pub(super) fn layout(query: &Query) -> Layout {
     match (&query.mutation, &query.keyset) {
@@ -81,6 +85,25 @@ impl Compiler {
             None => Sql::of("NULL"),
         });
         out.push(" FROM ").append(from).push(" AS ").ident(ANSWER);
+        Ok(out)
+    }
+
+    /// The rows one by one.
+    pub(super) fn lines(&mut self, query: &Query) -> Result<Sql, CompileError> {
+        let rows = self.rows(&query.read, Origin::Root, Level::ROOT)?;
+        let mut out = Sql::of("SELECT ");
+        out.append(line(query)).push(" FROM (").append(rows).push(") AS ").ident(ANSWER);
+        Ok(out)
+    }
+
+    /// The number of all rows.
+    pub(super) fn counted(&mut self, query: &Query) -> Result<Sql, CompileError> {
+        let mut out = Sql::of("SELECT count(*) FROM (");
+        out.append(self.matching_root(&query.read, Origin::Root)?);
+        if let Some(bound) = query.count.at_most {
+            out.push(" LIMIT ").value(bound.parameter_text());
+        }
+        out.push(") AS counted");
         Ok(out)
     }
 
@@ -202,6 +225,7 @@ fn body(body: &Body, query: &Query) -> Sql {
         Body::None => Sql::of("NULL"),
         Body::Json { form, strip_nulls } => json(*form, *strip_nulls, returned),
         Body::Csv => csv(),
+        Body::Lines => lines(query),
         Body::GeoJson => {
             let mut out =
                 Sql::of("json_build_object('type', 'FeatureCollection', 'features', coalesce(json_agg(ST_AsGeoJSON(");
@@ -227,6 +251,24 @@ fn json(form: JsonForm, strip_nulls: bool, returned: Option<Returned>) -> Sql {
     } else {
         out.append(list).push(", '[]')");
     }
+    out
+}
+
+/// A row as JSON text.
+fn line(query: &Query) -> Sql {
+    let mut out = Sql::new();
+    if call_of(query).is_some_and(|call| call.returned.scalar) {
+        out.push("coalesce(to_json(").column(ANSWER, SCALAR).push(")::text, 'null')");
+    } else {
+        out.push("row_to_json(").row(ANSWER).push(")::text");
+    }
+    out
+}
+
+/// All of them. A line feed of `json` stands between tokens and becomes a blank.
+fn lines(query: &Query) -> Sql {
+    let mut out = Sql::of("coalesce(string_agg(translate(");
+    out.append(line(query)).push(", E'\\n\\r', '  ') || E'\\n', ''), '')");
     out
 }
 

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
+
 use super::condition::{Plain, condition};
 use super::read::write_where;
 use super::{CompileError, Compiler, SOURCE, document};
@@ -17,6 +19,8 @@ pub const CHANGED_SETTING: &str = "ferrobase.changed";
 const BODY: &str = "fb_body";
 /// Alias of the payload after defaults were put in.
 const COMPLETED: &str = "fb_completed";
+/// Alias of the table that a streamed payload waits in.
+const STAGED: &str = "fb_staged";
 
 impl Compiler {
     /// A mutation with what it returns.
@@ -143,18 +147,31 @@ fn value(column: &InputColumn, body: &str) -> Sql {
 
 /// The payload as rows in FROM.
 fn payload_rows(columns: &[InputColumn], payload: &Payload, missing_is_default: bool, alias: &str) -> Sql {
+    let defaults = if missing_is_default { defaults(columns) } else { None };
     let mut out = Sql::new();
-    if columns.is_empty() {
-        // `{}` is one row of defaults, `[{}, {}]` two, `[]` none.
-        if payload.is_object {
-            out.push("(VALUES (1)) AS ").ident(alias);
-        } else {
-            out.push("json_array_elements(").typed(Some(payload.json.clone()), sql::JSON).push(") AS ").ident(alias);
+    match payload {
+        Payload::Staged { table, progress } => staged_rows(&mut out, columns, table, progress, defaults, alias),
+        Payload::Json { json, is_object } if columns.is_empty() => {
+            // `{}` is one row of defaults, `[{}, {}]` two, `[]` none.
+            if *is_object {
+                out.push("(VALUES (1)) AS ").ident(alias);
+            } else {
+                out.push("json_array_elements(").typed(Some(json.clone()), sql::JSON).push(") AS ").ident(alias);
+            }
+            return out;
         }
-        return out;
+        Payload::Json { json, is_object } => json_rows(&mut out, json, *is_object, defaults),
     }
-    let json = Some(payload.json.clone());
-    match (if missing_is_default { defaults(columns) } else { None }, payload.is_object) {
+    if !columns.is_empty() {
+        out.push(") AS ").ident(alias).push("(").append(typed_names(columns)).push(")");
+    }
+    out
+}
+
+/// The call that makes rows of a JSON value, up to its closing parenthesis.
+fn json_rows(out: &mut Sql, json: &Bytes, is_object: bool, defaults: Option<Sql>) {
+    let json = Some(json.clone());
+    match (defaults, is_object) {
         (None, true) => out.push("json_to_record(").typed(json, sql::JSON),
         (None, false) => out.push("json_to_recordset(").typed(json, sql::JSON),
         // What the object says wins over the default.
@@ -165,7 +182,33 @@ fn payload_rows(columns: &[InputColumn], payload: &Payload, missing_is_default: 
             out.column(COMPLETED, "rows")
         }
     };
-    out.push(") AS ").ident(alias).push("(");
+}
+
+/// The same for rows of a table. The sequence is set before a row is taken apart, so that after a failure it says which
+/// row that was; this is why the text only becomes JSON here.
+fn staged_rows(
+    out: &mut Sql,
+    columns: &[InputColumn],
+    table: &'static str,
+    progress: &'static str,
+    defaults: Option<Sql>,
+    alias: &str,
+) {
+    out.push(table).push(" AS ").ident(if columns.is_empty() { alias } else { STAGED });
+    if columns.is_empty() {
+        return;
+    }
+    let mut doc = Sql::of("CASE WHEN setval('");
+    doc.push(progress).push("', ").column(STAGED, "line").push(") > 0 THEN ").column(STAGED, "doc").push(" END");
+    out.push(", LATERAL ");
+    match defaults {
+        None => out.push("json_to_record((").append(doc).push(")::json"),
+        Some(defaults) => out.push("jsonb_to_record(").append(defaults).push(" || (").append(doc).push(")::jsonb"),
+    };
+}
+
+fn typed_names(columns: &[InputColumn]) -> Sql {
+    let mut out = Sql::new();
     out.join(
         columns.iter().map(|column| {
             let mut typed = Sql::new();
@@ -174,7 +217,6 @@ fn payload_rows(columns: &[InputColumn], payload: &Payload, missing_is_default: 
         }),
         ", ",
     );
-    out.push(")");
     out
 }
 

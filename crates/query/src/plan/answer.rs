@@ -18,6 +18,8 @@ pub enum Body {
     Csv,
     /// A GeoJSON feature collection (needs PostGIS).
     GeoJson,
+    /// One JSON text a row, each on a line of its own.
+    Lines,
     /// A handler of the database.
     Custom {
         /// An aggregate of rows, a function of a scalar, or a domain used as one.

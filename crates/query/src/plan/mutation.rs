@@ -95,13 +95,34 @@ pub struct InputColumn {
     pub default: Option<CatalogSql>,
 }
 
-/// Rows as JSON.
+/// Where the rows of a write come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Payload {
+pub enum Payload {
     /// JSON text, passed on as it came.
-    pub json: Bytes,
-    /// It is an object, not a list of objects.
-    pub is_object: bool,
+    Json {
+        /// The text.
+        json: Bytes,
+        /// It is an object, not a list of objects.
+        is_object: bool,
+    },
+    /// A table of the transaction with one JSON object a row (`doc`) and its number (`line`); only for an insert. Its
+    /// name is text of ours.
+    Staged {
+        /// The table.
+        table: &'static str,
+        /// A sequence that is set to the number of each row as it is read.
+        progress: &'static str,
+    },
+}
+
+impl Payload {
+    /// The JSON text, where the payload is one; an empty list stands for rows that are elsewhere.
+    pub fn json(&self) -> &[u8] {
+        match self {
+            Self::Json { json, .. } => json,
+            Self::Staged { .. } => b"[]",
+        }
+    }
 }
 
 /// What happens to rows that are there already.

@@ -38,6 +38,7 @@ pub const MIGRATIONS: RoomMigrations = RoomMigrations {
             name: "identity_functions",
             sql: include_str!("../../migrations/0002_identity_functions.sql"),
         },
+        Migration { version: 3, name: "staging", sql: include_str!("../../migrations/0003_staging.sql") },
     ],
 };
 

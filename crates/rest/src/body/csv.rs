@@ -19,7 +19,7 @@ pub(super) fn to_json(body: &Bytes) -> Result<Payload, BodyError> {
     if header.is_empty() {
         return Err(BodyError::Csv);
     }
-    let columns = columns(&header)?;
+    let columns = columns(header.iter())?;
     let mut json = Vec::with_capacity(body.len() * 2);
     json.push(b'[');
     let mut line = StringRecord::new();
@@ -30,24 +30,27 @@ pub(super) fn to_json(body: &Bytes) -> Result<Payload, BodyError> {
         if json.len() > 1 {
             json.push(b',');
         }
-        write_row(&mut json, &columns, &line)?;
+        write_row(&mut json, &columns, |index| line.get(index))?;
     }
     let keys = if json.len() > 1 { columns.into_keys().collect() } else { BTreeSet::new() };
     json.push(b']');
     Ok(Payload::Json { raw: json.into(), keys, array: true })
 }
 
+/// The columns of a header, by name.
+pub(super) type Columns = IndexMap<String, Column>;
+
 /// A column of the header.
-struct Column {
+pub(super) struct Column {
     /// `"name":` as JSON.
     key: Vec<u8>,
     /// Where it stands; the last one of a name counts.
     index: usize,
 }
 
-fn columns(header: &StringRecord) -> Result<IndexMap<String, Column>, BodyError> {
+pub(super) fn columns<'n>(header: impl Iterator<Item = &'n str>) -> Result<Columns, BodyError> {
     let mut columns = IndexMap::new();
-    for (index, name) in header.iter().enumerate() {
+    for (index, name) in header.enumerate() {
         let mut key = serde_json::to_vec(name).map_err(|_| BodyError::Csv)?;
         key.push(b':');
         columns.insert(name.to_owned(), Column { key, index });
@@ -55,11 +58,16 @@ fn columns(header: &StringRecord) -> Result<IndexMap<String, Column>, BodyError>
     Ok(columns)
 }
 
-fn write_row(json: &mut Vec<u8>, columns: &IndexMap<String, Column>, line: &StringRecord) -> Result<(), BodyError> {
+/// Writes a line as an object; `value` gives the text at an index.
+pub(super) fn write_row<'v>(
+    json: &mut Vec<u8>,
+    columns: &Columns,
+    value: impl Fn(usize) -> Option<&'v str>,
+) -> Result<(), BodyError> {
     for (place, column) in columns.values().enumerate() {
         json.push(if place == 0 { b'{' } else { b',' });
         json.extend_from_slice(&column.key);
-        match line.get(column.index) {
+        match value(column.index) {
             Some("NULL") | None => json.extend_from_slice(b"null"),
             Some(value) => serde_json::to_writer(&mut *json, value).map_err(|_| BodyError::Csv)?,
         }

@@ -54,6 +54,36 @@ pub(super) fn check_depth(body: &[u8]) -> Result<(), BodyError> {
     Ok(())
 }
 
+/// What one object of many says: see [`RowKeys::check`].
+#[derive(Default)]
+pub(super) struct RowKeys(Option<Keys>);
+
+impl RowKeys {
+    /// Takes a text that must be one object; with the keys of the first one, unless `any` keys will do.
+    pub(super) fn check(&mut self, text: &str, any: bool) -> Result<(), BodyError> {
+        check_depth(text.as_bytes())?;
+        let mut reader = serde_json::Deserializer::from_str(text);
+        let is_first = self.0.is_none();
+        let fits = if any && !is_first {
+            IgnoredAny::deserialize(&mut reader).map_err(|_| BodyError::Json)?;
+            text.starts_with('{')
+        } else {
+            let mut rows = Rows { keys: self.0.take(), odd: false };
+            let row = Row { first: is_first, rows: &mut rows };
+            let fits = row.deserialize(&mut reader).map_err(|_| BodyError::Json)?;
+            self.0 = rows.keys;
+            fits && self.0.is_some()
+        };
+        reader.end().map_err(|_| BodyError::Json)?;
+        if fits { Ok(()) } else { Err(BodyError::Keys) }
+    }
+
+    /// The keys of the first object.
+    pub(super) fn sorted(&self) -> BTreeSet<String> {
+        self.0.as_ref().map(|keys| keys.0.iter().cloned().collect()).unwrap_or_default()
+    }
+}
+
 /// What a body is at its top.
 enum Shape {
     Object(Keys),

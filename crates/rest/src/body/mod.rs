@@ -2,10 +2,11 @@
 //!
 //! First stage. JSON is scanned for its keys and otherwise passed on byte for byte: PostgreSQL reads it. Csv and forms
 //! become JSON here. Invariant: a payload is valid UTF-8, and the keys of all its objects are the same.
-//! Read on: `json` (the scan), `csv`, `request` (when a body counts).
+//! Read on: `json` (the scan), `csv`, `rows` (bodies that are streamed), `request` (when a body counts).
 
 mod csv;
 mod json;
+pub mod rows;
 
 use std::collections::BTreeSet;
 
@@ -36,13 +37,20 @@ pub enum Payload {
     Form(Vec<(String, String)>),
     /// The value of a function's single unnamed parameter, as it came.
     Whole(Bytes),
+    /// Rows that are streamed: only what the first one says is known.
+    Staged {
+        /// Its keys.
+        keys: BTreeSet<String>,
+        /// `columns=` says what of them is used.
+        listed: bool,
+    },
 }
 
 impl Payload {
     /// The names of columns or parameters that the body has values for.
     pub fn keys(&self) -> BTreeSet<String> {
         match self {
-            Self::Json { keys, .. } => keys.clone(),
+            Self::Json { keys, .. } | Self::Staged { keys, .. } => keys.clone(),
             Self::Form(pairs) => pairs.iter().map(|(key, _)| key.clone()).collect(),
             Self::Unscanned { .. } | Self::Whole(_) => BTreeSet::new(),
         }
@@ -82,6 +90,9 @@ pub enum BodyError {
     /// Bytes that are not UTF-8 where text is needed.
     #[error("The body is not valid UTF-8")]
     Encoding,
+    /// A streamed row that is larger than any should be.
+    #[error("A line is longer than {} MiB", rows::MAX_ROW / 1024 / 1024)]
+    Long,
     /// A type that nothing reads here.
     #[error("Content-Type not acceptable: {0}")]
     Type(MediaType),

@@ -16,6 +16,7 @@ use ferrobase_base::{Kind, PublicError};
 use serde_json::Value;
 
 use crate::body::BodyError;
+use crate::body::rows::RowError;
 use crate::parse::ParseError;
 use crate::profile::UnknownSchema;
 use crate::range::RangeError;
@@ -37,6 +38,9 @@ pub enum Error {
     /// The body makes no sense.
     #[error(transparent)]
     Body(#[from] BodyError),
+    /// A row of a streamed body makes no sense.
+    #[error("{}", .0.error)]
+    Row(RowError),
     /// No such rows.
     #[error("Requested range not satisfiable")]
     Range(RangeError),
@@ -134,7 +138,8 @@ impl Error {
             Self::Query(ParseError::Grammar(_)) => ("PGRST100", Kind::Invalid),
             Self::Query(ParseError::NegativeLimit) | Self::Range(_) => ("PGRST103", Kind::RangeNotSatisfiable),
             Self::RpcMethod(_) => ("PGRST101", Kind::MethodNotAllowed),
-            Self::Body(_) => ("PGRST102", Kind::Invalid),
+            Self::Row(RowError { error: BodyError::Long, .. }) => ("FB132", Kind::BodyTooLarge),
+            Self::Body(_) | Self::Row(_) => ("PGRST102", Kind::Invalid),
             Self::PutFilters => ("PGRST105", Kind::MethodNotAllowed),
             Self::Schema(_) => ("PGRST106", Kind::NotAcceptable),
             Self::NotAcceptable(_) => ("PGRST107", Kind::NotAcceptable),
@@ -168,6 +173,7 @@ impl Error {
             Self::Query(ParseError::Grammar(failure)) => failure.details.clone(),
             Self::Query(ParseError::NegativeLimit) => RangeError::NegativeLimit.to_string(),
             Self::Range(error) => error.to_string(),
+            Self::Row(error) => line_of_body(error.line),
             Self::NotSingular(rows) => format!("The result contains {rows} rows"),
             Self::RelatedOrder { origin, target } => {
                 format!("'{origin}' and '{target}' do not form a many-to-one or one-to-one relationship")
@@ -209,6 +215,11 @@ impl Error {
             other => other.to_string(),
         }
     }
+}
+
+/// How the place of an error in a streamed body is told.
+pub(crate) fn line_of_body(line: u64) -> String {
+    format!("Line {line} of the body")
 }
 
 impl From<LookupError> for Error {

@@ -135,7 +135,8 @@ pub(super) fn arguments(request: &RestRequest, function: &Function, method: Call
     };
     let body = match &request.payload {
         Some(Payload::Json { raw, .. } | Payload::Unscanned { raw, .. } | Payload::Whole(raw)) => Some(raw.clone()),
-        Some(Payload::Form(_)) | None => None,
+        // Only inserts take rows that are streamed.
+        Some(Payload::Form(_) | Payload::Staged { .. }) | None => None,
     };
     if let [only] = function.parameters.as_slice()
         && only.name.is_empty()

@@ -8,6 +8,7 @@ use ferrobase_query::CatalogSql;
 use ferrobase_query::plan::{
     Columns, Condition, Conflict, Delete, InputColumn, Insert, Mutation, Payload, Read, Resolution, Update,
 };
+use ferrobase_request::{STAGE, STAGE_PROGRESS};
 
 use super::{PlanError, Planner, document};
 use crate::ast::{CompareOperator, Filter, Operation};
@@ -32,7 +33,7 @@ impl Planner<'_> {
             Action::Update { .. } => {
                 let mut changes = self.changes(relation, &request.columns)?;
                 if request.is_merge_patch() {
-                    changes = document::merge(relation, &payload(request).json, changes)?;
+                    changes = document::merge(relation, payload(request).json(), changes)?;
                 }
                 Mutation::Update(Update {
                     table: relation.name.clone(),
@@ -161,11 +162,12 @@ fn check_put(request: &RestRequest, relation: &Relation) -> Result<(), Error> {
 fn payload(request: &RestRequest) -> Payload {
     match &request.payload {
         Some(body::Payload::Json { raw, array, .. } | body::Payload::Unscanned { raw, array }) => {
-            Payload { json: raw.clone(), is_object: !array }
+            Payload::Json { json: raw.clone(), is_object: !array }
         }
+        Some(body::Payload::Staged { .. }) => Payload::Staged { table: STAGE, progress: STAGE_PROGRESS },
         // The parse stage gives JSON to every write of rows.
         Some(body::Payload::Form(_) | body::Payload::Whole(_)) | None => {
-            Payload { json: Bytes::from_static(b"[]"), is_object: false }
+            Payload::Json { json: Bytes::from_static(b"[]"), is_object: false }
         }
     }
 }

@@ -36,9 +36,9 @@ pub fn demand(query: &mut Query, wanted: &Tags, body: &Body, media: &str) {
     let tags = wanted.strong().map(|tags| match body {
         Body::Json { .. } | Body::Csv | Body::GeoJson => tags,
         // Nothing else ever got a tag.
-        Body::None | Body::Custom { .. } => Vec::new(),
+        Body::None | Body::Lines | Body::Custom { .. } => Vec::new(),
     });
-    let body = if matches!(body, Body::None | Body::Custom { .. }) { EMPTY } else { body.clone() };
+    let body = if matches!(body, Body::None | Body::Lines | Body::Custom { .. }) { EMPTY } else { body.clone() };
     query.precondition = Some(Precondition { tags, body, media: media.to_owned() });
 }
 

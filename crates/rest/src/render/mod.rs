@@ -8,7 +8,10 @@
 mod fields;
 mod guc;
 pub(crate) mod pages;
+mod streamed;
 mod validator;
+
+pub use streamed::{StreamFacts, streamed};
 
 #[cfg(test)]
 mod tests;
@@ -22,7 +25,7 @@ use ferrobase_base::PublicError;
 use ferrobase_catalog::{Function, Relation, Volatility};
 use ferrobase_query::Outcome;
 use futures_util::stream;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::config::Verbosity;
 use crate::error::Error;
@@ -113,6 +116,19 @@ impl Draft {
         self.set("content-range", content_range);
         if let (true, Some(_), Some(total)) = (facts.extensions, count, total) {
             self.set("x-total-count", &total.to_string());
+        }
+    }
+
+    /// Puts fields that SQL code chose in the place of ours.
+    fn overrule(&mut self, chosen: Vec<(HeaderName, HeaderValue)>) {
+        for (name, _) in &chosen {
+            self.headers.remove(name);
+        }
+        for (name, value) in chosen {
+            self.headers.append(name, value);
+        }
+        if !self.headers.contains_key(header::VARY) {
+            self.set("vary", "Accept, Prefer, Range");
         }
     }
 
@@ -251,15 +267,7 @@ fn finish(request: &RestRequest, mut draft: Draft, outcome: &Outcome, facts: Fac
     if facts.extensions {
         draft.validate(request, facts)?;
     }
-    for (name, _) in &chosen {
-        draft.headers.remove(name);
-    }
-    for (name, value) in chosen {
-        draft.headers.append(name, value);
-    }
-    if !draft.headers.contains_key(header::VARY) {
-        draft.set("vary", "Accept, Prefer, Range");
-    }
+    draft.overrule(chosen);
     Ok(assemble(draft.status, draft.headers, body_of(request, draft.body)))
 }
 

@@ -1,0 +1,103 @@
+//! Requests that stream: they hold a session of their own for as long as their caller takes.
+//!
+//! [`Pool::lines`] gives rows as they come, [`Pool::load`] takes data as it comes. Both are bounded by the batch's
+//! deadline; dropping what they give cancels the statement. How many may run at once is the caller's business.
+//! Invariant: a session goes back only when its answer was read to the end.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::Stream;
+
+use super::lease::Lease;
+use super::{Pool, may_repeat};
+use crate::batch::{Batch, Reply, StatementResult};
+use crate::error::Error;
+use crate::session::{Load, LoadError};
+
+/// The lines of a statement on their way. Dropped before its end, it cancels the statement.
+pub struct Lines {
+    lease: Lease,
+    deadline: Instant,
+    /// Results of the statements before the streamed one.
+    pub head: Vec<StatementResult>,
+    /// Time until the first of it came, with the wait for a connection.
+    pub begun_after: Duration,
+}
+
+impl Lines {
+    /// The next lines, each with a line feed at its end; `None` once all came and the transaction ended well.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        let deadline = self.deadline.into();
+        tokio::time::timeout_at(deadline, self.lease.session().next_lines()).await.unwrap_or(Err(Error::Deadline))
+    }
+}
+
+impl std::fmt::Debug for Lines {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lines").field("deadline", &self.deadline).finish_non_exhaustive()
+    }
+}
+
+impl Pool {
+    /// Runs a batch whose last statement gives one text a row, and hands these on as they come. Failures up to the
+    /// first row are told here.
+    pub async fn lines(&self, batch: &Batch) -> Result<Lines, Error> {
+        let started = Instant::now();
+        if started >= batch.deadline {
+            return Err(Error::Deadline);
+        }
+        let mut repetitions = self.0.options.max_connections;
+        loop {
+            let mut lease = self.0.acquire(Some(batch.deadline), batch.runs_user_code).await?;
+            let beginning = lease.session().begin_lines(batch);
+            let result = tokio::time::timeout_at(batch.deadline.into(), beginning).await;
+            let Ok(result) = result else {
+                lease.abandon();
+                return Err(Error::Deadline);
+            };
+            let did_not_run = repetitions > 0 && may_repeat(&result, &mut lease, batch);
+            self.0.count(&result);
+            match result {
+                Ok(head) => {
+                    return Ok(Lines { lease, deadline: batch.deadline, head, begun_after: started.elapsed() });
+                }
+                Err(_) if did_not_run => {
+                    lease.give_back();
+                    repetitions -= 1;
+                    self.0.counters.repeated();
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Runs a load on a session of its own, which is closed afterwards. Nothing of it is repeated.
+    pub async fn load<S>(&self, load: &Load<'_>, chunks: S) -> Result<Reply, LoadError>
+    where
+        S: Stream<Item = io::Result<Bytes>> + Send,
+    {
+        let deadline = load.finish.deadline;
+        let started = Instant::now();
+        if started >= deadline {
+            return Err(Error::Deadline.into());
+        }
+        let mut lease = self.0.acquire(Some(deadline), true).await?;
+        let wait = started.elapsed();
+        let loading = lease.session().load(load, chunks);
+        let result = tokio::time::timeout_at(deadline.into(), loading).await;
+        let Ok(mut result) = result else {
+            lease.abandon();
+            return Err(Error::Deadline.into());
+        };
+        if let Err(LoadError { error: Error::Protocol(reason), .. }) = &result {
+            tracing::error!(reason, "PostgreSQL protocol error; the connection is closed");
+        }
+        lease.close();
+        if let Ok(reply) = &mut result {
+            reply.timing.wait = wait;
+        }
+        result
+    }
+}
