@@ -8,4 +8,5 @@
 pub mod cli;
 pub mod config;
 mod dev;
+mod postgrest;
 mod server;

@@ -10,6 +10,7 @@ mod faults;
 mod isolation;
 mod operations;
 mod published_keys;
+mod postgrest;
 mod security;
 mod security_private;
 mod start;

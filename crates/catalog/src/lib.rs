@@ -9,6 +9,7 @@
 mod acl;
 mod assemble;
 mod cells;
+mod description;
 mod error;
 pub mod exposure;
 mod functions;

@@ -144,8 +144,11 @@ pub(crate) fn batch(context: &RequestContext, work: Work, role: Option<&Role>, r
 
 fn call(function: &QualifiedName) -> Statement {
     let mut sql = String::from("select ");
-    quote_into(&mut sql, &function.schema);
-    sql.push('.');
+    // PostgREST's configuration may leave the schema to the search path.
+    if !function.schema.is_empty() {
+        quote_into(&mut sql, &function.schema);
+        sql.push('.');
+    }
     quote_into(&mut sql, &function.name);
     sql.push_str("()");
     Statement { sql: sql.into(), params: Vec::new(), param_types: Vec::new() }

@@ -19,8 +19,23 @@ pub struct AppBuilder {
     binary: PathBuf,
     arguments: Vec<String>,
     environment: BTreeMap<String, String>,
+    ports: Ports,
+    port: Option<u16>,
     wait_until_ready: bool,
 }
+
+/// The variables that say where to listen.
+#[derive(Clone, Copy)]
+struct Ports {
+    host: &'static str,
+    port: &'static str,
+    admin: &'static str,
+}
+
+const FERROBASE: Ports =
+    Ports { host: "FERROBASE_SERVER__HOST", port: "FERROBASE_SERVER__PORT", admin: "FERROBASE_SERVER__ADMIN_PORT" };
+const POSTGREST: Ports =
+    Ports { host: "PGRST_SERVER_HOST", port: "PGRST_SERVER_PORT", admin: "PGRST_ADMIN_SERVER_PORT" };
 
 impl AppBuilder {
     /// One more environment variable (`FERROBASE_...`).
@@ -44,6 +59,13 @@ impl AppBuilder {
         self
     }
 
+    /// Listens on this port instead of a free one.
+    #[must_use]
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = Some(port);
+        self
+    }
+
     /// Returns as soon as the process runs, ready or not.
     #[must_use]
     pub fn without_waiting(mut self) -> Self {
@@ -58,14 +80,15 @@ impl AppBuilder {
         let mut app = None;
         // The ports are free when they are chosen and may be gone when the process binds them: three tries.
         for _ in 0..3 {
-            let (port, admin_port) = (free_port()?, free_port()?);
+            let port = self.port.map_or_else(free_port, Ok)?;
+            let admin_port = free_port()?;
             let file = std::fs::File::create(&log)?;
             let child = Command::new(&self.binary)
                 .args(&self.arguments)
                 .current_dir(folder.path())
-                .env("FERROBASE_SERVER__HOST", "127.0.0.1")
-                .env("FERROBASE_SERVER__PORT", port.to_string())
-                .env("FERROBASE_SERVER__ADMIN_PORT", admin_port.to_string())
+                .env(self.ports.host, "127.0.0.1")
+                .env(self.ports.port, port.to_string())
+                .env(self.ports.admin, admin_port.to_string())
                 .envs(&self.environment)
                 .stdin(Stdio::null())
                 .stdout(file.try_clone()?)
@@ -106,6 +129,23 @@ impl App {
                 ("FERROBASE_DATABASE__URL".into(), database_url.into()),
                 ("FERROBASE_AUTH__JWT_SECRET".into(), token::SECRET.into()),
             ]),
+            ports: FERROBASE,
+            port: None,
+            wait_until_ready: true,
+        }
+    }
+
+    /// `ferrobase postgrest` with the test secret on this database; its log is what it writes to both streams.
+    pub fn postgrest(binary: impl AsRef<Path>, database_url: &str) -> AppBuilder {
+        AppBuilder {
+            binary: binary.as_ref().to_owned(),
+            arguments: vec!["postgrest".into()],
+            environment: BTreeMap::from([
+                ("PGRST_DB_URI".into(), database_url.into()),
+                ("PGRST_JWT_SECRET".into(), token::SECRET.into()),
+            ]),
+            ports: POSTGREST,
+            port: None,
             wait_until_ready: true,
         }
     }

@@ -11,6 +11,7 @@ mod explain_policy;
 mod init;
 pub(crate) mod keys;
 pub(crate) mod migrate;
+mod postgrest;
 mod serve;
 mod settings;
 pub(crate) mod terminal;
@@ -50,6 +51,8 @@ enum Command {
     Dev(dev::DevArguments),
     /// Production: serves a database that is there, or an embedded one.
     Serve(serve::ServeArguments),
+    /// Drop-in PostgREST: its file, variables, flags and signals; REST at `/` and nothing else.
+    Postgrest(postgrest::PostgrestArguments),
     /// Scaffolds `ferrobase.yaml` and `ferrobase/` in this folder.
     Init(init::InitArguments),
     /// Prints anon and service keys, makes test tokens, rotates the secret.
@@ -73,6 +76,7 @@ pub fn run() -> ExitCode {
     let outcome = match arguments.command {
         Command::Dev(arguments) => dev::run(&arguments, environment),
         Command::Serve(arguments) => serve::run(&arguments, environment),
+        Command::Postgrest(arguments) => postgrest::run(arguments, environment),
         Command::Init(arguments) => init::run(&arguments),
         Command::Keys(arguments) => keys::run(&arguments, environment),
         Command::Config(arguments) => config::run(&arguments, environment),

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use axum::body::Body;
 use axum::response::Response;
 use futures_util::FutureExt;
-use http::header::{ACCEPT_ENCODING, HeaderName, ORIGIN};
+use http::header::{ACCEPT_ENCODING, HeaderName, ORIGIN, REFERER, USER_AGENT};
 use http::{HeaderValue, Method, Request, StatusCode, Uri};
 use http_body::Body as _;
 
@@ -21,7 +21,7 @@ use crate::client_ip::client_ip;
 use crate::context::Caller;
 use crate::error::ErrorCode;
 use crate::listener::Peer;
-use crate::log::AccessRecord;
+use crate::log::{AccessRecord, Visit};
 use crate::policy::{CorsOwner, RoutePolicy, Streams};
 use crate::rate_limit::Verdict;
 use crate::refusal;
@@ -52,6 +52,8 @@ pub(super) struct Exchange {
     origin: Option<HeaderValue>,
     accept_encoding: Option<HeaderValue>,
     trace: Option<HeaderValue>,
+    visit: Option<Visit>,
+    length: Option<u64>,
     reported: bool,
 }
 
@@ -83,6 +85,13 @@ impl Exchange {
             origin: headers.get(ORIGIN).cloned(),
             accept_encoding: headers.get(ACCEPT_ENCODING).cloned(),
             trace: settings.trace_header.as_ref().and_then(|name| headers.get(name)).cloned(),
+            visit: app.access.as_ref().filter(|access| access.wants_visit()).map(|_| Visit {
+                client: peer,
+                version: request.version(),
+                referer: headers.get(REFERER).cloned(),
+                user_agent: headers.get(USER_AGENT).cloned(),
+            }),
+            length: None,
             reported: false,
             settings,
             app,
@@ -136,7 +145,8 @@ impl Exchange {
     fn observe(mut self, mut response: Response) -> Response {
         let status = response.status();
         let code = response.extensions_mut().remove::<ErrorCode>();
-        let is_stream = response.body().size_hint().exact().is_none() && status != StatusCode::SWITCHING_PROTOCOLS;
+        self.length = response.body().size_hint().exact();
+        let is_stream = self.length.is_none() && status != StatusCode::SWITCHING_PROTOCOLS;
         if !is_stream || self.method == Method::HEAD {
             self.report(status.as_u16(), code.as_ref(), false);
             return response;
@@ -164,6 +174,9 @@ impl Exchange {
             request_id: self.request_id.as_str(),
             code: code.map(|code| &*code.0),
             cut,
+            role: self.caller.as_ref().map(|caller| caller.0.identity.role()),
+            length: self.length,
+            visit: self.visit.as_ref(),
         });
     }
 }

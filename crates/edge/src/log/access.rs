@@ -2,19 +2,22 @@
 //!
 //! Keys, in this order: timestamp, level, message, method, path, status, duration_ms, user_id, request_id; then, only
 //! where there is something to say, query (scrubbed), code (of the error), cut (the answer's body ended early).
+//! In PostgREST's style it is Apache's combined format instead, with the role as the user.
 //! Level: `error` from 500 on, `warn` from 400 on, else `info`, so that `level: error` logs failures only.
-//! Invariant: no header and no body is ever part of it; the query goes through `scrub`.
+//! Invariant: no body and no header but `Referer` and `User-Agent` is ever part of it; the query goes through `scrub`.
 
+use std::io::Write as _;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
+use http::{HeaderValue, Version};
 use tracing::Level;
 
-use super::format::Line;
+use super::format::{APACHE_TIME, Line, Style};
 use super::scrub::scrub_query;
 use super::sink::Sink;
-use crate::config::LogFormat;
 
 /// What is known about a request when it is over.
 #[derive(Clone, Copy, Debug)]
@@ -37,21 +40,40 @@ pub struct AccessRecord<'a> {
     pub code: Option<&'a str>,
     /// The answer's body ended early: the caller left, the deadline passed, or the source failed.
     pub cut: bool,
+    /// The role of the request, where one was decided.
+    pub role: Option<&'a str>,
+    /// Bytes of the answer's body, where that was known when it began.
+    pub length: Option<u64>,
+    /// What only Apache's format shows; see [`AccessLog::wants_visit`].
+    pub visit: Option<&'a Visit>,
+}
+
+/// Who came from where, with what.
+#[derive(Clone, Debug, Default)]
+pub struct Visit {
+    /// The client's address.
+    pub client: Option<IpAddr>,
+    /// `HTTP/1.1`.
+    pub version: Version,
+    /// `Referer`.
+    pub referer: Option<HeaderValue>,
+    /// `User-Agent`.
+    pub user_agent: Option<HeaderValue>,
 }
 
 /// Writes request lines. Cheap to clone.
 #[derive(Clone)]
 pub struct AccessLog {
     sink: Arc<Sink>,
-    format: LogFormat,
+    style: Style,
     threshold: Arc<AtomicU8>,
 }
 
 impl AccessLog {
     /// A log of requests at or above a level; `None` logs none.
-    pub fn new(sink: Arc<Sink>, format: LogFormat, level: Option<Level>) -> Self {
+    pub fn new(sink: Arc<Sink>, style: Style, level: Option<Level>) -> Self {
         let threshold = Arc::new(AtomicU8::new(0));
-        let log = Self { sink, format, threshold };
+        let log = Self { sink, style, threshold };
         log.set_level(level);
         log
     }
@@ -59,6 +81,11 @@ impl AccessLog {
     /// Where the lines go.
     pub(crate) fn sink(&self) -> Arc<Sink> {
         Arc::clone(&self.sink)
+    }
+
+    /// Whether lines show where callers come from, which costs copies of fields at every request.
+    pub fn wants_visit(&self) -> bool {
+        self.style == Style::Apache
     }
 
     /// Changes the threshold.
@@ -72,7 +99,11 @@ impl AccessLog {
         if rank(level) > self.threshold.load(Ordering::Relaxed) {
             return;
         }
-        let mut line = Line::start(self.format, level, "Request completed");
+        if self.style == Style::Apache {
+            self.sink.line(&combined(record));
+            return;
+        }
+        let mut line = Line::start(self.style, level, "Request completed");
         line.text("method", record.method);
         line.text("path", record.path);
         line.raw("status", format_args!("{}", record.status));
@@ -90,6 +121,36 @@ impl AccessLog {
         }
         self.sink.line(&line.finish());
     }
+}
+
+/// Apache's combined format.
+fn combined(record: &AccessRecord<'_>) -> Vec<u8> {
+    let nobody = Visit::default();
+    let visit = record.visit.unwrap_or(&nobody);
+    let field = |field: &Option<HeaderValue>| -> String {
+        let text = field.as_ref().map(HeaderValue::as_bytes).unwrap_or_default();
+        // A quote or a control character would let a caller forge the rest of the line.
+        String::from_utf8_lossy(text).chars().map(|c| if c == '"' || c.is_control() { '?' } else { c }).collect()
+    };
+    let client = visit.client.map_or_else(|| "-".to_owned(), |client| client.to_string());
+    let query = record.query.filter(|query| !query.is_empty()).map(|query| format!("?{}", scrub_query(query)));
+    let length = record.length.map_or_else(|| "-".to_owned(), |length| length.to_string());
+    let mut line = Vec::with_capacity(200);
+    // Writing into memory cannot fail.
+    let _ = writeln!(
+        line,
+        "{client} - {} [{}] \"{} {}{} {:?}\" {} {length} \"{}\" \"{}\"",
+        record.role.unwrap_or("-"),
+        jiff::Zoned::now().strftime(APACHE_TIME),
+        record.method,
+        record.path,
+        query.unwrap_or_default(),
+        visit.version,
+        record.status,
+        field(&visit.referer),
+        field(&visit.user_agent),
+    );
+    line
 }
 
 fn level_of(record: &AccessRecord<'_>) -> Level {

@@ -1,6 +1,6 @@
-//! How a line looks: JSON with fixed leading keys, or one readable line of text.
+//! How a line looks: JSON with fixed leading keys, one readable line of text, or as PostgREST and Apache write it.
 //!
-//! Both are built by hand into one byte buffer: a log line is on the path of every request. JSON keys come as
+//! All are built by hand into one byte buffer: a log line is on the path of every request. JSON keys come as
 //! `timestamp level message` first, so that a person reading raw lines finds what matters on the left.
 //! Invariant: whatever a value contains, a line stays one line, and in JSON one object.
 
@@ -10,24 +10,51 @@ use tracing::Level;
 
 use crate::config::LogFormat;
 
+/// The time of Apache's log lines.
+pub(super) const APACHE_TIME: &str = "%d/%b/%Y:%H:%M:%S %z";
+
+/// How lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// One JSON object.
+    Json,
+    /// Readable text with `key=value`.
+    Text,
+    /// Requests in Apache's combined format, events behind its kind of time: what PostgREST writes.
+    Apache,
+}
+
+impl From<LogFormat> for Style {
+    fn from(format: LogFormat) -> Self {
+        match format {
+            LogFormat::Json => Self::Json,
+            LogFormat::Text => Self::Text,
+        }
+    }
+}
+
 /// A line that grows key by key.
 pub(super) struct Line {
-    format: LogFormat,
+    style: Style,
     bytes: Vec<u8>,
 }
 
 impl Line {
     /// Starts a line with the time, the level and the message.
-    pub(super) fn start(format: LogFormat, level: Level, message: &str) -> Self {
-        let mut line = Self { format, bytes: Vec::with_capacity(320) };
+    pub(super) fn start(style: Style, level: Level, message: &str) -> Self {
+        let mut line = Self { style, bytes: Vec::with_capacity(320) };
         let now = jiff::Timestamp::now();
-        match format {
-            LogFormat::Json => {
+        match style {
+            Style::Json => {
                 let _ = write!(line.bytes, "{{\"timestamp\":\"{now:.3}\",\"level\":\"{}\",\"message\":", lower(level));
                 line.json_text(message);
             }
-            LogFormat::Text => {
+            Style::Text => {
                 let _ = write!(line.bytes, "{now:.3} {level:<5} ");
+                line.plain_text(message);
+            }
+            Style::Apache => {
+                let _ = write!(line.bytes, "{}: ", jiff::Zoned::now().strftime(APACHE_TIME));
                 line.plain_text(message);
             }
         }
@@ -37,19 +64,19 @@ impl Line {
     /// Adds a text value.
     pub(super) fn text(&mut self, key: &str, value: &str) {
         self.key(key);
-        match self.format {
-            LogFormat::Json => self.json_text(value),
-            LogFormat::Text if needs_quotes(value) => self.json_text(value),
-            LogFormat::Text => self.bytes.extend_from_slice(value.as_bytes()),
+        if self.style == Style::Json || needs_quotes(value) {
+            self.json_text(value);
+        } else {
+            self.bytes.extend_from_slice(value.as_bytes());
         }
     }
 
     /// Adds a text value, or null where there is none. Text lines leave an absent value out.
     pub(super) fn text_or_null(&mut self, key: &str, value: Option<&str>) {
-        match (value, self.format) {
-            (Some(value), _) => self.text(key, value),
-            (None, LogFormat::Json) => self.raw(key, format_args!("null")),
-            (None, LogFormat::Text) => {}
+        match value {
+            Some(value) => self.text(key, value),
+            None if self.style == Style::Json => self.raw(key, format_args!("null")),
+            None => {}
         }
     }
 
@@ -61,25 +88,19 @@ impl Line {
 
     /// Ends the line.
     pub(super) fn finish(mut self) -> Vec<u8> {
-        self.bytes.extend_from_slice(match self.format {
-            LogFormat::Json => b"}\n",
-            LogFormat::Text => b"\n",
-        });
+        self.bytes.extend_from_slice(if self.style == Style::Json { b"}\n" } else { b"\n" });
         self.bytes
     }
 
     fn key(&mut self, key: &str) {
-        match self.format {
-            LogFormat::Json => {
-                self.bytes.push(b',');
-                self.json_text(key);
-                self.bytes.push(b':');
-            }
-            LogFormat::Text => {
-                self.bytes.push(b' ');
-                self.bytes.extend_from_slice(key.as_bytes());
-                self.bytes.push(b'=');
-            }
+        if self.style == Style::Json {
+            self.bytes.push(b',');
+            self.json_text(key);
+            self.bytes.push(b':');
+        } else {
+            self.bytes.push(b' ');
+            self.bytes.extend_from_slice(key.as_bytes());
+            self.bytes.push(b'=');
         }
     }
 
@@ -119,8 +140,8 @@ fn lower(level: Level) -> &'static str {
 mod tests {
     use super::*;
 
-    fn line(format: LogFormat) -> String {
-        let mut line = Line::start(format, Level::WARN, "a \"message\"\nforged");
+    fn line(style: Style) -> String {
+        let mut line = Line::start(style, Level::WARN, "a \"message\"\nforged");
         line.text("path", "/a b\n{}");
         line.text("plain", "x");
         line.text_or_null("user_id", None);
@@ -130,7 +151,7 @@ mod tests {
 
     #[test]
     fn json_lines_are_one_object_with_leading_keys() {
-        let text = line(LogFormat::Json);
+        let text = line(Style::Json);
         assert_eq!(text.matches('\n').count(), 1);
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         let keys: Vec<&String> = value.as_object().unwrap().keys().collect();
@@ -143,8 +164,16 @@ mod tests {
     }
 
     #[test]
+    fn apache_lines_begin_with_the_time() {
+        let text = line(Style::Apache);
+        let (time, rest) = text.split_once(": ").unwrap();
+        assert!(jiff::Zoned::strptime(APACHE_TIME, time).is_ok(), "{time}");
+        assert_eq!(rest, "a \"message\"\\nforged path=\"/a b\\n{}\" plain=x status=204\n");
+    }
+
+    #[test]
     fn text_lines_stay_one_line() {
-        let text = line(LogFormat::Text);
+        let text = line(Style::Text);
         assert_eq!(text.matches('\n').count(), 1);
         assert!(text.ends_with("a \"message\"\\nforged path=\"/a b\\n{}\" plain=x status=204\n"), "{text}");
     }

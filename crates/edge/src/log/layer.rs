@@ -12,19 +12,18 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
-use super::format::Line;
+use super::format::{Line, Style};
 use super::sink::Sink;
-use crate::config::LogFormat;
 use crate::request_id;
 
 pub(super) struct LineLayer {
     sink: Arc<Sink>,
-    format: LogFormat,
+    style: Style,
 }
 
 impl LineLayer {
-    pub(super) fn new(sink: Arc<Sink>, format: LogFormat) -> Self {
-        Self { sink, format }
+    pub(super) fn new(sink: Arc<Sink>, style: Style) -> Self {
+        Self { sink, style }
     }
 }
 
@@ -33,11 +32,16 @@ impl<S: Subscriber> Layer<S> for LineLayer {
         let mut message = Message::default();
         event.record(&mut message);
         let metadata = event.metadata();
-        let mut line = Line::start(self.format, *metadata.level(), &message.0);
-        line.text("target", metadata.target());
+        let mut line = Line::start(self.style, *metadata.level(), &message.0);
+        // PostgREST's lines are sentences that people search for: nothing of ours is added to them.
+        let is_ours = self.style != Style::Apache;
+        if is_ours {
+            line.text("target", metadata.target());
+        }
         let mut fields = Fields { line, has_request_id: false };
         event.record(&mut fields);
-        if !fields.has_request_id
+        if is_ours
+            && !fields.has_request_id
             && let Some(id) = request_id::current()
         {
             fields.line.text("request_id", id.as_str());
@@ -136,7 +140,7 @@ mod tests {
     fn events_become_flat_lines() {
         let memory = Memory::default();
         let sink = Arc::new(Sink::new(Target::Writer(Box::new(memory.clone()))));
-        let subscriber = tracing_subscriber::registry().with(LineLayer::new(Arc::clone(&sink), LogFormat::Json));
+        let subscriber = tracing_subscriber::registry().with(LineLayer::new(Arc::clone(&sink), Style::Json));
         tracing::subscriber::with_default(subscriber, || {
             let error: Box<dyn std::error::Error> = "refused".into();
             tracing::warn!(port = 5432, up = false, error = &*error, share = 0.5, "Lost {}", "it");

@@ -21,9 +21,10 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::config::{LogFormat, LogSection};
+use crate::config::LogSection;
 
-pub use access::{AccessLog, AccessRecord};
+pub use access::{AccessLog, AccessRecord, Visit};
+pub use format::Style;
 pub use scrub::scrub_query;
 pub use sink::{Sink, Target};
 
@@ -32,8 +33,8 @@ pub use sink::{Sink, Target};
 pub struct LogSettings {
     /// A level (`error`, `warn`, `info`, `debug`, `trace`, `off`) or `tracing` directives (`info,ferrobase_pg=debug`).
     pub level: String,
-    /// JSON lines or text.
-    pub format: LogFormat,
+    /// How lines look.
+    pub style: Style,
     /// Where lines go: a file, or a stream of the process.
     pub file: Option<PathBuf>,
     /// Which stream: the standard error instead of the standard output, for programs whose output is data.
@@ -44,7 +45,7 @@ impl From<&LogSection> for LogSettings {
     fn from(section: &LogSection) -> Self {
         Self {
             level: section.level.as_str().to_owned(),
-            format: section.format,
+            style: section.format.into(),
             file: section.file.clone(),
             to_stderr: false,
         }
@@ -87,11 +88,16 @@ pub fn init(settings: &LogSettings) -> Result<LogHandle, LogError> {
     let (filter, filter_handle) = reload::Layer::new(parse_level(&settings.level)?);
     tracing_subscriber::registry()
         .with(filter)
-        .with(layer::LineLayer::new(Arc::clone(&sink), settings.format))
+        .with(layer::LineLayer::new(Arc::clone(&sink), settings.style))
         .try_init()
         .map_err(|_| LogError::Twice)?;
     log_panics();
-    let access = AccessLog::new(Arc::clone(&sink), settings.format, access_level(&settings.level));
+    // PostgREST's requests go to the standard output and its events to the standard error.
+    let requests = match settings.style {
+        Style::Apache => Arc::new(Sink::new(Target::Stdout)),
+        Style::Json | Style::Text => Arc::clone(&sink),
+    };
+    let access = AccessLog::new(requests, settings.style, access_level(&settings.level));
     Ok(LogHandle { sink, access, filter: filter_handle })
 }
 
@@ -116,6 +122,7 @@ impl LogHandle {
     /// Waits until everything logged so far is written, two seconds at most.
     pub fn flush(&self) {
         self.sink.flush();
+        self.access.sink().flush();
     }
 
     /// Lines thrown away because whoever reads our output stopped reading, or the disk is full.

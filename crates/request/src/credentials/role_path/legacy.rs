@@ -1,5 +1,7 @@
 //! The older notation: keys, indexes, and one filter at the end.
 
+use std::fmt;
+
 use serde_json::{Map, Value};
 
 use super::Stop;
@@ -28,6 +30,19 @@ const TESTS: &[(&str, Test)] = &[
     ("==", Test::Equal),
     ("!=", Test::NotEqual),
 ];
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(key) => write!(f, ".\"{key}\""),
+            Self::Index(index) => write!(f, "[{index}]"),
+            Self::FirstText(test, pattern) => {
+                let sign = TESTS.iter().find(|(_, known)| known == test).map_or("", |(sign, _)| sign);
+                write!(f, "[?(@ {sign} \"{pattern}\")]")
+            }
+        }
+    }
+}
 
 pub(super) fn find<'a>(steps: &[Step], claims: &'a Map<String, Value>) -> Option<&'a Value> {
     let (Step::Key(first), rest) = steps.split_first()? else { return None };

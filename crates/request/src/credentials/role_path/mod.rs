@@ -9,6 +9,8 @@ mod evaluate;
 mod legacy;
 mod parse;
 
+use std::fmt;
+
 use serde_json::{Map, Value};
 
 /// A parsed path.
@@ -65,6 +67,16 @@ impl RolePath {
         match &self.steps {
             Steps::JsonPath(segments) => evaluate::first(segments, claims),
             Steps::Legacy(steps) => legacy::find(steps, claims),
+        }
+    }
+}
+
+impl fmt::Display for RolePath {
+    /// The path; in the older notation with every key in quotes, as PostgREST shows it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.steps {
+            Steps::JsonPath(_) => f.write_str(&self.source),
+            Steps::Legacy(steps) => steps.iter().try_for_each(|step| step.fmt(f)),
         }
     }
 }

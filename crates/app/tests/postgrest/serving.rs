@@ -1,0 +1,205 @@
+//! What the tutorial does, the second port, sockets, logs, and a database that is not there.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
+
+use ferrobase_testkit::proxy::{Fault, Proxy};
+use ferrobase_testkit::{App, token};
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::{Deployment, eventually, get, signal};
+use crate::support::BINARY;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_tutorial_works_as_written() {
+    let deployment = Deployment::new().await;
+    let app = deployment.start().await;
+    let (status, body) = get(&app, "/todos?select=id,task&order=id").await;
+    assert_eq!(status, 200, "{body}");
+    assert_eq!(body, r#"[{"id":1,"task":"finish tutorial 0"}, {"id":2,"task":"pat self on back"}]"#.replace("}, {", "}, \n {"));
+
+    let client = reqwest::Client::new();
+    let anonymous = client.post(app.url("/todos")).json(&json!({"task": "do bad thing"})).send().await.unwrap();
+    assert_eq!(anonymous.status(), 401);
+    let error: Value = anonymous.json().await.unwrap();
+    assert_eq!((&error["code"], &error["message"]), (&json!("42501"), &json!("permission denied for table todos")));
+
+    let user = token::with_claims(&json!({"role": deployment.role("user"), "exp": token::now() + 300}));
+    let written = client.post(app.url("/todos")).bearer_auth(&user).json(&json!({"task": "learn how to auth"}));
+    assert_eq!(written.send().await.unwrap().status(), 201);
+    let changed = client.patch(app.url("/todos")).bearer_auth(&user).json(&json!({"done": true}));
+    assert_eq!(changed.send().await.unwrap().status(), 204);
+    assert_eq!(get(&app, "/rpc/who").await.1, format!("\"{}\"", deployment.role("anon")));
+    let as_user = client.get(app.url("/rpc/who")).bearer_auth(&user).send().await.unwrap().text().await.unwrap();
+    assert_eq!(as_user, format!("\"{}\"", deployment.role("user")));
+    let refused = client.get(app.url("/todos")).bearer_auth("nonsense").send().await.unwrap();
+    assert_eq!(refused.status(), 401);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_an_anonymous_role_a_token_is_needed() {
+    let deployment = Deployment::new().await;
+    let app = App::postgrest(BINARY, &deployment.url()).env("PGRST_DB_SCHEMAS", "api").start().await.unwrap();
+    let (status, body) = get(&app, "/todos").await;
+    assert_eq!(status, 401);
+    assert!(body.contains("PGRST302"), "{body}");
+}
+
+/// Nothing of `ferrobase.yaml`, of `FERROBASE_*` or of our installation counts here (design 8.10).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_installed_and_nothing_of_ours_is_read() {
+    let deployment = Deployment::new().await;
+    let app = deployment.server().env("FERROBASE_NONSENSE", "1").env("FERROBASE_REST__MAX_ROWS", "1").start().await.unwrap();
+    let rows: Value = serde_json::from_str(&get(&app, "/todos").await.1).unwrap();
+    assert_eq!(rows.as_array().unwrap().len(), 2);
+    let mut session = deployment.database.connect().await;
+    let ours = session.query("select 1 from pg_namespace where nspname in ('ferrobase', 'auth', 'app')", &[]).await;
+    assert!(ours.unwrap().rows.is_empty());
+    // A table without row security is as visible as its grants say.
+    assert_eq!(get(&app, "/rest/v1/todos").await.0, 404);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_second_port_tells_how_it_is() {
+    let deployment = Deployment::new().await;
+    let app = deployment.start().await;
+    for (path, status) in [("/live", 200), ("/ready", 200), ("/metrics", 200), ("/schema_cache", 200), ("/nothing", 404)] {
+        assert_eq!(reqwest::get(app.admin_url(path)).await.unwrap().status(), status, "{path}");
+    }
+    let metrics = reqwest::get(app.admin_url("/metrics")).await.unwrap().text().await.unwrap();
+    for line in [
+        "pgrst_schema_cache_loads_total{status=\"SUCCESS\"} 1",
+        "pgrst_db_pool_max 10",
+        "pgrst_db_pool_timeouts_total 0",
+        "pgrst_jwt_cache_requests_total 0",
+    ] {
+        assert!(metrics.contains(line), "{line} is not in\n{metrics}");
+    }
+    let cache: Value = reqwest::get(app.admin_url("/schema_cache")).await.unwrap().json().await.unwrap();
+    assert_eq!(cache["relations"][0]["name"], "api.todos");
+    deployment.database.script("drop schema api cascade; create schema api; create view api.v as select 1 as a").await;
+    signal(&app, Signal::SIGUSR1);
+    eventually(&app, "the new cache", async || {
+        reqwest::get(app.admin_url("/schema_cache")).await.unwrap().text().await.unwrap().contains("api.v")
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_socket_takes_the_place_of_the_port() {
+    let deployment = Deployment::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("api.sock");
+    let _app = deployment
+        .server()
+        .env("PGRST_SERVER_UNIX_SOCKET", path.to_str().unwrap())
+        .env("PGRST_SERVER_UNIX_SOCKET_MODE", "600")
+        .start()
+        .await
+        .unwrap();
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let mut stream = tokio::net::UnixStream::connect(&path).await.unwrap();
+    stream.write_all(b"GET /todos?select=id HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_are_logged_in_apaches_form_by_their_status() {
+    let deployment = Deployment::new().await;
+    let app = deployment.server().env("PGRST_LOG_LEVEL", "info").start().await.unwrap();
+    let request = reqwest::Client::new().get(app.url("/todos?select=id")).header("User-Agent", "test \"agent\"");
+    request.send().await.unwrap();
+    get(&app, "/nothing").await;
+    let anon = deployment.role("anon");
+    let mut log = String::new();
+    eventually(&app, "two lines", async || app.log().contains("/nothing")).await;
+    log.push_str(&app.log());
+    let line = log.lines().find(|line| line.contains("/todos")).unwrap();
+    assert!(line.starts_with(&format!("127.0.0.1 - {anon} [")), "{line}");
+    assert!(line.ends_with("\"GET /todos?select=id HTTP/1.1\" 200 23 \"\" \"test ?agent?\""), "{line}");
+    assert!(log.contains("\"GET /nothing HTTP/1.1\" 404"), "{log}");
+    assert!(log.contains(": API server listening on 127.0.0.1:"), "{log}");
+    assert!(log.contains("Listener connected to"), "{log}");
+
+    let quiet = deployment.start().await;
+    get(&quiet, "/nothing").await;
+    assert!(!quiet.log().contains("/nothing"), "{}", quiet.log());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_is_away_means_503_until_it_is_there() {
+    let deployment = Deployment::new().await;
+    let direct = ferrobase_pg::ConnectOptions::parse(&deployment.url()).unwrap();
+    let proxy = Proxy::start(direct.hosts()[0].to_string()).await.unwrap();
+    proxy.set(Fault::Refuse);
+    let server = App::postgrest(BINARY, &proxy.in_front_of(&deployment.url())).env("PGRST_DB_SCHEMAS", "api");
+    let app = server.env("PGRST_DB_ANON_ROLE", deployment.role("anon")).without_waiting().start().await.unwrap();
+    eventually(&app, "an answer", async || reqwest::get(app.url("/todos")).await.is_ok()).await;
+    let answer = reqwest::get(app.url("/todos")).await.unwrap();
+    assert_eq!(answer.status(), 503);
+    assert!(answer.headers().contains_key("retry-after"));
+    assert!(answer.text().await.unwrap().contains("PGRST002"));
+    assert_eq!(reqwest::get(app.admin_url("/ready")).await.unwrap().status(), 503);
+    assert_eq!(reqwest::get(app.admin_url("/live")).await.unwrap().status(), 200);
+    proxy.set(Fault::None);
+    eventually(&app, "the schema cache", async || get(&app, "/todos").await.0 == 200).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_password_and_no_recovery_end_the_process() {
+    let deployment = Deployment::new().await;
+    let wrong = deployment.database.url_as(&deployment.role("login"), "wrong");
+    let mut app = App::postgrest(BINARY, &wrong).without_waiting().start().await.unwrap();
+    let status = app.wait(Duration::from_secs(10)).await.unwrap();
+    assert_eq!(status.code(), Some(1), "{}", app.log());
+    assert!(app.log().contains("password authentication failed"), "{}", app.log());
+
+    let nowhere = App::postgrest(BINARY, "postgresql://nobody@127.0.0.1:1/none");
+    let mut app = nowhere.env("PGRST_DB_POOL_AUTOMATIC_RECOVERY", "false").without_waiting().start().await.unwrap();
+    assert_eq!(app.wait(Duration::from_secs(10)).await.unwrap().code(), Some(1), "{}", app.log());
+    assert!(app.log().contains("Automatic recovery disabled"), "{}", app.log());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_in_flight_end_before_the_process_does() {
+    let deployment = Deployment::new().await;
+    let slow = "create function api.slow() returns text language sql as $$ select pg_sleep(1); select 'done'::text $$";
+    deployment.database.script(slow).await;
+    let mut app = deployment.start().await;
+    let running = tokio::spawn(reqwest::get(app.url("/rpc/slow")));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    signal(&app, Signal::SIGTERM);
+    assert_eq!(running.await.unwrap().unwrap().text().await.unwrap(), "\"done\"");
+    assert_eq!(app.wait(Duration::from_secs(10)).await.unwrap().code(), Some(0));
+    assert!(app.log().contains("Received termination unix signal SIGTERM"), "{}", app.log());
+}
+
+/// Two processes share the port; the new one takes over without a failed request (`server-reuseport`).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_process_takes_over_without_a_failed_request() {
+    let deployment = Deployment::new().await;
+    let mut old = deployment.server().env("PGRST_SERVER_REUSEPORT", "true").start().await.unwrap();
+    let url = old.url("/todos");
+    let asking = tokio::spawn(async move {
+        let mut asked = 0;
+        loop {
+            // A connection of its own each time: a kept one would stay with the old process.
+            let client = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
+            let answer = client.get(&url).header("Connection", "close").send().await;
+            assert_eq!(answer.unwrap().status(), 200);
+            asked += 1;
+            if asked == 300 {
+                return asked;
+            }
+        }
+    });
+    let new = deployment.server().env("PGRST_SERVER_REUSEPORT", "true").port(old.port()).start().await.unwrap();
+    signal(&old, Signal::SIGTERM);
+    assert!(old.wait(Duration::from_secs(20)).await.unwrap().success());
+    assert_eq!(asking.await.unwrap(), 300);
+    assert_eq!(get(&new, "/todos").await.0, 200);
+}
