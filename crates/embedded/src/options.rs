@@ -92,6 +92,11 @@ pub enum Profile {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Progress {
+    /// The database of a project that was deleted from this path is still there; this project gets its own.
+    LeftBehind {
+        /// Where the old one lies.
+        home: PathBuf,
+    },
     /// Looking for PostgreSQL's programs.
     Searching,
     /// Works, but no promise is made for this version.
@@ -147,6 +152,12 @@ pub enum Progress {
 impl fmt::Display for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::LeftBehind { home } => write!(
+                f,
+                "a project that was deleted from this path left its database in {}; this one gets a new database \
+                 (remove that folder when nobody needs it)",
+                home.display()
+            ),
             Self::Searching => f.write_str("looking for PostgreSQL"),
             Self::BestEffort { major } => {
                 write!(f, "PostgreSQL {major} is older than the supported versions: it may work, it is not tested")

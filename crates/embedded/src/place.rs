@@ -44,6 +44,8 @@ pub(crate) struct Place {
     run_dir: Option<PathBuf>,
     /// Whether `.ferrobase/pg` must be a file that names the home.
     pointer: bool,
+    /// The home of a project that was deleted, and whose path this one has.
+    pub(crate) left_behind: Option<PathBuf>,
 }
 
 impl Place {
@@ -57,12 +59,12 @@ impl Place {
         if let Some(dir) = &options.data_dir {
             let home = project.join(dir);
             let account = account.or_owner_of(&home.join("data"));
-            return Ok(Self { project, home, account, run_dir, pointer: false });
+            return Ok(Self { project, home, account, run_dir, pointer: false, left_behind: None });
         }
         let pointer = account.dropped;
-        let home = if pointer { system_home(&project)? } else { own_home(&project)? };
+        let (home, left_behind) = if pointer { system_home(&project)? } else { (own_home(&project)?, None) };
         let account = account.or_owner_of(&home.join("data"));
-        Ok(Self { project, home, account, run_dir, pointer })
+        Ok(Self { project, home, account, run_dir, pointer, left_behind })
     }
 
     /// PGDATA.
@@ -250,19 +252,37 @@ fn own_home(project: &Path) -> Result<PathBuf, Error> {
     }
 }
 
-/// The home of a project that root runs: what the pointer names, else one by the hash of the project's path.
-fn system_home(project: &Path) -> Result<PathBuf, Error> {
-    let by_hash = Path::new(SYSTEM_HOMES).join(short_hash(project));
+/// The home of a project that root runs: what the pointer names, else one by the hash of the project's path. Data that
+/// lie there without a pointer belong to a project that was deleted: nobody may be surprised by them, so a new project
+/// at its path gets another home, and is told of the old one.
+fn system_home(project: &Path) -> Result<(PathBuf, Option<PathBuf>), Error> {
+    let by_hash = numbered_home(project, 0);
     let pointer = dot(project).join("pg");
     let meta = match fs::symlink_metadata(&pointer) {
         Ok(meta) => meta,
-        Err(_) => return Ok(by_hash),
+        Err(_) => {
+            let free = (0..).map(|number| numbered_home(project, number)).find(|home| is_unused(home));
+            let home = free.unwrap_or_else(|| by_hash.clone());
+            return Ok(if home == by_hash { (home, None) } else { (home, Some(by_hash)) });
+        }
     };
     if meta.is_dir() {
         return Err(Error::OtherOwner { owner: user_name(meta.uid()), path: pointer });
     }
     let named = read_pointer(&pointer)?;
-    if named == by_hash || moved_here(project, &named) { Ok(named) } else { Ok(by_hash) }
+    let is_ours = named == by_hash || is_unused(&named) || moved_here(project, &named);
+    Ok((if is_ours { named } else { by_hash }, None))
+}
+
+/// Nothing was ever made there.
+fn is_unused(home: &Path) -> bool {
+    !home.join("cluster.json").exists() && !home.join("data").exists()
+}
+
+/// The first, second, ... home that a project at this path may have.
+fn numbered_home(project: &Path, number: u32) -> PathBuf {
+    let name = if number == 0 { short_hash(project) } else { short_hash(&project.join(format!("\0{number}"))) };
+    Path::new(SYSTEM_HOMES).join(name)
 }
 
 /// Reads a pointer and insists that it stays among root's homes: the project's folder may belong to somebody else.

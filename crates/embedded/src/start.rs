@@ -72,6 +72,9 @@ impl Embedded {
     pub async fn start(options: Options) -> Result<Running, Error> {
         let place = Place::find(&options, Account::obtain().await?)?;
         place.prepare()?;
+        if let Some(home) = &place.left_behind {
+            options.report(&Progress::LeftBehind { home: home.clone() });
+        }
         let lock = place.lock().await?;
         let state = State::read(&place.state())?;
         let binaries = choose_binaries(&place, &options).await?;

@@ -78,6 +78,37 @@ async fn a_moved_project_keeps_its_database_and_a_copied_one_gets_its_own() {
     }
 }
 
+/// A project was deleted together with its pointer; its data lie in the system's folder.
+#[tokio::test]
+async fn a_new_project_at_a_deleted_ones_path_gets_a_database_of_its_own() {
+    if !is_root() {
+        return;
+    }
+    let project = Project::new();
+    let running = project.start().await;
+    sql(&running.url(), "create table old(x int)");
+    let old = running.data_dir().to_owned();
+    running.stop().await.unwrap();
+    fs::remove_dir_all(project.path().join(".ferrobase")).unwrap();
+
+    let told = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let listener = std::sync::Arc::clone(&told);
+    let progress: ferrobase_embedded::ProgressFn =
+        std::sync::Arc::new(move |step: &_| listener.lock().unwrap().push(format!("{step}")));
+    let running = Embedded::start(Options { progress: Some(progress), ..project.options() }).await.unwrap();
+    assert!(running.created());
+    assert_ne!(running.data_dir(), old);
+    assert_eq!(sql(&running.url(), "select count(*) from pg_class where relname = 'old'"), "0");
+    running.stop().await.unwrap();
+    assert!(told.lock().unwrap()[0].contains(old.parent().unwrap().to_str().unwrap()), "{told:?}");
+
+    // The second start finds the second home again.
+    let running = project.start().await;
+    assert!(!running.created());
+    running.stop().await.unwrap();
+    fs::remove_dir_all(old.parent().unwrap()).unwrap();
+}
+
 #[tokio::test]
 async fn a_database_of_another_user_is_left_alone() {
     if !is_root() {

@@ -24,7 +24,11 @@ pub fn report(loaded: &Loaded) -> String {
         None => "no configuration file was found; defaults, environment and flags are valid\n".to_owned(),
     };
     list(&mut text, "warning", &loaded.warnings);
-    list(&mut text, "`ferrobase serve` would refuse", &refusals(loaded, false));
+    let refusals = refusals(loaded, false);
+    if !refusals.is_empty() {
+        text.push_str("`ferrobase dev` starts with it; before production, `ferrobase serve` asks for more:\n");
+    }
+    list(&mut text, "  serve", &refusals);
     text
 }
 

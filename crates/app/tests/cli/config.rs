@@ -24,7 +24,7 @@ fn what_keeps_serve_from_starting_is_listed_and_fails() {
     let ran = project.run(&["config", "check"]);
     assert_eq!(ran.code(), Some(1));
     assert!(ran.out.starts_with("ferrobase.yaml is valid\n"), "{ran:?}");
-    for text in ["`ferrobase serve` would refuse: auth.jwt_secret", "FERROBASE_AUTH__JWT_SECRET", "database.url"] {
+    for text in ["serve: auth.jwt_secret", "FERROBASE_AUTH__JWT_SECRET", "database.url"] {
         assert!(ran.out.contains(text), "{ran:?}");
     }
     let ran = project.run(&["config", "check", "--json"]);
