@@ -94,7 +94,7 @@ impl Drop for Listener {
 
 /// `LISTEN` for each channel, its name quoted.
 fn listen_script(channels: impl Iterator<Item = String>) -> String {
-    channels.map(|channel| format!("listen \"{}\";", channel.replace('"', "\"\""))).collect()
+    channels.map(|channel| format!("LISTEN \"{}\";", channel.replace('"', "\"\""))).collect()
 }
 
 /// Nobody receives any more.
@@ -156,6 +156,6 @@ mod tests {
     #[test]
     fn channel_names_are_quoted() {
         let script = super::listen_script(["pgrst".to_owned(), "A\"b".to_owned()].into_iter());
-        assert_eq!(script, "listen \"pgrst\";listen \"A\"\"b\";");
+        assert_eq!(script, "LISTEN \"pgrst\";LISTEN \"A\"\"b\";");
     }
 }

@@ -82,6 +82,7 @@ impl Flow<'_> {
             }
         };
         let Ready { planned, media, compiled, check } = ready;
+        warn_of_targets(&planned.legacy_paths, &request);
         drop(catalog);
         if outgoing::applies(&request, &planned) {
             return Box::pin(self.give_out(&request, planned, &media)).await;
@@ -275,6 +276,17 @@ impl Flow<'_> {
             }
             _ => None,
         }
+    }
+}
+
+/// Tells the operator whose clients name an embed by its target although it has an alias.
+fn warn_of_targets(paths: &[(String, String)], request: &RestRequest) {
+    for (target, alias) in paths {
+        let relation = request.action.relation().unwrap_or_default();
+        tracing::warn!(
+            target: "ferrobase::deprecated",
+            "WARNING: A filter, order or limit of a request to `{relation}` names the embedded `{target}`, whose alias is `{alias}`"
+        );
     }
 }
 

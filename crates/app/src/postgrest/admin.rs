@@ -1,8 +1,9 @@
 //! PostgREST's second port: `/live`, `/ready`, `/metrics`, `/schema_cache`, with that server's statuses and names.
 //!
-//! `/live` is 200 while the API listens, else 500. `/ready` is 200 when it also has a schema cache that the last load
+//! `/live` is 200 while the API listens (a Unix socket also while its file is there), else 500. `/ready` is 200 when it also has a schema cache that the last load
 //! gave, 503 while a load failed and is tried again.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -22,6 +23,8 @@ use tokio::sync::watch;
 pub(super) struct Admin {
     /// The API accepts connections.
     pub(super) is_listening: Arc<AtomicBool>,
+    /// Its Unix socket, where it has one: a file that somebody removed is reached by nobody.
+    pub(super) socket: Option<PathBuf>,
     /// How loading goes.
     pub(super) loading: watch::Receiver<ReloadState>,
     /// The schema cache.
@@ -40,13 +43,19 @@ pub(super) fn router(admin: Admin) -> Router {
         .with_state(admin)
 }
 
+impl Admin {
+    fn is_live(&self) -> bool {
+        self.is_listening.load(Ordering::Relaxed) && self.socket.as_ref().is_none_or(|path| path.exists())
+    }
+}
+
 async fn live(State(admin): State<Admin>) -> StatusCode {
-    if admin.is_listening.load(Ordering::Relaxed) { StatusCode::OK } else { StatusCode::INTERNAL_SERVER_ERROR }
+    if admin.is_live() { StatusCode::OK } else { StatusCode::INTERNAL_SERVER_ERROR }
 }
 
 async fn ready(State(admin): State<Admin>) -> StatusCode {
     let state = admin.loading.borrow().clone();
-    match (admin.is_listening.load(Ordering::Relaxed), state.last_error, state.generation) {
+    match (admin.is_live(), state.last_error, state.generation) {
         (_, Some(_), _) => StatusCode::SERVICE_UNAVAILABLE,
         (true, None, 1..) => StatusCode::OK,
         _ => StatusCode::INTERNAL_SERVER_ERROR,

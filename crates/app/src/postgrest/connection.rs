@@ -2,7 +2,8 @@
 
 use anyhow::{Context as _, Result};
 use ferrobase_base::Secret;
-use ferrobase_pg::{ConnectOptions, Host, TargetSessionAttrs};
+use ferrobase_pg::options::TargetSessionAttrs;
+use ferrobase_pg::{ConnectOptions, Host};
 
 use super::settings::Settings;
 use crate::config::Environment;
@@ -68,7 +69,7 @@ mod tests {
         let variables =
             [("PGHOST", "/run/pg"), ("PGPORT", "5433"), ("PGUSER", "auth"), ("PGDATABASE", "app"), ("PGPASSWORD", "x")];
         let filled = of("postgresql://", &variables);
-        assert_eq!(filled.to_string(), "auth@/run/pg:5433/app");
+        assert_eq!(filled.to_string(), "auth@/run/pg/.s.PGSQL.5433/app");
         assert_eq!(filled.password().map(|password| password.expose().to_owned()).as_deref(), Some("x"));
         let given = of("postgresql://me:y@db.example:1/other", &variables);
         assert_eq!(given.to_string(), "me@db.example:1/other");

@@ -77,14 +77,13 @@ async fn with_database(settings: Settings, mut sources: Sources, environment: &E
     if !settings.db_config {
         return Ok(settings);
     }
-    let connect = connection::options(&settings, environment)?;
     let read = async {
-        let mut session = Session::connect(&connect).await?;
-        database::read(&mut session, settings.pre_config.as_ref()).await
+        let mut session = Session::connect(&connection::options(&settings, environment)?).await?;
+        Ok::<_, anyhow::Error>(database::read(&mut session, settings.pre_config.as_ref()).await?)
     };
     match read.await {
         Ok(found) => sources.database = found,
-        Err(error) => terminal::warn(&format!("the settings in the database could not be read: {error}")),
+        Err(error) => terminal::warn(&format!("the settings in the database could not be read: {error:#}")),
     }
     Settings::new(&sources, Some(&settings.uri)).context("Error in config")
 }

@@ -116,7 +116,7 @@ pub(super) fn log(settings: &Settings) -> LogSettings {
     let statements = if settings.log_query { ",ferrobase::sql=debug" } else { "" };
     LogSettings {
         // Connections that fail are told by the server's own sentences, once.
-        level: format!("{requests},ferrobase_app=info,ferrobase_pg::listen=off{statements}"),
+        level: format!("{requests},ferrobase_app=info,ferrobase::deprecated=warn,ferrobase_pg::listen=off{statements}"),
         style: Style::Apache,
         file: None,
         to_stderr: true,

@@ -68,6 +68,7 @@ pub(super) async fn serve(settings: Settings, origin: Origin) -> Result<ExitCode
     admin::register(&metrics, &server.pool, loading.clone(), Arc::clone(&server.registry));
     let admin = Admin {
         is_listening: Arc::clone(&is_listening),
+        socket: server.settings.server.socket.clone(),
         loading: loading.clone(),
         catalog: server.catalog.clone(),
         metrics: metrics.clone(),

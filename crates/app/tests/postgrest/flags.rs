@@ -51,7 +51,7 @@ fn what_cannot_be_used_is_told_and_exits_with_1() {
         ("PGRST_JWT_SECRET", "short", "The JWT secret must be at least 32 characters long."),
         ("PGRST_DB_SCHEMAS", "pg_catalog", "db-schemas does not allow schema: 'pg_catalog'"),
         ("PGRST_ADMIN_SERVER_PORT", "3000", "admin-server-port cannot be the same as server-port"),
-        ("PGRST_JWT_ROLE_CLAIM_KEY", "role.other", "jwt-role-claim-key"),
+        ("PGRST_JWT_ROLE_CLAIM_KEY", "role.other", "failed to parse role-claim-key value"),
     ] {
         let output = run(&["--dump-config"], &[("PGRST_DB_CONFIG", "false"), (name, value)]);
         let told = String::from_utf8_lossy(&output.stderr);

@@ -43,6 +43,7 @@ impl Exchange {
         let app = Arc::clone(&self.app);
         let (mounted, path) = self.find_room(&app.rooms, &mut parts)?;
         if self.policy.cors == CorsOwner::Edge && CorsRules::is_preflight(&parts.method, &parts.headers) {
+            self.is_preflight = true;
             return Ok(self.answer_preflight(&parts));
         }
         let identity = self.identify(&parts).await;

@@ -54,6 +54,7 @@ pub(super) struct Exchange {
     trace: Option<HeaderValue>,
     visit: Option<Visit>,
     length: Option<u64>,
+    pub(super) is_preflight: bool,
     reported: bool,
 }
 
@@ -92,6 +93,7 @@ impl Exchange {
                 user_agent: headers.get(USER_AGENT).cloned(),
             }),
             length: None,
+            is_preflight: false,
             reported: false,
             settings,
             app,
@@ -164,6 +166,10 @@ impl Exchange {
         let duration = self.arrived.elapsed();
         self.app.metrics.completed(&self.method, status, &self.label, duration);
         let Some(access) = &self.app.access else { return };
+        // PostgREST answers them before its log.
+        if self.is_preflight && access.wants_visit() {
+            return;
+        }
         access.write(&AccessRecord {
             method: self.method.as_str(),
             path: self.uri.path(),

@@ -14,6 +14,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use ferrobase_base::Secret;
 use ferrobase_base::config::Atom;
 use ferrobase_pg::{PoolOptions, Pooler};
@@ -256,7 +258,7 @@ fn hoisted() -> Vec<String> {
 fn word<C: Atom>(sources: &Sources, key: &str, default: C) -> Result<C, SettingsError> {
     match sources.text(key) {
         None => Ok(default),
-        Some(text) => C::parse(&text).ok_or_else(|| refused(format!("Invalid {key}: it is {}", C::kind()))),
+        Some(text) => C::parse(&text).ok_or_else(|| refused(format!("Invalid {key}. Check your configuration: it is {}", C::kind()))),
     }
 }
 
@@ -281,41 +283,60 @@ fn schemas(sources: &Sources) -> Result<Vec<String>, SettingsError> {
 fn jwt(sources: &Sources) -> Result<Jwt, SettingsError> {
     let role = match sources.text_of("jwt-role-claim-key", "role-claim-key") {
         None => RolePath::default(),
-        Some(path) => RolePath::parse(&path).map_err(|error| refused(format!("jwt-role-claim-key: {error}")))?,
+        Some(path) => RolePath::parse(&path).map_err(|error| refused(format!("failed to parse role-claim-key value ({path}): {error}")))?,
     };
     let audience = sources.text("jwt-aud");
-    if audience.as_ref().is_some_and(|text| text.contains(':') && text.parse::<http::Uri>().is_err() && !is_uri(text)) {
+    if audience.as_ref().is_some_and(|text| text.contains(':') && !is_uri(text)) {
         return Err(refused("jwt-aud should be a string or a valid URI"));
     }
     let is_base64 = sources.flag("jwt-secret-is-base64").or_else(|| sources.flag("secret-is-base64"));
+    let (secret, is_base64) = secret(sources, is_base64.unwrap_or(false))?;
     Ok(Jwt {
-        secret: sources.text("jwt-secret").map(|text| contents(&text, "jwt-secret")).transpose()?.map(Secret::new),
-        is_base64: is_base64.unwrap_or(false),
+        secret,
+        is_base64,
         audience,
         role,
         cache_entries: sources.number("jwt-cache-max-entries").unwrap_or(1000),
     })
 }
 
-/// RFC 3986: a scheme, a colon, and only characters that a URI may have.
+/// The secret and whether it is base64; a file of arbitrary bytes is turned into it.
+fn secret(sources: &Sources, is_base64: bool) -> Result<(Option<Secret>, bool), SettingsError> {
+    let Some(text) = sources.text("jwt-secret") else { return Ok((None, is_base64)) };
+    Ok(match String::from_utf8(contents(&text, "jwt-secret")?) {
+        Ok(text) => (Some(Secret::new(text)), is_base64),
+        Err(binary) => (Some(Secret::new(STANDARD.encode(binary.as_bytes()))), true),
+    })
+}
+
+/// RFC 3986: a scheme, a colon, and only characters that a URI may have; `%` begins two hexadecimal digits.
 fn is_uri(text: &str) -> bool {
     let Some((scheme, rest)) = text.split_once(':') else { return false };
     let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
         && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
-    is_scheme && rest.chars().all(|c| c.is_ascii_alphanumeric() || "-._~:/?#[]@!$&'()*+,;=%".contains(c))
+    let is_digit = |c: Option<&u8>| c.is_some_and(u8::is_ascii_hexdigit);
+    let bytes = rest.as_bytes();
+    let is_legal = |(at, byte): (usize, &u8)| match byte {
+        b'%' => is_digit(bytes.get(at + 1)) && is_digit(bytes.get(at + 2)),
+        byte => byte.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=".contains(byte),
+    };
+    is_scheme && bytes.iter().enumerate().all(is_legal)
 }
 
 fn connection_string(sources: &Sources) -> Result<Secret, SettingsError> {
     let text = sources.text("db-uri").unwrap_or_else(|| "postgresql://".to_owned());
-    Ok(Secret::new(contents(&text, "db-uri")?.trim()))
+    let text = String::from_utf8(contents(&text, "db-uri")?).map_err(|_| refused("db-uri: the file is not text"))?;
+    Ok(Secret::new(text.trim()))
 }
 
 /// The value itself, or with `@` the contents of a file without its last line break.
-fn contents(text: &str, key: &str) -> Result<String, SettingsError> {
-    let Some(path) = text.strip_prefix('@') else { return Ok(text.to_owned()) };
-    let read = std::fs::read_to_string(path);
-    let read = read.map_err(|source| refused(format!("{key}: cannot read {path}: {source}")))?;
-    Ok(read.strip_suffix('\n').unwrap_or(&read).to_owned())
+fn contents(text: &str, key: &str) -> Result<Vec<u8>, SettingsError> {
+    let Some(path) = text.strip_prefix('@') else { return Ok(text.as_bytes().to_vec()) };
+    let mut read = std::fs::read(path).map_err(|source| refused(format!("{key}: cannot read {path}: {source}")))?;
+    if read.last() == Some(&b'\n') {
+        read.pop();
+    }
+    Ok(read)
 }
 
 fn log_level(sources: &Sources) -> Result<LogLevel, SettingsError> {
@@ -325,7 +346,7 @@ fn log_level(sources: &Sources) -> Result<LogLevel, SettingsError> {
         Some("warn") => LogLevel::Warn,
         Some("info") => LogLevel::Info,
         Some("debug") => LogLevel::Debug,
-        Some(_) => return Err(refused("Invalid log-level: it is crit, error, warn, info or debug")),
+        Some(_) => return Err(refused("Invalid log-level. Check your configuration: it is crit, error, warn, info or debug")),
     })
 }
 

@@ -85,7 +85,7 @@ fn impossible_values_are_refused_with_the_key() {
         ("openapi-mode = \"some\"", "Invalid openapi-mode"),
         ("db-tx-end = \"maybe\"", "Invalid db-tx-end"),
         ("client-error-verbosity = \"x\"", "Invalid client-error-verbosity"),
-        ("jwt-role-claim-key = \"role.other\"", "jwt-role-claim-key"),
+        ("jwt-role-claim-key = \"role.other\"", "failed to parse role-claim-key value (role.other)"),
         ("jwt-secret = \"@/nonexistent\"", "jwt-secret: cannot read /nonexistent"),
     ] {
         let refusal = of(file).unwrap_err();
@@ -100,4 +100,8 @@ fn values_can_be_in_files_of_their_own() {
     std::fs::write(&path, "reallyreallyreallyreallyverysafe\n").unwrap();
     let settings = of(&format!("jwt-secret = \"@{}\"", path.display())).unwrap();
     assert_eq!(settings.jwt.secret.unwrap().expose(), "reallyreallyreallyreallyverysafe");
+    // Bytes that are no text count as they are.
+    std::fs::write(&path, [0xff; 32]).unwrap();
+    let settings = of(&format!("jwt-secret = \"@{}\"", path.display())).unwrap();
+    assert_eq!((settings.jwt.secret.unwrap().expose(), settings.jwt.is_base64), ("//////////////////////////////////////////8=", true));
 }
