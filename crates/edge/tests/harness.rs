@@ -97,7 +97,7 @@ impl Setup {
         let mut builder = App::builder(self.settings(), metrics.http())
             .room(Room::new("/rest/v1", crate::room::router()))
             .aliases(Alias::seed())
-            .access_log(AccessLog::new(Arc::clone(&sink), self.format, Some(tracing::Level::INFO)));
+            .access_log(AccessLog::new(Arc::clone(&sink), self.format.into(), Some(tracing::Level::INFO)));
         for room in self.rooms {
             builder = builder.room(room);
         }

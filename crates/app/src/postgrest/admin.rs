@@ -80,7 +80,11 @@ pub(super) fn register(metrics: &Metrics, pool: &Pool, loading: watch::Receiver<
     metrics.collect(move || {
         let stats = pool.stats();
         vec![
-            Sample::counter("pgrst_db_pool_timeouts_total", "Waits for a connection that were too long", stats.timeouts as f64),
+            Sample::counter(
+                "pgrst_db_pool_timeouts_total",
+                "Waits for a connection that were too long",
+                stats.timeouts as f64,
+            ),
             Sample::gauge("pgrst_db_pool_available", "Connections that are open and idle", stats.idle as f64),
             Sample::gauge("pgrst_db_pool_waiting", "Requests that wait for a connection", stats.waiting as f64),
             Sample::gauge("pgrst_db_pool_max", "Most connections of the pool", stats.max as f64),
@@ -93,7 +97,11 @@ pub(super) fn register(metrics: &Metrics, pool: &Pool, loading: watch::Receiver<
         vec![
             Sample::counter(loads, help, state.loads as f64).label("status", "SUCCESS"),
             Sample::counter(loads, help, state.failures as f64).label("status", "FAIL"),
-            Sample::gauge("pgrst_schema_cache_query_time_seconds", "Time of the last load of the schema cache", seconds),
+            Sample::gauge(
+                "pgrst_schema_cache_query_time_seconds",
+                "Time of the last load of the schema cache",
+                seconds,
+            ),
         ]
     });
     metrics.collect(move || {
@@ -101,7 +109,11 @@ pub(super) fn register(metrics: &Metrics, pool: &Pool, loading: watch::Receiver<
         vec![
             Sample::counter("pgrst_jwt_cache_requests_total", "Look-ups of verified tokens", stats.requests as f64),
             Sample::counter("pgrst_jwt_cache_hits_total", "Look-ups that found one", stats.hits as f64),
-            Sample::counter("pgrst_jwt_cache_evictions_total", "Tokens that made room for others", stats.evictions as f64),
+            Sample::counter(
+                "pgrst_jwt_cache_evictions_total",
+                "Tokens that made room for others",
+                stats.evictions as f64,
+            ),
         ]
     });
 }

@@ -36,9 +36,13 @@ fn complete(mut options: ConnectOptions, environment: &Environment) -> Result<Co
             None => PORT,
             Some(port) => port.parse().context("PGPORT is not a port")?,
         };
-        options = options.with_hosts(host.split(',').map(|host| {
-            if host.starts_with('/') { Host::unix(host, port) } else { Host::tcp(host, port) }
-        }));
+        options = options.with_hosts(
+            host.split(',').map(
+                |host| {
+                    if host.starts_with('/') { Host::unix(host, port) } else { Host::tcp(host, port) }
+                },
+            ),
+        );
     }
     if options.database().is_none()
         && let Some(database) = variable("PGDATABASE")

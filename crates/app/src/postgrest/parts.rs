@@ -100,7 +100,8 @@ pub(super) fn edge(settings: &Settings, authority: Arc<Authority>) -> Result<fer
     let mut edge = ferrobase_edge::Settings::postgrest(&settings.cors_origins, authority)
         .context("server-cors-allowed-origins")?;
     edge.server_timing = settings.server_timing;
-    edge.trace_header = settings.trace_header.as_ref().map(|name| name.parse()).transpose().context("server-trace-header")?;
+    edge.trace_header =
+        settings.trace_header.as_ref().map(|name| name.parse()).transpose().context("server-trace-header")?;
     Ok(edge)
 }
 
@@ -111,7 +112,9 @@ pub(super) fn log(settings: &Settings) -> LogSettings {
         LogLevel::Error => "error",
         LogLevel::Warn => "warn",
         LogLevel::Info => "info",
-        LogLevel::Debug => "info,ferrobase_pg=debug,ferrobase_request=debug,ferrobase_rest=debug,ferrobase_catalog=debug",
+        LogLevel::Debug => {
+            "info,ferrobase_pg=debug,ferrobase_request=debug,ferrobase_rest=debug,ferrobase_catalog=debug"
+        }
     };
     let statements = if settings.log_query { ",ferrobase::sql=debug" } else { "" };
     LogSettings {

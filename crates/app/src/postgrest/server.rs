@@ -163,10 +163,8 @@ impl Server {
         let registry = Arc::new(Registry::of(target));
         let rest = Arc::new(ArcSwap::from_pointee(parts::rest(&settings)));
         let deps = ferrobase_rest::Deps { registry: Arc::clone(&registry), settings: Arc::clone(&rest) };
-        let app = App::builder(edge, metrics.http())
-            .room(ferrobase_rest::room("", deps))
-            .access_log(log.access())
-            .build();
+        let app =
+            App::builder(edge, metrics.http()).room(ferrobase_rest::room("", deps)).access_log(log.access()).build();
         app.register(metrics);
         let scope = watch::Sender::new(parts::scope(&settings));
         Ok(Self { origin, settings, connect, pool, catalog, registry, rest, app, log, scope, epoch: 0 })
@@ -174,16 +172,19 @@ impl Server {
 
     /// Listens for notifications, when that is wanted.
     fn listen(&self) -> Option<Listener> {
-        self.settings.channel_enabled.then(|| {
-            Listener::spawn(connection::listener(self.connect.clone()), [self.settings.channel.clone()])
-        })
+        self.settings
+            .channel_enabled
+            .then(|| Listener::spawn(connection::listener(self.connect.clone()), [self.settings.channel.clone()]))
     }
 
     /// Takes over the settings in the database; false when it cannot be reached yet.
     async fn first_contact(&mut self) -> Result<bool> {
         let error = match Session::connect(&self.connect).await {
             Ok(mut session) => {
-                tracing::info!("Successfully connected to PostgreSQL {}", session.parameter("server_version").unwrap_or("?"));
+                tracing::info!(
+                    "Successfully connected to PostgreSQL {}",
+                    session.parameter("server_version").unwrap_or("?")
+                );
                 self.take_from_database(&mut session).await;
                 session.close().await;
                 return Ok(true);

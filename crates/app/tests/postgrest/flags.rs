@@ -85,7 +85,9 @@ async fn ready_asks_the_running_server() {
     let deployment = Deployment::new().await;
     let app = deployment.start().await;
     let port = app.admin_url("").rsplit(':').next().unwrap().to_owned();
-    let ask = |host: &str, port: &str| run(&["--ready"], &[("PGRST_ADMIN_SERVER_HOST", host), ("PGRST_ADMIN_SERVER_PORT", port)]);
+    let ask = |host: &str, port: &str| {
+        run(&["--ready"], &[("PGRST_ADMIN_SERVER_HOST", host), ("PGRST_ADMIN_SERVER_PORT", port)])
+    };
     assert_eq!(stdout(&ask("localhost", &port)), format!("OK: http://localhost:{port}/ready\n"));
     for (host, port, expected) in [
         ("!4", port.as_str(), "`--ready` needs to know where to ask"),

@@ -16,7 +16,8 @@ async fn a_notification_or_a_signal_loads_the_schema_cache() {
     let app = deployment.start().await;
     let anon = deployment.role("anon");
     let make = |name: &str| format!("create table api.{name} (a int); grant select on api.{name} to {anon}");
-    for (name, how) in [("one", Some("notify pgrst")), ("two", Some("notify pgrst, 'reload schema'")), ("three", None)] {
+    for (name, how) in [("one", Some("notify pgrst")), ("two", Some("notify pgrst, 'reload schema'")), ("three", None)]
+    {
         deployment.database.script(&make(name)).await;
         assert_eq!(get(&app, &format!("/{name}")).await.0, 404);
         match how {
@@ -79,7 +80,9 @@ async fn the_file_is_read_again_on_a_signal() {
     let deployment = Deployment::new().await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("postgrest.conf");
-    let secret = |secret: &str| std::fs::write(&path, format!("jwt-secret = \"{secret}\"\napp.settings.name = \"{secret}\"\n")).unwrap();
+    let secret = |secret: &str| {
+        std::fs::write(&path, format!("jwt-secret = \"{secret}\"\napp.settings.name = \"{secret}\"\n")).unwrap();
+    };
     deployment
         .database
         .script("create function api.name() returns text language sql as $$ select current_setting('app.settings.name', true) $$")

@@ -193,7 +193,9 @@ impl Settings {
             anon_role: sources.text("db-anon-role"),
             channel: sources.text("db-channel").unwrap_or_else(|| "pgrst".to_owned()),
             channel_enabled: sources.flag("db-channel-enabled").unwrap_or(true),
-            extra_search_path: sources.text_or_empty("db-extra-search-path").map_or_else(|| list("public"), |t| list(&t)),
+            extra_search_path: sources
+                .text_or_empty("db-extra-search-path")
+                .map_or_else(|| list("public"), |t| list(&t)),
             hoisted: sources.text("db-hoisted-tx-settings").map_or_else(hoisted, |text| list(&text)),
             max_rows: sources.number_of("db-max-rows", "max-rows"),
             plans: sources.flag("db-plan-enabled").unwrap_or(false),
@@ -258,7 +260,8 @@ fn hoisted() -> Vec<String> {
 fn word<C: Atom>(sources: &Sources, key: &str, default: C) -> Result<C, SettingsError> {
     match sources.text(key) {
         None => Ok(default),
-        Some(text) => C::parse(&text).ok_or_else(|| refused(format!("Invalid {key}. Check your configuration: it is {}", C::kind()))),
+        Some(text) => C::parse(&text)
+            .ok_or_else(|| refused(format!("Invalid {key}. Check your configuration: it is {}", C::kind()))),
     }
 }
 
@@ -283,7 +286,8 @@ fn schemas(sources: &Sources) -> Result<Vec<String>, SettingsError> {
 fn jwt(sources: &Sources) -> Result<Jwt, SettingsError> {
     let role = match sources.text_of("jwt-role-claim-key", "role-claim-key") {
         None => RolePath::default(),
-        Some(path) => RolePath::parse(&path).map_err(|error| refused(format!("failed to parse role-claim-key value ({path}): {error}")))?,
+        Some(path) => RolePath::parse(&path)
+            .map_err(|error| refused(format!("failed to parse role-claim-key value ({path}): {error}")))?,
     };
     let audience = sources.text("jwt-aud");
     if audience.as_ref().is_some_and(|text| text.contains(':') && !is_uri(text)) {
@@ -346,7 +350,9 @@ fn log_level(sources: &Sources) -> Result<LogLevel, SettingsError> {
         Some("warn") => LogLevel::Warn,
         Some("info") => LogLevel::Info,
         Some("debug") => LogLevel::Debug,
-        Some(_) => return Err(refused("Invalid log-level. Check your configuration: it is crit, error, warn, info or debug")),
+        Some(_) => {
+            return Err(refused("Invalid log-level. Check your configuration: it is crit, error, warn, info or debug"));
+        }
     })
 }
 

@@ -116,7 +116,9 @@ mod tests {
 
     #[test]
     fn flags_and_numbers_may_be_texts_and_nonsense_is_not_set() {
-        for (text, expected) in [("TRUE", Some(true)), ("'false'", Some(false)), ("2", Some(true)), ("0", Some(false)), ("x", None)] {
+        for (text, expected) in
+            [("TRUE", Some(true)), ("'false'", Some(false)), ("2", Some(true)), ("0", Some(false)), ("x", None)]
+        {
             assert_eq!(sources(Value::Text(text.into())).flag("db-x"), expected, "{text}");
         }
         assert_eq!(sources(Value::Number(13.0)).flag("db-x"), None);

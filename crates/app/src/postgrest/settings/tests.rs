@@ -22,7 +22,9 @@ fn without_anything_the_defaults_are_upstreams() {
 
 #[test]
 fn old_names_still_count() {
-    let settings = of("db-schema = \"a, b\"\nmax-rows = 7\npre-request = \"s.f\"\nrole-claim-key = \"$$.x\"\ndb-pool-timeout = 5").unwrap();
+    let settings =
+        of("db-schema = \"a, b\"\nmax-rows = 7\npre-request = \"s.f\"\nrole-claim-key = \"$$.x\"\ndb-pool-timeout = 5")
+            .unwrap();
     assert_eq!(settings.schemas, ["a", "b"]);
     assert_eq!(settings.max_rows, Some(7));
     assert_eq!(settings.pre_request, Some(Name { schema: Some("s".into()), name: "f".into() }));
@@ -103,5 +105,8 @@ fn values_can_be_in_files_of_their_own() {
     // Bytes that are no text count as they are.
     std::fs::write(&path, [0xff; 32]).unwrap();
     let settings = of(&format!("jwt-secret = \"@{}\"", path.display())).unwrap();
-    assert_eq!((settings.jwt.secret.unwrap().expose(), settings.jwt.is_base64), ("//////////////////////////////////////////8=", true));
+    assert_eq!(
+        (settings.jwt.secret.unwrap().expose(), settings.jwt.is_base64),
+        ("//////////////////////////////////////////8=", true)
+    );
 }
