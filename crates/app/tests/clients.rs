@@ -45,8 +45,11 @@ fn cache() -> PathBuf {
 
 /// Runs the client's own test runner against a server on the library.
 async fn passes(mut command: Command) {
-    let database = support::library().await;
-    let app = support::serve(&database).start().await.unwrap();
+    let fixtures = ["contract/rest/fixtures/library.sql", "tests/clients/fixtures.sql"];
+    let database = support::database_with(&fixtures.map(|file| support::root().join(file))).await;
+    // Plans and undone writes are methods of the clients' builders too.
+    let server = support::serve(&database).env("FERROBASE_REST__PLAN_ENABLED", "true");
+    let app = server.env("FERROBASE_REST__TX_END", "commit-allow-override").start().await.unwrap();
     command.env("FERROBASE_URL", app.url("")).envs(support::credentials());
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     assert!(
