@@ -109,8 +109,12 @@ async fn a_line_cannot_be_forged() {
 fn the_log_file_is_written_reopened_and_levelled() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("ferrobase.log");
-    let settings =
-        LogSettings { level: "info".to_owned(), style: ferrobase_edge::log::Style::Json, file: Some(path.clone()), to_stderr: false };
+    let settings = LogSettings {
+        level: "info".to_owned(),
+        style: ferrobase_edge::log::Style::Json,
+        file: Some(path.clone()),
+        to_stderr: false,
+    };
     let log = init(&settings).unwrap();
     assert!(init(&settings).is_err(), "twice is a bug of the caller");
     tracing::info!(answer = 42, "One");

@@ -15,7 +15,7 @@ use super::terminal;
 #[derive(Args)]
 #[command(
     disable_version_flag = true,
-    after_help = "Examples:\n  ferrobase postgrest postgrest.conf\n  PGRST_DB_URI=postgresql://authenticator@db/app PGRST_DB_ANON_ROLE=web_anon ferrobase postgrest\n  ferrobase postgrest --dump-config postgrest.conf\n\nSIGUSR1 loads the schema cache again, SIGUSR2 the configuration. docs/guide/postgrest.md says what is the same and\nwhat is not."
+    after_help = "Examples:\n  ferrobase postgrest postgrest.conf\n  PGRST_DB_URI=postgresql://authenticator@db/app PGRST_DB_ANON_ROLE=web_anon ferrobase postgrest\n  ferrobase postgrest --dump-config postgrest.conf\n\nSIGUSR1 loads the schema cache again, SIGUSR2 the configuration.\ndocs/guide/postgrest.md says what is the same and what is not."
 )]
 pub(super) struct PostgrestArguments {
     /// Configuration file.

@@ -7,7 +7,7 @@
 //! db-config = off
 //! app.settings { theme = "dark" }
 //! ```
-//! Texts are in double quotes with `\" \\ \n \t \r \uXXXX`; `$$` is a dollar sign and `$(NAME)` a variable of the
+//! Texts are in double quotes with `\" \\ \n \t \r \u00e9`; `$$` is a dollar sign and `$(NAME)` a variable of the
 //! environment. Pure. Invariant: what cannot be understood is an error with its line, never skipped.
 
 use std::collections::BTreeMap;
