@@ -76,6 +76,20 @@ impl Settings {
         }
     }
 
+    /// PostgREST's: its defaults, its grammar, and nothing of ours.
+    pub fn postgrest(schemas: Vec<String>) -> Self {
+        let section = RestSection {
+            aggregates_enabled: false,
+            max_rows: None,
+            // Upstream has no bound; our parsers have.
+            max_embed_depth: 64,
+            ..RestSection::default()
+        };
+        let base = Self::new(&section, Vec::new());
+        let rules = Rules { schemas, dialect: Dialect::Postgrest, ..base.rules };
+        Self { rules, target_names: true, ..base }
+    }
+
     /// Seals cursors with a key that is derived from this secret.
     #[must_use]
     pub fn sealed_by(self, secret: Option<&[u8]>) -> Self {

@@ -13,9 +13,6 @@ use ferrobase_rest::request::{Root, Rules};
 
 use super::settings::{LogLevel, Name, Settings};
 
-/// Most levels of embedding; upstream has no bound, our parsers do.
-const DEEPEST_EMBED: usize = 64;
-
 /// Who decides about identities.
 pub(super) fn authority(settings: &Settings) -> Result<Arc<Authority>> {
     let jwt = &settings.jwt;
@@ -75,23 +72,22 @@ pub(super) fn rest(settings: &Settings) -> ferrobase_rest::Settings {
         (_, Some(function)) => Root::Function(function.name.clone()),
         (_, None) => Root::Description,
     };
+    let base = ferrobase_rest::Settings::postgrest(settings.schemas.clone());
     ferrobase_rest::Settings {
         rules: Rules {
-            schemas: settings.schemas.clone(),
             tx_override: matches!(settings.tx_end, TxEnd::CommitAllowOverride | TxEnd::RollbackAllowOverride),
             root,
-            reserved: Vec::new(),
+            ..base.rules
         },
         extra_search_path: settings.extra_search_path.clone(),
         max_rows: settings.max_rows,
-        page_limit_default: None,
-        max_embed_depth: DEEPEST_EMBED,
         aggregates: settings.aggregates,
         plans: settings.plans,
         target_names: settings.target_names,
         tx_end: settings.tx_end,
         verbosity: settings.verbosity,
         openapi: settings.openapi_mode,
+        ..base
     }
 }
 
