@@ -136,6 +136,9 @@ impl Exchange {
         let most = if self.streams.incoming { self.settings.stream_body_limit } else { self.settings.body_limit };
         let limit = self.policy.body_limit.resolve(most);
         watch.set_limit(limit);
+        if self.streams.incoming {
+            watch.set_streams();
+        }
         let length = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         match (limit, length) {
             (Some(limit), Some(length)) if length > limit => Err(refusal::body_too_large(limit)),

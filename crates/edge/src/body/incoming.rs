@@ -3,7 +3,8 @@
 //! Counts bytes against the route's limit, ends a body that stalls, remembers what went wrong (so that the edge can
 //! answer rightly even when a room reported it otherwise), and reads the rest of a body that a room did not want: a
 //! connection closed on unread data loses the answer before the caller has read it.
-//! Invariant: reading on for that purpose is bounded in bytes and time, and never answers `Expect: 100-continue`.
+//! Invariant: reading on for that purpose is bounded in time, and in bytes unless the body is one that streams, whose
+//! caller is often still sending when it is refused; it never answers `Expect: 100-continue`.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -45,9 +46,15 @@ struct State {
     complete: AtomicBool,
     waiting: AtomicBool,
     abandoned: AtomicBool,
+    streams: AtomicBool,
 }
 
 impl BodyWatch {
+    /// Says that the body streams: its size is no reason not to read the rest for a while.
+    pub(crate) fn set_streams(&self) {
+        self.0.streams.store(true, Ordering::Relaxed);
+    }
+
     /// Says that the rest need not be read: its caller is too slow anyway.
     pub(crate) fn abandon(&self) {
         self.0.abandoned.store(true, Ordering::Release);
@@ -100,6 +107,7 @@ pub(crate) fn guard(body: Body, rules: BodyRules) -> (Body, Option<BodyWatch>) {
         complete: AtomicBool::new(false),
         waiting: AtomicBool::new(false),
         abandoned: AtomicBool::new(false),
+        streams: AtomicBool::new(false),
     }));
     let guarded = Guarded { inner: Some(body), seen: 0, rules, stall: None, watch: watch.clone() };
     (Body::new(guarded), Some(watch))
@@ -141,18 +149,18 @@ impl Guarded {
     fn read_rest(&mut self) {
         let Some(body) = self.inner.take() else { return };
         let unwanted = !self.rules.read_rest || self.watch.0.abandoned.load(Ordering::Acquire);
-        if unwanted || body.size_hint().lower() > REST_BYTES {
+        let most = if self.watch.0.streams.load(Ordering::Relaxed) { u64::MAX } else { REST_BYTES };
+        if unwanted || body.size_hint().lower() > most {
             return;
         }
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(forget(body));
+            runtime.spawn(forget(body, most));
         }
     }
 }
 
-async fn forget(mut body: Body) {
+async fn forget(mut body: Body, mut left: u64) {
     let deadline = Instant::now() + REST_TIME;
-    let mut left = REST_BYTES;
     loop {
         let patience = deadline.min(Instant::now() + REST_STALL);
         let Ok(Some(Ok(frame))) = tokio::time::timeout_at(patience, body.frame()).await else { return };
