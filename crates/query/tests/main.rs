@@ -10,5 +10,6 @@ mod counts;
 mod embeds;
 mod guards;
 mod mutations;
+mod pages;
 mod reads;
 mod shape;
