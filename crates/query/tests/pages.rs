@@ -107,7 +107,7 @@ async fn documents_change_inside() {
         columns: vec![],
         inside: vec![SetInside { column: "data".to_owned(), path, input }],
         merge: vec![],
-        payload: Payload { json: r#"{"x": true}"#.into(), is_object: true },
+        payload: Payload::Json { json: r#"{"x": true}"#.into(), is_object: true },
         missing_is_default: false,
         filters: vec![eq("id", "2")],
         returning: Columns::Named(vec!["data".to_owned()]),
