@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::ArcSwapOption;
 
 use crate::model::Catalog;
+use crate::retire::retire;
 
 /// A place that holds the newest catalog of one target. Cheap to clone; clones share the place.
 #[derive(Clone, Debug, Default)]
@@ -35,7 +36,9 @@ impl CatalogHandle {
     pub fn set(&self, mut catalog: Catalog) -> Arc<Catalog> {
         catalog.generation = self.0.generation.fetch_add(1, Ordering::Relaxed) + 1;
         let catalog = Arc::new(catalog);
-        self.0.current.store(Some(Arc::clone(&catalog)));
+        if let Some(old) = self.0.current.swap(Some(Arc::clone(&catalog))) {
+            retire(old);
+        }
         catalog
     }
 }

@@ -21,6 +21,7 @@ mod node_tree;
 mod relations;
 mod relationships;
 mod reload;
+mod retire;
 mod roles;
 mod scope;
 mod snapshot;

@@ -258,7 +258,12 @@ fn warn_about_exposure(registry: Arc<Registry>, mut loading: watch::Receiver<Rel
     let mut said = say_new_exposure(&registry, &BTreeSet::new());
     tokio::spawn(async move {
         while loading.changed().await.is_ok() {
-            said = say_new_exposure(&registry, &said);
+            let registry = Arc::clone(&registry);
+            // It looks at every relation for several roles, too long for a thread that answers requests.
+            match tokio::task::spawn_blocking(move || say_new_exposure(&registry, &said)).await {
+                Ok(warnings) => said = warnings,
+                Err(_) => return,
+            }
         }
     });
 }
