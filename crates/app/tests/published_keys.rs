@@ -1,6 +1,7 @@
 //! `auth.jwks_url` against an issuer that serves https on loopback: fetching, rotation, discovery, and what must not work.
 
 mod issuer;
+mod provider;
 
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use serde_json::json;
 use crate::caller::{Answer, Caller, PATIENCE, eventually, metric, ready};
 use crate::support::{self, ANN};
 use issuer::{Issuer, SigningPair};
+use provider::Provider;
 
 /// Unknown keys cause a look every ten seconds.
 const TWO_LOOKS: Duration = Duration::from_secs(25);
@@ -170,4 +172,21 @@ async fn sec_06_a_key_set_on_this_machine_is_not_fetched_unless_allowed() {
         ready(&app).await.0 == 200
     })
     .await;
+}
+
+#[tokio::test]
+async fn tokens_of_a_real_openid_provider_count() {
+    let database = support::library().await;
+    let provider = Provider::start().await;
+    let app = support::serve(&database)
+        .env("FERROBASE_SECURITY__EGRESS_ALLOW", "127.0.0.1")
+        .env("FERROBASE_AUTH__JWKS_URL", provider.url("/.well-known/openid-configuration"))
+        .env("FERROBASE_AUTH__JWT_AUDIENCE", "ferrobase")
+        .start()
+        .await
+        .unwrap();
+    let token = provider.token().await;
+    assert_eq!(status(&app, &token).await, 200, "{}", app.log());
+    let (signed, _) = token.rsplit_once('.').unwrap();
+    assert_eq!(status(&app, &format!("{signed}.AAAA")).await, 401);
 }
