@@ -14,8 +14,8 @@ import scenarios
 class Server:
     """Runs between `with` and its end."""
 
-    def __init__(self, binary, database_url, secret, environment=None):
-        self.port, self.secret = cluster.free_port(), secret
+    def __init__(self, binary, database_url, secret, environment=None, log=os.devnull):
+        self.port, self.secret, self.log = cluster.free_port(), secret, log
         self.command = [str(binary), "serve"]
         # Nothing of the caller's configuration, and nothing that is not the default beside what must be said.
         self.environment = {
@@ -30,7 +30,8 @@ class Server:
 
     def __enter__(self):
         self.started = time.monotonic()
-        self.process = subprocess.Popen(self.command, env=self.environment, cwd="/", stdout=subprocess.DEVNULL)
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(self.command, env=self.environment, cwd="/", stdout=log)
         return self
 
     def __exit__(self, *_):
@@ -48,7 +49,7 @@ class Server:
 
     def send(self, request, bearer, todo):
         """The status of one of the measured requests, sent as the load generator sends it."""
-        with self._connect() as connection:
+        with self.connect() as connection:
             return ask(connection, scenarios.message(request, bearer, todo))
 
     def wait(self, path, bearer, patience=30):
@@ -64,7 +65,7 @@ class Server:
                 raise SystemExit("the server ended at its start")
             time.sleep(0.001 if opened is None else 0.002)
             try:
-                connection = connection or self._connect()
+                connection = connection or self.connect()
                 opened = opened or time.monotonic() - self.started
                 if ask(connection, message) == 200:
                     return opened, time.monotonic() - self.started
@@ -72,7 +73,8 @@ class Server:
                 connection = None
         raise SystemExit(f"no 200 from {path} within {patience} s")
 
-    def _connect(self):
+    def connect(self):
+        """A connection to the API."""
         connection = socket.create_connection(("127.0.0.1", self.port), timeout=10)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection

@@ -50,6 +50,24 @@ def start(result):
     print(f"First start on an empty database, which installs: {result['install_ms']:.0f} ms.")
 
 
+def catalog(result):
+    first, *again = result["loads"]
+    print(f"{first['relations']:,} relations, {first['relationships']:,} relationships, {first['functions']:,} functions. "
+          f"First load {first['duration_ms']} ms (goal < 5000), from exec to the first answer "
+          f"{result['first_answer_ms']:.0f} ms. Reloads under load: "
+          f"{', '.join(str(load['duration_ms']) for load in again)} ms.")
+    heads = ["load", "requests", "failures", "p50 ms", "p99 ms", "p99.9 ms", "most ms", "most / quiet p99", "others"]
+    rows = []
+    for number, of in enumerate(result["rounds"], 1):
+        for name in ("quiet", "reloading"):
+            load = of[name]
+            rows.append([f"{name} {number}", load["requests"], load["failures"],
+                         *(f"{load[key]:.2f}" for key in ("p50", "p99", "p999", "most")),
+                         f"{load['most'] / of['quiet']['p99']:.2f}", f"{load['others']:.2f}"])
+    aligned(heads, rows)
+    print(f"RSS after all that {result['resident_mb']:.0f} MB. PostgreSQL {result['postgresql']}. Goal: most / quiet p99 <= 2.")
+
+
 def aligned(heads, rows):
     """A table whose first column is text and the others numbers."""
     lines = [[str(cell) for cell in row] for row in [heads, *rows]]
