@@ -1,5 +1,6 @@
 """What is shown: one table a run, for people; `--json` has the same for programs."""
 
+import statistics
 import sys
 
 
@@ -64,6 +65,11 @@ def catalog(result):
             rows.append([f"{name} {number}", load["requests"], load["failures"],
                          *(f"{load[key]:.2f}" for key in ("p50", "p99", "p999", "most")),
                          f"{load['most'] / of['quiet']['p99']:.2f}", f"{load['others']:.2f}"])
+    for name in ("quiet", "reloading"):
+        def median(key):
+            return statistics.median(of[name][key] for of in result["rounds"])
+
+        rows.append([f"{name}, median", "", "", *(f"{median(key):.2f}" for key in ("p50", "p99", "p999", "most")), "", ""])
     aligned(heads, rows)
     print(f"RSS after all that {result['resident_mb']:.0f} MB. PostgreSQL {result['postgresql']}. Goal: most / quiet p99 <= 2.")
 
