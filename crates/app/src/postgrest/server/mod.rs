@@ -1,21 +1,22 @@
 //! The running server of `ferrobase postgrest`: starts, loads, serves, reloads, ends.
 //!
 //! admin port -> database (settings in it, schema cache; tried again until it works) -> API port -> signals and
-//! notifications. While there is no schema cache the API answers 503. With `server-reuseport` the API port opens only with a schema cache in hand, so that a new process can
-//! take over from an old one without a failed request.
+//! notifications. While there is no schema cache the API answers 503. With `server-reuseport` the API port opens only
+//! with a schema cache in hand, so that a new process can take over from an old one without a failed request.
 //! Invariant: a configuration that cannot be used leaves the old one in force.
-//! Read on: `parts` (what the rooms are given), `admin`.
+//! Read on: `reload` (what changes while it runs), `ports`, `parts` (what the rooms are given).
 
-use std::collections::BTreeMap;
+mod ports;
+mod reload;
+
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use arc_swap::ArcSwap;
 use ferrobase_catalog::{CatalogHandle, ReloadOptions, ReloadState, Reloader, Scope};
-use ferrobase_edge::listener::{ConnectionLimits, Endpoint, Listener as HttpListener};
 use ferrobase_edge::log::{self, LogHandle};
 use ferrobase_edge::metrics::Metrics;
 use ferrobase_edge::{App, Grace, Lifecycle, Phase};
@@ -25,9 +26,11 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::admin::{self, Admin};
-use super::settings::{Listen, Settings, Sources, database};
+use super::settings::Settings;
 use super::signals::{Heard, Signals};
 use super::{Origin, connection, parts};
+pub(super) use ports::is_any_address;
+use reload::warn_about_role_path;
 
 /// For requests in flight at the end.
 const DRAIN: Duration = Duration::from_secs(60);
@@ -220,145 +223,6 @@ impl Server {
         }
     }
 
-    /// The settings in the database, silently: they are read before every load of the schema cache.
-    async fn take_from_database(&mut self, session: &mut Session) {
-        if !self.settings.db_config {
-            return;
-        }
-        match database::read(session, self.settings.pre_config.as_ref()).await {
-            Ok(found) => {
-                if let Err(error) = self.reread(found) {
-                    tracing::info!("Failed reloading config: {error:#}");
-                }
-            }
-            Err(error) => tracing::info!("Failed to query database settings for the config parameters. {error}"),
-        }
-    }
-
-    /// Reads file and environment again, with what the database says, and puts it in force.
-    fn reread(&mut self, database: BTreeMap<String, String>) -> Result<()> {
-        let mut sources = Sources::read(self.origin.path.as_deref(), &self.origin.environment)?;
-        sources.database = database;
-        let next = Settings::new(&sources, Some(&self.settings.uri))?;
-        // Everything that can fail is made before anything is swapped.
-        let mut authority = parts::authority(&next)?;
-        let current = Arc::clone(&self.registry.default_target().authority);
-        if is_same_identity(&self.settings, &next) {
-            authority = current;
-        }
-        let edge = parts::edge(&next, Arc::clone(&authority))?;
-        self.log.set_level(&parts::log(&next).level)?;
-        self.epoch += 1;
-        let pools = Pools::single(&self.pool);
-        self.registry.replace(parts::target(&next, authority, pools, self.catalog.clone(), self.epoch));
-        self.app.reload(edge);
-        self.rest.store(Arc::new(parts::rest(&next)));
-        let scope = parts::scope(&next);
-        self.scope.send_if_modified(|current| std::mem::replace(current, scope.clone()) != scope);
-        self.settings = next;
-        Ok(())
-    }
-
-    /// SIGUSR1, an empty notification or `reload schema`.
-    async fn reload_schema(&mut self, reloader: &Reloader) {
-        if self.settings.db_config
-            && let Ok(mut session) = Session::connect(&self.connect).await
-        {
-            self.take_from_database(&mut session).await;
-            session.close().await;
-        }
-        reloader.trigger().request();
-    }
-
-    /// SIGUSR2 or `reload config`.
-    async fn reload_configuration(&mut self, listener: &mut Option<Listener>) {
-        let found = if self.settings.db_config { self.database_settings().await } else { Ok(BTreeMap::new()) };
-        let found = found.unwrap_or_else(|error| {
-            tracing::info!("Failed to query database settings for the config parameters. {error}");
-            BTreeMap::new()
-        });
-        match self.reread(found) {
-            Err(error) => tracing::info!("Failed reloading config: {error:#}"),
-            Ok(()) => {
-                tracing::info!("Config reloaded");
-                warn_about_role_path(&self.settings);
-            }
-        }
-        if self.settings.channel_enabled != listener.is_some() {
-            *listener = self.listen();
-        }
-    }
-
-    async fn database_settings(&self) -> Result<BTreeMap<String, String>, ferrobase_pg::Error> {
-        let mut session = Session::connect(&self.connect).await?;
-        let found = database::read(&mut session, self.settings.pre_config.as_ref()).await;
-        session.close().await;
-        found
-    }
-
-    /// Does what a notification says, and loads again when some may have been missed.
-    async fn heard(
-        &mut self,
-        event: Event,
-        known: &mut bool,
-        reloader: &Reloader,
-        listener: &mut Option<Listener>,
-    ) -> Result<()> {
-        let channel = self.settings.channel.clone();
-        match event {
-            Event::Connected => {
-                tracing::info!(
-                    "Listener connected to {} and listening for database notifications on the \"{channel}\" channel",
-                    self.connect
-                );
-                if std::mem::replace(known, true) {
-                    self.reload_schema(reloader).await;
-                }
-            }
-            Event::Disconnected { cause, retry_in } => {
-                tracing::info!("Failed listening for database notifications on the \"{channel}\" channel. {cause}");
-                if !self.settings.pool.automatic_recovery {
-                    bail!("Automatic recovery disabled, exiting.");
-                }
-                let seconds = retry_in.as_secs_f64();
-                tracing::info!("Retrying listening for database notifications in {seconds} seconds...");
-            }
-            Event::Notification(notification) => match notification.payload.as_str() {
-                "" | "reload schema" => {
-                    tracing::info!("Received a schema cache reload message on the \"{channel}\" channel");
-                    self.reload_schema(reloader).await;
-                }
-                "reload config" => {
-                    tracing::info!("Received a config reload message on the \"{channel}\" channel");
-                    self.reload_configuration(listener).await;
-                }
-                _ => {}
-            },
-        }
-        Ok(())
-    }
-
-    async fn open_admin(&self, admin: Admin, lifecycle: &Lifecycle) -> Result<Option<JoinHandle<()>>> {
-        let Some(endpoint) = endpoint(&self.settings.admin, false) else { return Ok(None) };
-        let listener = HttpListener::bind(&[endpoint]).await.context("admin-server-port")?;
-        tracing::info!("Admin server listening on {}", place(&listener, &self.settings.admin));
-        let (router, lifecycle) = (admin::router(admin), lifecycle.clone());
-        Ok(Some(tokio::spawn(async move {
-            listener.limits(ConnectionLimits::default().within_open_files()).serve(router, lifecycle).await;
-        })))
-    }
-
-    async fn open_api(&self, lifecycle: &Lifecycle, metrics: &Metrics) -> Result<JoinHandle<()>> {
-        let endpoint = endpoint(&self.settings.server, self.settings.reuse_port).context("server-port")?;
-        let listener = HttpListener::bind(&[endpoint]).await.context("server-port")?;
-        tracing::info!("API server listening on {}", place(&listener, &self.settings.server));
-        let (app, lifecycle, metrics) = (self.app.clone(), lifecycle.clone(), metrics.http());
-        Ok(tokio::spawn(async move {
-            let limits = ConnectionLimits::default().within_open_files();
-            listener.limits(limits).metrics(metrics).serve(app, lifecycle).await;
-        }))
-    }
-
     /// No new connections; requests in flight end; then the database.
     async fn end(
         &self,
@@ -383,49 +247,5 @@ impl Server {
         let _ = tokio::time::timeout(LAST_WORDS, self.pool.close()).await;
         self.log.flush();
         ExitCode::SUCCESS
-    }
-}
-
-/// Whether verified tokens stay valid: nothing that judged them changed.
-fn is_same_identity(before: &Settings, after: &Settings) -> bool {
-    let secret = |settings: &Settings| settings.jwt.secret.as_ref().map(|secret| secret.expose().to_owned());
-    let rest = |settings: &Settings| {
-        let jwt = &settings.jwt;
-        (jwt.is_base64, jwt.audience.clone(), jwt.role.to_string(), jwt.cache_entries, settings.anon_role.clone())
-    };
-    secret(before) == secret(after) && rest(before) == rest(after)
-}
-
-fn warn_about_role_path(settings: &Settings) {
-    if settings.jwt.role.is_legacy() {
-        tracing::info!(
-            "WARNING: The config `jwt-role-claim-key={}` is in the older notation; write it as a JSONPath that begins with `$`",
-            settings.jwt.role
-        );
-    }
-}
-
-/// Whether a host means every address of this machine.
-pub(super) fn is_any_address(host: &str) -> bool {
-    matches!(host, "*" | "*4" | "!4" | "*6" | "!6")
-}
-
-fn endpoint(listen: &Listen, shared: bool) -> Option<Endpoint> {
-    if let Some(path) = &listen.socket {
-        return Some(Endpoint::Unix { path: path.clone(), mode: listen.socket_mode });
-    }
-    let host = match listen.host.as_str() {
-        "*" | "*4" | "!4" => "0.0.0.0",
-        "*6" | "!6" => "::",
-        host => host,
-    };
-    Some(Endpoint::Tcp { host: host.to_owned(), port: listen.port?, shared })
-}
-
-fn place(listener: &HttpListener, listen: &Listen) -> String {
-    match (listener.addresses().first(), &listen.socket) {
-        (Some(address), _) => address.to_string(),
-        (None, Some(path)) => path.display().to_string(),
-        (None, None) => String::new(),
     }
 }
