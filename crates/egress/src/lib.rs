@@ -5,7 +5,7 @@
 //! address that was judged -> TLS -> exchange, and every redirect goes through all of it again.
 //! Invariant: no other crate opens a socket to anything but PostgreSQL. Invariant: time, size and redirects of every
 //! call are bounded. Invariant: nothing that identifies us to one host is sent to another.
-//! Read on: `guard` (which addresses), `client` (the call), adr/0005.
+//! Read on: `guard` (which addresses), `client` (the call), adr/0007.
 
 mod client;
 mod connect;

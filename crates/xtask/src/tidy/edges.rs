@@ -7,7 +7,7 @@ use cargo_metadata::{DependencyKind, Metadata};
 
 /// The engine, in order.
 const ENGINE: &[&str] = &["base", "pg", "catalog", "query", "request", "edge"];
-/// Stands beside the engine: it uses `base` only, and rooms get what it does through a port (adr/0005).
+/// Stands beside the engine: it uses `base` only, and rooms get what it does through a port (adr/0007).
 const EGRESS: &str = "egress";
 /// Crates that nothing in the product may use.
 const WORKSHOP: &[&str] = &["testkit", "contract-runner", "xtask"];
