@@ -30,10 +30,10 @@ pub(crate) fn node() -> PathBuf {
     PathBuf::from(node.trim())
 }
 
-/// Python with supabase-py.
+/// Python with supabase-py, schemathesis and a validator of OpenAPI.
 pub(crate) fn python() -> PathBuf {
     let python = cache().join("venv/bin/python");
-    assert!(python.exists(), "supabase-py is not installed for the tests: run `scripts/install-tools test`");
+    assert!(python.exists(), "the Python packages are not installed for the tests: run `scripts/install-tools test`");
     python
 }
 

@@ -26,6 +26,7 @@ topics! {
     rest_embed: "rest/embed",
     rest_errors: "rest/errors",
     rest_limits: "rest/limits",
+    rest_openapi: "rest/openapi",
     rest_pages: "rest/pages",
     rest_querying: "rest/querying",
     rest_read: "rest/read",

@@ -25,13 +25,14 @@ impl AclItem {
         self.letters.contains(letter)
     }
 
-    /// The row privileges of a whole relation.
+    /// The privileges on a whole relation.
     pub(crate) fn grants(&self) -> Grants {
         Grants {
             select: self.has('r'),
             insert: self.has('a'),
             update: self.has('w'),
             delete: self.has('d'),
+            other: ['D', 'x', 't'].into_iter().any(|letter| self.has(letter)),
             ..Grants::default()
         }
     }

@@ -88,6 +88,11 @@ impl TypeName {
         )
     }
 
+    /// Whether it is the pseudo-type of literals, a cast to which PostgreSQL accepts and then fails at (XX000).
+    pub fn is_unknown(&self) -> bool {
+        matches!(self, Self::Named(name) if name == "unknown")
+    }
+
     /// Writes it.
     pub fn write(&self, out: &mut Sql) {
         match self {
@@ -123,5 +128,6 @@ mod tests {
             assert!(TypeName::from_caller(name).is_registry(), "{name}");
         }
         assert!(!TypeName::from_caller("registration").is_registry());
+        assert!(TypeName::from_caller("UNKNOWN").is_unknown() && !TypeName::from_caller("unknowns").is_unknown());
     }
 }

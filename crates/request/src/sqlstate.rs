@@ -54,6 +54,12 @@ fn kind_of_class(class: &str) -> Kind {
     }
 }
 
+/// What the reference calls a failure of the server and the request alone brings about: values larger than an index
+/// or a statement takes (class 54), a list of rows that names one twice, a subquery that gives several (21000).
+fn is_of_the_request(error: &DbError) -> bool {
+    error.code.class() == "54" || error.code.as_str() == "21000"
+}
+
 /// SET ROLE to a role that does not exist: the token names a role of another time or place.
 fn is_missing_role(error: &DbError) -> bool {
     error.message.starts_with("role") && error.message.ends_with("does not exist")
@@ -64,7 +70,10 @@ pub fn public_error(error: &DbError, audience: Audience) -> PublicError {
     if let Some(raised) = raised::read(error) {
         return raised;
     }
-    let kind = kind(error, audience.is_anonymous);
+    let kind = match kind(error, audience.is_anonymous) {
+        Kind::Internal if !audience.shows_internals && is_of_the_request(error) => Kind::Invalid,
+        kind => kind,
+    };
     let code = error.code.as_str().to_owned();
     let mut public = match masked(error, kind) {
         Some(message) if !audience.shows_internals => PublicError::new(kind, code, message),
@@ -154,6 +163,17 @@ mod tests {
         assert_eq!(kind(&error("22023", "role \"x\" does not exist"), false), Kind::Unauthenticated);
         assert_eq!(kind(&error("21000", "UPDATE requires a WHERE clause"), false), Kind::Invalid);
         assert_eq!(kind(&error("42883", "function xmlagg(integer) does not exist"), false), Kind::NotAcceptable);
+    }
+
+    #[test]
+    fn limits_that_a_request_meets_are_its_own_except_upstream() {
+        let of = |code: &str, shows_internals| {
+            public_error(&error(code, "too much"), Audience { is_anonymous: false, shows_internals }).kind
+        };
+        for code in ["54000", "54001", "21000"] {
+            assert_eq!((of(code, false), of(code, true)), (Kind::Invalid, Kind::Internal), "{code}");
+        }
+        assert_eq!(of("XX000", false), Kind::Internal);
     }
 
     #[test]

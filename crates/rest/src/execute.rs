@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use ferrobase_base::{Kind, PublicError};
-use ferrobase_pg::{self as pg, End, Isolation, Row, StatementResult};
+use ferrobase_pg::{self as pg, End, Isolation, Row, Statement, StatementResult};
 use ferrobase_query::{Compiled, Outcome, Output};
 use ferrobase_request::{RequestContext, Target, Work};
 
@@ -90,6 +90,20 @@ pub(crate) fn work(
         settings: Vec::new(),
         runs_user_code: true,
     }
+}
+
+/// Begins and ends a transaction as the caller, for an answer that needs no rows: whoever the database or the
+/// pre-request function refuses gets none.
+pub(crate) async fn enter(
+    target: &Target,
+    context: &RequestContext,
+    settings: &Settings,
+    request: &RestRequest,
+) -> Result<(), Error> {
+    let nothing = Statement { sql: "select".into(), params: Vec::new(), param_types: Vec::new() };
+    let work = Work::read(settings.search_path(&request.schema), nothing);
+    ferrobase_request::run(target, context, work).await.map_err(|error| failed(error, context))?;
+    Ok(())
 }
 
 pub(crate) fn read(results: &[StatementResult], output: Output) -> Executed {

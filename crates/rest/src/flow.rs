@@ -5,6 +5,7 @@
 //! Invariant: an answer that needs no statement runs none.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::extract::Request;
@@ -17,17 +18,16 @@ use ferrobase_query::{CompileError, Compiled, Outcome, compile, compile_check};
 use ferrobase_request::{Profile, Target};
 use http::{HeaderValue, header};
 
-use crate::config::OpenApiMode;
 use crate::error::Error;
 use crate::execute::{Executed, Statements, execute};
 use crate::media::MediaType;
 use crate::negotiate::{Circumstances, Negotiated, negotiate};
+use crate::openapi::Documents;
 use crate::parse::Dialect;
-use crate::plan::{Answer, Estimates, Planned, Planner, Rules, Sight, demand};
+use crate::plan::{Answer, Estimates, Planned, Planner, Rules, demand};
 use crate::prefer::Count;
 use crate::render::{self, Facts};
 use crate::request::{self, Action, Head, RestRequest};
-use crate::root;
 use crate::settings::Settings;
 use crate::sight::CallerSight;
 use crate::stream::outgoing;
@@ -37,10 +37,11 @@ const COUNTED_UP_TO: u64 = 100_000;
 
 /// What the stages share.
 pub(crate) struct Flow<'a> {
-    pub(crate) settings: &'a Settings,
-    pub(crate) target: &'a Target,
+    pub(crate) settings: &'a Arc<Settings>,
+    pub(crate) target: &'a Arc<Target>,
     pub(crate) caller: &'a Caller,
     pub(crate) timings: &'a Timings,
+    pub(crate) documents: &'a Arc<Documents>,
 }
 
 /// A request that is ready to run.
@@ -69,6 +70,9 @@ impl Flow<'_> {
         }
         let catalog = self.target.catalog.get().ok_or(Error::NoCatalog)?;
         let request = self.read(request, streams).await?;
+        if let Action::Describe { format, .. } = request.action {
+            return self.describe(&request, catalog, format).await;
+        }
         let next = self.timings.measure("plan", || match self.without_statement(&request, &catalog)? {
             Some(answer) => Ok::<_, PublicError>(Next::Answered(answer)),
             None => Ok(Next::Run(Box::new(self.plan(&request, &catalog)?))),
@@ -118,7 +122,7 @@ impl Flow<'_> {
         Ok(request)
     }
 
-    /// OPTIONS and the description at the root are answered from the catalog.
+    /// OPTIONS is answered from the catalog.
     fn without_statement(&self, request: &RestRequest, catalog: &Catalog) -> Result<Option<Response>, PublicError> {
         let sight = CallerSight::new(self.target, catalog, &self.caller.0.identity);
         let rules = self.rules();
@@ -128,15 +132,6 @@ impl Flow<'_> {
             Action::RelationInfo { relation } => self.open_to_all(render::relation_info(planner.relation(relation)?)),
             Action::FunctionInfo { function } => {
                 self.open_to_all(render::function_info(planner.callee(request, function)?))
-            }
-            Action::Describe { .. } => {
-                let view = root::View {
-                    catalog,
-                    role: self.caller.0.identity.role(),
-                    all: self.settings.openapi == OpenApiMode::IgnorePrivileges,
-                    visible: &|relation| sight.hidden(relation).is_none(),
-                };
-                root::describe(request, &view)?
             }
             _ => return Ok(None),
         }))
@@ -150,7 +145,7 @@ impl Flow<'_> {
         response
     }
 
-    fn is_postgrest(&self) -> bool {
+    pub(crate) fn is_postgrest(&self) -> bool {
         self.target.transaction.profile == Profile::Postgrest
     }
 
@@ -224,6 +219,7 @@ impl Flow<'_> {
             refuse_registry_casts: !is_postgrest,
             extensions: !is_postgrest,
             cursor_key: self.settings.cursor_key,
+            refuse_unwritable: !is_postgrest,
         }
     }
 

@@ -57,12 +57,15 @@ pub struct Rules {
     pub max_embed_depth: usize,
     /// How `count=planned` and `count=estimated` are answered.
     pub estimates: Estimates,
-    /// Refuse casts to types that look names up in the catalog.
+    /// Refuse casts to types that look names up in the catalog, and to the pseudo-type that PostgreSQL fails at.
     pub refuse_registry_casts: bool,
     /// What PostgREST does not have is understood.
     pub extensions: bool,
     /// What seals cursors.
     pub cursor_key: CursorKey,
+    /// Refuse to write what the catalog says cannot be written; else PostgreSQL is asked, which calls some of it an
+    /// error of the server.
+    pub refuse_unwritable: bool,
 }
 
 /// How counts that need not be exact are found.

@@ -16,6 +16,7 @@ use crate::body::{self, Payload, Use};
 use crate::conditional::Conditions;
 use crate::error::Error;
 use crate::media::{self, MediaType};
+use crate::openapi::{DOCUMENT, Format};
 use crate::parse::{self, Dialect, Reading};
 use crate::prefer::Preferences;
 use crate::{profile, range};
@@ -29,6 +30,8 @@ pub struct Rules {
     pub tx_override: bool,
     /// What is at the root.
     pub root: Root,
+    /// Whether `openapi.json` is a description too.
+    pub document: bool,
     /// Parameters that are never filters, because other parts of the server read them.
     pub reserved: Vec<String>,
     /// The grammar of query strings.
@@ -106,10 +109,12 @@ pub enum Action {
         /// The function.
         function: String,
     },
-    /// GET or HEAD of the root.
+    /// GET or HEAD of the root or of `openapi.json`.
     Describe {
         /// HEAD.
         head: bool,
+        /// In which version of OpenAPI.
+        format: Format,
     },
     /// OPTIONS of the root.
     RootInfo,
@@ -129,7 +134,9 @@ impl Action {
     pub fn is_head(&self) -> bool {
         matches!(
             self,
-            Self::Read { head: true, .. } | Self::Describe { head: true } | Self::Call { method: CallMethod::Head, .. }
+            Self::Read { head: true, .. }
+                | Self::Describe { head: true, .. }
+                | Self::Call { method: CallMethod::Head, .. }
         )
     }
 
@@ -225,7 +232,7 @@ impl RestRequest {
         rules: &Rules,
         payload: impl FnOnce(&Action, &Query, &MediaType) -> Result<Option<Payload>, Error>,
     ) -> Result<Self, Error> {
-        let resource = resource(head.path, &rules.root)?;
+        let resource = resource(head.path, rules)?;
         let profile = profile::choose(head.method, head.headers, &rules.schemas)?;
         let action = action(resource, head.method)?;
         let arguments = matches!(
@@ -285,14 +292,15 @@ fn is_merge_patch(media: &MediaType) -> bool {
 /// What a path names.
 enum Resource {
     Root,
+    Document,
     Relation(String),
     Function(String),
 }
 
-fn resource(path: &str, root: &Root) -> Result<Resource, Error> {
+fn resource(path: &str, rules: &Rules) -> Result<Resource, Error> {
     let path = path.strip_prefix('/').unwrap_or(path);
     if path.is_empty() {
-        return match root {
+        return match &rules.root {
             Root::Description => Ok(Resource::Root),
             Root::Function(name) => Ok(Resource::Function(name.clone())),
             Root::Nothing => Err(Error::RootDisabled),
@@ -300,6 +308,8 @@ fn resource(path: &str, root: &Root) -> Result<Resource, Error> {
     }
     let mut segments = path.split('/');
     match (segments.next(), segments.next(), segments.next()) {
+        // As it stands: a relation of this name is read under `openapi%2Ejson`.
+        (Some(DOCUMENT), None, _) if rules.document => Ok(Resource::Document),
         (Some("rpc"), Some(function), None) => Ok(Resource::Function(decode(function)?)),
         (Some(relation), None, _) => Ok(Resource::Relation(decode(relation)?)),
         _ => Err(Error::Path),
@@ -332,10 +342,17 @@ fn action(resource: Resource, method: &Method) -> Result<Action, Error> {
             _ => return Err(unsupported()),
         },
         Resource::Root => match *method {
-            Method::GET => Action::Describe { head: false },
-            Method::HEAD => Action::Describe { head: true },
+            Method::GET => Action::Describe { head: false, format: Format::Swagger },
+            Method::HEAD => Action::Describe { head: true, format: Format::Swagger },
             Method::OPTIONS => Action::RootInfo,
             _ => return Err(unsupported()),
+        },
+        Resource::Document => match *method {
+            Method::GET => Action::Describe { head: false, format: Format::V31 },
+            Method::HEAD => Action::Describe { head: true, format: Format::V31 },
+            Method::OPTIONS => Action::RootInfo,
+            // Nothing is written to a description.
+            _ => return action(Resource::Relation(DOCUMENT.to_owned()), method),
         },
     })
 }

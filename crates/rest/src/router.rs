@@ -9,11 +9,12 @@ use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use ferrobase_edge::{Caller, Room, RoutePolicy, Timings};
+use ferrobase_edge::{Caller, RoutePolicy, Timings};
 use ferrobase_request::Registry;
 
 use crate::error;
 use crate::flow::Flow;
+use crate::openapi::Documents;
 use crate::settings::Settings;
 use crate::stream;
 
@@ -28,19 +29,27 @@ pub struct Deps {
 
 /// The room as a router; paths begin below the room's own.
 pub fn router(deps: Deps) -> Router {
-    Router::new().fallback(handle).with_state(deps)
+    Router::new().fallback(handle).with_state(Room { deps, documents: Arc::default() })
 }
 
 /// The room as the edge mounts it.
-pub fn room(mount: &str, deps: Deps) -> Room {
+pub fn room(mount: &str, deps: Deps) -> ferrobase_edge::Room {
     let policy = RoutePolicy { error_shape: error::error_shape, streams: stream::streams, ..RoutePolicy::default() };
-    Room::new(mount, router(deps)).policy(policy)
+    ferrobase_edge::Room::new(mount, router(deps)).policy(policy)
 }
 
-async fn handle(State(deps): State<Deps>, caller: Caller, timings: Timings, request: Request) -> Response {
-    let settings = deps.settings.load_full();
-    let target = deps.registry.default_target();
-    let flow = Flow { settings: &settings, target: &target, caller: &caller, timings: &timings };
+/// What it keeps between requests.
+#[derive(Clone)]
+struct Room {
+    deps: Deps,
+    documents: Arc<Documents>,
+}
+
+async fn handle(State(room): State<Room>, caller: Caller, timings: Timings, request: Request) -> Response {
+    let settings = room.deps.settings.load_full();
+    let target = room.deps.registry.default_target();
+    let flow =
+        Flow { settings: &settings, target: &target, caller: &caller, timings: &timings, documents: &room.documents };
     match Box::pin(flow.run(request)).await {
         Ok(response) => response,
         Err(error) => error::to_response(&error, settings.verbosity),

@@ -5,6 +5,7 @@
 
 use crate::config::{OpenApiMode, RestSection, TxEnd, Verbosity};
 use crate::cursor::CursorKey;
+use crate::openapi::Address;
 use crate::parse::Dialect;
 use crate::prefer::Tx;
 use crate::request::{Root, Rules};
@@ -34,10 +35,16 @@ pub struct Settings {
     pub tx_end: TxEnd,
     /// How much an error tells.
     pub verbosity: Verbosity,
-    /// What the description at the root lists.
+    /// What the descriptions list.
     pub openapi: OpenApiMode,
     /// What seals cursors; [`Settings::sealed_by`] gives one of its own.
     pub cursor_key: CursorKey,
+    /// The description at the root tells how tokens are sent.
+    pub openapi_security: bool,
+    /// Requests without credentials are served.
+    pub anonymous: bool,
+    /// Where the API is, as the descriptions tell it.
+    pub address: Address,
 }
 
 impl Settings {
@@ -52,6 +59,7 @@ impl Settings {
             schemas: section.schemas.iter().map(|schema| schema.as_str().to_owned()).collect(),
             tx_override: matches!(section.tx_end, TxEnd::CommitAllowOverride | TxEnd::RollbackAllowOverride),
             root,
+            document: false,
             reserved,
             dialect: Dialect::Extended,
         };
@@ -73,6 +81,9 @@ impl Settings {
             verbosity: section.verbosity,
             openapi: section.openapi_mode,
             cursor_key: CursorKey::derived_from(None),
+            openapi_security: section.openapi_security_active,
+            anonymous: section.anon_role.is_some(),
+            address: Address::default(),
         }
     }
 
@@ -88,6 +99,14 @@ impl Settings {
         let base = Self::new(&section, Vec::new());
         let rules = Rules { schemas, dialect: Dialect::Postgrest, ..base.rules };
         Self { rules, target_names: true, ..base }
+    }
+
+    /// The API is at this address, and describes itself in OpenAPI 3.1 too.
+    #[must_use]
+    pub fn described_at(mut self, address: Address) -> Self {
+        self.rules.document = self.openapi != OpenApiMode::Disabled;
+        self.address = address;
+        self
     }
 
     /// Seals cursors with a key that is derived from this secret.

@@ -17,6 +17,7 @@ use ferrobase_request::exposure::{DefinerViews, Exposure};
 use ferrobase_request::install::{InstallOptions, Login, install};
 use ferrobase_request::{AuthRules, Authority, Pools, Registry, Target, TargetParts, TransactionRules};
 use ferrobase_rest::config::RestSection;
+use ferrobase_rest::openapi::Address;
 use ferrobase_rest::{Deps, Settings};
 use ferrobase_testkit::{TestDatabase, database_from, token};
 use http::{HeaderMap, Request, Response, StatusCode};
@@ -124,7 +125,9 @@ impl Setup {
         });
         let deps = Deps {
             registry: Arc::new(Registry::of(target)),
-            settings: Arc::new(ArcSwap::from_pointee(Settings::new(&self.rest, vec!["apikey".to_owned()]))),
+            settings: Arc::new(ArcSwap::from_pointee(
+                Settings::new(&self.rest, vec!["apikey".to_owned()]).described_at(Address::mounted(None, "/rest/v1")),
+            )),
         };
         let mut settings =
             ferrobase_edge::Settings::from_sections(&ServerSection::default(), &SecuritySection::default(), authority)

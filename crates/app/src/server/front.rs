@@ -16,6 +16,9 @@ use crate::config::Config;
 use super::backend::Backend;
 use super::{Options, numbers};
 
+/// Where the REST room is.
+const REST: &str = "/rest/v1";
+
 /// Everything that answers HTTP, bound and not yet served.
 pub(crate) struct Front {
     pub(crate) app: App,
@@ -41,7 +44,7 @@ impl Front {
         let rest = ferrobase_rest::Deps { registry: backend.registry(), settings: Arc::clone(&rest_settings) };
         let authority = Arc::clone(&backend.target().authority);
         let app = App::builder(settings(config, authority, options)?, metrics.http())
-            .room(ferrobase_rest::room("/rest/v1", rest))
+            .room(ferrobase_rest::room(REST, rest))
             .aliases(Alias::seed())
             .access_log(access)
             .build();
@@ -78,7 +81,11 @@ impl Front {
 /// The REST room's settings for a configuration. No parameter is reserved by another part of the server yet.
 pub(crate) fn rest_settings(config: &Config) -> ferrobase_rest::Settings {
     let secret = config.auth.tokens.jwt_secret.as_ref().map(|secret| secret.expose().as_bytes());
-    ferrobase_rest::Settings::new(&config.rest, Vec::new()).sealed_by(secret)
+    let address = ferrobase_rest::openapi::Address::mounted(config.server.public_url.as_ref(), REST);
+    let settings = ferrobase_rest::Settings::new(&config.rest, Vec::new());
+    let mut settings = settings.sealed_by(secret).described_at(address);
+    settings.anonymous &= !config.security.require_api_key;
+    settings
 }
 
 /// The edge's settings for a configuration.

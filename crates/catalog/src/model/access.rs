@@ -31,6 +31,8 @@ pub struct Grants {
     pub update: bool,
     /// DELETE.
     pub delete: bool,
+    /// TRUNCATE, REFERENCES or TRIGGER: nothing that a request can use, but PostgREST describes such relations.
+    pub other: bool,
     /// Columns with a SELECT grant of their own.
     pub select_columns: Vec<String>,
     /// Columns with an INSERT grant of their own.
@@ -122,6 +124,11 @@ impl Catalog {
             may_everywhere(identity, privilege)
                 || relation.grants.get(identity).is_some_and(|g| g.whole(privilege) || !g.columns(privilege).is_empty())
         })
+    }
+
+    /// Whether a role has a privilege on the relation that is none on its rows.
+    pub fn may_other(&self, role: &str, relation: &Relation) -> bool {
+        self.any_identity(role, |identity| relation.grants.get(identity).is_some_and(|grants| grants.other))
     }
 
     /// Whether a role may call a function.

@@ -65,6 +65,17 @@ pub enum PlanError {
     /// FB124: what cannot be paged by cursor.
     #[error("A cursor cannot be combined with {0}")]
     NoPages(&'static str),
+    /// FB108: a cast to the pseudo-type of literals.
+    #[error("Casting to the type \"unknown\" is not possible")]
+    UnknownCast,
+    /// FB107: a view or foreign table that cannot be written this way.
+    #[error("Rows of '{relation}' cannot be {verb}")]
+    Unwritable {
+        /// The relation.
+        relation: QualifiedName,
+        /// What was asked for: `inserted`, `updated`, `deleted`.
+        verb: &'static str,
+    },
 }
 
 impl From<LookupError> for PlanError {
@@ -86,6 +97,9 @@ impl From<PlanError> for PublicError {
             PlanError::TooDeep { most } => {
                 PublicError::new(Kind::Invalid, "FB101", message).details(format!("At most {most} levels are allowed"))
             }
+            PlanError::UnknownCast => PublicError::new(Kind::Invalid, "FB108", message),
+            PlanError::Unwritable { .. } => PublicError::new(Kind::MethodNotAllowed, "FB107", message)
+                .hint("OPTIONS tells which methods a relation has"),
             PlanError::RegistryCast(_) => PublicError::new(Kind::Invalid, "FB102", message)
                 .details("Types that name database objects tell about objects that the caller may not see"),
             PlanError::NotReading => PublicError::new(Kind::Invalid, "FB119", message),

@@ -51,6 +51,9 @@ impl Planner<'_> {
         if self.rules.refuse_registry_casts && type_name.is_registry() {
             return Err(PlanError::RegistryCast(name.to_owned()));
         }
+        if self.rules.refuse_registry_casts && type_name.is_unknown() {
+            return Err(PlanError::UnknownCast);
+        }
         Ok(Some(type_name))
     }
 

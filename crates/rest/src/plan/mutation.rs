@@ -25,6 +25,7 @@ impl Planner<'_> {
         relation: &Relation,
         read: &mut Read,
     ) -> Result<Mutation, PlanError> {
+        self.check_writable(request, relation)?;
         let is_put = matches!(request.action, Action::Put { .. });
         let returning = returning(request, relation, read);
         let filters = self.root_conditions(request, relation)?;
@@ -62,6 +63,18 @@ impl Planner<'_> {
                 })
             }
         })
+    }
+
+    fn check_writable(&self, request: &RestRequest, relation: &Relation) -> Result<(), PlanError> {
+        let (can, verb) = match request.action {
+            Action::Delete { .. } => (relation.deletable, "deleted"),
+            Action::Update { .. } => (relation.updatable, "updated"),
+            _ => (relation.insertable, "inserted"),
+        };
+        if can || !self.rules.refuse_unwritable {
+            return Ok(());
+        }
+        Err(PlanError::Unwritable { relation: relation.name.clone(), verb })
     }
 
     fn root_conditions(&self, request: &RestRequest, relation: &Relation) -> Result<Vec<Condition>, PlanError> {

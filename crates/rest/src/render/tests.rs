@@ -15,6 +15,7 @@ fn request(line: &str, fields: &[(&'static str, &str)], schemas: &[&str]) -> Res
     }
     let method: Method = method.parse().expect("a method");
     let rules = Rules {
+        document: false,
         schemas: schemas.iter().map(ToString::to_string).collect(),
         tx_override: true,
         root: Root::Description,

@@ -7,6 +7,7 @@ fn rules() -> Rules {
         schemas: vec!["public".into()],
         tx_override: true,
         root: Root::Description,
+        document: true,
         reserved: vec!["apikey".into()],
         dialect: crate::parse::Dialect::Postgrest,
     }
@@ -45,7 +46,12 @@ fn methods_and_paths_make_actions() {
         ("HEAD /rpc/f", Action::Call { function: function(), method: CallMethod::Head }),
         ("POST /rpc/f", Action::Call { function: function(), method: CallMethod::Post }),
         ("OPTIONS /rpc/f", Action::FunctionInfo { function: function() }),
-        ("GET /", Action::Describe { head: false }),
+        ("GET /", Action::Describe { head: false, format: Format::Swagger }),
+        ("GET /openapi.json", Action::Describe { head: false, format: Format::V31 }),
+        ("HEAD /openapi.json", Action::Describe { head: true, format: Format::V31 }),
+        ("OPTIONS /openapi.json", Action::RootInfo),
+        ("GET /openapi%2Ejson", Action::Read { relation: "openapi.json".to_owned(), head: false }),
+        ("DELETE /openapi.json", Action::Delete { relation: "openapi.json".to_owned() }),
         ("OPTIONS /", Action::RootInfo),
         ("GET /%2Fodd%22%27", Action::Read { relation: "/odd\"'".into(), head: false }),
     ] {

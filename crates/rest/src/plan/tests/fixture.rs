@@ -201,6 +201,7 @@ pub(super) fn rules() -> Rules {
         refuse_registry_casts: true,
         extensions: true,
         cursor_key: CursorKey::derived_from(None),
+        refuse_unwritable: true,
     }
 }
 
@@ -224,6 +225,7 @@ impl Asked<'_> {
             schemas: vec![SCHEMA.to_owned()],
             tx_override: false,
             root: Root::Description,
+            document: false,
             reserved: Vec::new(),
             dialect: Dialect::Extended,
         };
