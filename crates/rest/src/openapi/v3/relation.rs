@@ -92,6 +92,10 @@ impl Writer<'_> {
     fn get(&self) -> Value {
         let mut parameters = self.filters();
         parameters.extend(["and", "or", "select", "order", "limit", "offset", "range", "prefer_count"].map(shared));
+        // A column of such a name has its filter there.
+        let extensions = ["distinct", "group_by", "having", "cursor"].into_iter();
+        let free = extensions.filter(|name| !self.relation.columns.iter().any(|column| column.column.name == *name));
+        parameters.extend(free.map(shared));
         if self.context.profile.is_some() {
             parameters.push(shared("accept_profile"));
         }

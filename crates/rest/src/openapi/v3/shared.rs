@@ -18,13 +18,15 @@ const CODES: &[&str] = &[
     "PGRST106", "PGRST107", "PGRST108", "PGRST111", "PGRST112", "PGRST114", "PGRST115", "PGRST116", "PGRST117",
     "PGRST118", "PGRST120", "PGRST121", "PGRST122", "PGRST123", "PGRST124", "PGRST125", "PGRST126", "PGRST127",
     "PGRST128", "PGRST200", "PGRST201", "PGRST202", "PGRST203", "PGRST204", "PGRST205", "PGRST301", "PGRST302",
-    "PGRST303", "FB101", "FB102", "FB103", "FB104", "FB105", "FB106", "FB107", "FB108", "FB120", "FB131", "FB205",
-    "FB301", "FB302", "FB303", "FB304",
+    "PGRST303", "FB101", "FB102", "FB103", "FB104", "FB105", "FB106", "FB107", "FB108", "FB119", "FB120", "FB121",
+    "FB122", "FB123", "FB124", "FB125", "FB126", "FB127", "FB128", "FB129", "FB130", "FB131", "FB205", "FB301",
+    "FB302", "FB303", "FB304",
 ];
 
 /// Any operator, then a value.
 const FILTER_PATTERN: &str = "^(not\\.)?(eq|neq|gt|gte|lt|lte|like|ilike|match|imatch|isdistinct|in|is|cs|cd|ov|sl|sr\
-                              |nxr|nxl|adj|fts|plfts|phfts|wfts)(\\([A-Za-z_]+\\))?\\.";
+                              |nxr|nxl|adj|fts|plfts|phfts|wfts|has|hasany|hasall|jsonpath|jsonmatch|fuzzy|fuzzyword\
+                              |within)(\\([A-Za-z_]+\\))?\\.";
 
 /// Schemas that belong to no relation.
 pub(super) fn schemas() -> Map<String, Value> {
@@ -61,11 +63,15 @@ pub(super) fn parameters(profile: Option<Profile<'_>>) -> Map<String, Value> {
     let mut parameters = Map::new();
     for (key, name, place, description, schema) in [
         ("select", "select", "query", "Columns and related rows: `id,title,author(name)`", text.clone()),
-        ("order", "order", "query", "Order of the rows: `title.desc.nullslast,id`", text),
+        ("order", "order", "query", "Order of the rows: `title.desc.nullslast,id`", text.clone()),
         ("limit", "limit", "query", "Most rows to return", rows.clone()),
         ("offset", "offset", "query", "Rows to skip", rows),
         ("and", "and", "query", "Filters that must all hold", logic.clone()),
-        ("or", "or", "query", "Filters of which one must hold", logic),
+        ("or", "or", "query", "Filters of which one must hold", logic.clone()),
+        ("distinct", "distinct", "query", "Rows that differ: in all (`*`) or in these columns", columns.clone()),
+        ("group_by", "group_by", "query", "Columns that rows are grouped by", columns.clone()),
+        ("having", "having", "query", "Conditions on groups: `(count().gt.5)`", logic),
+        ("cursor", "cursor", "query", "Pages by key: `first`, `last`, or what a `Link` field gave", text),
         ("columns", "columns", "query", "The columns that count of the body", columns.clone()),
         ("on_conflict", "on_conflict", "query", "Columns of the unique key that decides whether a row exists", columns),
         ("range", "Range", "header", "First and last row to return", range),
