@@ -44,7 +44,7 @@ async fn the_description_is_valid_openapi_3_1() {
 async fn schemathesis_finds_no_server_error() {
     let (app, _database) = varied().await;
     let mut command = schemathesis(&app, "not_a_server_error,status_code_conformance");
-    command.args(["--phases", "examples,coverage,fuzzing", "--max-time", "30", "--max-examples", "20"]);
+    command.args(["--phases", "examples,coverage,fuzzing", "--max-time", "25", "--max-examples", "20"]);
     assert_passed(&run(command).await, &app);
 }
 
@@ -52,7 +52,7 @@ async fn schemathesis_finds_no_server_error() {
 async fn answers_are_as_described() {
     let (app, _database) = varied().await;
     let mut command = schemathesis(&app, "response_schema_conformance,content_type_conformance");
-    command.args(["--include-method", "GET", "--phases", "examples,fuzzing", "--max-examples", "5"]);
+    command.args(["--include-method", "GET", "--phases", "examples,fuzzing", "--max-time", "15", "--max-examples", "5"]);
     // The quotient of extremes is a number that Python cannot read.
     command.args(["--exclude-path", "/rpc/divide"]);
     assert_passed(&run(command).await, &app);
