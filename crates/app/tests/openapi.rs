@@ -52,7 +52,16 @@ async fn schemathesis_finds_no_server_error() {
 async fn answers_are_as_described() {
     let (app, _database) = varied().await;
     let mut command = schemathesis(&app, "response_schema_conformance,content_type_conformance");
-    command.args(["--include-method", "GET", "--phases", "examples,fuzzing", "--max-time", "15", "--max-examples", "5"]);
+    command.args([
+        "--include-method",
+        "GET",
+        "--phases",
+        "examples,fuzzing",
+        "--max-time",
+        "15",
+        "--max-examples",
+        "5",
+    ]);
     // The quotient of extremes is a number that Python cannot read.
     command.args(["--exclude-path", "/rpc/divide"]);
     assert_passed(&run(command).await, &app);

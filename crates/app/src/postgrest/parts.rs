@@ -9,6 +9,7 @@ use ferrobase_edge::log::{LogSettings, Style};
 use ferrobase_request::credentials::{AuthRules, ConfiguredKeys, TokenCache};
 use ferrobase_request::{Authority, Exposure, Pools, Profile, Target, TargetParts, TransactionRules};
 use ferrobase_rest::config::{OpenApiMode, TxEnd};
+use ferrobase_rest::openapi::Address;
 use ferrobase_rest::request::{Root, Rules};
 
 use super::settings::{LogLevel, Name, Settings};
@@ -87,8 +88,16 @@ pub(super) fn rest(settings: &Settings) -> ferrobase_rest::Settings {
         tx_end: settings.tx_end,
         verbosity: settings.verbosity,
         openapi: settings.openapi_mode,
+        openapi_security: settings.openapi_security,
+        address: address(settings),
         ..base
     }
+}
+
+/// Where the description says that the API is: at the proxy in front, or where this server listens.
+fn address(settings: &Settings) -> Address {
+    let proxy = settings.openapi_proxy.as_deref().and_then(Address::from_uri);
+    proxy.unwrap_or_else(|| Address::listening(&settings.server.host, settings.server.port.unwrap_or_default()))
 }
 
 /// What the edge goes by.
