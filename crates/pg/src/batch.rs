@@ -13,12 +13,15 @@ use bytes::Bytes;
 
 use crate::row::Row;
 
+/// A transaction-local setting: name and value.
+pub type Setting = (Cow<'static, str>, String);
+
 /// Everything that one request runs, in one network flush.
 #[derive(Clone, Debug)]
 pub struct Batch {
     /// Transaction-local settings in the order in which they are set, before any statement. `role` is one of them;
     /// what must be set with the login's own rights comes before it.
-    pub settings: Vec<(Cow<'static, str>, String)>,
+    pub settings: Vec<Setting>,
     /// Statements in order. In [`Mode::Implicit`] only statements that we generate, never CALL or COMMIT.
     pub statements: Vec<Statement>,
     /// How the transaction is opened and ended.
@@ -30,6 +33,30 @@ pub struct Batch {
     pub runs_user_code: bool,
     /// When the caller stops waiting: then the statement is cancelled, and after a grace the backend is terminated.
     pub deadline: Instant,
+}
+
+/// What begins a transaction of several flushes ([`crate::Pool::converse`]).
+#[derive(Clone, Copy, Debug)]
+pub struct Opening {
+    /// Isolation level.
+    pub isolation: Isolation,
+    /// READ ONLY.
+    pub read_only: bool,
+    /// Deferrable constraints are looked at when the transaction ends.
+    pub defer_constraints: bool,
+    /// When the caller stops waiting for the whole of it.
+    pub deadline: Instant,
+}
+
+/// One flush of such a transaction. Only statements that we generate, never CALL or COMMIT.
+#[derive(Clone, Debug)]
+pub struct Turn {
+    /// All settings, as in a [`Batch`]: nothing of an earlier turn's is left when these are set.
+    pub settings: Vec<Setting>,
+    /// Statements in order.
+    pub statements: Vec<Statement>,
+    /// The second half of the last turn: what that set stays.
+    pub continues: bool,
 }
 
 /// One statement with its parameters, all in text format.

@@ -23,13 +23,15 @@ pub mod session;
 pub mod sqlstate;
 mod wire;
 
-pub use batch::{Batch, Column, End, Isolation, Judge, Mode, Reply, Statement, StatementResult, Timing};
+pub use batch::{
+    Batch, Column, End, Isolation, Judge, Mode, Opening, Reply, Setting, Statement, StatementResult, Timing, Turn,
+};
 pub use connect::cancel::CancelToken;
 pub use db_error::{DbError, Severity};
 pub use error::Error;
 pub use listen::{Event, Listener};
 pub use options::{ConnectOptions, ConnectOptionsError, Host, SslMode};
-pub use pool::{Lines, Pool, PoolOptions, PoolStats, PooledSession, Pooler};
+pub use pool::{Conversation, Lines, Pool, PoolOptions, PoolStats, PooledSession, Pooler};
 pub use row::Row;
 pub use session::{Load, LoadError, Notification, Session};
 pub use sqlstate::SqlState;

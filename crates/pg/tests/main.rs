@@ -5,6 +5,7 @@
 
 mod support;
 
+mod conversation;
 mod exchange;
 mod faults;
 mod leftovers;

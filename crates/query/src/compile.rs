@@ -8,6 +8,7 @@
 
 mod alias;
 mod answer;
+mod bulk;
 mod call;
 mod condition;
 mod document;
@@ -26,7 +27,7 @@ pub use self::mutation::CHANGED_SETTING;
 
 use self::alias::Aliases;
 use self::read::Origin;
-use crate::plan::{Query, Source};
+use crate::plan::{Lock, LockStrength, LockWait, Query, Source};
 use crate::sql::Sql;
 use crate::statement::{Compiled, Output};
 
@@ -61,7 +62,7 @@ pub fn compile(query: &Query) -> Result<Compiled, CompileError> {
     if let Some(explain) = &query.explain {
         answer::explain(&mut sql, explain);
     }
-    sql.append(Compiler::default().statement(query)?);
+    sql.append(Compiler { lock: query.lock, ..Compiler::default() }.statement(query)?);
     let output = match &query.explain {
         Some(_) => Output::Plan,
         None => Output::Json(answer::layout(query)),
@@ -76,7 +77,8 @@ pub fn compile(query: &Query) -> Result<Compiled, CompileError> {
 /// # Errors
 /// As [`compile`].
 pub fn compile_check(query: &Query) -> Result<pg::Statement, CompileError> {
-    finish(Compiler { locks: true, ..Compiler::default() }.check(query)?)
+    let lock = Some(Lock { strength: LockStrength::Update, wait: LockWait::Wait });
+    finish(Compiler { lock, ..Compiler::default() }.check(query)?)
 }
 
 /// Compiles a read or call whose rows are handed on as they come: one statement, one JSON text a row. Nothing is counted,
@@ -120,12 +122,18 @@ fn finish(sql: Sql) -> Result<pg::Statement, CompileError> {
 #[derive(Debug, Default)]
 pub(crate) struct Compiler {
     aliases: Aliases,
-    /// Rows of the root are locked.
-    locks: bool,
+    /// For the rows of the root.
+    lock: Option<Lock>,
 }
 
 /// The name of the CTE that holds what a mutation returned, or a call.
 const SOURCE: &str = "fb_source";
+
+fn cte(name: &str, query: Sql) -> Sql {
+    let mut out = Sql::new();
+    out.ident(name).push(" AS (").append(query).push(")");
+    out
+}
 
 /// Whether a call must stand in a CTE of its own because more than one part of the statement reads its rows.
 fn call_is_shared(query: &Query) -> bool {

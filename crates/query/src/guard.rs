@@ -22,10 +22,15 @@ pub enum Refusal {
     TooMany,
     /// The rows are not those that the caller saw (FB131).
     Precondition,
+    /// Two rows of a list of changes have the same key (FB112).
+    DuplicateKeys,
+    /// Rows of a list of changes that must all be there are not (FB113).
+    NotFound,
 }
 
 impl Refusal {
-    const ALL: [Self; 4] = [Self::NotSingular, Self::NotMatching, Self::TooMany, Self::Precondition];
+    const ALL: [Self; 6] =
+        [Self::NotSingular, Self::NotMatching, Self::TooMany, Self::Precondition, Self::DuplicateKeys, Self::NotFound];
 
     /// The code of the error that the caller gets.
     pub fn code(self) -> &'static str {
@@ -34,6 +39,8 @@ impl Refusal {
             Self::NotMatching => "PGRST115",
             Self::TooMany => "PGRST124",
             Self::Precondition => "FB131",
+            Self::DuplicateKeys => "FB112",
+            Self::NotFound => "FB113",
         }
     }
 
@@ -44,17 +51,21 @@ impl Refusal {
             Self::NotMatching => "'ferrobase:PGRST115:'",
             Self::TooMany => "'ferrobase:PGRST124:'",
             Self::Precondition => "'ferrobase:FB131:'",
+            Self::DuplicateKeys => "'ferrobase:FB112:'",
+            Self::NotFound => "'ferrobase:FB113:'",
         }
     }
 }
 
 /// A condition that did not hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// Which.
     pub refusal: Refusal,
     /// How many rows there were.
     pub rows: u64,
+    /// Places in the payload of the first hundred rows that are wrong, where the condition is about those.
+    pub places: Vec<u64>,
 }
 
 /// Reads a database error: was it one of our guards?
@@ -66,9 +77,12 @@ pub fn violation(sqlstate: &str, message: &str) -> Option<Violation> {
     let (_, rest) = message.split_once(PREFIX)?;
     let (code, rest) = rest.split_once(':')?;
     let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-    let rows = rest.get(..digits)?.parse().ok()?;
-    let refusal = Refusal::ALL.into_iter().find(|refusal| refusal.code() == code)?;
-    Some(Violation { refusal, rows })
+    let (digits, rest) = rest.split_at_checked(digits)?;
+    let rows = digits.parse().ok()?;
+    let refusal = Refusal::ALL.into_iter().find(|r| r.code() == code)?;
+    let list = rest.strip_prefix(':').unwrap_or_default();
+    let list = list.split(|c: char| c != ',' && !c.is_ascii_digit()).next().unwrap_or_default();
+    Some(Violation { refusal, rows, places: list.split(',').map_while(|place| place.parse().ok()).collect() })
 }
 
 #[cfg(test)]
@@ -78,9 +92,12 @@ mod tests {
     #[test]
     fn violations_are_read_in_any_language() {
         let german = "ungültige Eingabesyntax für Typ integer: »ferrobase:PGRST116:0«";
-        assert_eq!(violation("22P02", german), Some(Violation { refusal: Refusal::NotSingular, rows: 0 }));
+        let told = |refusal, rows, places: &[u64]| Some(Violation { refusal, rows, places: places.to_vec() });
+        assert_eq!(violation("22P02", german), told(Refusal::NotSingular, 0, &[]));
         let english = r#"invalid input syntax for type integer: "ferrobase:PGRST124:17""#;
-        assert_eq!(violation("22P02", english), Some(Violation { refusal: Refusal::TooMany, rows: 17 }));
+        assert_eq!(violation("22P02", english), told(Refusal::TooMany, 17, &[]));
+        let listed = r#"invalid input syntax for type integer: "ferrobase:FB113:2:0,17""#;
+        assert_eq!(violation("22P02", listed), told(Refusal::NotFound, 2, &[0, 17]));
     }
 
     #[test]

@@ -20,5 +20,5 @@ pub use compile::{
     CHANGED_SETTING, CompileError, compile, compile_check, compile_count, compile_lines, response_settings,
 };
 pub use sql::{CatalogSql, Sql};
-pub use statement::{Compiled, Layout, Outcome, Output, PageKeys, RowKey};
+pub use statement::{Compiled, Layout, Missing, Outcome, Output, PageKeys, RowKey};
 pub use type_name::TypeName;

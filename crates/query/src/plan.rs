@@ -24,11 +24,11 @@ pub use condition::{
 pub use document::{MergeInto, Patch, SetInside};
 pub use embed::{Embed, EmbedOutput, Join, SpreadColumn, SpreadValue};
 pub use keyset::{Key, Keyset};
-pub use mutation::{Conflict, Delete, InputColumn, Insert, Mutation, Payload, Resolution, Update};
+pub use mutation::{Conflict, Delete, InputColumn, Insert, Mutation, Payload, Pick, Resolution, Update, UpdateEach};
 pub use near::{Place, Shape, Similarity};
 pub use read::{
-    Aggregate, AggregateFunction, Columns, Direction, Distinct, Field, GroupKey, Nulls, Order, OrderBy, PathKey,
-    PathStep, Read, Select, Source, Value, Window,
+    Aggregate, AggregateFunction, Columns, Direction, Distinct, Field, GroupKey, Lock, LockStrength, LockWait, Nulls,
+    Order, OrderBy, PathKey, PathStep, Read, Select, Source, Value, Window,
 };
 
 /// One statement.
@@ -51,6 +51,8 @@ pub struct Query {
     pub precondition: Option<Precondition>,
     /// Asks for the plan instead of the result.
     pub explain: Option<Explain>,
+    /// Locks the rows that are read from a table.
+    pub lock: Option<Lock>,
 }
 
 impl Query {
@@ -65,6 +67,7 @@ impl Query {
             guard: Guard::default(),
             precondition: None,
             explain: None,
+            lock: None,
         }
     }
 }

@@ -37,17 +37,29 @@ pub struct Layout {
     status: usize,
     inserted: Option<usize>,
     keys: Option<usize>,
+    missing: Option<usize>,
 }
 
 impl Layout {
     /// Of a read or a call.
-    pub(crate) const READ: Self =
-        Self { total: 0, page: 1, location: None, body: 2, headers: 3, status: 4, inserted: None, keys: None };
+    pub(crate) const READ: Self = Self {
+        total: 0,
+        page: 1,
+        location: None,
+        body: 2,
+        headers: 3,
+        status: 4,
+        inserted: None,
+        keys: None,
+        missing: None,
+    };
     /// Of a page by keys.
     pub(crate) const PAGE: Self = Self { keys: Some(5), ..Self::READ };
     /// Of a mutation.
     pub(crate) const MUTATION: Self =
         Self { location: Some(2), body: 3, headers: 4, status: 5, inserted: Some(6), ..Self::READ };
+    /// Of an update of many rows by key.
+    pub(crate) const UPDATE_EACH: Self = Self { missing: Some(7), ..Self::MUTATION };
 
     /// Reads the result. No row is an answer of nothing: a function that an empty list gave no arguments is not called.
     pub fn outcome(&self, result: &pg::StatementResult) -> Outcome {
@@ -82,6 +94,7 @@ impl Layout {
                     beyond: row.text(first + 2).and_then(values),
                 })
             }),
+            missing: self.missing.and_then(|index| Missing::read(row.value(index)?)),
         }
     }
 }
@@ -125,6 +138,24 @@ pub struct Outcome {
     pub inserted: Option<u64>,
     /// Of a page by keys.
     pub keys: Option<Box<PageKeys>>,
+    /// Of an update of many rows by key: which rows of the payload changed nothing.
+    pub missing: Option<Missing>,
+}
+
+/// Rows of a payload that found no row to change.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Missing {
+    /// How many.
+    pub rows: u64,
+    /// Where the first hundred stand in the payload, counted from 0.
+    pub places: Vec<u64>,
+}
+
+impl Missing {
+    fn read(json: &[u8]) -> Option<Self> {
+        let (rows, places): (u64, Option<Vec<u64>>) = serde_json::from_slice(json).ok()?;
+        Some(Self { rows, places: places.unwrap_or_default() })
+    }
 }
 
 /// `bytea`, which comes as `\x` and two digits a byte.

@@ -21,11 +21,20 @@ async fn a_wrong_number_of_rows_changes_nothing() {
     let mut db = Company::open().await;
     let of_bob = || vec![compare("person_id", Operator::Equal, "2")];
     let single = Guard { single: true, ..Guard::default() };
-    assert_eq!(refused(&mut db, &delete(of_bob(), single)).await, Violation { refusal: Refusal::NotSingular, rows: 2 });
+    assert_eq!(
+        refused(&mut db, &delete(of_bob(), single)).await,
+        Violation { refusal: Refusal::NotSingular, rows: 2, places: vec![] }
+    );
     let nobody = vec![compare("person_id", Operator::Equal, "9")];
-    assert_eq!(refused(&mut db, &delete(nobody, single)).await, Violation { refusal: Refusal::NotSingular, rows: 0 });
+    assert_eq!(
+        refused(&mut db, &delete(nobody, single)).await,
+        Violation { refusal: Refusal::NotSingular, rows: 0, places: vec![] }
+    );
     let bounded = Guard { at_most: Some(1), ..Guard::default() };
-    assert_eq!(refused(&mut db, &delete(of_bob(), bounded)).await, Violation { refusal: Refusal::TooMany, rows: 2 });
+    assert_eq!(
+        refused(&mut db, &delete(of_bob(), bounded)).await,
+        Violation { refusal: Refusal::TooMany, rows: 2, places: vec![] }
+    );
     let matching = Guard { matching: true, ..Guard::default() };
     assert_eq!(refused(&mut db, &delete(of_bob(), matching)).await.refusal, Refusal::NotMatching);
     assert_eq!(db.ask("select count(*) from assignments").await, "4");
@@ -59,5 +68,5 @@ async fn calls_are_guarded_too() {
     };
     let read = Read { select: vec![Select::star()], ..Read::from(Source::Function(Box::new(call)), "numbers") };
     let query = Query { guard: Guard { at_most: Some(2), ..Guard::default() }, ..Query::list(read) };
-    assert_eq!(refused(&mut db, &query).await, Violation { refusal: Refusal::TooMany, rows: 3 });
+    assert_eq!(refused(&mut db, &query).await, Violation { refusal: Refusal::TooMany, rows: 3, places: vec![] });
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use ferrobase_query::plan::*;
-use ferrobase_query::{CatalogSql, Outcome};
+use ferrobase_query::{CatalogSql, Missing, Outcome};
 use serde_json::json;
 
 use crate::company::{Company, body, client, eq, name, table};
@@ -50,7 +50,9 @@ fn silent(mutation: Mutation) -> Query {
     let relation = match &mutation {
         Mutation::Insert(Insert { table, .. })
         | Mutation::Update(Update { table, .. })
-        | Mutation::Delete(Delete { table, .. }) => table.name.clone(),
+        | Mutation::UpdateEach(UpdateEach { table, .. })
+        | Mutation::Delete(Delete { table, .. })
+        | Mutation::Pick(Pick { table, .. }) => table.name.clone(),
     };
     let read = Read::from(Source::Derived, relation);
     Query { mutation: Some(mutation), body: Body::None, ..Query::list(read) }
@@ -291,4 +293,38 @@ async fn a_table_may_be_called_like_our_own_names() {
     };
     let shown = db.json(&showing(Mutation::Update(update), table("fb_body", &["*"]))).await;
     assert_eq!(shown, json!([{"id": 2, "fb_source": "y"}]));
+}
+
+#[tokio::test]
+async fn each_row_gets_values_of_its_own() {
+    let mut db = Company::open().await;
+    let update = |json, filters, all_must_exist| {
+        Mutation::UpdateEach(UpdateEach {
+            table: name("projects"),
+            key: vec![input("id", "integer", None)],
+            columns: vec![input("budget", "numeric", None), input("name", "text", Some("'unnamed'::text"))],
+            json: Bytes::from_static(str::as_bytes(json)),
+            missing_is_default: true,
+            filters,
+            all_must_exist,
+            returning: vec!["id".to_owned(), "name".to_owned(), "budget".to_owned()],
+        })
+    };
+    let read = || table("projects", &["id", "name", "budget"]);
+    let json_rows =
+        r#"[{"id": 3, "budget": 1}, {"id": 77, "name": "x", "budget": 2}, {"id": 1, "name": "y", "budget": 3}]"#;
+    let outcome = db.run(&showing(update(json_rows, vec![], false), read())).await;
+    let shown = json!([{"id": 3, "name": "unnamed", "budget": 1}, {"id": 1, "name": "y", "budget": 3}]);
+    assert_eq!((outcome.page, body(&outcome)), (2, shown), "in the payload's order");
+    assert_eq!(outcome.missing, Some(Missing { rows: 1, places: vec![1] }));
+    let filtered = db.run(&silent(update(json_rows, vec![eq("name", "y")], false))).await;
+    assert_eq!(filtered.missing, Some(Missing { rows: 2, places: vec![0, 1] }));
+    for (json, strict, code) in [
+        (r#"[{"id": 1, "budget": 9}, {"id": 2, "budget": 9}, {"id": "1", "budget": 8}]"#, false, "FB112:1:0"),
+        (r#"[{"id": 1, "budget": 9}, {"id": null, "budget": 9}]"#, true, "FB113:1:1"),
+    ] {
+        let error = db.try_run(&silent(update(json, vec![], strict))).await.unwrap_err();
+        assert!(error.message.contains(code), "{error:?}");
+    }
+    assert_eq!(db.ask("select budget from projects order by id").await, "3,50.5,1,NULL");
 }

@@ -170,6 +170,14 @@ pub struct RequestContext {
     pub trace: Option<Arc<str>>,
 }
 
+impl RequestContext {
+    /// The same request as one of its operations tells it to SQL code: who asks and until when stays as it is.
+    #[must_use]
+    pub fn operation(&self, method: &str, path: &str, headers: &str) -> Self {
+        Self { method: method.into(), path: path.into(), headers: headers.into(), ..self.clone() }
+    }
+}
+
 /// Header fields that are credentials. PostgreSQL writes parameters into its log, so they stay out of
 /// `request.headers`.
 pub const CREDENTIAL_HEADERS: &[&str] =

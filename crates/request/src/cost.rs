@@ -1,24 +1,24 @@
 //! The bound on planner cost (`rest.max_cost`): the planner is asked before a statement runs, in its transaction.
 //!
-//! Pure: adds the questions to a batch and reads the answers. `run` puts both around the judgement. Not on the hot path:
+//! Pure: adds the questions to the statements and reads the answers. `run` puts both around the judgement. Not on the hot path:
 //! without the setting nothing here is called.
 //! Invariant: the estimate itself leaves this file as a yes or no only (security 22).
 
-use ferrobase_pg::{Batch, Statement, StatementResult};
+use ferrobase_pg::{Statement, StatementResult};
 
 /// Beginnings of statements whose cost the planner knows. What explains itself, and COPY, is not asked about.
 const PLANNED: [&str; 6] = ["SELECT", "WITH", "INSERT", "UPDATE", "DELETE", "MERGE"];
 
 /// Puts a question for each statement after the first `skip`, in front of all of them. How many statements then come
 /// first; `None` when there is nothing to ask.
-pub(crate) fn ask(batch: &mut Batch, skip: usize) -> Option<usize> {
+pub(crate) fn ask(statements: &mut Vec<Statement>, skip: usize) -> Option<usize> {
     let questions: Vec<Statement> =
-        batch.statements.iter().skip(skip).filter(|statement| is_planned(&statement.sql)).map(question).collect();
+        statements.iter().skip(skip).filter(|statement| is_planned(&statement.sql)).map(question).collect();
     if questions.is_empty() {
         return None;
     }
     let leading = skip + questions.len();
-    batch.statements.splice(skip..skip, questions);
+    statements.splice(skip..skip, questions);
     Some(leading)
 }
 
@@ -43,33 +43,24 @@ pub(crate) fn exceeds(plan: &StatementResult, most: f64) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
-    use ferrobase_pg::{Mode, Row};
+    use ferrobase_pg::Row;
 
     use super::*;
 
-    fn batch(statements: &[&str]) -> Batch {
+    fn statements(texts: &[&str]) -> Vec<Statement> {
         let statement = |sql: &&str| Statement { sql: (*sql).into(), params: Vec::new(), param_types: Vec::new() };
-        Batch {
-            settings: Vec::new(),
-            statements: statements.iter().map(statement).collect(),
-            mode: Mode::Implicit,
-            scope: "".into(),
-            runs_user_code: true,
-            deadline: Instant::now(),
-        }
+        texts.iter().map(statement).collect()
     }
 
     #[test]
     fn questions_stand_between_pre_request_and_statements() {
         let mut asked =
-            batch(&["select pre()", "WITH a AS (SELECT 1) SELECT", "EXPLAIN SELECT 1", "COPY t FROM STDIN"]);
+            statements(&["select pre()", "WITH a AS (SELECT 1) SELECT", "EXPLAIN SELECT 1", "COPY t FROM STDIN"]);
         assert_eq!(ask(&mut asked, 1), Some(2));
-        let sql: Vec<&str> = asked.statements.iter().map(|statement| &*statement.sql).collect();
+        let sql: Vec<&str> = asked.iter().map(|statement| &*statement.sql).collect();
         assert_eq!(sql[1], "EXPLAIN (FORMAT JSON) WITH a AS (SELECT 1) SELECT");
         assert_eq!(sql.len(), 5);
-        assert_eq!(ask(&mut batch(&["EXPLAIN SELECT 1"]), 0), None);
+        assert_eq!(ask(&mut statements(&["EXPLAIN SELECT 1"]), 0), None);
     }
 
     #[test]

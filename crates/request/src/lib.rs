@@ -4,10 +4,11 @@
 //! hand their statements to [`run`] (to [`lines`] and [`load`] when they stream), which adds role and settings and sends
 //! everything in one flush. `install` makes
 //! what this needs in the database: roles, logins, schemas, helpers.
-//! Invariant: no statement that a caller caused reaches PostgreSQL except through these. Invariant: nothing outside
+//! Invariant: no statement that a caller caused reaches PostgreSQL except through these, or [`Transaction::run`] where one
+//! transaction takes several pieces of work. Invariant: nothing outside
 //! `credentials` decides a role. Invariant: this crate knows no HTTP.
-//! Read on: `credentials`, `context`, `target` (pools, catalog and keys of a tenant), `run`, `exposure`, `install`,
-//! `policies` (why a row was refused).
+//! Read on: `credentials`, `context`, `target` (pools, catalog and keys of a tenant), `run`, `transaction`, `exposure`,
+//! `install`, `policies` (why a row was refused).
 
 pub mod config;
 pub mod context;
@@ -27,6 +28,7 @@ mod share;
 pub mod sqlstate;
 mod stream;
 pub mod target;
+mod transaction;
 
 pub use context::{ApiKey, Claims, Identity, RequestContext, Via, headers_json};
 pub use credentials::{AuthError, AuthRules, Authority, Credentials, Gate, authenticate, authenticate_at};
@@ -36,3 +38,4 @@ pub use run::{Work, run};
 pub use share::ShareStats;
 pub use stream::{Lines, LoadError, STAGE, STAGE_PROGRESS, lines, load};
 pub use target::{Pools, Profile, Registry, Target, TargetParts, TransactionRules};
+pub use transaction::{Opening, Transaction};

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use ferrobase_catalog::{Catalog, QualifiedName, Role};
-use ferrobase_pg::{Batch, End, Isolation, Judge, Mode, Reply, Statement, StatementResult};
+use ferrobase_pg::{Batch, End, Isolation, Judge, Mode, Reply, Statement, StatementResult, Turn};
 
 use crate::context::{Identity, RequestContext};
 use crate::cost;
@@ -82,7 +82,7 @@ pub async fn run(target: &Target, context: &RequestContext, work: Work) -> Resul
         reply.results.drain(..skip.min(reply.results.len()));
         return Ok(reply);
     };
-    let asked = cost::ask(&mut batch, skip);
+    let asked = cost::ask(&mut batch.statements, skip);
     let passes = |results: &[StatementResult]| !results.iter().skip(skip).any(|plan| cost::exceeds(plan, max_cost));
     let reply = pool.run_judged(batch, asked.map(|leading| Judge { leading, passes: &passes })).await;
     let mut reply = reply.map_err(failed)?;
@@ -93,6 +93,19 @@ pub async fn run(target: &Target, context: &RequestContext, work: Work) -> Resul
     }
     reply.results.drain(..before.min(reply.results.len()));
     Ok(reply)
+}
+
+/// What a piece of work sends inside a transaction that is open already.
+pub(crate) fn turn(context: &RequestContext, work: Work, role: Option<&Role>, rules: &TransactionRules) -> Turn {
+    let settings = settings(context, &work, role, rules);
+    Turn { settings, statements: with_pre_request(work.statements, rules), continues: false }
+}
+
+fn with_pre_request(mut statements: Vec<Statement>, rules: &TransactionRules) -> Vec<Statement> {
+    if let Some(function) = &rules.pre_request {
+        statements.insert(0, call(function));
+    }
+    statements
 }
 
 /// The role's facts; `None` for a role that the catalog does not know, which only PostgREST's profile lets through.
@@ -128,13 +141,9 @@ pub(crate) fn batch(context: &RequestContext, work: Work, role: Option<&Role>, r
     };
     let scope = format!("{}\0{}", context.identity.role(), search_path(&work.search_path, rules.profile)).into();
     let settings = settings(context, &work, role, rules);
-    let mut statements = work.statements;
-    if let Some(function) = &rules.pre_request {
-        statements.insert(0, call(function));
-    }
     Batch {
         settings,
-        statements,
+        statements: with_pre_request(work.statements, rules),
         mode,
         scope,
         runs_user_code: work.runs_user_code || rules.pre_request.is_some(),
@@ -154,7 +163,7 @@ fn call(function: &QualifiedName) -> Statement {
     Statement { sql: sql.into(), params: Vec::new(), param_types: Vec::new() }
 }
 
-fn level(isolation: ferrobase_catalog::Isolation) -> Isolation {
+pub(crate) fn level(isolation: ferrobase_catalog::Isolation) -> Isolation {
     match isolation {
         ferrobase_catalog::Isolation::ReadCommitted => Isolation::ReadCommitted,
         ferrobase_catalog::Isolation::RepeatableRead => Isolation::RepeatableRead,

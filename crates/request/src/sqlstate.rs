@@ -198,5 +198,9 @@ mod tests {
         assert_eq!(public.headers, [("WWW-Authenticate".to_owned(), "Bearer".to_owned())]);
         assert!(!format!("{public:?}").contains("secret()"));
         assert_eq!(public_error(&error("57014", "canceling statement"), ours).message, "canceling statement");
+        let twice = error("21000", "ON CONFLICT DO UPDATE command cannot affect row a second time");
+        assert_eq!(public_error(&twice, ours).kind, Kind::Invalid);
+        let theirs = Audience { is_anonymous: true, shows_internals: true };
+        assert_eq!(public_error(&twice, theirs).kind, Kind::Internal);
     }
 }

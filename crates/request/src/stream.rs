@@ -79,7 +79,7 @@ pub async fn lines(target: &Target, context: &RequestContext, work: Work) -> Res
 /// Asks the planner about the work's statements, in a transaction of its own: rows that leave are not taken back.
 async fn is_too_costly(pool: &Pool, mut batch: Batch, skip: usize, most: f64) -> Result<bool, pg::Error> {
     batch.statements.drain(..skip.min(batch.statements.len()));
-    let Some(questions) = cost::ask(&mut batch, 0) else { return Ok(false) };
+    let Some(questions) = cost::ask(&mut batch.statements, 0) else { return Ok(false) };
     batch.statements.truncate(questions);
     let plans = pool.run(batch).await?.results;
     Ok(plans.iter().any(|plan| cost::exceeds(plan, most)))

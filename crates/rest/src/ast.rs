@@ -424,6 +424,8 @@ pub struct Query {
     pub columns: Option<BTreeSet<String>>,
     /// `on_conflict=`.
     pub on_conflict: Option<Vec<String>>,
+    /// `on=` of an update of many rows: the key by which they are found.
+    pub on: Option<Vec<String>>,
     /// Everything that can be an argument of a function, decoded, in order (GET /rpc).
     pub arguments: Vec<(String, String)>,
     /// Names of root filters, for telling arguments from filters and for PUT.

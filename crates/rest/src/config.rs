@@ -3,7 +3,7 @@
 //! The names follow PostgREST's (`db-max-rows` is `max_rows`); the defaults are ours. `anon_role`, the schemas and the
 //! transaction's end also go to `request` through `app`.
 
-use ferrobase_base::config::{HttpToken, Identifier, QualifiedName, RelationPattern, Report};
+use ferrobase_base::config::{ByteSize, HttpToken, Identifier, QualifiedName, RelationPattern, Report};
 use ferrobase_base::{choice, section};
 
 choice! {
@@ -89,6 +89,10 @@ section! {
         max_cost: Option<f64> = None;
         /// Most levels of embedding in `select`.
         max_embed_depth: u32 = 10, in 1..=64;
+        /// Most operations of one batch (`POST` to the root); 0 switches batches off.
+        batch_max_operations: u32 = 100, in 0..=10_000;
+        /// Most bytes that the operations of one batch answer with together.
+        batch_max_response: ByteSize = ByteSize::mib(16), in ByteSize::kib(1)..=ByteSize::mib(1024);
         /// Relations without row security that anonymous and signed-in users may see all the same.
         allow_unprotected: Vec<RelationPattern> = Vec::new();
     }

@@ -51,6 +51,16 @@ fn attempt(planned: &Planned, catalog: &Catalog) -> Attempt {
             filters: !update.filters.is_empty(),
             ..attempt
         },
+        Some(Mutation::UpdateEach(update)) => Attempt {
+            verb: Verb::Update,
+            writes: update.columns.iter().map(|column| column.name.clone()).collect(),
+            reads: Reads::Columns(
+                update.returning.iter().cloned().chain(update.key.iter().map(|column| column.name.clone())).collect(),
+            ),
+            filters: true,
+            ..attempt
+        },
+        Some(Mutation::Pick(pick)) => Attempt { reads: returned(&pick.returning, relation), filters: true, ..attempt },
         Some(Mutation::Delete(delete)) => Attempt {
             verb: Verb::Delete,
             reads: returned(&delete.returning, relation),

@@ -3,11 +3,13 @@
 //! Fourth stage: parse -> plan -> query -> **execute** -> render. One batch, one flush; the reply exists only after
 //! the transaction ended. Failures of the server are logged here, once; failures of the caller are only told.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use ferrobase_base::{Kind, PublicError};
 use ferrobase_pg::{self as pg, End, Isolation, Row, Statement, StatementResult};
-use ferrobase_query::{Compiled, Outcome, Output};
-use ferrobase_request::{RequestContext, Target, Work};
+use ferrobase_query::{CHANGED_SETTING, Compiled, Outcome, Output};
+use ferrobase_request::{RequestContext, Target, Transaction, Work};
 
 use crate::denial;
 use crate::error::Error;
@@ -46,18 +48,31 @@ pub(crate) async fn execute(
     planned: &Planned,
     statements: Statements,
 ) -> Result<Executed, Error> {
-    let Statements { check, compiled } = statements;
-    let Compiled { statement, output, estimate } = compiled;
-    let own = usize::from(check.is_some());
-    let statements = check.into_iter().chain([statement]).chain(estimate).collect();
-    let work = work(settings, request, planned, statements);
+    let (work, output, own) = compiled_work(settings, request, planned, statements);
     match ferrobase_request::run(target, context, work).await {
         Ok(reply) => Ok(read(reply.results.get(own..).unwrap_or_default(), output)),
         Err(error) => Err(explained(target, context, planned, error).await),
     }
 }
 
-/// The failure as its caller is told of it, with a hint where we know one.
+/// Runs the statement as one of several in a transaction.
+pub(crate) async fn execute_within(
+    transaction: &mut Transaction<'_>,
+    context: &RequestContext,
+    settings: &Settings,
+    request: &RestRequest,
+    planned: &Planned,
+    statements: Statements,
+) -> Result<Executed, Error> {
+    let (mut work, output, own) = compiled_work(settings, request, planned, statements);
+    work.settings = nothing_told();
+    match transaction.run(work).await {
+        Ok(reply) => Ok(read(reply.results.get(own..).unwrap_or_default(), output)),
+        Err(error) => Err(explained(transaction.target(), context, planned, error).await),
+    }
+}
+
+/// A failed statement, with the hint that its caller may have.
 pub(crate) async fn explained(
     target: &Target,
     context: &RequestContext,
@@ -66,6 +81,47 @@ pub(crate) async fn explained(
 ) -> Error {
     let hint = denial::hint_for(target, context, planned, &error).await;
     failed(error, context).hinted(hint)
+}
+
+/// Runs one of the statements that a request takes.
+pub(crate) async fn write_within(
+    transaction: &mut Transaction<'_>,
+    context: &RequestContext,
+    settings: &Settings,
+    request: &RestRequest,
+    compiled: Compiled,
+) -> Result<Outcome, Error> {
+    let Compiled { statement, output, .. } = compiled;
+    tracing::debug!(target: "ferrobase::sql", sql = &*statement.sql, "Statement");
+    let work = Work {
+        timezone: request.prefer.timezone.clone(),
+        settings: nothing_told(),
+        ..Work::write(settings.search_path(&request.schema), statement)
+    };
+    let reply = transaction.run(work).await.map_err(|error| failed(error, context))?;
+    match read(&reply.results, output) {
+        Executed::Rows { outcome, .. } => Ok(outcome),
+        Executed::Plan(_) => Ok(Outcome::default()),
+    }
+}
+
+/// What SQL tells us by settings, emptied: an earlier statement of the transaction may have said something.
+fn nothing_told() -> Vec<(Cow<'static, str>, String)> {
+    ["response.headers", "response.status", CHANGED_SETTING].map(|name| (name.into(), String::new())).into()
+}
+
+/// The work of compiled statements, how its result is read, and where that begins.
+fn compiled_work(
+    settings: &Settings,
+    request: &RestRequest,
+    planned: &Planned,
+    statements: Statements,
+) -> (Work, Output, usize) {
+    let Statements { check, compiled } = statements;
+    let Compiled { statement, output, estimate } = compiled;
+    let own = usize::from(check.is_some());
+    let statements = check.into_iter().chain([statement]).chain(estimate).collect();
+    (work(settings, request, planned, statements), output, own)
 }
 
 /// Statements as the work of one request.
@@ -137,7 +193,7 @@ fn isolation(level: ferrobase_catalog::Isolation) -> Isolation {
 }
 
 /// Logs what is the server's fault; the caller gets the rest.
-fn failed(error: ferrobase_request::Error, context: &RequestContext) -> Error {
+pub(crate) fn failed(error: ferrobase_request::Error, context: &RequestContext) -> Error {
     let public = PublicError::from(&error);
     if matches!(public.kind, Kind::Internal | Kind::Unavailable | Kind::Timeout) {
         let cause = &error as &dyn std::error::Error;

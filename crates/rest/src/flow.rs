@@ -10,18 +10,22 @@ use std::time::{Duration, Instant};
 
 use axum::extract::Request;
 use axum::response::Response;
+use bytes::Bytes;
 use ferrobase_base::{Kind, PublicError};
 use ferrobase_catalog::{Catalog, ReturnShape};
 use ferrobase_edge::{Caller, Streams, Timings, collect};
-use ferrobase_pg as pg;
-use ferrobase_query::{CompileError, Compiled, Outcome, compile, compile_check};
-use ferrobase_request::{Profile, Target};
+use ferrobase_pg::{self as pg, End};
+use ferrobase_query::plan::Lock;
+use ferrobase_query::{CompileError, Outcome, compile, compile_check};
+use ferrobase_request::{Opening, Profile, Target, Transaction};
 use http::{HeaderValue, header};
 
+use crate::batch;
 use crate::error::Error;
-use crate::execute::{Executed, Statements, execute};
+use crate::execute::{Executed, Statements, execute, failed};
 use crate::media::MediaType;
 use crate::negotiate::{Circumstances, Negotiated, negotiate};
+use crate::nested::{Tree, Writer};
 use crate::openapi::Documents;
 use crate::parse::Dialect;
 use crate::plan::{Answer, Estimates, Planned, Planner, Rules, demand};
@@ -48,17 +52,32 @@ pub(crate) struct Flow<'a> {
 pub(crate) struct Ready {
     pub(crate) planned: Planned,
     pub(crate) media: MediaType,
-    pub(crate) compiled: Compiled,
-    /// Runs first in the same transaction: `If-Match`.
-    check: Option<pg::Statement>,
+    /// `If-Match` first, where there is one.
+    pub(crate) statements: Statements,
 }
 
 /// What planning led to.
-enum Next {
+enum Next<'q> {
     /// The catalog had the answer.
     Answered(Response),
-    /// A statement has it.
-    Run(Box<Ready>),
+    /// Statements have it.
+    Run(Prepared<'q>),
+}
+
+/// A request that is ready to run, as one statement or several.
+pub(crate) enum Prepared<'q> {
+    One(Box<Ready>),
+    Tree(Box<Tree<'q>>),
+}
+
+impl Prepared<'_> {
+    /// Whether nothing is written.
+    pub(crate) fn only_reads(&self) -> bool {
+        match self {
+            Self::One(ready) => ready.planned.read_only,
+            Self::Tree(_) => false,
+        }
+    }
 }
 
 impl Flow<'_> {
@@ -69,30 +88,48 @@ impl Flow<'_> {
             return Box::pin(self.take_in(request)).await;
         }
         let catalog = self.target.catalog.get().ok_or(Error::NoCatalog)?;
-        let request = self.read(request, streams).await?;
+        let (parts, body) = request.into_parts();
+        let body = collect(body).await?;
+        if batch::is_meant(&parts, self.settings) && !self.is_postgrest() {
+            return Box::pin(batch::run(self, &catalog, &parts.headers, &body)).await;
+        }
+        let head = Head {
+            method: &parts.method,
+            path: parts.uri.path(),
+            query: parts.uri.query().unwrap_or_default(),
+            headers: &parts.headers,
+        };
+        let request = self.timings.measure("parse", || self.read(head, &body, streams))?;
         if let Action::Describe { format, .. } = request.action {
             return self.describe(&request, catalog, format).await;
         }
         let next = self.timings.measure("plan", || match self.without_statement(&request, &catalog)? {
             Some(answer) => Ok::<_, PublicError>(Next::Answered(answer)),
-            None => Ok(Next::Run(Box::new(self.plan(&request, &catalog)?))),
+            None => Ok(Next::Run(self.prepare(&request, &catalog, None)?)),
         })?;
-        let ready = match next {
-            Next::Run(ready) => *ready,
+        let prepared = match next {
+            Next::Run(prepared) => prepared,
             Next::Answered(answer) => {
                 self.timings.record("transaction", Duration::ZERO);
                 self.timings.record("response", Duration::ZERO);
                 return Ok(answer);
             }
         };
-        let Ready { planned, media, compiled, check } = ready;
-        warn_of_targets(&planned.legacy_paths, &request);
         drop(catalog);
+        let Ready { planned, media, statements } = match prepared {
+            Prepared::One(ready) => *ready,
+            Prepared::Tree(tree) => {
+                let started = Instant::now();
+                let answer = Box::pin(self.write_tree(&request, *tree)).await;
+                self.timings.record("transaction", started.elapsed());
+                return Ok(answer?);
+            }
+        };
+        warn_of_targets(&planned.legacy_paths, &request);
         if outgoing::applies(&request, &planned) {
             return Box::pin(self.give_out(&request, planned, &media)).await;
         }
         let started = Instant::now();
-        let statements = Statements { check, compiled };
         let executed = execute(self.target, &self.caller.0, self.settings, &request, &planned, statements).await;
         self.timings.record("transaction", started.elapsed());
         let executed = executed?;
@@ -105,16 +142,8 @@ impl Flow<'_> {
         marked.unwrap_or_default()
     }
 
-    async fn read(&self, request: Request, streams: Streams) -> Result<RestRequest, PublicError> {
-        let (parts, body) = request.into_parts();
-        let body = collect(body).await?;
-        let head = Head {
-            method: &parts.method,
-            path: parts.uri.path(),
-            query: parts.uri.query().unwrap_or_default(),
-            headers: &parts.headers,
-        };
-        let mut request = self.timings.measure("parse", || RestRequest::read(head, &body, &self.reading()))?;
+    pub(crate) fn read(&self, head: Head<'_>, body: &Bytes, streams: Streams) -> Result<RestRequest, Error> {
+        let mut request = RestRequest::read(head, body, &self.reading())?;
         request.extend(!self.is_postgrest());
         if request.window.limit.is_none() && !request.action.is_mutation() && !streams.outgoing {
             request.window.limit = self.settings.page_limit_default;
@@ -128,7 +157,9 @@ impl Flow<'_> {
         let rules = self.rules();
         let planner = Planner { catalog, schema: &request.schema, rules: &rules, sight: &sight };
         Ok(Some(match &request.action {
-            Action::RootInfo => self.open_to_all(render::root_info()),
+            Action::RootInfo => {
+                self.open_to_all(render::root_info(batch::allowed(self.settings) && !self.is_postgrest()))
+            }
             Action::RelationInfo { relation } => self.open_to_all(render::relation_info(planner.relation(relation)?)),
             Action::FunctionInfo { function } => {
                 self.open_to_all(render::function_info(planner.callee(request, function)?))
@@ -149,22 +180,68 @@ impl Flow<'_> {
         self.target.transaction.profile == Profile::Postgrest
     }
 
+    /// The plan of a request. With a lock the rows that it reads are kept as they are.
+    pub(crate) fn prepare<'q>(
+        &self,
+        request: &'q RestRequest,
+        catalog: &Catalog,
+        lock: Option<Lock>,
+    ) -> Result<Prepared<'q>, PublicError> {
+        let sight = CallerSight::new(self.target, catalog, &self.caller.0.identity);
+        let rules = self.rules();
+        let planner = Planner { catalog, schema: &request.schema, rules: &rules, sight: &sight };
+        if let Some(group) = planner.nested(request)? {
+            let mut planned = planner.plan_shown(request, &group)?;
+            let chosen = self.chosen(request, catalog, &planned)?;
+            if chosen.explain.is_some() {
+                // Later statements can only be planned for rows that earlier ones have written.
+                return Err(Error::NotImplemented("Rows with related rows have no single plan.".to_owned()).into());
+            }
+            let media = chosen.media.clone();
+            planned.answer(answer(chosen));
+            return Ok(Prepared::Tree(Box::new(Tree { group, planned, media })));
+        }
+        Ok(Prepared::One(Box::new(self.plan_with(request, catalog, &planner, lock)?)))
+    }
+
+    /// The plan of a request that takes one statement.
     pub(crate) fn plan(&self, request: &RestRequest, catalog: &Catalog) -> Result<Ready, PublicError> {
         let sight = CallerSight::new(self.target, catalog, &self.caller.0.identity);
         let rules = self.rules();
         let planner = Planner { catalog, schema: &request.schema, rules: &rules, sight: &sight };
+        self.plan_with(request, catalog, &planner, None)
+    }
+
+    fn plan_with(
+        &self,
+        request: &RestRequest,
+        catalog: &Catalog,
+        planner: &Planner<'_>,
+        lock: Option<Lock>,
+    ) -> Result<Ready, PublicError> {
         let mut planned = planner.plan(request)?;
+        let chosen = self.chosen(request, catalog, &planned)?;
+        let check = self.check(request, catalog, planner, &mut planned, &chosen)?;
+        let media = chosen.media.clone();
+        planned.answer(answer(chosen));
+        if lock.is_some() {
+            planned.query.lock = lock;
+            planned.read_only = false;
+        }
+        let compiled = compile(&planned.query).map_err(|error| refused(&error))?;
+        Ok(Ready { planned, media, statements: Statements { check, compiled } })
+    }
+
+    /// How the answer looks, and whether all that is preferred is known.
+    fn chosen(&self, request: &RestRequest, catalog: &Catalog, planned: &Planned) -> Result<Negotiated, Error> {
         let strict = || request.prefer.refused().map_or(Ok(()), |unknown| Err(Error::Preferences(unknown.to_vec())));
         // Of two mistakes the reference tells this one first for writes, and the other one for reads.
         if request.action.is_mutation() {
             strict()?;
         }
-        let chosen = self.negotiate(request, catalog, &planned)?;
+        let chosen = self.negotiate(request, catalog, planned)?;
         strict()?;
-        let check = self.check(request, catalog, &planner, &mut planned, &chosen)?;
-        planned.answer(Answer { body: chosen.body, singular: chosen.media.is_singular(), explain: chosen.explain });
-        let compiled = compile(&planned.query).map_err(|error| refused(&error))?;
-        Ok(Ready { planned, media: chosen.media, compiled, check })
+        Ok(chosen)
     }
 
     fn negotiate(&self, request: &RestRequest, catalog: &Catalog, planned: &Planned) -> Result<Negotiated, Error> {
@@ -206,6 +283,38 @@ impl Flow<'_> {
             return Cow::Owned(request::Rules { dialect: Dialect::Postgrest, ..rules.clone() });
         }
         Cow::Borrowed(rules)
+    }
+
+    /// Writes related rows in a transaction of their own.
+    async fn write_tree(&self, request: &RestRequest, mut tree: Tree<'_>) -> Result<Response, Error> {
+        let context = &*self.caller.0;
+        // Rows may refer to each other in a circle.
+        let opening = Opening { defer_constraints: true, ..Opening::default() };
+        let mut transaction =
+            Transaction::begin(self.target, context, opening).await.map_err(|error| failed(error, context))?;
+        match self.write_within(&mut transaction, request, &mut tree).await {
+            Ok(answer) => {
+                let end = if self.settings.rolls_back(request.prefer.tx) { End::Rollback } else { End::Commit };
+                transaction.end(end).await.map_err(|error| failed(error, context))?;
+                Ok(answer)
+            }
+            Err(error) => {
+                transaction.abort().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes related rows inside a transaction.
+    pub(crate) async fn write_within(
+        &self,
+        transaction: &mut Transaction<'_>,
+        request: &RestRequest,
+        tree: &mut Tree<'_>,
+    ) -> Result<Response, Error> {
+        let mut writer = Writer { transaction, context: &self.caller.0, settings: self.settings, request };
+        let executed = writer.write(tree).await?;
+        self.render(request, &tree.planned, &tree.media, executed)
     }
 
     fn rules(&self) -> Rules {
@@ -284,6 +393,10 @@ fn warn_of_targets(paths: &[(String, String)], request: &RestRequest) {
             "WARNING: A filter, order or limit of a request to `{relation}` names the embedded `{target}`, whose alias is `{alias}`"
         );
     }
+}
+
+fn answer(chosen: Negotiated) -> Answer {
+    Answer { body: chosen.body, singular: chosen.media.is_singular(), explain: chosen.explain }
 }
 
 /// A plan that exceeds what one statement can be.

@@ -7,6 +7,7 @@
 //! Read on: docs/architecture.md (a request's way), `flow` (the stages), `error` (codes).
 
 pub mod ast;
+mod batch;
 pub mod body;
 pub mod conditional;
 pub mod config;
@@ -17,6 +18,7 @@ mod execute;
 mod flow;
 pub mod media;
 pub mod negotiate;
+mod nested;
 pub mod openapi;
 pub mod parse;
 pub mod plan;

@@ -7,6 +7,7 @@
 //! know stays a name, which is quoted, and PostgreSQL answers for it.
 //! Ambiguities and their errors: `crate::error`. Shape of the SQL: docs/adr/0003.
 
+mod bulk;
 mod document;
 mod error;
 mod extended;
@@ -17,6 +18,7 @@ mod keyset;
 mod mutation;
 mod near;
 mod needed;
+pub(crate) mod nested;
 mod node;
 mod precondition;
 mod relationship;
@@ -28,14 +30,18 @@ mod tests;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use ferrobase_catalog::{Catalog, Function, QualifiedName, Relation, ReturnShape, Volatility};
-use ferrobase_query::plan::{Body, Call, Count, Explain, Guard, Query, Select, Source, Value, Window};
+use ferrobase_query::plan::{
+    Body, Call, Count, Explain, Guard, Mutation, Pick, Query, Read, Select, Source, Value, Window,
+};
 
 pub use self::error::PlanError;
 pub use self::keyset::Pages;
 pub use self::precondition::demand;
 pub use self::sight::{Everything, Hidden, Sight};
 
+use self::nested::Group;
 use self::node::{Node, Scope};
 use self::tree::Site;
 use crate::cursor::CursorKey;
@@ -233,6 +239,28 @@ impl<'a> Planner<'a> {
 
     fn plan_mutation(&self, request: &RestRequest, name: &str) -> Result<Planned, PlanError> {
         let relation = self.relation(name)?;
+        self.planned_mutation(request, relation, |read| self.mutation(request, relation, read))
+    }
+
+    /// What is shown of the root rows of a tree once it is written. The keys of the rows are still to come.
+    pub(crate) fn plan_shown(&self, request: &RestRequest, group: &Group<'_>) -> Result<Planned, PlanError> {
+        let relation = &group.relation;
+        self.planned_mutation(request, relation, |read| {
+            Ok(Mutation::Pick(Pick {
+                table: relation.name.clone(),
+                key: nested::filled_columns(relation, relation.primary_key.iter())?,
+                json: Bytes::from_static(b"[]"),
+                returning: mutation::returning(request, relation, read),
+            }))
+        })
+    }
+
+    fn planned_mutation(
+        &self,
+        request: &RestRequest,
+        relation: &Arc<Relation>,
+        mutation: impl FnOnce(&mut Read) -> Result<Mutation, PlanError>,
+    ) -> Result<Planned, PlanError> {
         if request.query.asks_how_to_read() {
             return Err(PlanError::NotReading);
         }
@@ -242,7 +270,7 @@ impl<'a> Planner<'a> {
             Site { source: Source::Derived, name: &relation.name.name, relation: Some(relation), max_rows: None },
         )?;
         let default_select = is_default(&node, &read.select);
-        let mutation = self.mutation(request, relation, &mut read)?;
+        let mutation = mutation(&mut read)?;
         let max_affected = match request.action {
             Action::Update { .. } | Action::Delete { .. } => request.prefer.enforced_max_affected(),
             _ => None,

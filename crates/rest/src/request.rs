@@ -12,7 +12,7 @@ use http::{HeaderMap, Method, header};
 use percent_encoding::percent_decode_str;
 
 use crate::ast::{Query, Window};
-use crate::body::{self, Payload, Use};
+use crate::body::{self, BodyError, Payload, Use};
 use crate::conditional::Conditions;
 use crate::error::Error;
 use crate::media::{self, MediaType};
@@ -198,6 +198,10 @@ pub struct RestRequest {
     pub accept: Vec<MediaType>,
     /// The type of the body.
     pub content_type: MediaType,
+    /// A PATCH gives a list of rows: each may change one row, found by its key.
+    pub each: bool,
+    /// Objects of the body may hold related rows.
+    pub nestable: bool,
 }
 
 impl RestRequest {
@@ -206,12 +210,19 @@ impl RestRequest {
     /// # Errors
     /// The first of the caller's mistakes, each with its own code.
     pub fn read(head: Head<'_>, body: &Bytes, rules: &Rules) -> Result<Self, Error> {
-        Self::read_with(head, rules, |action, query, content_type| {
+        let gives_list = |content_type: &MediaType| {
+            *content_type == MediaType::Csv || (*content_type == MediaType::Json && body::begins_list(body))
+        };
+        Self::read_with(head, rules, gives_list, |action, query, content_type, nestable| {
             let patches = rules.dialect == Dialect::Extended && matches!(action, Action::Update { .. });
             if patches && is_merge_patch(content_type) {
                 return Ok(Some(body::read(body, &MediaType::Json, Use::Rows, false)?));
             }
-            payload(action, query, body, content_type)
+            match payload(action, query, body, content_type) {
+                // Objects may differ in the related rows that they hold; the planner knows which keys those are.
+                Err(Error::Body(BodyError::Keys)) if nestable => Ok(Some(Payload::Ragged { raw: body.clone() })),
+                payload => payload,
+            }
         })
     }
 
@@ -220,17 +231,23 @@ impl RestRequest {
     /// # Errors
     /// As [`RestRequest::read`].
     pub fn read_staged(head: Head<'_>, keys: BTreeSet<String>, rules: &Rules) -> Result<Self, Error> {
-        Self::read_with(head, rules, |_, query, content_type| {
-            // As for ordinary bodies: csv says itself which columns it has.
-            let listed = content_type.is_ndjson() && query.columns.is_some();
-            Ok(Some(Payload::Staged { keys, listed }))
-        })
+        Self::read_with(
+            head,
+            rules,
+            |_| false,
+            |_, query, content_type, _| {
+                // As for ordinary bodies: csv says itself which columns it has.
+                let listed = content_type.is_ndjson() && query.columns.is_some();
+                Ok(Some(Payload::Staged { keys, listed }))
+            },
+        )
     }
 
     fn read_with(
         head: Head<'_>,
         rules: &Rules,
-        payload: impl FnOnce(&Action, &Query, &MediaType) -> Result<Option<Payload>, Error>,
+        gives_list: impl FnOnce(&MediaType) -> bool,
+        payload: impl FnOnce(&Action, &Query, &MediaType, bool) -> Result<Option<Payload>, Error>,
     ) -> Result<Self, Error> {
         let resource = resource(head.path, rules)?;
         let profile = profile::choose(head.method, head.headers, &rules.schemas)?;
@@ -239,12 +256,18 @@ impl RestRequest {
             action,
             Action::Call { method: CallMethod::Get | CallMethod::Head, .. } | Action::FunctionInfo { .. }
         );
-        let mut query =
-            parse::query(head.query, Reading { arguments, reserved: &rules.reserved, dialect: rules.dialect })?;
-        let window = window(&mut query, &action, head)?;
         let content_type =
             first_text(head.headers, header::CONTENT_TYPE).map_or(MediaType::Json, |field| MediaType::parse(&field));
-        let payload = payload(&action, &query, &content_type)?;
+        let extended = rules.dialect == Dialect::Extended;
+        let each = extended && matches!(action, Action::Update { .. }) && gives_list(&content_type);
+        let reading = Reading { arguments, reserved: &rules.reserved, dialect: rules.dialect, keyed: each };
+        let mut query = parse::query(head.query, reading)?;
+        let window = window(&mut query, &action, head)?;
+        let nestable = extended
+            && matches!(action, Action::Insert { .. })
+            && content_type == MediaType::Json
+            && query.columns.is_none();
+        let payload = payload(&action, &query, &content_type, nestable)?;
         let columns = columns(payload.as_ref(), &query);
         let accept = match first_text(head.headers, header::ACCEPT) {
             Some(field) => media::accept(&field),
@@ -263,6 +286,8 @@ impl RestRequest {
             conditions: Conditions::read(head.headers),
             accept,
             content_type,
+            each,
+            nestable,
         })
     }
 

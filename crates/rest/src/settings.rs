@@ -45,6 +45,10 @@ pub struct Settings {
     pub anonymous: bool,
     /// Where the API is, as the descriptions tell it.
     pub address: Address,
+    /// Most operations of one batch; with none there are no batches.
+    pub batch_max_operations: usize,
+    /// Most bytes of the results of one batch.
+    pub batch_max_response: usize,
 }
 
 impl Settings {
@@ -84,6 +88,8 @@ impl Settings {
             openapi_security: section.openapi_security_active,
             anonymous: section.anon_role.is_some(),
             address: Address::default(),
+            batch_max_operations: section.batch_max_operations as usize,
+            batch_max_response: section.batch_max_response.as_usize(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The room on a database of its own.
 
 use std::sync::{Arc, Once};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::Router;
@@ -38,6 +39,7 @@ pub struct Setup {
     pub transaction: TransactionRules,
     pub connections: usize,
     pub allow_unprotected: Vec<String>,
+    pub request_timeout: Option<Duration>,
 }
 
 impl Default for Setup {
@@ -48,6 +50,7 @@ impl Default for Setup {
             connections: 2,
             // Most tests are not about row security.
             allow_unprotected: vec!["*".to_owned()],
+            request_timeout: None,
         }
     }
 }
@@ -129,9 +132,12 @@ impl Setup {
                 Settings::new(&self.rest, vec!["apikey".to_owned()]).described_at(Address::mounted(None, "/rest/v1")),
             )),
         };
+        let mut server = ServerSection::default();
+        if let Some(timeout) = self.request_timeout {
+            server.request_timeout = timeout;
+        }
         let mut settings =
-            ferrobase_edge::Settings::from_sections(&ServerSection::default(), &SecuritySection::default(), authority)
-                .expect("settings");
+            ferrobase_edge::Settings::from_sections(&server, &SecuritySection::default(), authority).expect("settings");
         settings.server_timing = true;
         let app = App::builder(settings, Metrics::new().http()).room(ferrobase_rest::room("/rest/v1", deps)).build();
         let extra = self.rest.extra_search_path.iter().map(|schema| schema.as_str().to_owned()).collect();

@@ -1,5 +1,8 @@
 //! The REST room over HTTP messages and a real PostgreSQL: as `serve` composes it, without a socket.
 
+mod any_body;
+mod batch;
+mod bulk;
 mod calls;
 mod conditional;
 mod denials;
@@ -10,6 +13,7 @@ mod guide;
 mod harness;
 mod hidden;
 mod limits;
+mod nested;
 mod openapi;
 mod pages;
 mod querying;

@@ -91,6 +91,8 @@ const EXPOSED: &[&str] = &[
     "Retry-After",
     "Server-Timing",
     "Transfer-Encoding",
+    "X-Missing-Indexes",
+    "X-Missing-Rows",
     "X-Request-Id",
     "X-Supabase-Api-Version",
     "X-Total-Count",

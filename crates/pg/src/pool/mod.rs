@@ -8,6 +8,7 @@
 //! Bounds: connections, waiting callers, time to wait, lifetime, idle time, bytes of prepared statements. What is
 //! over a bound is told at once: [`Error::Saturated`], [`Error::AcquireTimeout`], [`Error::Unavailable`].
 
+mod conversation;
 mod lease;
 mod maintain;
 mod options;
@@ -19,6 +20,7 @@ mod stream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub use self::conversation::Conversation;
 pub use self::lease::PooledSession;
 pub use self::options::{PoolOptions, Pooler};
 pub use self::stats::PoolStats;
@@ -26,7 +28,7 @@ pub use self::stream::Lines;
 
 use self::lease::Lease;
 use self::state::Shared;
-use crate::batch::{Batch, Judge, Mode, Reply};
+use crate::batch::{Batch, Judge, Mode, Opening, Reply};
 use crate::error::Error;
 use crate::options::ConnectOptions;
 use crate::session::WRONG_NONCE;
@@ -87,6 +89,12 @@ impl Pool {
         }
     }
 
+    /// Begins a transaction of several flushes on a session of its own. Dropping the conversation cancels what runs and
+    /// rolls back. A BEGIN that met a session which the server had ended is tried on another one.
+    pub async fn converse(&self, opening: Opening) -> Result<Conversation, Error> {
+        Conversation::begin(&self.0, opening).await
+    }
+
     /// Opens the connections that are kept ready, and from now on notices a database that goes away even when nobody
     /// asks for anything. Otherwise that begins with the first use. Must be called on a runtime.
     pub fn warm(&self) {
@@ -135,17 +143,22 @@ fn may_repeat<T>(result: &Result<T, Error>, lease: &mut Lease, batch: &Batch) ->
     }
     match error {
         // The server said goodbye before it began: it sends the answers of what it did run first.
-        Error::Db(db) => matches!(
-            db.code,
-            SqlState::ADMIN_SHUTDOWN
-                | SqlState::CRASH_SHUTDOWN
-                | SqlState::CANNOT_CONNECT_NOW
-                | SqlState::IDLE_SESSION_TIMEOUT
-        ),
+        Error::Db(db) => is_goodbye(db.code),
         // It went without a word: the batch may have run, which only matters when it could change something.
         Error::Io(_) => matches!(batch.mode, Mode::Explicit { read_only: true, .. }) && !batch.runs_user_code,
         _ => false,
     }
+}
+
+/// Whether the server ended the session, and not because of what it was asked.
+fn is_goodbye(code: SqlState) -> bool {
+    matches!(
+        code,
+        SqlState::ADMIN_SHUTDOWN
+            | SqlState::CRASH_SHUTDOWN
+            | SqlState::CANNOT_CONNECT_NOW
+            | SqlState::IDLE_SESSION_TIMEOUT
+    )
 }
 
 impl Shared {

@@ -30,6 +30,7 @@ impl Session {
         if self.status != b'I' {
             self.script("rollback").await?;
         }
+        self.statements.distrust_names = false;
         if self.has_changed_settings() {
             return Err(Error::Protocol("a request changed a setting of its session"));
         }

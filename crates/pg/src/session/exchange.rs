@@ -7,7 +7,6 @@
 //! Retries once when prepared statements vanished or changed type, which fails before anything is kept.
 //! Read on: `progress.rs` for the way back, `statements.rs` for what is prepared.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -16,7 +15,7 @@ use rand::Rng;
 use super::progress::{Failure, Nonce, Parse, Sink, Stale, Step};
 use super::statements::{Control, Key, Lookup};
 use super::{Doing, Session};
-use crate::batch::{Batch, End, Isolation, Judge, Mode, Reply, Statement, StatementResult, Timing};
+use crate::batch::{Batch, End, Isolation, Judge, Mode, Reply, Setting, Statement, StatementResult, Timing};
 use crate::error::Error;
 use crate::wire::write;
 
@@ -48,8 +47,9 @@ impl Session {
 
     /// The same with a condition in the middle.
     pub(crate) async fn exchange_judged(&mut self, batch: &Batch, judge: Option<Judge<'_>>) -> Result<Reply, Error> {
-        check_sendable(batch)?;
+        check_sendable(&batch.settings, &batch.statements)?;
         self.make_ready().await?;
+        self.statements.distrust_names = false;
         let started = Instant::now();
         let mut retried = false;
         loop {
@@ -179,7 +179,7 @@ impl Session {
         self.doing = doing;
     }
 
-    fn encode_settings(&mut self, settings: &[(Cow<'static, str>, String)]) {
+    pub(super) fn encode_settings(&mut self, settings: &[Setting]) {
         let nonce = random_nonce();
         self.progress.nonce = nonce;
         let count = settings.len() + 1;
@@ -224,7 +224,7 @@ impl Session {
         self.progress.steps.push(Step { parse, describe: false, sink, key: None, by_name, columns: None });
     }
 
-    fn encode_statement(&mut self, statement: &Statement, scope: &Arc<str>) {
+    pub(super) fn encode_statement(&mut self, statement: &Statement, scope: &Arc<str>) {
         let key = Key { sql: statement.sql.clone(), scope: scope.clone() };
         let out = &mut self.channel.output;
         let count = statement.params.len();
@@ -276,15 +276,15 @@ impl Session {
 }
 
 /// Refuses what cannot be encoded, before a byte of it is.
-pub(super) fn check_sendable(batch: &Batch) -> Result<(), Error> {
-    if batch.settings.len() > MAX_SETTINGS {
+pub(super) fn check_sendable(settings: &[Setting], statements: &[Statement]) -> Result<(), Error> {
+    if settings.len() > MAX_SETTINGS {
         return Err(Error::Unsendable("too many settings"));
     }
-    let settings: usize = batch.settings.iter().map(|(name, value)| name.len() + value.len()).sum();
+    let settings: usize = settings.iter().map(|(name, value)| name.len() + value.len()).sum();
     if settings > MAX_MESSAGE {
         return Err(Error::Unsendable("the settings are larger than 1 GB"));
     }
-    for statement in &batch.statements {
+    for statement in statements {
         let values = statement.params.iter().flatten().map(|value| value.len());
         check_statement(&statement.sql, statement.params.len().max(statement.param_types.len()), values)?;
     }

@@ -19,7 +19,7 @@ impl Session {
     /// Sends the batch and waits for the first lines of its last statement, or its end; gives the results of the
     /// statements before it. A failure up to there is an ordinary one.
     pub(crate) async fn begin_lines(&mut self, batch: &Batch) -> Result<Vec<StatementResult>, Error> {
-        exchange::check_sendable(batch)?;
+        exchange::check_sendable(&batch.settings, &batch.statements)?;
         self.make_ready().await?;
         let mut retried = false;
         loop {

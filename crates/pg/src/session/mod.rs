@@ -14,6 +14,7 @@ mod parameters;
 mod plain;
 mod progress;
 pub(crate) mod statements;
+mod turn;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,6 +22,7 @@ use std::time::Instant;
 pub use load::{Load, LoadError};
 pub use parameters::Notification;
 pub(crate) use progress::WRONG_NONCE;
+pub(crate) use turn::Clean;
 
 use self::parameters::Asides;
 use self::progress::{Failure, Progress};

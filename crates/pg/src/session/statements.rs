@@ -54,6 +54,12 @@ pub(crate) enum Control {
     ConstraintsImmediate,
     Commit,
     Rollback,
+    Savepoint,
+    ReleaseSavepoint,
+    RollbackToSavepoint,
+    ConstraintsDeferred,
+    /// The login's own rights, until the settings that follow give another role.
+    NoRole,
     ResetRole,
     ResetAll,
     CloseAll,
@@ -74,6 +80,11 @@ impl Control {
             Self::ConstraintsImmediate => "set constraints all immediate".into(),
             Self::Commit => "commit".into(),
             Self::Rollback => "rollback".into(),
+            Self::Savepoint => "savepoint fb".into(),
+            Self::ReleaseSavepoint => "release savepoint fb".into(),
+            Self::RollbackToSavepoint => "rollback to savepoint fb".into(),
+            Self::ConstraintsDeferred => "set constraints all deferred".into(),
+            Self::NoRole => "set local role none".into(),
             Self::ResetRole => "reset role".into(),
             Self::ResetAll => "reset all".into(),
             Self::CloseAll => "close all".into(),
@@ -139,6 +150,8 @@ pub(crate) struct Statements {
     sightings: Arc<Sightings>,
     /// Whether the unnamed statement is the one of `check.rs`.
     pub(crate) unnamed_is_check: bool,
+    /// Nothing goes by a name: code of the same transaction ran before and may have replaced what a name means.
+    pub(crate) distrust_names: bool,
 }
 
 impl Statements {
@@ -152,12 +165,13 @@ impl Statements {
             closing: Vec::new(),
             sightings,
             unnamed_is_check: false,
+            distrust_names: false,
         }
     }
 
     /// How to run a user statement whose parameters have these types.
     pub(crate) fn find(&mut self, key: &Key, types: &[u32]) -> Lookup<'_> {
-        if self.budget == 0 {
+        if self.budget == 0 || self.distrust_names {
             return Lookup::Unnamed;
         }
         match self.cached.get(key) {
@@ -171,7 +185,7 @@ impl Statements {
 
     /// How to run a statement of our own: prepared at first sight.
     pub(crate) fn find_control(&self, control: Control) -> Lookup<'_> {
-        if self.budget == 0 {
+        if self.budget == 0 || self.distrust_names {
             return Lookup::Unnamed;
         }
         match self.controls.iter().find(|(known, _)| *known == control) {

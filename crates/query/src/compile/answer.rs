@@ -2,10 +2,11 @@
 
 use ferrobase_catalog::QualifiedName;
 
+use super::bulk;
 use super::condition::ParameterText;
 use super::mutation::{inserted, location};
 use super::read::{Level, Origin};
-use super::{CompileError, Compiler, SOURCE, call, call_is_shared};
+use super::{CompileError, Compiler, SOURCE, call, call_is_shared, cte};
 use crate::guard::Refusal;
 use crate::plan::{Body, Call, Explain, Guard, JsonForm, Mutation, Precondition, Query, Returned, SCALAR, Source};
 use crate::sql::{Sql, array_literal};
@@ -28,6 +29,7 @@ pub(super) const SETTINGS_SO_FAR: &str = "SELECT nullif(current_setting('respons
 /// Which column is what.
 pub(super) fn layout(query: &Query) -> Layout {
     match (&query.mutation, &query.keyset) {
+        (Some(Mutation::UpdateEach(_)), _) => Layout::UPDATE_EACH,
         (Some(_), _) => Layout::MUTATION,
         (None, Some(_)) => Layout::PAGE,
         (None, None) => Layout::READ,
@@ -62,6 +64,9 @@ impl Compiler {
         out.push("SELECT ").join(columns, ", ").push(RESPONSE_SETTINGS);
         if let Some(mutation) = &query.mutation {
             out.push(", ").append(inserted_column(mutation));
+        }
+        if let Some(Mutation::UpdateEach(update)) = &query.mutation {
+            out.push(", ").append(bulk::missing()).push(", ").append(bulk::guard(update));
         }
         if let Some(check) = &query.precondition {
             out.push(", ").append(precondition(check, query));
@@ -111,7 +116,7 @@ impl Compiler {
     fn source_cte(&mut self, query: &Query, ctes: &mut Vec<Sql>) -> Result<Origin<'static>, CompileError> {
         if let Some(mutation) = &query.mutation {
             // The mutation's own aliases are out of sight of the rest: names may repeat there.
-            ctes.push(cte(SOURCE, Self::default().mutation(mutation)?));
+            ctes.extend(Self::default().mutation(mutation)?);
             return Ok(Origin::Cte);
         }
         if let (true, Source::Function(function)) = (call_is_shared(query), &query.read.source) {
@@ -154,12 +159,6 @@ pub(super) fn explain(out: &mut Sql, options: &Explain) {
         }
     }
     out.push(") ");
-}
-
-fn cte(name: &str, query: Sql) -> Sql {
-    let mut out = Sql::new();
-    out.ident(name).push(" AS (").append(query).push(")");
-    out
 }
 
 /// `WITH ... `, where there is any.
@@ -208,14 +207,22 @@ fn page(query: &Query) -> Sql {
 fn location_column(query: &Query) -> Option<Sql> {
     match query.mutation.as_ref()? {
         Mutation::Insert(insert) if !insert.location.is_empty() => Some(location(&insert.location)),
-        Mutation::Insert(_) | Mutation::Update(_) | Mutation::Delete(_) => Some(Sql::of("NULL")),
+        Mutation::Insert(_)
+        | Mutation::Update(_)
+        | Mutation::UpdateEach(_)
+        | Mutation::Delete(_)
+        | Mutation::Pick(_) => Some(Sql::of("NULL")),
     }
 }
 
 fn inserted_column(mutation: &Mutation) -> Sql {
     match mutation {
         Mutation::Insert(insert) if insert.conflict.is_some() => inserted(),
-        Mutation::Insert(_) | Mutation::Update(_) | Mutation::Delete(_) => Sql::of("NULL"),
+        Mutation::Insert(_)
+        | Mutation::Update(_)
+        | Mutation::UpdateEach(_)
+        | Mutation::Delete(_)
+        | Mutation::Pick(_) => Sql::of("NULL"),
     }
 }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::condition::{Plain, condition};
 use super::read::write_where;
-use super::{CompileError, Compiler, SOURCE, document};
+use super::{CompileError, Compiler, SOURCE, cte, document};
 use crate::plan::{Columns, Condition, Conflict, Delete, InputColumn, Insert, Mutation, Payload, Resolution, Update};
 use crate::sql::{self, Sql};
 
@@ -23,13 +23,16 @@ const COMPLETED: &str = "fb_completed";
 const STAGED: &str = "fb_staged";
 
 impl Compiler {
-    /// A mutation with what it returns.
-    pub(super) fn mutation(&mut self, mutation: &Mutation) -> Result<Sql, CompileError> {
-        match mutation {
-            Mutation::Insert(insert) => self.insert(insert),
-            Mutation::Update(update) => self.update(update),
-            Mutation::Delete(delete) => self.delete(delete),
-        }
+    /// The CTEs of a mutation; the last one holds what it returns.
+    pub(super) fn mutation(&mut self, mutation: &Mutation) -> Result<Vec<Sql>, CompileError> {
+        let one = match mutation {
+            Mutation::Insert(insert) => self.insert(insert)?,
+            Mutation::Update(update) => self.update(update)?,
+            Mutation::UpdateEach(update) => return self.update_each(update),
+            Mutation::Delete(delete) => self.delete(delete)?,
+            Mutation::Pick(pick) => self.pick(pick),
+        };
+        Ok(vec![cte(SOURCE, one)])
     }
 
     fn insert(&mut self, insert: &Insert) -> Result<Sql, CompileError> {
@@ -113,11 +116,11 @@ pub(super) fn inserted() -> Sql {
     Sql::of("count(*) - coalesce(nullif(current_setting('ferrobase.changed', true), '')::bigint, 0)")
 }
 
-fn filters(conditions: &[Condition], alias: &str) -> Result<Vec<Sql>, CompileError> {
+pub(super) fn filters(conditions: &[Condition], alias: &str) -> Result<Vec<Sql>, CompileError> {
     conditions.iter().map(|filter| condition(&mut Plain(alias), filter)).collect()
 }
 
-fn names(columns: &[InputColumn]) -> Sql {
+pub(super) fn names(columns: &[InputColumn]) -> Sql {
     let mut out = Sql::new();
     out.join(
         columns.iter().map(|column| {
@@ -136,7 +139,7 @@ fn values(columns: &[InputColumn], body: &str) -> Sql {
     out
 }
 
-fn value(column: &InputColumn, body: &str) -> Sql {
+pub(super) fn value(column: &InputColumn, body: &str) -> Sql {
     let mut out = Sql::new();
     match &column.convert {
         Some(function) => out.catalog(function).push("(").column(body, &column.name).push(")"),
@@ -221,7 +224,7 @@ fn typed_names(columns: &[InputColumn]) -> Sql {
 }
 
 /// An object of all defaults, when there are any.
-fn defaults(columns: &[InputColumn]) -> Option<Sql> {
+pub(super) fn defaults(columns: &[InputColumn]) -> Option<Sql> {
     let pairs: Vec<Sql> = columns
         .iter()
         .filter_map(|column| {
@@ -271,7 +274,7 @@ fn returning(columns: &Columns, alias: &str) -> Sql {
     out
 }
 
-fn returned(columns: &Columns, alias: &str) -> Sql {
+pub(super) fn returned(columns: &Columns, alias: &str) -> Sql {
     let mut out = Sql::new();
     match columns {
         Columns::All => out.row(alias),

@@ -4,7 +4,9 @@ use super::condition::{ConditionScope, Plain, condition};
 use super::embed::Place;
 use super::field::{field, named, ordered, selected, window};
 use super::{CompileError, Compiler, MAX_DEPTH, SOURCE, near};
-use crate::plan::{Distinct, Embed, Field, GroupKey, Join, Order, OrderBy, Read, Source, Value, Window};
+use crate::plan::{
+    Distinct, Embed, Field, GroupKey, Join, Lock, LockStrength, LockWait, Order, OrderBy, Read, Source, Value, Window,
+};
 use crate::sql::Sql;
 
 /// Where a node stands.
@@ -111,8 +113,8 @@ impl Compiler {
             out.push(" ORDER BY ").join(terms.collect::<Result<Vec<_>, _>>()?, ", ");
         }
         window(&mut out, &read.window);
-        if self.locks && level.depth == 0 {
-            out.push(" FOR UPDATE OF ").ident(&scope.alias);
+        if let (Some(lock), Origin::Root, Source::Table(_)) = (self.lock, origin, &read.source) {
+            write_lock(&mut out, lock, &scope.alias);
         }
         Ok(out)
     }
@@ -301,6 +303,21 @@ pub(super) fn write_where(out: &mut Sql, conditions: Vec<Sql>) {
     if !conditions.is_empty() {
         out.push(" WHERE ").join(conditions, " AND ");
     }
+}
+
+/// ` FOR UPDATE OF ...`.
+fn write_lock(out: &mut Sql, lock: Lock, alias: &str) {
+    out.push(match lock.strength {
+        LockStrength::Update => " FOR UPDATE OF ",
+        LockStrength::NoKeyUpdate => " FOR NO KEY UPDATE OF ",
+        LockStrength::Share => " FOR SHARE OF ",
+        LockStrength::KeyShare => " FOR KEY SHARE OF ",
+    });
+    out.ident(alias).push(match lock.wait {
+        LockWait::Wait => "",
+        LockWait::Fail => " NOWAIT",
+        LockWait::Skip => " SKIP LOCKED",
+    });
 }
 
 /// `DISTINCT ` or `DISTINCT ON (...) `, where rows are left out.

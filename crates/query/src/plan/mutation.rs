@@ -13,20 +13,12 @@ pub enum Mutation {
     Insert(Insert),
     /// Changed rows.
     Update(Update),
+    /// Changed rows, each with values of its own.
+    UpdateEach(UpdateEach),
     /// Removed rows.
     Delete(Delete),
-}
-
-impl Mutation {
-    /// What of the affected rows is needed afterwards. Only that is returned: a role may be allowed to write columns
-    /// that it may not read.
-    pub fn returning(&self) -> &Columns {
-        match self {
-            Self::Insert(insert) => &insert.returning,
-            Self::Update(update) => &update.returning,
-            Self::Delete(delete) => &delete.returning,
-        }
-    }
+    /// Rows that earlier statements of the transaction wrote.
+    Pick(Pick),
 }
 
 /// `INSERT`.
@@ -71,6 +63,28 @@ pub struct Update {
     pub returning: Columns,
 }
 
+/// `UPDATE` of rows that the payload names by a key, each with values of its own. Two rows of the payload with the same
+/// key fail the statement.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UpdateEach {
+    /// What.
+    pub table: QualifiedName,
+    /// Columns by which a row of the payload finds its row: a unique key. They are compared, not written.
+    pub key: Vec<InputColumn>,
+    /// Other columns that the payload gives, at least one.
+    pub columns: Vec<InputColumn>,
+    /// A JSON list of rows.
+    pub json: Bytes,
+    /// Keys that an object does not have get the column's default, not NULL.
+    pub missing_is_default: bool,
+    /// Rows that do not satisfy these are not changed.
+    pub filters: Vec<Condition>,
+    /// A row of the payload that changes nothing fails the statement.
+    pub all_must_exist: bool,
+    /// What of the rows is needed afterwards, by name: rows come back in the order of the payload.
+    pub returning: Vec<String>,
+}
+
 /// `DELETE`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Delete {
@@ -79,6 +93,19 @@ pub struct Delete {
     /// Which rows.
     pub filters: Vec<Condition>,
     /// What of the rows is needed afterwards.
+    pub returning: Columns,
+}
+
+/// Rows found by their key, in the order of a list of keys: what came of a change that took several statements.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pick {
+    /// From.
+    pub table: QualifiedName,
+    /// Columns of the key.
+    pub key: Vec<InputColumn>,
+    /// A JSON list of keys.
+    pub json: Bytes,
+    /// What of the rows is needed.
     pub returning: Columns,
 }
 

@@ -309,3 +309,33 @@ pub enum Columns {
     /// These, which may be computed fields. None: only the number of rows matters.
     Named(Vec<String>),
 }
+
+/// Keeps the rows of the root as they are until the transaction ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lock {
+    /// Against what.
+    pub strength: LockStrength,
+    /// What happens to rows that somebody else holds.
+    pub wait: LockWait,
+}
+
+/// What a lock keeps others from, from all to least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // named as in SQL
+pub enum LockStrength {
+    Update,
+    NoKeyUpdate,
+    Share,
+    KeyShare,
+}
+
+/// What a lock does about rows that are held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockWait {
+    /// Waits.
+    Wait,
+    /// `NOWAIT`: fails.
+    Fail,
+    /// `SKIP LOCKED`: leaves them out.
+    Skip,
+}

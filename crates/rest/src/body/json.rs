@@ -34,7 +34,7 @@ pub(super) fn scan(body: &Bytes) -> Result<Payload, BodyError> {
 }
 
 /// Refuses brackets that nest too deep; does not care whether they match.
-pub(super) fn check_depth(body: &[u8]) -> Result<(), BodyError> {
+pub(crate) fn check_depth(body: &[u8]) -> Result<(), BodyError> {
     let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
     for &byte in body {
         match byte {

@@ -5,6 +5,7 @@
 //! Read on: `json` (the scan), `csv`, `rows` (bodies that are streamed), `request` (when a body counts).
 
 mod csv;
+mod entries;
 mod json;
 pub mod rows;
 
@@ -12,6 +13,8 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
+pub(crate) use self::entries::Entries;
+pub(crate) use self::json::check_depth;
 use crate::media::MediaType;
 
 /// A body that was understood.
@@ -33,6 +36,12 @@ pub enum Payload {
         /// Whether it begins like an array.
         array: bool,
     },
+    /// JSON text of an array whose elements differ in their keys, or are no objects. Only with related rows in them
+    /// that may be as it should.
+    Ragged {
+        /// The text.
+        raw: Bytes,
+    },
     /// A form for a function: arguments in order, repeated ones for a variadic parameter.
     Form(Vec<(String, String)>),
     /// The value of a function's single unnamed parameter, as it came.
@@ -47,12 +56,25 @@ pub enum Payload {
 }
 
 impl Payload {
+    /// Whether it is a list of more than one element, or may be.
+    pub fn is_several(&self) -> bool {
+        match self {
+            Self::Json { raw, array: true, .. } => {
+                serde_json::from_slice::<Vec<serde::de::IgnoredAny>>(raw).is_ok_and(|elements| elements.len() > 1)
+            }
+            Self::Unscanned { array, .. } => *array,
+            // Both are lists of whatever length.
+            Self::Ragged { .. } | Self::Staged { .. } => true,
+            Self::Json { .. } | Self::Form(_) | Self::Whole(_) => false,
+        }
+    }
+
     /// The names of columns or parameters that the body has values for.
     pub fn keys(&self) -> BTreeSet<String> {
         match self {
             Self::Json { keys, .. } | Self::Staged { keys, .. } => keys.clone(),
             Self::Form(pairs) => pairs.iter().map(|(key, _)| key.clone()).collect(),
-            Self::Unscanned { .. } | Self::Whole(_) => BTreeSet::new(),
+            Self::Unscanned { .. } | Self::Ragged { .. } | Self::Whole(_) => BTreeSet::new(),
         }
     }
 }
@@ -124,8 +146,12 @@ pub fn read(body: &Bytes, media: &MediaType, usage: Use, columns: bool) -> Resul
 fn unscanned(body: &Bytes) -> Result<Payload, BodyError> {
     std::str::from_utf8(body).map_err(|_| BodyError::Encoding)?;
     json::check_depth(body)?;
-    let array = body.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'[');
-    Ok(Payload::Unscanned { raw: body.clone(), array })
+    Ok(Payload::Unscanned { raw: body.clone(), array: begins_list(body) })
+}
+
+/// Whether JSON text is a list, if it is anything.
+pub(crate) fn begins_list(body: &[u8]) -> bool {
+    body.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'[')
 }
 
 fn form(body: &Bytes) -> Result<Vec<(String, String)>, BodyError> {

@@ -16,10 +16,14 @@ impl From<request::Error> for Error {
         }
         let violation = error.db().and_then(|db| guard::violation(db.code.as_str(), &db.message));
         match violation {
-            Some(Violation { refusal: Refusal::NotSingular, rows }) => Self::NotSingular(rows),
-            Some(Violation { refusal: Refusal::NotMatching, .. }) => Self::PutMismatch,
-            Some(Violation { refusal: Refusal::TooMany, rows }) => Self::MaxAffected(rows),
-            Some(Violation { refusal: Refusal::Precondition, .. }) => Self::Precondition,
+            Some(Violation { refusal, rows, places }) => match refusal {
+                Refusal::NotSingular => Self::NotSingular(rows),
+                Refusal::NotMatching => Self::PutMismatch,
+                Refusal::TooMany => Self::MaxAffected(rows),
+                Refusal::Precondition => Self::Precondition,
+                Refusal::DuplicateKeys => Self::DuplicateKeys(places),
+                Refusal::NotFound => Self::RowsNotFound { rows, places },
+            },
             None => Self::Database(Box::new(PublicError::from(&error))),
         }
     }

@@ -22,7 +22,7 @@ use crate::profile::UnknownSchema;
 use crate::range::RangeError;
 
 pub use lookup::{CallKind, LookupError, Similar};
-pub(crate) use response::body;
+pub(crate) use response::{body, of_operation};
 pub use response::{error_shape, to_response};
 
 /// A failed REST request.
@@ -120,6 +120,17 @@ pub enum Error {
     /// The values of an order that should go into a cursor are too long.
     #[error("The values of the order are too long for a cursor")]
     PageKey,
+    /// Elements of a list of changes have the same key; where the first of each stands.
+    #[error("Two elements of the list have the same key")]
+    DuplicateKeys(Vec<u64>),
+    /// Elements of a list of changes found no row although all must.
+    #[error("Some of the rows were not found")]
+    RowsNotFound {
+        /// How many.
+        rows: u64,
+        /// Where the first of them stand in the list.
+        places: Vec<u64>,
+    },
     /// A name that the catalog does not have, or has more than once.
     #[error(transparent)]
     Lookup(Box<LookupError>),
@@ -162,6 +173,8 @@ impl Error {
             Self::Precondition => ("FB131", Kind::PreconditionFailed),
             Self::PageKey => ("FB125", Kind::Invalid),
             Self::PageTie => ("FB126", Kind::Invalid),
+            Self::DuplicateKeys(_) => ("FB112", Kind::Invalid),
+            Self::RowsNotFound { .. } => ("FB113", Kind::NotFound),
             Self::NoCatalog => ("PGRST002", Kind::Unavailable),
             // Both are told in full elsewhere.
             Self::Lookup(_) | Self::Database(_) => ("PGRSTX00", Kind::Internal),
@@ -182,6 +195,10 @@ impl Error {
             Self::Preferences(unknown) => format!("Invalid preferences: {}", unknown.join(", ")),
             Self::MaxAffected(rows) => format!("The query affects {rows} rows"),
             Self::NotImplemented(why) => why.clone(),
+            Self::DuplicateKeys(places) => format!("Elements with a key that comes again: {}", listed(places)),
+            Self::RowsNotFound { rows, places } => {
+                format!("{rows} elements changed nothing, counted from 0: {}", listed(places))
+            }
             Self::NotEmbedded { alias: Some(_), .. } => {
                 "Target names are not allowed in filters if they have an alias".to_owned()
             }
@@ -220,6 +237,10 @@ impl Error {
 /// How the place of an error in a streamed body is told.
 pub(crate) fn line_of_body(line: u64) -> String {
     format!("Line {line} of the body")
+}
+
+fn listed(places: &[u64]) -> String {
+    places.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")
 }
 
 impl From<LookupError> for Error {

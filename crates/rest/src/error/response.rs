@@ -19,7 +19,16 @@ pub fn error_shape(error: &PublicError) -> Response {
 
 /// The answer for an error.
 pub fn to_response(error: &PublicError, verbosity: Verbosity) -> Response {
-    let mut response = Response::new(Body::from(body(error, verbosity)));
+    respond(error, body(error, verbosity))
+}
+
+/// The answer for an error of one operation of several: the error says which, counted from 0.
+pub(crate) fn of_operation(error: &PublicError, verbosity: Verbosity, operation: usize) -> Response {
+    respond(error, located(error, verbosity, Some(operation)))
+}
+
+fn respond(error: &PublicError, body: Bytes) -> Response {
+    let mut response = Response::new(Body::from(body));
     ferrobase_edge::error::decorate(&mut response, error);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
@@ -34,6 +43,10 @@ pub fn to_response(error: &PublicError, verbosity: Verbosity) -> Response {
 
 /// The body alone.
 pub(crate) fn body(error: &PublicError, verbosity: Verbosity) -> Bytes {
+    located(error, verbosity, None)
+}
+
+fn located(error: &PublicError, verbosity: Verbosity, operation: Option<usize>) -> Bytes {
     // Texts and JSON: nothing in it can fail to serialise.
     let json = match verbosity {
         Verbosity::Verbose => serde_json::to_vec(&Full {
@@ -41,8 +54,9 @@ pub(crate) fn body(error: &PublicError, verbosity: Verbosity) -> Bytes {
             details: error.details.as_ref(),
             hint: error.hint.as_deref(),
             message: &error.message,
+            operation,
         }),
-        Verbosity::Minimal => serde_json::to_vec(&Short { code: &error.code, message: &error.message }),
+        Verbosity::Minimal => serde_json::to_vec(&Short { code: &error.code, message: &error.message, operation }),
     };
     json.unwrap_or_default().into()
 }
@@ -53,6 +67,8 @@ struct Full<'a> {
     details: Option<&'a serde_json::Value>,
     hint: Option<&'a str>,
     message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operation: Option<usize>,
 }
 
 /// What `verbosity: minimal` leaves.
@@ -60,4 +76,6 @@ struct Full<'a> {
 struct Short<'a> {
     code: &'a str,
     message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operation: Option<usize>,
 }

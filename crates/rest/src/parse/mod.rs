@@ -61,6 +61,8 @@ pub struct Reading<'a> {
     pub reserved: &'a [String],
     /// The grammar.
     pub dialect: Dialect,
+    /// `on` names the columns by which rows of the body find theirs, and is no filter.
+    pub keyed: bool,
 }
 
 /// Reads a query string (without the `?`).
@@ -83,12 +85,17 @@ pub fn query(raw: &str, reading: Reading<'_>) -> Result<Query, ParseError> {
     }
     query.columns = first(&pairs, "columns").map(|value| columns("columns parameter", value)).transpose()?;
     query.select = select(dialect, first(&pairs, "select").unwrap_or("*"))?;
-    for &(key, value) in given.iter().filter(|(key, _)| !is_reserved(key, reading.reserved)) {
+    let is_key = |key: &str| reading.keyed && key == "on";
+    for &(key, value) in given.iter().filter(|(key, _)| !is_reserved(key, reading.reserved) && !is_key(key)) {
         if !extension::read(&mut query, key, value, reading)? {
             read_filter(&mut query, key, value, reading)?;
         }
     }
-    query.on_conflict = first(&pairs, "on_conflict").map(on_conflict).transpose()?;
+    query.on_conflict =
+        first(&pairs, "on_conflict").map(|value| key_columns("on_conflict parameter", value)).transpose()?;
+    if reading.keyed {
+        query.on = first(&pairs, "on").map(|value| key_columns("on parameter", value)).transpose()?;
+    }
     query.windows = window::windows(&given)?;
     Ok(query)
 }
@@ -121,8 +128,8 @@ fn columns(what: &str, value: &str) -> Result<BTreeSet<String>, Failure> {
     Ok(parse_all(Dialect::Postgrest, what, shown(value), value, name::columns)?.into_iter().collect())
 }
 
-fn on_conflict(value: &str) -> Result<Vec<String>, Failure> {
-    parse_all(Dialect::Postgrest, "on_conflict parameter", shown(value), value, name::columns)
+fn key_columns(what: &str, value: &str) -> Result<Vec<String>, Failure> {
+    parse_all(Dialect::Postgrest, what, shown(value), value, name::columns)
 }
 
 fn tree_path(key: &str) -> Result<(EmbedPath, Field), Failure> {

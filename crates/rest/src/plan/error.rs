@@ -76,6 +76,45 @@ pub enum PlanError {
         /// What was asked for: `inserted`, `updated`, `deleted`.
         verb: &'static str,
     },
+    /// FB110: a list of changes that does not say which rows they are for; what it lacks.
+    #[error("The changes do not say which rows they are for")]
+    KeyNotGiven(String),
+    /// FB111: rows are to be found by columns that do not name one row.
+    #[error("The columns ({columns}) are not a unique key of '{relation}'")]
+    NotUnique {
+        /// The relation.
+        relation: String,
+        /// The columns.
+        columns: String,
+    },
+    /// FB140: related rows that cannot be written with their parent.
+    #[error("The rows of '{key}' cannot be written together with the row that holds them")]
+    NotWritable {
+        /// The key of the body.
+        key: String,
+        /// Why.
+        why: &'static str,
+    },
+    /// FB141: a key that names a relationship holds something else than rows.
+    #[error("The value of '{key}' must be {}", if *.to_one { "an object or null" } else { "a list of objects" })]
+    NotRows {
+        /// The key of the body.
+        key: String,
+        /// One row belongs there.
+        to_one: bool,
+    },
+    /// FB144: too many tables and keys.
+    #[error("The body holds related rows in too many places")]
+    TooManyGroups {
+        /// The bound.
+        most: usize,
+    },
+    /// FB145: rows that are to be shown cannot be found again.
+    #[error("'{relation}' has no primary key by which its new rows could be shown")]
+    NoKeyToShow {
+        /// The relation.
+        relation: String,
+    },
 }
 
 impl From<LookupError> for PlanError {
@@ -100,6 +139,20 @@ impl From<PlanError> for PublicError {
             PlanError::UnknownCast => PublicError::new(Kind::Invalid, "FB108", message),
             PlanError::Unwritable { .. } => PublicError::new(Kind::MethodNotAllowed, "FB107", message)
                 .hint("OPTIONS tells which methods a relation has"),
+            PlanError::KeyNotGiven(lack) => PublicError::new(Kind::Invalid, "FB110", message)
+                .details(format!("The elements of the list have {lack}"))
+                .hint("Give each element the primary key of its row, or name the columns of a unique key with 'on='."),
+            PlanError::NotUnique { .. } => PublicError::new(Kind::Invalid, "FB111", message)
+                .hint("'on=' takes all columns of the primary key or of a unique constraint."),
+            PlanError::NotWritable { why, .. } => {
+                PublicError::new(Kind::Invalid, "FB140", message).details(why.to_owned())
+            }
+            PlanError::NotRows { .. } => PublicError::new(Kind::Invalid, "FB141", message),
+            PlanError::TooManyGroups { most } => PublicError::new(Kind::Invalid, "FB144", message)
+                .details(format!("At most {most} combinations of a table and a key are allowed")),
+            PlanError::NoKeyToShow { .. } => {
+                PublicError::new(Kind::Invalid, "FB145", message).hint("Ask for it with 'Prefer: return=minimal'.")
+            }
             PlanError::RegistryCast(_) => PublicError::new(Kind::Invalid, "FB102", message)
                 .details("Types that name database objects tell about objects that the caller may not see"),
             PlanError::NotReading => PublicError::new(Kind::Invalid, "FB119", message),

@@ -136,7 +136,7 @@ pub(super) fn arguments(request: &RestRequest, function: &Function, method: Call
     let body = match &request.payload {
         Some(Payload::Json { raw, .. } | Payload::Unscanned { raw, .. } | Payload::Whole(raw)) => Some(raw.clone()),
         // Only inserts take rows that are streamed.
-        Some(Payload::Form(_) | Payload::Staged { .. }) | None => None,
+        Some(Payload::Form(_) | Payload::Staged { .. } | Payload::Ragged { .. }) | None => None,
     };
     if let [only] = function.parameters.as_slice()
         && only.name.is_empty()

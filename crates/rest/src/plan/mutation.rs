@@ -31,6 +31,7 @@ impl Planner<'_> {
         let filters = self.root_conditions(request, relation)?;
         Ok(match request.action {
             Action::Delete { .. } => Mutation::Delete(Delete { table: relation.name.clone(), filters, returning }),
+            Action::Update { .. } if let Some(update) = self.update_each(request, relation, read)? => update,
             Action::Update { .. } => {
                 let mut changes = self.changes(relation, &request.columns)?;
                 if request.is_merge_patch() {
@@ -77,7 +78,11 @@ impl Planner<'_> {
         Err(PlanError::Unwritable { relation: relation.name.clone(), verb })
     }
 
-    fn root_conditions(&self, request: &RestRequest, relation: &Relation) -> Result<Vec<Condition>, PlanError> {
+    pub(super) fn root_conditions(
+        &self,
+        request: &RestRequest,
+        relation: &Relation,
+    ) -> Result<Vec<Condition>, PlanError> {
         let filters = request.query.filters.iter().filter(|(path, _)| path.is_empty());
         let logic = request.query.logic.iter().filter(|(path, _)| path.is_empty());
         filters
@@ -86,7 +91,12 @@ impl Planner<'_> {
             .collect()
     }
 
-    fn input_columns(&self, relation: &Relation, names: &BTreeSet<String>) -> Result<Vec<InputColumn>, PlanError> {
+    /// Columns that the payload gives, looked up.
+    pub(super) fn input_columns(
+        &self,
+        relation: &Relation,
+        names: &BTreeSet<String>,
+    ) -> Result<Vec<InputColumn>, PlanError> {
         names
             .iter()
             .map(|name| {
@@ -108,7 +118,7 @@ impl Planner<'_> {
 }
 
 /// What of the changed rows comes back: what is shown of them, or the address of a new one, or only their number.
-fn returning(request: &RestRequest, relation: &Relation, read: &mut Read) -> Columns {
+pub(super) fn returning(request: &RestRequest, relation: &Relation, read: &mut Read) -> Columns {
     match request.prefer.returns {
         Some(Return::Representation) => super::needed::columns(read, Some(relation)),
         // Rows that are removed are looked at a last time.
@@ -172,14 +182,14 @@ fn check_put(request: &RestRequest, relation: &Relation) -> Result<(), Error> {
     if query.logic.is_empty() && by_key && plain { Ok(()) } else { Err(Error::PutFilters) }
 }
 
-fn payload(request: &RestRequest) -> Payload {
+pub(super) fn payload(request: &RestRequest) -> Payload {
     match &request.payload {
         Some(body::Payload::Json { raw, array, .. } | body::Payload::Unscanned { raw, array }) => {
             Payload::Json { json: raw.clone(), is_object: !array }
         }
         Some(body::Payload::Staged { .. }) => Payload::Staged { table: STAGE, progress: STAGE_PROGRESS },
         // The parse stage gives JSON to every write of rows.
-        Some(body::Payload::Form(_) | body::Payload::Whole(_)) | None => {
+        Some(body::Payload::Form(_) | body::Payload::Whole(_) | body::Payload::Ragged { .. }) | None => {
             Payload::Json { json: Bytes::from_static(b"[]"), is_object: false }
         }
     }

@@ -226,6 +226,13 @@ fn update(request: &RestRequest, outcome: &Outcome, facts: Facts<'_>) -> Draft {
     let mut draft = Draft::new(StatusCode::NO_CONTENT);
     draft.affected(request, outcome, true, facts);
     draft.applied(&Preferences { resolution: None, etag: false, ..request.prefer.clone() });
+    if let Some(missing) = &outcome.missing {
+        draft.set("x-missing-rows", &missing.rows.to_string());
+        if missing.rows > 0 {
+            let places: Vec<String> = missing.places.iter().map(u64::to_string).collect();
+            draft.set("x-missing-indexes", &places.join(","));
+        }
+    }
     draft.representation(request, outcome, facts.media, StatusCode::OK);
     draft
 }
@@ -315,8 +322,8 @@ pub fn function_info(function: &Function) -> Response {
 }
 
 /// The answer to OPTIONS of the root.
-pub fn root_info() -> Response {
-    info("OPTIONS,GET,HEAD")
+pub fn root_info(batches: bool) -> Response {
+    info(if batches { "OPTIONS,GET,HEAD,POST" } else { "OPTIONS,GET,HEAD" })
 }
 
 fn info(allow: &str) -> Response {

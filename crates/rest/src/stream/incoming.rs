@@ -45,11 +45,11 @@ impl Flow<'_> {
         let mut request = parsed?;
         request.extend(true);
         let catalog = self.target.catalog.get().ok_or(Error::NoCatalog)?;
-        let Ready { planned, media, compiled, .. } = self.timings.measure("plan", || self.plan(&request, &catalog))?;
+        let Ready { planned, media, statements } = self.timings.measure("plan", || self.plan(&request, &catalog))?;
         drop(catalog);
 
         let started = Instant::now();
-        let Compiled { statement, output, .. } = compiled;
+        let Compiled { statement, output, .. } = statements.compiled;
         let probe = pg::Statement { sql: format!("EXPLAIN {}", statement.sql).into(), ..statement.clone() };
         let work = work(self.settings, &request, &planned, vec![statement]);
         let last_line = intake.last_line();

@@ -113,7 +113,7 @@ fn dialect() -> impl Strategy<Value = Dialect> {
 
 /// What PostgREST reads means the same in our dialect: ours only takes what is an error there.
 fn reads_alike(raw: &str, arguments: bool) -> bool {
-    let read = |dialect| query(raw, Reading { arguments, reserved: &[], dialect });
+    let read = |dialect| query(raw, Reading { arguments, reserved: &[], dialect, keyed: false });
     read(Dialect::Postgrest).is_err() || read(Dialect::Postgrest) == read(Dialect::Extended)
 }
 
@@ -122,7 +122,7 @@ proptest! {
 
     #[test]
     fn any_text_is_read_or_refused(raw in ".{0,200}", arguments: bool, dialect in dialect()) {
-        let _ = query(&raw, Reading { arguments, reserved: &[], dialect });
+        let _ = query(&raw, Reading { arguments, reserved: &[], dialect, keyed: false });
     }
 
     #[test]
@@ -132,7 +132,7 @@ proptest! {
         dialect in dialect(),
     ) {
         let raw = pieces.concat();
-        if let Err(error) = query(&raw, Reading { arguments, reserved: &[], dialect }) {
+        if let Err(error) = query(&raw, Reading { arguments, reserved: &[], dialect, keyed: false }) {
             let public = ferrobase_base::PublicError::from(crate::error::Error::from(error));
             prop_assert!(public.code.starts_with("PGRST1"), "{public:?}");
             prop_assert!(!public.message.is_empty());

@@ -248,6 +248,8 @@ fn request() -> impl Strategy<Value = RestRequest> {
             conditions: crate::conditional::Conditions::default(),
             accept: vec![MediaType::Json],
             content_type: MediaType::Json,
+            each: false,
+            nestable: false,
         }
     })
 }
