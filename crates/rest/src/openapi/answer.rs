@@ -4,6 +4,7 @@
 //! refuses is told nothing. Then the catalog has the rest.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::response::Response;
 use ferrobase_base::{Kind, PublicError};
@@ -28,8 +29,11 @@ impl Flow<'_> {
         catalog: Arc<Catalog>,
         format: Format,
     ) -> Result<Response, PublicError> {
-        let media = media(&request.accept, format)?;
+        let media = self.timings.measure("plan", || media(&request.accept, format))?;
+        let entered = Instant::now();
         execute::enter(self.target, &self.caller.0, self.settings, request).await?;
+        self.timings.record("transaction", entered.elapsed());
+        let began = Instant::now();
         let key = Key {
             target: Arc::clone(&self.target.id),
             generation: catalog.generation,
@@ -47,6 +51,7 @@ impl Flow<'_> {
         if let Some(Ok(profile)) = request.negotiated.then(|| HeaderValue::try_from(&request.schema)) {
             headers.insert("content-profile", profile);
         }
+        self.timings.record("response", began.elapsed());
         Ok(response)
     }
 

@@ -169,9 +169,9 @@ fn result(overload: &OverloadFacts<'_>, context: &Context<'_>) -> Value {
             if returns.set {
                 return json!({ "type": "array", "items": row });
             }
-            // No row is one of NULLs.
+            // No row is one of NULLs, and a page behind the only row is null.
             let none = json!({ "type": "object", "additionalProperties": { "type": "null" } });
-            return json!({ "anyOf": [row, none] });
+            return json!({ "anyOf": [row, none, { "type": "null" }] });
         }
     };
     let one = Value::Object(schema::nullable(one));
