@@ -116,6 +116,10 @@ async fn keep_listening(
             }
             Err(error) => error,
         };
+        if events.is_closed() {
+            // Whoever listened has ended, often because the database is about to: no trouble to tell of.
+            return Err(Unheard);
+        }
         tracing::warn!(to = %connect, error = %cause, "listening to notifications was interrupted");
         send(events, Event::Disconnected { cause: Arc::new(cause), retry_in: backoff }).await?;
         tokio::time::sleep(backoff).await;

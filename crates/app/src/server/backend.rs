@@ -58,7 +58,17 @@ struct Up {
     privileges: DefaultPrivileges,
     scope: watch::Sender<Scope>,
     reloader: Reloader,
-    listening: JoinHandle<()>,
+    /// Taken when it ends.
+    listening: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Up {
+    /// Listens and loads no longer; the task that listened is left to be waited for.
+    fn close(&self) -> Option<JoinHandle<()>> {
+        self.reloader.stop();
+        let listening = self.listening.lock().unwrap_or_else(PoisonError::into_inner).take();
+        listening.inspect(JoinHandle::abort)
+    }
 }
 
 impl Backend {
@@ -127,18 +137,19 @@ impl Backend {
         self.up.get().map(|up| up.reloader.state().borrow().clone())
     }
 
-    /// Takes no more work, cancels what nobody waits for and closes every connection. The caller bounds the wait.
+    /// Takes no more work, cancels what nobody waits for, listens no longer and closes every connection, so that the
+    /// database may end too. The caller bounds the wait.
     pub(crate) async fn finish(&self) {
+        if let Some(listening) = self.up.get().and_then(Up::close) {
+            let _ = listening.await;
+        }
         let pools = self.target().pools.clone();
         tokio::join!(pools.request.close(), pools.service.close(), pools.owner.close());
     }
 
-    /// Listens and loads no longer: the server has ended, and its database may end too.
+    /// Listens and loads no longer: the server has ended, perhaps without [`Backend::finish`].
     pub(crate) fn close(&self) {
-        if let Some(up) = self.up.get() {
-            up.listening.abort();
-            up.reloader.stop();
-        }
+        self.up.get().and_then(Up::close);
     }
 
     /// Puts a new configuration in force for requests. Connections stay as they are.
@@ -241,6 +252,7 @@ impl Backend {
                 None => Reloader::spawn(connect, seen, handle, options),
             };
             let listening = reload_on_notice(listener, heard_before, reloader.trigger());
+            let listening = Mutex::new(Some(listening));
             let loading = reloader.state();
             // Only the first caller gets here; the database is adopted once.
             let _ = self.up.set(Up { logins: installed.logins, privileges, scope, reloader, listening });
