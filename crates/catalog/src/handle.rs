@@ -3,12 +3,13 @@
 //! Readers take an `Arc` and keep it for their whole request; a reload swaps the pointer and never waits for them.
 //! Invariant: what `get` returned never changes and stays valid after any number of reloads.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
 
 use crate::model::Catalog;
+use crate::proven::Proven;
 use crate::retire::retire;
 
 /// A place that holds the newest catalog of one target. Cheap to clone; clones share the place.
@@ -19,7 +20,14 @@ pub struct CatalogHandle(Arc<Place>);
 struct Place {
     current: ArcSwapOption<Catalog>,
     generation: AtomicU64,
+    proven: ArcSwapOption<Proven>,
+    /// How often a change of the schema was heard of. Locked while `proven` is written.
+    changes: Mutex<u64>,
 }
+
+/// A state of the schema, as far as anybody told of changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Moment(u64);
 
 impl CatalogHandle {
     /// A handle without a catalog: nothing was loaded yet.
@@ -41,6 +49,31 @@ impl CatalogHandle {
         }
         catalog
     }
+
+    /// What is proven to run known code only; `None` while nobody knows.
+    pub fn proven(&self) -> Option<Arc<Proven>> {
+        self.0.proven.load_full()
+    }
+
+    /// The schema changed: what was proven of it may be so no longer, and what is being proven belongs to the past.
+    pub fn doubt(&self) {
+        let mut changes = self.0.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        *changes += 1;
+        self.0.proven.store(None);
+    }
+
+    /// The present state, to be named when something is proven of it.
+    pub(crate) fn moment(&self) -> Moment {
+        Moment(*self.0.changes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts in force what was read after that moment, unless the schema changed since.
+    pub(crate) fn prove(&self, proven: Proven, since: Moment) {
+        let changes = self.0.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        if *changes == since.0 {
+            self.0.proven.store(Some(Arc::new(proven)));
+        }
+    }
 }
 
 #[cfg(test)]
@@ -58,5 +91,19 @@ mod tests {
         assert_eq!((kept.server_version, kept.generation), (1, 1));
         let newest = handle.get().unwrap();
         assert_eq!((newest.server_version, newest.generation), (2, 2));
+    }
+
+    #[test]
+    fn a_change_of_the_schema_ends_a_proof_and_spoils_one_that_is_under_way() {
+        let handle = CatalogHandle::new();
+        let before = handle.moment();
+        handle.prove(Proven::of([1], []), before);
+        assert!(handle.proven().unwrap().has_relation(1));
+        handle.doubt();
+        assert!(handle.proven().is_none());
+        handle.prove(Proven::of([1], []), before);
+        assert!(handle.proven().is_none(), "read before the change");
+        handle.prove(Proven::of([1], []), handle.moment());
+        assert!(handle.proven().is_some());
     }
 }

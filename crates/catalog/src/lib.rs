@@ -4,7 +4,8 @@
 //! reload. The types stand apart from the loader, so that plans are tested without a database.
 //! Invariant: a `Catalog` never changes after it is built. Invariant: identifiers that reach SQL text come from here.
 //! Read on: `model` (the types), `load` (`snapshot`: the queries under `sql/`; `assemble`: rows to types),
-//! `relationships` (how keys become embeddings), `exposure` (what is hidden), `handle` and `reload` (how it stays new).
+//! `relationships` (how keys become embeddings), `exposure` (what is hidden), `proven` (what runs no unknown code),
+//! `handle` and `reload` (how it stays new).
 
 mod acl;
 mod assemble;
@@ -18,6 +19,7 @@ mod keys;
 mod load;
 pub mod model;
 mod node_tree;
+mod proven;
 mod relations;
 mod relationships;
 mod reload;
@@ -33,5 +35,6 @@ pub use exposure::{ExposureRules, Hidden};
 pub use handle::CatalogHandle;
 pub use load::{load, load_in_two};
 pub use model::*;
+pub use proven::Proven;
 pub use reload::{Connect, Connecting, ReloadOptions, ReloadState, Reloader, Trigger, connect_with};
 pub use scope::Scope;

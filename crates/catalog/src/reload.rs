@@ -21,6 +21,7 @@ use crate::error::LoadError;
 use crate::handle::CatalogHandle;
 use crate::load::load;
 use crate::model::Catalog;
+use crate::proven::prove;
 use crate::scope::Scope;
 
 /// A future that opens a connection.
@@ -51,6 +52,9 @@ pub struct ReloadOptions {
     pub first_retry: Duration,
     /// Longest pause after failures.
     pub max_retry: Duration,
+    /// Whether it is proven after each load what runs known code only ([`CatalogHandle::proven`]). Only for who hears of
+    /// every change that the database tells of.
+    pub proves: bool,
 }
 
 impl Default for ReloadOptions {
@@ -61,6 +65,7 @@ impl Default for ReloadOptions {
             rest: 4,
             first_retry: Duration::from_secs(1),
             max_retry: Duration::from_secs(32),
+            proves: false,
         }
     }
 }
@@ -92,12 +97,19 @@ pub struct ReloadState {
 #[derive(Clone, Debug)]
 pub struct Trigger {
     wanted: watch::Sender<u64>,
+    handle: CatalogHandle,
 }
 
 impl Trigger {
     /// Asks for a load that starts after this call.
     pub fn request(&self) {
+        self.doubt();
         self.wanted.send_modify(|wanted| *wanted += 1);
+    }
+
+    /// Nobody would tell of a change any more: nothing stays proven until the next load.
+    pub fn doubt(&self) {
+        self.handle.doubt();
     }
 }
 
@@ -143,6 +155,7 @@ impl Reloader {
     ) -> Self {
         let (wanted, wanted_seen) = watch::channel(FIRST);
         let (publish, state) = watch::channel(ReloadState::default());
+        let trigger = Trigger { wanted, handle: handle.clone() };
         let mut worker =
             Worker { connect, scope, handle, options, wanted: wanted_seen, publish, earliest: Instant::now() };
         let mut answered = 0;
@@ -151,7 +164,7 @@ impl Reloader {
             worker.record(FIRST, Ok(catalog), duration);
             answered = FIRST;
         }
-        Self { trigger: Trigger { wanted }, state, task: tokio::spawn(worker.run(answered)) }
+        Self { trigger, state, task: tokio::spawn(worker.run(answered)) }
     }
 
     /// Asks for reloads of this catalog.
@@ -214,6 +227,9 @@ impl Worker {
     async fn run(mut self, mut answered: u64) {
         // Nothing was notified before the first load, so there is no burst to wait for.
         let mut settle = if answered == FIRST { self.options.settle } else { Duration::ZERO };
+        if answered == FIRST {
+            self.prove().await;
+        }
         loop {
             if *self.wanted.borrow_and_update() == answered && !self.changed().await {
                 return;
@@ -227,7 +243,9 @@ impl Worker {
             self.earliest = self.next_start(started);
             let failures = self.record(request, outcome, started.elapsed());
             answered = request;
-            if failures > 0 {
+            if failures == 0 {
+                self.prove().await;
+            } else {
                 // A retry needs no request, but one cuts the pause short: its sender may know that the trouble is over.
                 _ = timeout(self.pause(failures), self.changed()).await;
                 answered = 0;
@@ -252,6 +270,25 @@ impl Worker {
         let catalog = load(&mut session, scope).await?;
         session.close().await;
         Ok(catalog)
+    }
+
+    /// Proves what it can of the schema as it is now, after a load and not as a part of it: nobody waits for this.
+    async fn prove(&self) {
+        if !self.options.proves {
+            return;
+        }
+        let since = self.handle.moment();
+        let timeout = self.scope.borrow().timeout;
+        let proving = async {
+            let mut session = (self.connect)().await.map_err(LoadError::Connect)?;
+            let proven = prove(&mut session).await?;
+            session.close().await;
+            Ok(proven)
+        };
+        match tokio::time::timeout(timeout, proving).await.unwrap_or(Err(LoadError::Timeout(timeout))) {
+            Ok(proven) => self.handle.prove(proven, since),
+            Err(error) => tracing::debug!(error = %chain(&error), "nothing is proven about the schema"),
+        }
     }
 
     fn next_start(&self, started: Instant) -> Instant {

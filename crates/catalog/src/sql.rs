@@ -59,6 +59,7 @@ queries! {
     REPRESENTATIONS "representation_list" Login;
     MEDIA_HANDLERS "media_handler_list" Exposed;
     TIMEZONES "timezone_list" Nothing;
+    CODE "code_list" Nothing;
 }
 
 #[cfg(test)]

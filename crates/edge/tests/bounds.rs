@@ -126,6 +126,28 @@ async fn nobody_waits_for_the_body_of_a_caller_that_asked_first() {
 }
 
 #[tokio::test]
+async fn a_caller_that_asked_first_and_was_told_to_go_on_reads_why_it_was_refused_later() {
+    let mut setup = Setup::default();
+    setup.server.body_limit = ByteSize::mib(1);
+    let server = setup.start().await;
+    let mut stream = server.connect().await;
+    let head = "POST /rest/v1/echo HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ntransfer-encoding: chunked\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut interim = [0; 25];
+    stream.read_exact(&mut interim).await.unwrap();
+    assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
+    // Far more than the buffers of the connection hold, all of it sent before the answer is looked at.
+    let chunk = [b"100000\r\n", &[b'x'; 0x10_0000][..], b"\r\n"].concat();
+    for _ in 0..16 {
+        stream.write_all(&chunk).await.expect("the rest is taken although nobody wants it");
+    }
+    stream.write_all(b"0\r\n\r\n").await.unwrap();
+    let mut answer = vec![0; 12];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(answer, b"HTTP/1.1 413");
+}
+
+#[tokio::test]
 async fn truncated_and_garbled_bodies_get_400() {
     let server = start().await;
     let head = "POST /rest/v1/echo HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";

@@ -11,6 +11,7 @@
 mod compile;
 pub mod guard;
 pub mod plan;
+mod proven;
 pub mod sql;
 pub mod statement;
 pub mod tag;
@@ -19,6 +20,7 @@ pub mod type_name;
 pub use compile::{
     CHANGED_SETTING, CompileError, compile, compile_check, compile_count, compile_lines, response_settings,
 };
+pub use proven::runs_known_code;
 pub use sql::{CatalogSql, Sql};
 pub use statement::{Compiled, Layout, Missing, Outcome, Output, PageKeys, RowKey};
 pub use type_name::TypeName;

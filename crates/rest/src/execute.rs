@@ -37,6 +37,8 @@ pub(crate) struct Statements {
     pub(crate) check: Option<pg::Statement>,
     /// The request's own.
     pub(crate) compiled: Compiled,
+    /// Whether code that nobody knows may run.
+    pub(crate) runs_user_code: bool,
 }
 
 /// Runs the statements.
@@ -117,11 +119,12 @@ fn compiled_work(
     planned: &Planned,
     statements: Statements,
 ) -> (Work, Output, usize) {
-    let Statements { check, compiled } = statements;
+    let Statements { check, compiled, runs_user_code } = statements;
     let Compiled { statement, output, estimate } = compiled;
     let own = usize::from(check.is_some());
     let statements = check.into_iter().chain([statement]).chain(estimate).collect();
-    (work(settings, request, planned, statements), output, own)
+    let work = Work { runs_user_code, ..work(settings, request, planned, statements) };
+    (work, output, own)
 }
 
 /// Statements as the work of one request.

@@ -16,7 +16,7 @@ use ferrobase_catalog::{Catalog, ReturnShape};
 use ferrobase_edge::{Caller, Streams, Timings, collect};
 use ferrobase_pg::{self as pg, End};
 use ferrobase_query::plan::Lock;
-use ferrobase_query::{CompileError, Outcome, compile, compile_check};
+use ferrobase_query::{CompileError, Outcome, compile, compile_check, runs_known_code};
 use ferrobase_request::{Opening, Profile, Target, Transaction};
 use http::{HeaderValue, header};
 
@@ -229,7 +229,9 @@ impl Flow<'_> {
             planned.read_only = false;
         }
         let compiled = compile(&planned.query).map_err(|error| refused(&error))?;
-        Ok(Ready { planned, media, statements: Statements { check, compiled } })
+        let proven = self.target.catalog.proven().filter(|_| check.is_none());
+        let runs_user_code = !proven.is_some_and(|proven| runs_known_code(&planned.query, catalog, &proven));
+        Ok(Ready { planned, media, statements: Statements { check, compiled, runs_user_code } })
     }
 
     /// How the answer looks, and whether all that is preferred is known.

@@ -246,7 +246,8 @@ impl Backend {
             let catalog = self.catalog.clone();
             self.registry.replace(target::build(config, authority, pools, catalog, privileges, current.epoch + 1));
             let scope = watch::Sender::new(target::scope(config, &installed.logins.request.user));
-            let (seen, handle, options) = (scope.subscribe(), self.catalog.clone(), ReloadOptions::default());
+            let (seen, handle, options) =
+                (scope.subscribe(), self.catalog.clone(), ReloadOptions { proves: true, ..ReloadOptions::default() });
             let reloader = match ahead.filter(|(covered, _)| *covered == *scope.borrow()) {
                 Some((_, catalog)) => Reloader::spawn_loaded(catalog, connect, seen, handle, options),
                 None => Reloader::spawn(connect, seen, handle, options),
@@ -352,7 +353,10 @@ fn reload_on_notice(
                 Event::Notification(notification) if notification.payload == "reload config" => {}
                 Event::Notification(_) => trigger.request(),
                 // The listener has logged it and connects again by itself.
-                Event::Disconnected { .. } => connected = false,
+                Event::Disconnected { .. } => {
+                    trigger.doubt();
+                    connected = false;
+                }
             }
         }
     })

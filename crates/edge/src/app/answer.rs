@@ -18,7 +18,7 @@ use tower::ServiceExt;
 use super::MountedRoom;
 use super::exchange::Exchange;
 use crate::alias;
-use crate::body::{self, BodyRules, BodyWatch};
+use crate::body::{self, BodyRules, BodyWatch, Rest};
 use crate::context::{self, AsSent, Caller, Found};
 use crate::cors::CorsRules;
 use crate::credentials::query_without_key;
@@ -55,8 +55,12 @@ impl Exchange {
     }
 
     fn body_rules(&self, parts: &request::Parts) -> BodyRules {
-        let waits_for_us = parts.headers.contains_key(EXPECT);
-        BodyRules { stall: self.settings.body_stall, read_rest: parts.version < Version::HTTP_2 && !waits_for_us }
+        let rest = match parts.version {
+            Version::HTTP_2 => Rest::Left,
+            _ if parts.headers.contains_key(EXPECT) => Rest::ReadOnceBegun,
+            _ => Rest::Read,
+        };
+        BodyRules { stall: self.settings.body_stall, rest }
     }
 
     /// The room of a path, and the path inside it.

@@ -30,9 +30,19 @@ const REST_STALL: Duration = Duration::from_secs(1);
 pub(crate) struct BodyRules {
     /// Longest wait for the next bytes.
     pub(crate) stall: Duration,
-    /// Whether a rest that nobody wants is read. Not where the caller waits for `100 Continue` before it sends
-    /// anything, and not on HTTP/2, where one stream can be ended alone.
-    pub(crate) read_rest: bool,
+    /// What is done with a rest that nobody wants.
+    pub(crate) rest: Rest,
+}
+
+/// What is done with a rest that nobody wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// It is read.
+    Read,
+    /// It is read when some of it came: before that the caller waits for `100 Continue` and sends nothing.
+    ReadOnceBegun,
+    /// It is left: on HTTP/2 one stream can be ended alone.
+    Left,
 }
 
 /// What became of a body, readable while a room holds it.
@@ -148,7 +158,12 @@ impl Guarded {
     /// Hands what is left to a task that reads and forgets it.
     fn read_rest(&mut self) {
         let Some(body) = self.inner.take() else { return };
-        let unwanted = !self.rules.read_rest || self.watch.0.abandoned.load(Ordering::Acquire);
+        let is_left = match self.rules.rest {
+            Rest::Read => false,
+            Rest::ReadOnceBegun => self.seen == 0,
+            Rest::Left => true,
+        };
+        let unwanted = is_left || self.watch.0.abandoned.load(Ordering::Acquire);
         let most = if self.watch.0.streams.load(Ordering::Relaxed) { u64::MAX } else { REST_BYTES };
         if unwanted || body.size_hint().lower() > most {
             return;
@@ -222,7 +237,7 @@ mod tests {
     use super::*;
 
     fn guarded(body: Body, limit: u64) -> (Body, BodyWatch) {
-        let (body, watch) = guard(body, BodyRules { stall: Duration::from_millis(50), read_rest: true });
+        let (body, watch) = guard(body, BodyRules { stall: Duration::from_millis(50), rest: Rest::Read });
         let watch = watch.unwrap();
         watch.set_limit(Some(limit));
         (body, watch)
@@ -260,7 +275,7 @@ mod tests {
 
     #[test]
     fn an_empty_body_is_not_wrapped() {
-        let rules = BodyRules { stall: Duration::from_millis(50), read_rest: true };
+        let rules = BodyRules { stall: Duration::from_millis(50), rest: Rest::Read };
         assert!(guard(Body::empty(), rules).1.is_none());
     }
 }

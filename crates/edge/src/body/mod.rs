@@ -15,7 +15,7 @@ use ferrobase_base::PublicError;
 use futures_util::{Stream, TryStreamExt};
 use http_body_util::BodyExt;
 
-pub(crate) use incoming::{BodyRules, BodyWatch, guard};
+pub(crate) use incoming::{BodyRules, BodyWatch, Rest, guard};
 pub(crate) use outgoing::{Ending, watch};
 
 use crate::refusal;

@@ -1,7 +1,7 @@
 //! Where log lines end: one buffer, one writing thread, one stream or file.
 //!
 //! A line costs the caller a short lock and a copy. The thread swaps the buffer for an empty one and writes it in one
-//! call. When the reader of our output is stuck the buffer grows to its bound, then lines are dropped and counted: a log
+//! call, at once after a silence, else every few milliseconds: waking it for each line cost more than the line. When the reader of our output is stuck the buffer grows to its bound, then lines are dropped and counted: a log
 //! must never stop the server.
 //! Invariant: lines are written whole and in the order of their arrival.
 
@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 /// Bytes that may wait for the writing thread.
 const BOUND: usize = 8 * 1024 * 1024;
+/// Between two writes, unless somebody is in a hurry.
+const REST: Duration = Duration::from_millis(5);
 /// How long `flush` and the end of the process wait for a stuck reader.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -47,6 +49,16 @@ struct State {
     dropped: u64,
     replace: Option<(File, mpsc::Sender<()>)>,
     closing: bool,
+    /// Somebody waits for what is pending.
+    hurried: bool,
+    /// The thread waits to be woken for the next line.
+    asleep: bool,
+}
+
+impl State {
+    fn is_urgent(&self) -> bool {
+        self.hurried || self.closing || self.replace.is_some()
+    }
 }
 
 impl Sink {
@@ -85,11 +97,11 @@ impl Sink {
             state.dropped += 1;
             return;
         }
-        let was_empty = state.pending.is_empty();
         state.pending.extend_from_slice(line);
         state.accepted += line.len() as u64;
+        let was_asleep = std::mem::take(&mut state.asleep);
         drop(state);
-        if was_empty {
+        if was_asleep {
             self.shared.wake.notify_one();
         }
     }
@@ -100,6 +112,9 @@ impl Sink {
         let mut state = self.shared.lock();
         let goal = state.accepted;
         while state.finished < goal {
+            if !std::mem::replace(&mut state.hurried, true) {
+                self.shared.wake.notify_one();
+            }
             let Some(left) = deadline.checked_duration_since(Instant::now()) else { return };
             let (guard, _) = self.shared.written.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner);
             state = guard;
@@ -165,10 +180,13 @@ impl Shared {
 
     /// Waits for lines, a new file or the end.
     fn next_batch(&self, batch: &mut Vec<u8>) -> (Option<(File, mpsc::Sender<()>)>, bool) {
-        let mut state = self.lock();
-        while state.pending.is_empty() && state.replace.is_none() && !state.closing {
-            state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
+        let rest = self.wake.wait_timeout_while(self.lock(), REST, |state| !state.is_urgent());
+        let (mut state, _) = rest.unwrap_or_else(PoisonError::into_inner);
+        state.asleep = true;
+        let is_idle = |state: &mut State| state.pending.is_empty() && !state.is_urgent();
+        let mut state = self.wake.wait_while(state, is_idle).unwrap_or_else(PoisonError::into_inner);
+        state.asleep = false;
+        state.hurried = false;
         std::mem::swap(batch, &mut state.pending);
         (state.replace.take(), state.closing)
     }

@@ -118,5 +118,16 @@ impl Sink for CopyData {
     }
 }
 
+/// A body that comes in these pieces as the data of a COPY, or what is wrong with it: for whoever wants to see what
+/// streaming makes of a body without a database.
+pub fn copy_data<'p>(format: Format, pieces: impl IntoIterator<Item = &'p [u8]>) -> Result<Vec<u8>, RowError> {
+    let mut data = CopyData { bytes: CopyData::HEADER.to_vec(), ..CopyData::default() };
+    let mut rows = Rows::new(format);
+    pieces.into_iter().try_for_each(|piece| rows.push(piece, &mut data))?;
+    rows.finish(&mut data)?;
+    data.bytes.extend_from_slice(CopyData::TRAILER);
+    Ok(data.bytes)
+}
+
 #[cfg(test)]
 mod tests;

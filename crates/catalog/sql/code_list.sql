@@ -1,0 +1,78 @@
+-- Every object through which reading can run code, with the expressions that are kept for it: functions, relations
+-- (policies, views, and whatever else the planner may evaluate), types and operators. `proven` resolves them.
+-- Gives one row each: its sort, its oid, whether it is harmless by itself, other oids that it leads to (list), stored
+-- expressions (list). Sort `unsafe` is one row: PostgreSQL's own functions that do more than compute, as the list of
+-- oids. Sort `shadow` is there only if a function or operator could be taken for one of PostgreSQL's. No row at all
+-- where nothing tells of schema changes (the event trigger is missing or disabled), because then nothing stays proven.
+-- Harmless by itself: a function of PostgreSQL's own kind or of an extension in C that is not volatile and parallel
+-- safe, which excludes whatever changes a session; a function whose body is stored as an expression.
+-- Parameters: none. Privileges: none. Oldest PostgreSQL: 14.
+with native as (
+  select oid from pg_catalog.pg_language where lanname in ('internal', 'c')
+), rows as (
+  select 'unsafe' as sort, 0::oid as oid, false as harmless,
+         pg_catalog.json_agg(p.oid::bigint) as leads, '[]'::json as trees
+  from pg_catalog.pg_proc p
+  where p.oid < 16384 and (p.provolatile = 'v' or p.proparallel <> 's')
+  union all
+  select 'shadow', 0, false, '[]', '[]'
+  where exists (
+    select from pg_catalog.pg_proc p
+    where p.oid >= 16384 and p.prolang not in (select oid from native)
+      and exists (select from pg_catalog.pg_proc b
+                  where b.proname = p.proname and b.pronamespace = 'pg_catalog'::pg_catalog.regnamespace and b.oid < 16384)
+  ) or exists (
+    select from pg_catalog.pg_operator o
+    join pg_catalog.pg_proc p on p.oid = o.oprcode
+    where o.oid >= 16384 and o.oprleft < 16384 and o.oprright < 16384 and p.prolang not in (select oid from native)
+  )
+  union all
+  select 'function', p.oid,
+         p.prokind = 'f' and (p.prosqlbody is not null
+           or p.prolang in (select oid from native) and p.provolatile <> 'v' and p.proparallel = 's'),
+         pg_catalog.to_json(p.prorettype::bigint || p.proargtypes::oid[]::bigint[] || coalesce(p.proallargtypes, '{}')::bigint[]),
+         pg_catalog.json_build_array(p.prosqlbody::text, p.proargdefaults::text)
+  from pg_catalog.pg_proc p
+  where p.oid >= 16384
+  union all
+  select 'relation', c.oid, c.relkind in ('r', 'p', 'v', 'm'),
+         pg_catalog.to_json(
+           array(select distinct a.atttypid::bigint from pg_catalog.pg_attribute a
+                 where a.attrelid = c.oid and a.atttypid >= 16384 and a.attnum > 0 and not a.attisdropped)
+           || array(select i.inhrelid::bigint from pg_catalog.pg_inherits i where i.inhparent = c.oid)),
+         pg_catalog.to_json(
+           array(select pol.polqual::text from pg_catalog.pg_policy pol
+                 where pol.polrelid = c.oid and pol.polcmd in ('r', '*'))
+           || array(select r.ev_action::text from pg_catalog.pg_rewrite r where r.ev_class = c.oid and r.ev_type = '1')
+           || array(select d.adbin::text from pg_catalog.pg_attrdef d
+                    join pg_catalog.pg_attribute a on a.attrelid = d.adrelid and a.attnum = d.adnum
+                    where d.adrelid = c.oid and a.attgenerated <> '')
+           || array(select k.conbin::text from pg_catalog.pg_constraint k where k.conrelid = c.oid and k.conbin is not null)
+           || array(select e.tree::text from pg_catalog.pg_index i,
+                      lateral (values (i.indexprs), (i.indpred)) as e (tree)
+                    where i.indrelid = c.oid and e.tree is not null)
+           || array(select s.stxexprs::text from pg_catalog.pg_statistic_ext s
+                    where s.stxrelid = c.oid and s.stxexprs is not null)
+           || array(select t.partexprs::text from pg_catalog.pg_partitioned_table t
+                    where t.partrelid = c.oid and t.partexprs is not null))
+  from pg_catalog.pg_class c
+  where c.oid >= 16384 and c.relkind in ('r', 'p', 'v', 'm', 'f')
+  union all
+  select 'type', t.oid,
+         t.typtype in ('e', 'd')
+           or t.typtype = 'b' and not exists (
+             select from pg_catalog.pg_proc p
+             where p.oid in (t.typinput, t.typoutput) and p.prolang not in (select oid from native)),
+         pg_catalog.to_json(array[t.typbasetype, t.typelem]::bigint[]),
+         pg_catalog.to_json(array(select k.conbin::text from pg_catalog.pg_constraint k
+                                  where k.contypid = t.oid and k.conbin is not null))
+  from pg_catalog.pg_type t
+  where t.oid >= 16384
+  union all
+  select 'operator', o.oid, true, pg_catalog.to_json(array[o.oprcode::oid::bigint]), '[]'
+  from pg_catalog.pg_operator o
+  where o.oid >= 16384
+)
+select sort, oid, harmless, leads, trees
+from rows
+where exists (select from pg_catalog.pg_event_trigger e where e.evtname = 'ferrobase_ddl' and e.evtenabled <> 'D')

@@ -1,0 +1,228 @@
+//! Which relations and functions are proven to run no code but PostgreSQL's own and that of extensions in C.
+//!
+//! After code that nobody knows ran in a session, everything that it can leave behind must be looked for and undone
+//! (security requirement 3); that costs as much as a small request. Most policies are expressions that compute and
+//! compare. Stored expressions are read here as the server keeps them (`pg_node_tree`), from relation to policy to
+//! function body, and whatever is not recognised is not proven.
+//! Invariant: a proof is given up the moment anybody says that the schema changed (`handle`, `reload`), and none is made
+//! in a database that does not tell. Pure but for the one query. What is looked at: `sql/code_list.sql`.
+
+use std::collections::{HashMap, HashSet};
+
+use ferrobase_pg::{Session, StatementResult};
+
+use crate::cells::Cells;
+use crate::error::LoadError;
+use crate::sql::CODE;
+
+/// The first oid of objects that do not come with PostgreSQL.
+const FIRST_OF_USERS: u32 = 16_384;
+/// Longest chain of objects that is followed.
+const MAX_DEPTH: usize = 64;
+/// Fields of a stored expression that name the function which is called.
+const CALLS: [&str; 4] = [":funcid", ":opfuncid", ":aggfnoid", ":winfnoid"];
+
+/// Relations that can be read, and functions that can be called, without running code that nobody knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Proven {
+    relations: HashSet<u32>,
+    functions: HashSet<u32>,
+}
+
+impl Proven {
+    /// Whether reading this relation (`pg_class.oid`) is proven.
+    pub fn has_relation(&self, oid: u32) -> bool {
+        self.relations.contains(&oid)
+    }
+
+    /// Whether calling this function (`pg_proc.oid`) is proven.
+    pub fn has_function(&self, oid: u32) -> bool {
+        self.functions.contains(&oid)
+    }
+
+    /// For plans of tests.
+    pub fn of(relations: impl IntoIterator<Item = u32>, functions: impl IntoIterator<Item = u32>) -> Self {
+        Self { relations: relations.into_iter().collect(), functions: functions.into_iter().collect() }
+    }
+}
+
+/// Reads and resolves the objects of a database.
+pub(crate) async fn prove(session: &mut Session) -> Result<Proven, LoadError> {
+    let answer = session.query(CODE.text, &[]).await.map_err(|source| LoadError::Query { query: CODE.name, source })?;
+    let resolving = tokio::task::spawn_blocking(move || resolve(&answer));
+    resolving.await.map_err(LoadError::Build)?
+}
+
+fn resolve(answer: &StatementResult) -> Result<Proven, LoadError> {
+    let mut objects = Objects::default();
+    for row in &answer.rows {
+        let mut cells = Cells::new(CODE.name, row);
+        let (sort, oid, harmless) = (cells.text()?, cells.number()?, cells.flag()?);
+        let (leads, trees) = (cells.list()?, cells.list::<Option<String>>()?);
+        match sort {
+            "unsafe" => objects.unsafe_functions = leads.into_iter().collect(),
+            "shadow" => return Ok(Proven::default()),
+            _ => {
+                let Some(sort) = Sort::named(sort) else { return Err(cells.wrong("is no sort of object")) };
+                let trees = trees.into_iter().flatten().collect();
+                objects.all.entry(oid).or_default().push((sort, Object { harmless, leads, trees }));
+            }
+        }
+    }
+    Ok(objects.proven())
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Sort {
+    Function,
+    Relation,
+    Type,
+    Operator,
+}
+
+impl Sort {
+    fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "function" => Self::Function,
+            "relation" => Self::Relation,
+            "type" => Self::Type,
+            "operator" => Self::Operator,
+            _ => return None,
+        })
+    }
+}
+
+struct Object {
+    harmless: bool,
+    leads: Vec<u32>,
+    trees: Vec<String>,
+}
+
+/// All objects by oid. An oid is unique within one sort only, so it stands for whatever has it.
+#[derive(Default)]
+struct Objects {
+    all: HashMap<u32, Vec<(Sort, Object)>>,
+    unsafe_functions: HashSet<u32>,
+}
+
+impl Objects {
+    fn proven(&self) -> Proven {
+        let mut verdicts = HashMap::new();
+        let mut proven = Proven::default();
+        for (oid, objects) in &self.all {
+            if !self.is_proven(*oid, &mut verdicts, 0) {
+                continue;
+            }
+            for (sort, _) in objects {
+                match sort {
+                    Sort::Relation => proven.relations.insert(*oid),
+                    Sort::Function => proven.functions.insert(*oid),
+                    Sort::Type | Sort::Operator => continue,
+                };
+            }
+        }
+        proven
+    }
+
+    /// Whether nothing of this oid leads to code that nobody knows. What leads back to itself is not proven.
+    fn is_proven(&self, oid: u32, verdicts: &mut HashMap<u32, bool>, depth: usize) -> bool {
+        let Some(objects) = self.all.get(&oid) else { return true };
+        if let Some(verdict) = verdicts.get(&oid) {
+            return *verdict;
+        }
+        if depth > MAX_DEPTH {
+            return false;
+        }
+        verdicts.insert(oid, false);
+        let mut leads_well = |oid: &u32| self.is_proven(*oid, verdicts, depth + 1);
+        let verdict = objects.iter().all(|(_, object)| {
+            object.harmless
+                && object.leads.iter().all(&mut leads_well)
+                && object.trees.iter().all(|tree| self.reads_well(tree, &mut leads_well))
+        });
+        verdicts.insert(oid, verdict);
+        verdict
+    }
+
+    /// Whether a stored expression only computes. Words are looked at wherever they stand: an alias that looks like a
+    /// field can make an expression suspect, never the other way round.
+    fn reads_well(&self, tree: &str, leads_well: &mut impl FnMut(&u32) -> bool) -> bool {
+        let is_end = |c: char| matches!(c, ' ' | '\n' | '(' | ')' | '{' | '}' | '[' | ']');
+        let mut words = tree.split(is_end).filter(|word| !word.is_empty()).peekable();
+        while let Some(word) = words.next() {
+            let next = words.peek().copied().unwrap_or_default();
+            let is_fine = match word {
+                // A domain's conditions are expressions of their own; a default may count up a sequence.
+                "COERCETODOMAIN" | "NEXTVALUEEXPR" => false,
+                ":commandType" => next == "1",
+                _ if CALLS.contains(&word) => match next.parse::<u32>() {
+                    Ok(function) => !self.unsafe_functions.contains(&function),
+                    Err(_) => false,
+                },
+                _ => match word.parse::<u32>() {
+                    Ok(oid) if oid >= FIRST_OF_USERS => leads_well(&oid),
+                    _ => true,
+                },
+            };
+            if !is_fine {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn objects(list: &[(u32, Sort, bool, &[u32], &str)]) -> Objects {
+        let mut objects = Objects { unsafe_functions: HashSet::from([2078]), ..Objects::default() };
+        for (oid, sort, harmless, leads, tree) in list {
+            let object = Object { harmless: *harmless, leads: leads.to_vec(), trees: vec![(*tree).to_owned()] };
+            objects.all.entry(*oid).or_default().push((*sort, object));
+        }
+        objects
+    }
+
+    #[test]
+    fn what_is_not_recognised_is_not_proven() {
+        for (tree, is_proven) in [
+            ("{OPEXPR :opno 96 :opfuncid 65 :args ({CONST :consttype 23})}", true),
+            ("{FUNCEXPR :funcid 2078 :args <>}", false),
+            ("{FUNCEXPR :funcid what}", false),
+            ("{FUNCEXPR :funcid 20000}", true),
+            ("{FUNCEXPR :funcid 20001}", false),
+            ("{RTE :relid 20002}", false),
+            ("({QUERY :commandType 1})", true),
+            ("({QUERY :commandType 2})", false),
+            ("{COERCETODOMAIN :resulttype 23}", false),
+            ("{VAR :vartype 20003}", true),
+            ("{CONST :location 99999}", true),
+        ] {
+            let objects = objects(&[
+                (1, Sort::Relation, true, &[], tree),
+                (20_000, Sort::Function, true, &[], ""),
+                (20_001, Sort::Function, false, &[], ""),
+                (20_002, Sort::Relation, true, &[20_001], ""),
+                (20_003, Sort::Type, true, &[0], ""),
+            ]);
+            assert_eq!(objects.proven().has_relation(1), is_proven, "{tree}");
+        }
+    }
+
+    #[test]
+    fn one_oid_stands_for_all_that_have_it_and_circles_prove_nothing() {
+        let twice = objects(&[(20_000, Sort::Function, true, &[], ""), (20_000, Sort::Type, false, &[], "")]);
+        assert_eq!(twice.proven(), Proven::default());
+        let circle = objects(&[
+            (20_000, Sort::Relation, true, &[], ":relid 20001"),
+            (20_001, Sort::Relation, true, &[20_000], ""),
+        ]);
+        assert_eq!(circle.proven(), Proven::default());
+        let chain: Vec<_> = (0..200_u32).map(|n| (20_000 + n, Sort::Function, true, vec![20_001 + n], "")).collect();
+        let chain: Vec<_> =
+            chain.iter().map(|(oid, sort, fine, leads, tree)| (*oid, *sort, *fine, &leads[..], *tree)).collect();
+        assert!(objects(&chain).proven().has_function(20_199), "however deep the others are");
+    }
+}
