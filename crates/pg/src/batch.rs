@@ -31,6 +31,9 @@ pub struct Batch {
     /// Whether code that we do not know (functions, triggers, policies) may run; such a connection is checked or
     /// reset before anybody else gets it.
     pub runs_user_code: bool,
+    /// Whether it may share a connection with others while it runs: it only reads, in [`Mode::Implicit`], and runs no
+    /// code that we do not know. It may be asked twice.
+    pub shareable: bool,
     /// When the caller stops waiting: then the statement is cancelled, and after a grace the backend is terminated.
     pub deadline: Instant,
 }

@@ -8,6 +8,7 @@ mod support;
 mod conversation;
 mod exchange;
 mod faults;
+mod lanes;
 mod leftovers;
 mod lines;
 mod listen;

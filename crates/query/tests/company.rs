@@ -55,6 +55,7 @@ impl Company {
             mode: Mode::Implicit,
             scope: Arc::from(""),
             runs_user_code: true,
+            shareable: false,
             deadline: Instant::now() + Duration::from_secs(30),
         };
         match self.session.run(&batch).await {

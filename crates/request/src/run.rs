@@ -141,12 +141,14 @@ pub(crate) fn batch(context: &RequestContext, work: Work, role: Option<&Role>, r
     };
     let scope = format!("{}\0{}", context.identity.role(), search_path(&work.search_path, rules.profile)).into();
     let settings = settings(context, &work, role, rules);
+    let runs_user_code = work.runs_user_code || rules.pre_request.is_some();
     Batch {
         settings,
+        shareable: work.read_only && mode == Mode::Implicit && !runs_user_code,
         statements: with_pre_request(work.statements, rules),
         mode,
         scope,
-        runs_user_code: work.runs_user_code || rules.pre_request.is_some(),
+        runs_user_code,
         deadline: context.deadline,
     }
 }

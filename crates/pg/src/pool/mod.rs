@@ -1,4 +1,4 @@
-//! A bounded set of sessions that are lent out one at a time.
+//! A bounded set of sessions that are lent out one at a time, and of some that quick reads share (`lane.rs`).
 //!
 //! [`Pool::run`] is what requests use: take a session (`state.rs`), exchange the batch, give the session back
 //! (`lease.rs`), which may mean cancelling, rolling back or checking it first (`settle.rs`). Connections are opened
@@ -9,10 +9,12 @@
 //! over a bound is told at once: [`Error::Saturated`], [`Error::AcquireTimeout`], [`Error::Unavailable`].
 
 mod conversation;
+mod lane;
 mod lease;
 mod maintain;
 mod options;
 mod settle;
+mod speed;
 mod state;
 mod stats;
 mod stream;
@@ -61,6 +63,13 @@ impl Pool {
         if started >= batch.deadline {
             return Err(Error::Deadline);
         }
+        let batch = Arc::new(batch);
+        let shape = (batch.shareable && judge.is_none()).then(|| self.0.lanes.speeds.shape(&batch));
+        if let Some(shape) = shape
+            && let Some(result) = self.0.run_beside_others(&batch, shape).await
+        {
+            return result;
+        }
         // Each repetition uses up a dead session, so there are at most as many.
         let mut repetitions = self.0.options.max_connections;
         loop {
@@ -83,6 +92,9 @@ impl Pool {
                 Err(error) => return Err(error),
                 Ok(mut reply) => {
                     reply.timing.wait = wait;
+                    if let Some(shape) = shape {
+                        self.0.lanes.speeds.note(shape, reply.timing.execute);
+                    }
                     return Ok(reply);
                 }
             }
@@ -163,7 +175,13 @@ fn is_goodbye(code: SqlState) -> bool {
 
 impl Shared {
     fn count<T>(&self, result: &Result<T, Error>) {
-        if let Err(Error::Protocol(reason)) = result {
+        if let Err(error) = result {
+            self.count_failure(error);
+        }
+    }
+
+    fn count_failure(&self, error: &Error) {
+        if let Error::Protocol(reason) = error {
             self.counters.protocol_error(*reason == WRONG_NONCE);
             tracing::error!(reason, "PostgreSQL protocol error; the connection is closed");
         }

@@ -28,6 +28,8 @@ pub struct PoolOptions {
     pub max_lifetime: Duration,
     /// Longest wait for a connection (10 s).
     pub acquire_timeout: Duration,
+    /// Most of the connections that quick reads share, never more than half of all; 0: each batch has one to itself (4).
+    pub max_shared: usize,
     /// Most callers who wait at the same time (1,000).
     pub max_waiting: usize,
     /// What stands between us and the server.
@@ -52,6 +54,7 @@ impl Default for PoolOptions {
             max_idle_time: Duration::from_secs(600),
             max_lifetime: Duration::from_secs(1800),
             acquire_timeout: Duration::from_secs(10),
+            max_shared: 4,
             max_waiting: 1000,
             pooler: Pooler::Direct,
             statement_cache_bytes: 4 * 1024 * 1024,

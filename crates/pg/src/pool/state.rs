@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, oneshot};
 
+use super::lane::Lanes;
 use super::lease::Lease;
 use super::options::{PoolOptions, Pooler};
 use super::stats::{Counters, PoolStats, count};
@@ -28,6 +29,7 @@ pub(super) struct Shared {
     pub(super) options: PoolOptions,
     pub(super) sightings: Arc<Sightings>,
     pub(super) counters: Counters,
+    pub(super) lanes: Lanes,
     state: Mutex<State>,
     /// Wakes the maintenance.
     pub(super) attention: Notify,
@@ -118,9 +120,11 @@ impl State {
 
 impl Shared {
     pub(super) fn new(connect: ConnectOptions, options: PoolOptions) -> Self {
+        let options = options.sane();
         Self {
             connect: Arc::new(connect),
-            options: options.sane(),
+            lanes: Lanes::new(&options),
+            options,
             sightings: Arc::default(),
             counters: Counters::default(),
             state: Mutex::default(),
@@ -318,7 +322,19 @@ impl Shared {
             let _ = waiter.send(Err(Error::Closed));
         }
         self.bury(idle);
+        self.lanes.close();
         self.attention.notify_one();
+    }
+
+    /// Whether everything is refused.
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
+    /// Whether somebody who asks for a session now would have to wait for somebody else's.
+    pub(super) fn is_crowded(&self) -> bool {
+        let state = self.lock();
+        !state.waiters.is_empty() || (state.idle.is_empty() && state.size >= self.options.max_connections)
     }
 
     pub(super) fn outage(&self) -> Option<Arc<Error>> {

@@ -40,6 +40,10 @@ pub struct PoolStats {
     pub terminated: u64,
     /// Batches that ran again because they certainly had not run.
     pub repeated: u64,
+    /// Batches that were answered on a connection which they shared with others.
+    pub shared: u64,
+    /// Batches that left such a connection for one of their own, because it was held up or lost.
+    pub moved: u64,
     /// Answers that broke the protocol.
     pub protocol_errors: u64,
     /// Of these, answers that belonged to another request.
@@ -59,6 +63,8 @@ pub(super) struct Counters {
     pub(super) cancels: AtomicU64,
     pub(super) terminated: AtomicU64,
     pub(super) repeated: AtomicU64,
+    pub(super) shared: AtomicU64,
+    pub(super) moved: AtomicU64,
     pub(super) protocol_errors: AtomicU64,
     pub(super) desyncs: AtomicU64,
 }
@@ -92,6 +98,8 @@ impl Counters {
         stats.cancels = self.cancels.load(Relaxed);
         stats.terminated = self.terminated.load(Relaxed);
         stats.repeated = self.repeated.load(Relaxed);
+        stats.shared = self.shared.load(Relaxed);
+        stats.moved = self.moved.load(Relaxed);
         stats.protocol_errors = self.protocol_errors.load(Relaxed);
         stats.desyncs = self.desyncs.load(Relaxed);
     }

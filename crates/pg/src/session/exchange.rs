@@ -118,7 +118,7 @@ impl Session {
         }))
     }
 
-    pub(super) fn forget(&mut self, stale: &Stale) {
+    pub(crate) fn forget(&mut self, stale: &Stale) {
         match stale {
             Stale::All => self.statements.forget_all(),
             Stale::One(key) => self.statements.forget(key),
@@ -134,7 +134,7 @@ impl Session {
         self.encode_batch(batch, Sink::Lines);
     }
 
-    fn encode_batch(&mut self, batch: &Batch, last: Sink) {
+    pub(super) fn encode_batch(&mut self, batch: &Batch, last: Sink) {
         self.begin_flush();
         if let Mode::Explicit { isolation, read_only, .. } = batch.mode {
             self.encode_control(Control::Begin(isolation, read_only));

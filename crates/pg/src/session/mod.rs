@@ -1,9 +1,10 @@
 //! One exclusive connection to PostgreSQL.
 //!
 //! [`Session::run`] is the request path (`exchange.rs`); the rest is for migrations, catalogue loading, LISTEN and COPY
-//! (`plain.rs`, `copy.rs`), and for requests that stream (`lines.rs` out, `load.rs` in). A dropped call loses nothing: the next one first reads what the dropped one still has to
+//! (`plain.rs`, `copy.rs`), for requests that stream (`lines.rs` out, `load.rs` in), and for reads that share a
+//! connection (`pipeline.rs`). A dropped call loses nothing: the next one first reads what the dropped one still has to
 //! get. After an error that is not the statement's own the session is broken and refuses everything.
-//! Invariant: one flush at a time; nothing is sent while an answer is outstanding.
+//! Invariant: one flush at a time; nothing is sent while an answer is outstanding, in a pipeline excepted.
 
 mod check;
 mod copy;
@@ -11,6 +12,7 @@ mod exchange;
 mod lines;
 mod load;
 mod parameters;
+mod pipeline;
 mod plain;
 mod progress;
 pub(crate) mod statements;
@@ -21,11 +23,10 @@ use std::time::Instant;
 
 pub use load::{Load, LoadError};
 pub use parameters::Notification;
-pub(crate) use progress::WRONG_NONCE;
+pub(crate) use progress::{Failure, Progress, WRONG_NONCE};
 pub(crate) use turn::Clean;
 
 use self::parameters::Asides;
-use self::progress::{Failure, Progress};
 use self::statements::{Sightings, Statements};
 use crate::batch::StatementResult;
 use crate::connect::cancel::CancelToken;

@@ -42,6 +42,9 @@ impl MessageProxy {
                 let plan = shared.clone();
                 tokio::spawn(async move {
                     let server = TcpStream::connect(upstream).await.unwrap();
+                    // Messages are written one by one: without this each would wait for the last one's receipt.
+                    client.set_nodelay(true).unwrap();
+                    server.set_nodelay(true).unwrap();
                     let (mut client_in, client_out) = client.into_split();
                     let (server_in, mut server_out) = server.into_split();
                     tokio::select! {

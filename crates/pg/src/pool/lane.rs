@@ -1,0 +1,354 @@
+//! Connections that quick reads share: several batches are under way on each, in the order in which they came.
+//!
+//! PostgreSQL works more cheaply with few busy sessions than with many that take turns, and one write carries several
+//! requests. A batch that allows it ([`Batch::shareable`]) and whose shape is known to be quick (`speed.rs`) joins the
+//! lane with the least to do; everything else has a session of its own, and so has whoever a lane lets down: reads can
+//! be asked twice. A lane is a task that holds a lease while there is work for it, and a little longer.
+//!
+//! Head of line: when the oldest answer is late, those behind it go elsewhere, as far as there is room, and the lane
+//! takes nobody until it came. A lane never sends a CancelRequest while anybody else's batch is under way.
+//! Invariant: an answer is handed over after its own ReadyForQuery and only if its nonce returned.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, oneshot};
+
+use super::lease::Lease;
+use super::options::{PoolOptions, Pooler};
+use super::speed::{Shape, Speeds};
+use super::state::Shared;
+use super::stats::count;
+use crate::batch::{Batch, Reply, StatementResult, Timing};
+use crate::error::Error;
+use crate::session::{Failure, Progress};
+
+/// Most batches that are under way on one connection.
+const DEPTH: usize = 8;
+/// An answer that is not there after this, since the one before it, holds up the others.
+const LATE: Duration = Duration::from_millis(6);
+/// How long a lane keeps its connection without work.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// The lanes of a pool.
+pub(super) struct Lanes {
+    lanes: Box<[Arc<Lane>]>,
+    pub(super) speeds: Speeds,
+}
+
+impl Lanes {
+    pub(super) fn new(options: &PoolOptions) -> Self {
+        // At least half of the connections are left to those who need one for themselves.
+        let number = match options.pooler {
+            Pooler::Direct => options.max_shared.min(options.max_connections / 2),
+            Pooler::Transaction => 0,
+        };
+        Self { lanes: (0..number).map(|_| Arc::default()).collect(), speeds: Speeds::default() }
+    }
+
+    /// The lane with the least to do, of those that take somebody.
+    fn choose(&self, most: usize) -> Option<&Arc<Lane>> {
+        let most = most / self.lanes.len().max(1);
+        let open = self.lanes.iter().filter(|lane| !lane.is_held_up.load(Relaxed));
+        open.map(|lane| (lane.load.load(Relaxed), lane))
+            .filter(|(load, _)| *load < most)
+            .min_by_key(|(load, _)| *load)
+            .map(|(_, lane)| lane)
+    }
+
+    /// Nobody will ask any more: lanes without work end at once.
+    pub(super) fn close(&self) {
+        self.lanes.iter().for_each(|lane| lane.arrival.notify_one());
+    }
+}
+
+#[derive(Default)]
+struct Lane {
+    state: Mutex<Queue>,
+    arrival: Notify,
+    /// Batches that wait or are under way.
+    load: AtomicUsize,
+    is_held_up: AtomicBool,
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    /// Whether a task sees to them.
+    driven: bool,
+}
+
+struct Job {
+    batch: Arc<Batch>,
+    shape: Shape,
+    done: oneshot::Sender<Verdict>,
+}
+
+/// What a lane says about a batch.
+enum Verdict {
+    Answered(Result<Vec<StatementResult>, Error>),
+    /// It may run elsewhere: nothing of it was answered.
+    Elsewhere,
+}
+
+impl Lane {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn next_job(&self) -> Option<Job> {
+        self.lock().jobs.pop_front()
+    }
+}
+
+impl Shared {
+    /// Runs a batch on a lane; `None` when it has to run on a session of its own.
+    pub(super) async fn run_beside_others(
+        self: &Arc<Self>,
+        batch: &Arc<Batch>,
+        shape: Shape,
+    ) -> Option<Result<Reply, Error>> {
+        if !self.lanes.speeds.is_quick(shape) {
+            return None;
+        }
+        let lane = self.lanes.choose(self.options.max_waiting)?;
+        let started = Instant::now();
+        let (done, verdict) = oneshot::channel();
+        lane.load.fetch_add(1, Relaxed);
+        let begins = {
+            let mut queue = lane.lock();
+            queue.jobs.push_back(Job { batch: batch.clone(), shape, done });
+            !std::mem::replace(&mut queue.driven, true)
+        };
+        if begins {
+            let (shared, lane, since) = (self.clone(), lane.clone(), started);
+            let driver = Driver { shared, lane, under_way: VecDeque::new(), since };
+            tokio::spawn(driver.run());
+        } else {
+            lane.arrival.notify_one();
+        }
+        match tokio::time::timeout_at(batch.deadline.into(), verdict).await {
+            Err(_) => Some(Err(Error::Deadline)),
+            Ok(Ok(Verdict::Answered(answer))) => Some(answer.map(|results| {
+                let timing = Timing { execute: started.elapsed(), ..Timing::default() };
+                Reply { results, timing }
+            })),
+            // The lane's task ended, or let it go.
+            Ok(Ok(Verdict::Elsewhere) | Err(_)) => {
+                count(&self.counters.moved);
+                None
+            }
+        }
+    }
+}
+
+/// A batch that was sent.
+struct UnderWay {
+    job: Job,
+    progress: Progress,
+}
+
+/// The task of a lane. However it ends, whoever waits hears of it.
+struct Driver {
+    shared: Arc<Shared>,
+    lane: Arc<Lane>,
+    under_way: VecDeque<UnderWay>,
+    /// When PostgreSQL had nothing before the oldest of them left to do.
+    since: Instant,
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let mut queue = self.lane.lock();
+        queue.driven = false;
+        // Dropping a job tells its caller.
+        let left = std::mem::take(&mut queue.jobs);
+        drop(queue);
+        self.lane.load.fetch_sub(left.len() + self.under_way.len(), Relaxed);
+        self.lane.is_held_up.store(false, Relaxed);
+    }
+}
+
+/// How a connection of a lane ended.
+enum End {
+    /// There was no more work for it.
+    Idle,
+    /// It was lost, or is not as it was.
+    Lost,
+}
+
+impl Driver {
+    async fn run(mut self) {
+        loop {
+            let Ok(mut lease) = self.shared.acquire(None, false).await else { return };
+            match self.drive(&mut lease).await {
+                Ok(End::Idle) => lease.give_back(),
+                Ok(End::Lost) => lease.close(),
+                Err(error) => self.lose(lease, &error),
+            }
+            let mut queue = self.lane.lock();
+            if queue.jobs.is_empty() {
+                queue.driven = false;
+                drop(queue);
+                return self.forget();
+            }
+        }
+    }
+
+    /// Ends without the clearing up of a task that was broken off.
+    fn forget(mut self) {
+        // Somebody may have begun a new task for the lane already.
+        self.lane = Arc::default();
+    }
+
+    /// Works until there is nothing to do for a while. An error is the connection's.
+    async fn drive(&mut self, lease: &mut Lease) -> Result<End, Error> {
+        loop {
+            self.send_what_waits(lease);
+            if self.under_way.is_empty() {
+                lease.session().all_answered();
+                let session = lease.session();
+                if self.shared.has_leftovers(session) || self.shared.is_expired(session) || !session.is_alive() {
+                    return Ok(End::Lost);
+                }
+                let arrival = self.lane.arrival.notified();
+                let quiet = tokio::time::timeout(LINGER, arrival).await.is_err();
+                if (quiet || self.shared.is_closed()) && self.lane.lock().jobs.is_empty() {
+                    return Ok(End::Idle);
+                }
+                continue;
+            }
+            self.receive(lease).await?;
+        }
+    }
+
+    /// Appends as many of those who wait as may be under way.
+    fn send_what_waits(&mut self, lease: &mut Lease) {
+        while self.under_way.len() < DEPTH && !self.lane.is_held_up.load(Relaxed) {
+            let Some(job) = self.lane.next_job() else { return };
+            if job.done.is_closed() {
+                self.lane.load.fetch_sub(1, Relaxed);
+                continue;
+            }
+            match lease.session().append(&job.batch) {
+                Ok(progress) => {
+                    if self.under_way.is_empty() {
+                        self.since = Instant::now();
+                    }
+                    self.under_way.push_back(UnderWay { job, progress });
+                }
+                Err(error) => self.answer(job, Verdict::Answered(Err(error))),
+            }
+        }
+    }
+
+    /// Sends, and waits until something came: an answer, or a batch to send with the rest.
+    async fn receive(&mut self, lease: &mut Lease) -> Result<(), Error> {
+        loop {
+            let patience = LATE.checked_sub(self.since.elapsed()).unwrap_or(LATE);
+            let can_take = self.under_way.len() < DEPTH && !self.lane.is_held_up.load(Relaxed);
+            let lane = Arc::clone(&self.lane);
+            tokio::select! {
+                biased;
+                moved = tokio::time::timeout(patience, lease.session().proceed()) => match moved {
+                    Ok(moved) => moved?,
+                    Err(_) => {
+                        self.hold_up();
+                        self.give_up_on_nobody()?;
+                        continue;
+                    }
+                },
+                () = lane.arrival.notified(), if can_take => {
+                    self.send_what_waits(lease);
+                    continue;
+                }
+            }
+            if self.take_answers(lease)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Hands over every answer that is complete; whether there was one.
+    fn take_answers(&mut self, lease: &mut Lease) -> Result<bool, Error> {
+        let mut any = false;
+        while let Some(oldest) = self.under_way.front_mut() {
+            oldest.progress.discard |= oldest.job.done.is_closed();
+            let Some(answer) = lease.session().advance(&mut oldest.progress)? else { return Ok(any) };
+            any = true;
+            let Some(UnderWay { job, .. }) = self.under_way.pop_front() else { return Ok(any) };
+            let now = Instant::now();
+            self.shared.lanes.speeds.note(job.shape, now - self.since);
+            self.since = now;
+            let verdict = match answer {
+                Ok(results) => Verdict::Answered(Ok(results)),
+                // Prepared anew where it has a session to itself.
+                Err(Failure { stale: Some(stale), .. }) => {
+                    lease.session().forget(&stale);
+                    Verdict::Elsewhere
+                }
+                Err(failure) => Verdict::Answered(Err(Error::Db(failure.error))),
+            };
+            self.answer(job, verdict);
+            self.lane.is_held_up.store(false, Relaxed);
+        }
+        Ok(any)
+    }
+
+    fn answer(&self, job: Job, verdict: Verdict) {
+        self.lane.load.fetch_sub(1, Relaxed);
+        let answers = matches!(verdict, Verdict::Answered(_));
+        // Whoever asked may be gone, or have gone elsewhere.
+        if job.done.send(verdict).is_ok() && answers {
+            count(&self.shared.counters.shared);
+        }
+    }
+
+    /// The oldest answer is late: the others go elsewhere, if there is any other place, and nobody joins.
+    fn hold_up(&mut self) {
+        self.lane.is_held_up.store(true, Relaxed);
+        if self.shared.is_crowded() {
+            return;
+        }
+        for waiting in self.under_way.iter_mut().skip(1) {
+            // Its answer will be read and thrown away.
+            let (nobody, _) = oneshot::channel();
+            let done = std::mem::replace(&mut waiting.job.done, nobody);
+            let _ = done.send(Verdict::Elsewhere);
+        }
+        while let Some(job) = self.lane.next_job() {
+            self.answer(job, Verdict::Elsewhere);
+        }
+    }
+
+    /// Ends the connection when nobody waits for anything that is under way on it.
+    fn give_up_on_nobody(&self) -> Result<(), Error> {
+        let abandoned = self.under_way.iter().all(|waiting| waiting.job.done.is_closed());
+        if abandoned { Err(Error::Deadline) } else { Ok(()) }
+    }
+
+    /// The connection is lost. Reads may be repeated, unless the server and we are out of step: then those under way
+    /// hear of it, and only those that were not sent go elsewhere.
+    fn lose(&mut self, mut lease: Lease, error: &Error) {
+        self.shared.count_failure(error);
+        let token = lease.session().cancel_token();
+        lease.close();
+        if matches!(error, Error::Deadline)
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            // Nothing else is under way there.
+            count(&self.shared.counters.cancels);
+            runtime.spawn(async move { token.cancel().await });
+        }
+        for UnderWay { job, .. } in std::mem::take(&mut self.under_way) {
+            let verdict = match error {
+                Error::Protocol(reason) => Verdict::Answered(Err(Error::Protocol(reason))),
+                _ => Verdict::Elsewhere,
+            };
+            self.answer(job, verdict);
+        }
+        self.lane.is_held_up.store(false, Relaxed);
+    }
+}
