@@ -7,6 +7,7 @@ mod columns;
 mod describe;
 mod exposed;
 mod functions;
+mod proven;
 mod queries;
 mod relationships;
 mod reload;

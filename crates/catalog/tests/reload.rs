@@ -45,7 +45,7 @@ fn quick() -> ReloadOptions {
         rest: 0,
         first_retry: Duration::from_millis(20),
         max_retry: Duration::from_millis(80),
-        proves: true,
+        proves: false,
     }
 }
 

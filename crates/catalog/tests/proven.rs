@@ -1,0 +1,198 @@
+//! What is proven to run known code only: one object for each way in which reading can reach somebody's code.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ferrobase_catalog::{Catalog, CatalogHandle, Proven, ReloadOptions, Reloader, Scope, connect_with};
+use ferrobase_pg::ConnectOptions;
+use ferrobase_testkit::TestDatabase;
+use tokio::sync::watch;
+
+/// What tells of changes, as far as this crate knows of it: an event trigger of this name.
+const TELLS: &str = "
+    create function tell() returns event_trigger language plpgsql as 'begin end';
+    create event trigger ferrobase_ddl on ddl_command_end execute function tell();";
+
+/// Loads until something is proven, or is known not to be.
+async fn prove(database: &TestDatabase) -> (Arc<Catalog>, Option<Arc<Proven>>) {
+    let handle = CatalogHandle::new();
+    let (_scope, seen) = watch::channel(Scope::default());
+    let connect = connect_with(ConnectOptions::parse(database.url()).unwrap());
+    let options = ReloadOptions { proves: true, ..ReloadOptions::default() };
+    let reloader = Reloader::spawn(connect, seen, handle.clone(), options);
+    reloader.first_load().await.unwrap();
+    for _ in 0..500 {
+        if handle.proven().is_some() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    (handle.get().unwrap(), handle.proven())
+}
+
+/// `name yes|no` of every relation and function of `public`.
+fn table(catalog: &Catalog, proven: &Proven) -> Vec<String> {
+    let word = |is_proven: bool| if is_proven { "yes" } else { "no" };
+    let relations = catalog.relations.values().map(|r| (r.name.name.clone(), word(proven.has_relation(r.oid))));
+    let functions = catalog.functions.values().flatten();
+    let functions = functions.map(|f| (format!("{}()", f.name.name), word(proven.has_function(f.oid))));
+    let mut lines: Vec<_> = relations.chain(functions).map(|(name, word)| format!("{name} {word}")).collect();
+    lines.sort();
+    lines
+}
+
+#[tokio::test]
+async fn sec_03_only_what_runs_known_code_is_proven() {
+    let database = crate::database(
+        "
+        create function me() returns int stable return current_setting('app.me', true)::int;
+        create function calls_me() returns int return me() + 1;
+        create function old_style() returns int language sql stable as 'select 1';
+        create function in_plpgsql() returns int language plpgsql as 'begin return 1; end';
+        create function calls_plpgsql() returns int return in_plpgsql() + 1;
+        create function sets() returns text return set_config('app.me', '1', false);
+        create function locks() returns void return pg_advisory_lock(1);
+        create function runs_sql() returns xml return query_to_xml('select 1', true, false, '');
+        create type mood as enum ('good', 'bad');
+        create domain positive as int check (value > 0);
+        create domain judged as int check (in_plpgsql() > 0);
+        create type pair as (a int, b int);
+        create type span as range (subtype = float8);
+
+        create table plain (id int);
+        create function writes() returns void begin atomic insert into plain values (1); end;
+        create table typed (id int, mood mood, moods mood[], number positive, list int[], doc jsonb);
+        create table paired (pair pair);
+        create table spanned (span span);
+        create table own_rows (id int, owner int);
+        alter table own_rows enable row level security;
+        create policy own on own_rows using (owner = me());
+        create table by_plpgsql (id int);
+        create policy own on by_plpgsql for select using (id = in_plpgsql());
+        create table writes_plpgsql (id int);
+        create policy own on writes_plpgsql for insert with check (id = in_plpgsql());
+        create table by_old_style (id int);
+        create policy own on by_old_style using (id = old_style());
+        create table by_set_config (id int);
+        create policy own on by_set_config using (set_config('role', 'postgres', false) is not null);
+        create table through_others (id int);
+        create policy own on through_others using (exists (select from own_rows o where o.id = through_others.id));
+        create table through_bad (id int);
+        create policy own on through_bad using (exists (select from by_plpgsql b where b.id = through_bad.id));
+        create table cast_to_domain (id int);
+        create policy own on cast_to_domain using (id::judged > 0);
+        create view good_view as select id, upper('x') from own_rows;
+        create view bad_view as select in_plpgsql();
+        create view over_bad as select * from bad_view;
+        create materialized view copy as select id from plain;
+        create table checked (id int check (id > in_plpgsql()));
+        create function fixed(int) returns int immutable language plpgsql as 'begin return 1; end';
+        create table indexed (id int);
+        create index on indexed (fixed(id));
+        create table parts (id int) partition by range (id);
+        create table part_one partition of parts for values from (0) to (10);
+        create extension file_fdw;
+        create server files foreign data wrapper file_fdw;
+        create foreign table remote (line text) server files options (filename '/dev/null');
+        create table with_foreign (line text);
+        create foreign table below () inherits (with_foreign) server files options (filename '/dev/null');
+        create function tell() returns event_trigger language plpgsql as 'begin end';
+        create event trigger ferrobase_ddl on ddl_command_end execute function tell();
+    ",
+    )
+    .await;
+    let (catalog, proven) = prove(&database).await;
+    let expected = [
+        "bad_view no",
+        "below no",
+        "by_old_style no",
+        "by_plpgsql no",
+        "by_set_config no",
+        "calls_me() yes",
+        "calls_plpgsql() no",
+        "cast_to_domain no",
+        "checked no",
+        "copy yes",
+        "good_view yes",
+        "in_plpgsql() no",
+        "indexed no",
+        "locks() no",
+        "me() yes",
+        "old_style() no",
+        "over_bad no",
+        "own_rows yes",
+        "paired no",
+        "parts yes",
+        "plain yes",
+        "remote no",
+        "runs_sql() no",
+        "sets() no",
+        "span_multirange() no",
+        "spanned no",
+        "through_bad no",
+        "through_others yes",
+        "typed yes",
+        "with_foreign no",
+        "writes() no",
+        "writes_plpgsql yes",
+    ];
+    crate::assert_lines(&table(&catalog, &proven.expect("the database tells of changes")), &expected);
+}
+
+#[tokio::test]
+async fn nothing_is_proven_where_nobody_tells_of_changes() {
+    for script in ["", &format!("{TELLS} alter event trigger ferrobase_ddl disable;")] {
+        let database = crate::database(&format!("create table plain (id int); {script}")).await;
+        let (catalog, proven) = prove(&database).await;
+        assert_eq!(table(&catalog, &proven.unwrap_or_default()), ["plain no"], "{script}");
+    }
+}
+
+/// A function or an operator could be taken for PostgreSQL's own in the SQL that we write.
+#[tokio::test]
+async fn nothing_is_proven_where_names_of_postgresql_are_given_a_second_meaning() {
+    for script in [
+        "create function count(int) returns int language sql as 'select 1';",
+        "create function equal(varchar, varchar) returns bool language plpgsql as 'begin return true; end';
+         create operator = (leftarg = varchar, rightarg = varchar, function = equal);",
+    ] {
+        let database = crate::database(&format!("create table plain (id int); {script} {TELLS}")).await;
+        let (catalog, proven) = prove(&database).await;
+        let lines = table(&catalog, &proven.unwrap());
+        assert!(lines.contains(&"plain no".to_owned()), "{script}: {lines:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_proof_ends_with_the_first_word_of_a_change_and_is_made_anew() {
+    let database = crate::database(&format!("create table plain (id int); {TELLS}")).await;
+    let handle = CatalogHandle::new();
+    let (_scope, seen) = watch::channel(Scope::default());
+    let connect = connect_with(ConnectOptions::parse(database.url()).unwrap());
+    let options = ReloadOptions { proves: true, min_interval: Duration::ZERO, rest: 0, ..ReloadOptions::default() };
+    let reloader = Reloader::spawn(connect, seen, handle.clone(), options);
+    let proven = async || {
+        for _ in 0..500 {
+            if let Some(proven) = handle.proven() {
+                return proven;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("nothing was proven within five seconds")
+    };
+    let oid = {
+        reloader.first_load().await.unwrap();
+        handle.get().unwrap().relation("public", "plain").unwrap().oid
+    };
+    assert!(proven().await.has_relation(oid));
+    database
+        .script(
+            "
+        create function hook() returns bool language plpgsql as 'begin return true; end';
+        create policy own on plain using (hook())",
+        )
+        .await;
+    reloader.trigger().request();
+    assert!(handle.proven().is_none(), "at once, not after the load");
+    assert!(!proven().await.has_relation(oid));
+}
