@@ -66,6 +66,11 @@ impl Row {
         usize::from(self.columns)
     }
 
+    /// Bytes of all values with their lengths.
+    pub fn size(&self) -> usize {
+        self.raw.len()
+    }
+
     /// Whether there are no columns.
     pub fn is_empty(&self) -> bool {
         self.columns == 0

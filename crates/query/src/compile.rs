@@ -21,13 +21,15 @@ mod read;
 
 use std::sync::Arc;
 
+use ferrobase_catalog::Catalog;
 use ferrobase_pg as pg;
 
 pub use self::mutation::CHANGED_SETTING;
 
 use self::alias::Aliases;
-use self::read::Origin;
+use self::read::{Level, Origin};
 use crate::plan::{Lock, LockStrength, LockWait, Query, Source};
+use crate::rows;
 use crate::sql::Sql;
 use crate::statement::{Compiled, Output};
 
@@ -69,6 +71,17 @@ pub fn compile(query: &Query) -> Result<Compiled, CompileError> {
     };
     let estimate = if query.count.estimate && query.explain.is_none() { Some(estimate(query)?) } else { None };
     Ok(Compiled { statement: finish(sql)?, output, estimate })
+}
+
+/// Compiles a read whose rows become JSON on our side; `None` when PostgreSQL has to make it. What SQL code sets for the
+/// response is not asked for: only for plans that run none ([`crate::runs_known_code`]).
+///
+/// # Errors
+/// As [`compile`].
+pub fn compile_rows(query: &Query, catalog: &Catalog) -> Result<Option<Compiled>, CompileError> {
+    let Some(rows) = rows::form_of(query, catalog) else { return Ok(None) };
+    let statement = finish(Compiler::default().rows(&query.read, Origin::Root, Level::ROOT)?)?;
+    Ok(Some(Compiled { statement, output: Output::Rows(rows), estimate: None }))
 }
 
 /// Compiles the precondition of a read, as a statement of its own: it locks the rows until the transaction ends, and

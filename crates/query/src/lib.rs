@@ -12,15 +12,18 @@ mod compile;
 pub mod guard;
 pub mod plan;
 mod proven;
+mod rows;
 pub mod sql;
 pub mod statement;
 pub mod tag;
 pub mod type_name;
 
 pub use compile::{
-    CHANGED_SETTING, CompileError, compile, compile_check, compile_count, compile_lines, response_settings,
+    CHANGED_SETTING, CompileError, compile, compile_check, compile_count, compile_lines, compile_rows,
+    response_settings,
 };
 pub use proven::runs_known_code;
+pub use rows::Rows;
 pub use sql::{CatalogSql, Sql};
 pub use statement::{Compiled, Layout, Missing, Outcome, Output, PageKeys, RowKey};
 pub use type_name::TypeName;

@@ -1,10 +1,11 @@
 //! What compiling gives: a statement for the wire, and how to read its one row.
 //!
-//! Executors need not know what a statement was for: [`Output`] says which column is what. Besides [`Output::Json`]
-//! there is room for rows that are rendered on our side, and for COPY; only the executor has to learn them.
+//! Executors need not know what a statement was for: [`Output`] says which column is what, and who made the JSON.
 
 use bytes::Bytes;
 use ferrobase_pg as pg;
+
+use crate::rows::Rows;
 
 /// A compiled query.
 #[derive(Clone, Debug)]
@@ -18,10 +19,12 @@ pub struct Compiled {
 }
 
 /// The form of a result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
     /// One row whose body PostgreSQL made, JSON or any other text.
     Json(Layout),
+    /// Rows that become JSON on our side.
+    Rows(Rows),
     /// Lines of a query plan, one column.
     Plan,
 }

@@ -12,4 +12,5 @@ mod guards;
 mod mutations;
 mod pages;
 mod reads;
+mod rows;
 mod shape;

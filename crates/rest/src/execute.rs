@@ -8,11 +8,13 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use ferrobase_base::{Kind, PublicError};
 use ferrobase_pg::{self as pg, End, Isolation, Row, Statement, StatementResult};
-use ferrobase_query::{CHANGED_SETTING, Compiled, Outcome, Output};
+use ferrobase_query::plan::Query;
+use ferrobase_query::{CHANGED_SETTING, Compiled, Outcome, Output, compile};
 use ferrobase_request::{RequestContext, Target, Transaction, Work};
 
 use crate::denial;
 use crate::error::Error;
+use crate::flow::refused;
 use crate::plan::Planned;
 use crate::request::RestRequest;
 use crate::settings::Settings;
@@ -31,6 +33,13 @@ pub(crate) enum Executed {
     Plan(Bytes),
 }
 
+impl Default for Executed {
+    /// Nothing.
+    fn default() -> Self {
+        Self::Rows { outcome: Outcome::default(), estimate: None }
+    }
+}
+
 /// What is run.
 pub(crate) struct Statements {
     /// What fails the request before its own statement begins.
@@ -39,6 +48,19 @@ pub(crate) struct Statements {
     pub(crate) compiled: Compiled,
     /// Whether code that nobody knows may run.
     pub(crate) runs_user_code: bool,
+}
+
+impl Statements {
+    /// For a read whose rows were not of the form that the catalog let expect, because the schema has just changed:
+    /// PostgreSQL makes the JSON of whatever they are now.
+    fn by_postgresql(planned: &Planned) -> Result<Self, Error> {
+        Ok(Self { check: None, compiled: compiled(&planned.query)?, runs_user_code: true })
+    }
+}
+
+/// Compiles the plan of a request.
+pub(crate) fn compiled(query: &Query) -> Result<Compiled, Error> {
+    compile(query).map_err(|error| Error::Database(Box::new(refused(&error))))
 }
 
 /// Runs the statements.
@@ -51,10 +73,14 @@ pub(crate) async fn execute(
     statements: Statements,
 ) -> Result<Executed, Error> {
     let (work, output, own) = compiled_work(settings, request, planned, statements);
-    match ferrobase_request::run(target, context, work).await {
-        Ok(reply) => Ok(read(reply.results.get(own..).unwrap_or_default(), output)),
-        Err(error) => Err(explained(target, context, planned, error).await),
+    let reply = match ferrobase_request::run(target, context, work).await {
+        Ok(reply) => reply,
+        Err(error) => return Err(explained(target, context, planned, error).await),
+    };
+    if let Some(executed) = read(reply.results.get(own..).unwrap_or_default(), output) {
+        return Ok(executed);
     }
+    Box::pin(execute(target, context, settings, request, planned, Statements::by_postgresql(planned)?)).await
 }
 
 /// Runs the statement as one of several in a transaction.
@@ -67,11 +93,16 @@ pub(crate) async fn execute_within(
     statements: Statements,
 ) -> Result<Executed, Error> {
     let (mut work, output, own) = compiled_work(settings, request, planned, statements);
-    work.settings = nothing_told();
-    match transaction.run(work).await {
-        Ok(reply) => Ok(read(reply.results.get(own..).unwrap_or_default(), output)),
-        Err(error) => Err(explained(transaction.target(), context, planned, error).await),
+    work.settings.extend(nothing_told());
+    let reply = match transaction.run(work).await {
+        Ok(reply) => reply,
+        Err(error) => return Err(explained(transaction.target(), context, planned, error).await),
+    };
+    if let Some(executed) = read(reply.results.get(own..).unwrap_or_default(), output) {
+        return Ok(executed);
     }
+    let statements = Statements::by_postgresql(planned)?;
+    Box::pin(execute_within(transaction, context, settings, request, planned, statements)).await
 }
 
 /// A failed statement, with the hint that its caller may have.
@@ -101,7 +132,7 @@ pub(crate) async fn write_within(
         ..Work::write(settings.search_path(&request.schema), statement)
     };
     let reply = transaction.run(work).await.map_err(|error| failed(error, context))?;
-    match read(&reply.results, output) {
+    match read(&reply.results, output).unwrap_or_default() {
         Executed::Rows { outcome, .. } => Ok(outcome),
         Executed::Plan(_) => Ok(Outcome::default()),
     }
@@ -123,7 +154,11 @@ fn compiled_work(
     let Compiled { statement, output, estimate } = compiled;
     let own = usize::from(check.is_some());
     let statements = check.into_iter().chain([statement]).chain(estimate).collect();
-    let work = Work { runs_user_code, ..work(settings, request, planned, statements) };
+    let mut work = Work { runs_user_code, ..work(settings, request, planned, statements) };
+    if matches!(&output, Output::Rows(rows) if rows.is_dated()) {
+        // The order of day and month stays what it is.
+        work.settings.push(("datestyle".into(), "ISO".to_owned()));
+    }
     (work, output, own)
 }
 
@@ -165,9 +200,10 @@ pub(crate) async fn enter(
     Ok(())
 }
 
-pub(crate) fn read(results: &[StatementResult], output: Output) -> Executed {
+/// Reads the result. `None` when rows came that are not of the form that the catalog let expect.
+pub(crate) fn read(results: &[StatementResult], output: Output) -> Option<Executed> {
     let rows: &[Row] = results.first().map_or(&[], |result| &result.rows);
-    match output {
+    Some(match output {
         Output::Json(layout) => {
             let outcome = results.first().map(|result| layout.outcome(result)).unwrap_or_default();
             let plan = results.get(1).and_then(|result| result.rows.first()).and_then(|row| row.bytes(0));
@@ -176,6 +212,7 @@ pub(crate) fn read(results: &[StatementResult], output: Output) -> Executed {
                 estimate: plan.and_then(|plan| ferrobase_query::statement::estimated_rows(&plan)),
             }
         }
+        Output::Rows(rows) => Executed::Rows { outcome: rows.outcome(results.first()?)?, estimate: None },
         Output::Plan => {
             let mut lines = Vec::new();
             for line in rows.iter().filter_map(|row| row.bytes(0)) {
@@ -184,7 +221,7 @@ pub(crate) fn read(results: &[StatementResult], output: Output) -> Executed {
             }
             Executed::Plan(lines.into())
         }
-    }
+    })
 }
 
 fn isolation(level: ferrobase_catalog::Isolation) -> Isolation {

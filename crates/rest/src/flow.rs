@@ -16,7 +16,7 @@ use ferrobase_catalog::{Catalog, ReturnShape};
 use ferrobase_edge::{Caller, Streams, Timings, collect};
 use ferrobase_pg::{self as pg, End};
 use ferrobase_query::plan::Lock;
-use ferrobase_query::{CompileError, Outcome, compile, compile_check, runs_known_code};
+use ferrobase_query::{CompileError, Outcome, compile, compile_check, compile_rows, runs_known_code};
 use ferrobase_request::{Opening, Profile, Target, Transaction};
 use http::{HeaderValue, header};
 
@@ -228,9 +228,11 @@ impl Flow<'_> {
             planned.query.lock = lock;
             planned.read_only = false;
         }
-        let compiled = compile(&planned.query).map_err(|error| refused(&error))?;
-        let proven = self.target.catalog.proven().filter(|_| check.is_none());
+        let is_own = check.is_none() && self.target.transaction.pre_request.is_none();
+        let proven = self.target.catalog.proven().filter(|_| is_own);
         let runs_user_code = !proven.is_some_and(|proven| runs_known_code(&planned.query, catalog, &proven));
+        let rows = if runs_user_code { Ok(None) } else { compile_rows(&planned.query, catalog) };
+        let compiled = rows.transpose().unwrap_or_else(|| compile(&planned.query)).map_err(|error| refused(&error))?;
         Ok(Ready { planned, media, statements: Statements { check, compiled, runs_user_code } })
     }
 

@@ -7,16 +7,15 @@
 
 use bytes::Bytes;
 use ferrobase_base::{Kind, PublicError};
+use ferrobase_query::Outcome;
 use ferrobase_query::plan::{Body, Columns, Insert, Mutation, Payload, Query, Read, Select, Source};
-use ferrobase_query::{CompileError, Outcome, compile};
 use ferrobase_request::{RequestContext, Transaction};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::body::Entries;
 use crate::error::Error;
-use crate::execute::{Executed, Statements, execute_within, write_within};
-use crate::flow::refused;
+use crate::execute::{Executed, Statements, compiled, execute_within, write_within};
 use crate::media::MediaType;
 use crate::plan::Planned;
 use crate::plan::nested::{Group, Middle, Tie};
@@ -195,10 +194,6 @@ impl Writer<'_, '_> {
             other => other,
         })
     }
-}
-
-fn compiled(query: &Query) -> Result<ferrobase_query::Compiled, Error> {
-    compile(query).map_err(|error: CompileError| Error::Database(Box::new(refused(&error))))
 }
 
 /// The rows of a group as their objects give them.

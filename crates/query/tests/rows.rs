@@ -1,0 +1,281 @@
+//! Rows that become JSON on our side, byte for byte against PostgreSQL's `json_agg`, for every type that qualifies, with
+//! its odd values, under settings that change what values look like.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ferrobase_catalog::{Catalog, Scope};
+use ferrobase_pg::{Batch, Mode, Session, Setting, Statement, StatementResult};
+use ferrobase_query::plan::*;
+use ferrobase_query::{Compiled, Output, compile, compile_rows};
+use ferrobase_testkit::TestDatabase;
+use proptest::prelude::*;
+
+use crate::company::name;
+
+/// A type and values of it, as SQL texts.
+const VALUES: &[(&str, &[&str])] = &[
+    ("boolean", &["true", "false"]),
+    ("smallint", &["-32768", "0", "32767"]),
+    ("integer", &["-2147483648", "7"]),
+    ("bigint", &["-9223372036854775808", "9223372036854775807"]),
+    ("real", &["1.5", "1e-30", "3e38", "NaN", "Infinity", "-Infinity", "-0"]),
+    ("double precision", &["0.1", "1e300", "-2.5e-300", "123456789012345680000", "NaN", "Infinity", "-Infinity"]),
+    ("numeric", &["0.10", "-1", "1e40", "0.00000000000000000001", "NaN", "Infinity", "-Infinity"]),
+    ("numeric(10, 3)", &["1", "1234567.891"]),
+    ("money", &["12.34", "-5"]),
+    (
+        "text",
+        &[
+            "",
+            "plain",
+            "quote \" backslash \\ slash /",
+            "tab\tfeed\nreturn\r",
+            "\u{1}\u{8}\u{b}\u{c}\u{1f}\u{7f}",
+            "ünï€😀",
+            "null",
+        ],
+    ),
+    ("varchar(20)", &["short", "a\"b"]),
+    ("char(5)", &["ab", ""]),
+    ("\"char\"", &["x", "\""]),
+    ("name", &["a_name"]),
+    ("bytea", &["\\x00ff10", ""]),
+    ("uuid", &["0190b6f0-0000-7000-8000-000000000001"]),
+    ("json", &["{\"a\" : [1,\n 2]}", "null", "\"text\"", " 1 "]),
+    ("jsonb", &["{\"b\": 1, \"a\": [1, 2.50]}", "null"]),
+    ("date", &["2026-01-02", "0044-03-15 BC", "infinity", "-infinity", "12026-01-02"]),
+    ("time", &["12:34:56.789", "24:00:00"]),
+    ("timetz", &["12:34:56+02", "01:02:03.4-03:30"]),
+    (
+        "timestamp",
+        &["2026-01-02 03:04:05", "2026-01-02 03:04:05.678901", "0044-03-15 12:00:00 BC", "infinity", "-infinity"],
+    ),
+    (
+        "timestamptz",
+        &[
+            "2026-07-02 03:04:05.6+00",
+            "1800-01-02 03:04:05+00",
+            "0044-03-15 12:00:00+00 BC",
+            "infinity",
+            "-infinity",
+            "99999-01-01 00:00:00+00",
+        ],
+    ),
+    ("interval", &["1 year 2 months 3 days 04:05:06.7", "-1 day", "0"]),
+    ("inet", &["192.168.0.1/24", "::1"]),
+    ("cidr", &["10.0.0.0/8"]),
+    ("macaddr", &["08:00:2b:01:02:03"]),
+    ("macaddr8", &["08:00:2b:01:02:03:04:05"]),
+    ("bit(4)", &["1010"]),
+    ("varbit", &["10101"]),
+    ("xml", &["<a b=\"c\">d</a>"]),
+    ("oid", &["26"]),
+    ("tsvector", &["'a':1 'b\"c':2"]),
+    ("tsquery", &["'a' & 'b'"]),
+    ("point", &["(1,2.5)"]),
+    ("box", &["(1,1),(0,0)"]),
+    ("line", &["{1,2,3}"]),
+    ("path", &["((0,0),(1,1))"]),
+    ("polygon", &["((0,0),(1,1),(1,0))"]),
+    ("circle", &["<(0,0),1>"]),
+    ("lseg", &["[(0,0),(1,1)]"]),
+    ("int4range", &["[1,5)", "empty"]),
+    ("int8range", &["(,5)"]),
+    ("numrange", &["[1.5,2.5]"]),
+    ("mood", &["good", "so \"so\""]),
+    ("positive", &["5"]),
+    ("address", &["a@b"]),
+    ("moment", &["2026-01-02 03:04:05+00"]),
+];
+
+const TYPES: &str = r#"
+    create type mood as enum ('good', 'so "so"');
+    create domain positive as int check (value > 0);
+    create domain address as text;
+    create domain moment as timestamptz;"#;
+
+struct Bench {
+    session: Session,
+    catalog: Catalog,
+    _database: TestDatabase,
+}
+
+impl Bench {
+    async fn open(script: &str) -> Self {
+        let database = ferrobase_testkit::database().await;
+        database.script(script).await;
+        let mut session = database.connect().await;
+        let catalog = ferrobase_catalog::load(&mut session, &Scope::default()).await.unwrap();
+        Self { session, catalog, _database: database }
+    }
+
+    async fn result(&mut self, statement: Statement, settings: &[(&'static str, &str)]) -> StatementResult {
+        let settings: Vec<Setting> =
+            settings.iter().map(|(name, value)| ((*name).into(), (*value).to_owned())).collect();
+        let batch = Batch {
+            settings,
+            statements: vec![statement],
+            mode: Mode::Implicit,
+            scope: Arc::from(""),
+            runs_user_code: false,
+            shareable: false,
+            deadline: Instant::now() + Duration::from_secs(30),
+        };
+        self.session.run(&batch).await.unwrap().results.remove(0)
+    }
+
+    /// What PostgreSQL makes of the query, and what we make of it.
+    async fn both(&mut self, query: &Query, settings: &[(&'static str, &str)]) -> (String, String) {
+        let text = |body: Option<bytes::Bytes>| String::from_utf8(body.unwrap().to_vec()).unwrap();
+        let Compiled { statement, output: Output::Json(layout), .. } = compile(query).unwrap() else {
+            panic!("no JSON")
+        };
+        let theirs = layout.outcome(&self.result(statement, settings).await);
+        let compiled = compile_rows(query, &self.catalog).unwrap().expect("the rows qualify");
+        let Output::Rows(rows) = compiled.output else { panic!("no rows") };
+        let mut settings = settings.to_vec();
+        if rows.is_dated() {
+            settings.push(("datestyle", "ISO"));
+        }
+        let ours =
+            rows.outcome(&self.result(compiled.statement, &settings).await).expect("the columns are as expected");
+        assert_eq!(theirs.page, ours.page);
+        (text(theirs.body), text(ours.body))
+    }
+}
+
+/// A table with a column of each type: a row for each value and one of NULLs.
+fn everything() -> String {
+    let columns: Vec<_> = VALUES.iter().enumerate().map(|(n, (type_name, _))| format!("c{n} {type_name}")).collect();
+    let mut script =
+        format!("{TYPES} create table everything ({}); insert into everything default values;", columns.join(", "));
+    let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
+    for (n, (type_name, values)) in VALUES.iter().enumerate() {
+        for value in *values {
+            let value = match *type_name {
+                "tsvector" | "tsquery" => format!("$q${value}$q$"),
+                _ => quoted(value),
+            };
+            script += &format!("insert into everything (c{n}) values ({value});");
+        }
+    }
+    script
+}
+
+#[tokio::test]
+async fn every_type_that_qualifies_is_written_as_postgresql_writes_it() {
+    let mut bench = Bench::open(&everything()).await;
+    let query = Query::list(Read::from(Source::Table(name("everything")), "everything"));
+    for settings in [
+        &[][..],
+        &[("timezone", "America/St_Johns"), ("datestyle", "SQL, DMY")],
+        &[("timezone", "Asia/Kathmandu"), ("datestyle", "German")],
+        &[("timezone", "Europe/Amsterdam"), ("datestyle", "Postgres, MDY"), ("intervalstyle", "iso_8601")],
+        &[("bytea_output", "escape"), ("extra_float_digits", "-5"), ("intervalstyle", "sql_standard")],
+    ] {
+        let (theirs, ours) = bench.both(&query, settings).await;
+        for (theirs, ours) in theirs.split(", \n ").zip(ours.split(", \n ")) {
+            assert_eq!(ours, theirs, "{settings:?}");
+        }
+        assert_eq!(ours, theirs, "{settings:?}");
+        serde_json::from_str::<serde_json::Value>(&ours).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn lists_of_none_and_one_and_single_objects_have_the_same_form() {
+    let script = "create table things (id int, \"odd \"\"name\\\" text); insert into things values (1, 'a'), (2, null)";
+    let mut bench = Bench::open(script).await;
+    let odd = "odd \"name\\";
+    for ids in [&["0"][..], &["1"], &["1", "2"]] {
+        for form in [JsonForm::List, JsonForm::Object] {
+            let ids = ids.iter().map(|id| (*id).to_owned()).collect();
+            let filter = Comparison { field: Field::column("id"), negated: false, operation: Operation::In(ids) };
+            let renamed = Select { name: Some("the \"other\"".to_owned()), ..Select::column(odd) };
+            let mut read = Read::from(Source::Table(name("things")), "things");
+            read.select = vec![Select::star(), renamed];
+            read.filters = vec![Condition::Compare(filter)];
+            let query = Query { body: Body::Json { form, strip_nulls: false }, ..Query::list(read) };
+            let (theirs, ours) = bench.both(&query, &[]).await;
+            assert_eq!(ours, theirs);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_only_postgresql_knows_is_left_to_it() {
+    let bench = Bench::open(
+        "
+        create type pair as (a int, b int);
+        create table things (id int, list int[], pair pair, span tsrange, doc json)",
+    )
+    .await;
+    let select = |column: &str| Select::column(column);
+    let path =
+        Field { path: vec![PathStep { as_text: false, to: PathKey::Key("a".to_owned()) }], ..Field::column("doc") };
+    let aggregate = Select { aggregate: Some(Aggregate::of(AggregateFunction::Sum)), ..select("id") };
+    for (what, select) in [
+        ("an array", select("list")),
+        ("a composite", select("pair")),
+        ("a range of times", select("span")),
+        ("all of them", Select::star()),
+        ("a path", Select { value: Value::Field(path), ..select("doc") }),
+        ("an aggregate", aggregate),
+        ("an unknown column", select("none")),
+    ] {
+        let read = Read { select: vec![select], ..Read::from(Source::Table(name("things")), "things") };
+        assert!(compile_rows(&Query::list(read), &bench.catalog).unwrap().is_none(), "{what}");
+    }
+    let plain = Read { select: vec![select("id")], ..Read::from(Source::Table(name("things")), "things") };
+    assert!(compile_rows(&Query::list(plain.clone()), &bench.catalog).unwrap().is_some());
+    for body in [Body::Csv, Body::Lines, Body::None, Body::Json { form: JsonForm::List, strip_nulls: true }] {
+        let query = Query { body: body.clone(), ..Query::list(plain.clone()) };
+        assert!(compile_rows(&query, &bench.catalog).unwrap().is_none(), "{body:?}");
+    }
+    let counted = Query { count: Count { exact: true, ..Count::default() }, ..Query::list(plain) };
+    assert!(compile_rows(&counted, &bench.catalog).unwrap().is_none());
+}
+
+#[tokio::test]
+async fn rows_of_another_form_than_expected_are_refused() {
+    let mut bench = Bench::open("create table things (id int, text text); insert into things values (1, 'a')").await;
+    let query = Query::list(Read::from(Source::Table(name("things")), "things"));
+    for change in [
+        "alter table things alter id type text",
+        "alter table things add more int",
+        "alter table things drop text, drop more",
+    ] {
+        bench.session.script(change).await.unwrap();
+        let compiled = compile_rows(&query, &bench.catalog).unwrap().unwrap();
+        let Output::Rows(rows) = compiled.output else { panic!("no rows") };
+        let result = bench.result(compiled.statement, &[]).await;
+        assert_eq!(rows.outcome(&result), None, "{change}");
+    }
+}
+
+/// Any text, number and time.
+#[test]
+fn any_value_is_written_as_postgresql_writes_it() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let script = "create table things (id int, text text, number float8, exact numeric, moment timestamptz)";
+    let bench = std::cell::RefCell::new(runtime.block_on(Bench::open(script)));
+    let row = ("[^\0]{0,12}", any::<f64>(), "-?[0-9]{1,20}(\\.[0-9]{1,10})?", -60_000_000_000_i64..250_000_000_000);
+    let zones = prop::sample::select(vec!["UTC", "America/New_York", "Australia/Lord_Howe", "Africa/Monrovia"]);
+    let cases = ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() };
+    proptest!(cases, |(rows in prop::collection::vec(row, 0..20), zone in zones)| {
+        let mut bench = bench.borrow_mut();
+        let (theirs, ours) = runtime.block_on(async {
+            bench.session.script("truncate things").await.unwrap();
+            for (text, number, exact, seconds) in &rows {
+                let (number, seconds) = (number.to_string().replace("inf", "Infinity"), seconds.to_string());
+                let values = [Some(text.as_str()), Some(&number), Some(exact), Some(&seconds)];
+                let insert = "insert into things values (1, $1, $2::float8, $3::numeric, to_timestamp($4::float8))";
+                bench.session.query(insert, &values).await.unwrap();
+            }
+            let query = Query::list(Read::from(Source::Table(name("things")), "things"));
+            bench.both(&query, &[("timezone", zone)]).await
+        });
+        prop_assert_eq!(ours, theirs);
+    });
+}
