@@ -218,6 +218,7 @@ impl Driver {
                 if (quiet || self.shared.is_closed()) && self.lane.lock().jobs.is_empty() {
                     return Ok(End::Idle);
                 }
+                tokio::task::yield_now().await;
                 continue;
             }
             self.receive(lease).await?;
@@ -261,6 +262,8 @@ impl Driver {
                     }
                 },
                 () = lane.arrival.notified(), if can_take => {
+                    // Whoever else is about to arrive goes with the same write.
+                    tokio::task::yield_now().await;
                     self.send_what_waits(lease);
                     continue;
                 }

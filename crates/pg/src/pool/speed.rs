@@ -13,7 +13,7 @@ use crate::batch::Batch;
 /// Shapes that are remembered.
 const SHAPES: usize = 4096;
 /// A shape whose mean is above this keeps a connection for itself.
-const QUICK: Duration = Duration::from_millis(3);
+const QUICK: Duration = Duration::from_millis(5);
 /// Weight of the newest measurement.
 const WEIGHT: f32 = 0.2;
 

@@ -105,11 +105,16 @@ impl<'a> Scan<'a> {
         self.trouble.notes.clear();
     }
 
-    fn note(&mut self, at: usize, notes: impl IntoIterator<Item = Note>) {
+    /// Notes that are made only where somebody will read them.
+    fn note<const N: usize>(&mut self, at: usize, notes: impl FnOnce(&Self) -> [Note; N]) {
         if self.tracking {
-            let own = Trouble { at, notes: notes.into_iter().collect() };
-            self.trouble = std::mem::take(&mut self.trouble).merge(own);
+            let notes = notes(self).into();
+            self.keep(at, notes);
         }
+    }
+
+    fn keep(&mut self, at: usize, notes: Vec<Note>) {
+        self.trouble = std::mem::take(&mut self.trouble).merge(Trouble { at, notes });
     }
 
     fn saw(&self) -> Note {
@@ -124,7 +129,7 @@ impl<'a> Scan<'a> {
                 Ok(c)
             }
             _ => {
-                self.note(self.at, [self.saw()]);
+                self.note(self.at, |scan| [scan.saw()]);
                 Err(Stop)
             }
         }
@@ -136,7 +141,7 @@ impl<'a> Scan<'a> {
             self.advance(c.len_utf8());
             return Ok(());
         }
-        self.note(self.at, [self.saw(), Note::Wanted(Cow::Owned(quoted_char(c)))]);
+        self.note(self.at, |scan| [scan.saw(), Note::Wanted(Cow::Owned(quoted_char(c)))]);
         Err(Stop)
     }
 
@@ -149,7 +154,7 @@ impl<'a> Scan<'a> {
                 continue;
             }
             // The position is that of the word, the character the one that differs.
-            self.note(start, [Note::Wanted(Cow::Owned(quoted(word))), self.saw()]);
+            self.note(start, |scan| [Note::Wanted(Cow::Owned(quoted(word))), scan.saw()]);
             return Err(Stop);
         }
         Ok(())
@@ -161,7 +166,7 @@ impl<'a> Scan<'a> {
             match self.peek() {
                 Some(c) if c.eq_ignore_ascii_case(&expected) => self.advance(c.len_utf8()),
                 _ => {
-                    self.note(self.at, [self.saw(), Note::Wanted(Cow::Owned(quoted_char(expected)))]);
+                    self.note(self.at, |scan| [scan.saw(), Note::Wanted(Cow::Owned(quoted_char(expected)))]);
                     return Err(Stop);
                 }
             }
@@ -179,7 +184,7 @@ impl<'a> Scan<'a> {
         if self.tracking {
             let mut notes = vec![self.saw()];
             notes.extend(names.iter().map(|name| Note::Wanted(Cow::Borrowed(*name))));
-            self.note(self.at, notes);
+            self.keep(self.at, notes);
         }
         &rest[..length]
     }
@@ -194,7 +199,7 @@ impl<'a> Scan<'a> {
 
     /// Mentions something that the grammar has here only in other circumstances, as the reference does.
     pub(super) fn wish<T>(&mut self, name: &'static str, otherwise: T) -> T {
-        self.note(self.at, [self.saw(), Note::Wanted(Cow::Borrowed(name))]);
+        self.note(self.at, |scan| [scan.saw(), Note::Wanted(Cow::Borrowed(name))]);
         otherwise
     }
 
@@ -216,8 +221,11 @@ impl<'a> Scan<'a> {
         match self.peek() {
             None if self.bound.is_none() => Ok(()),
             seen => {
-                let seen = seen.map(|c| Note::Refused(quoted_token(c)));
-                self.note(self.at, seen.into_iter().chain([Note::Wanted(Cow::Borrowed("end of input"))]));
+                if self.tracking {
+                    let seen = seen.map(|c| Note::Refused(quoted_token(c)));
+                    let notes = seen.into_iter().chain([Note::Wanted(Cow::Borrowed("end of input"))]);
+                    self.keep(self.at, notes.collect());
+                }
                 Err(Stop)
             }
         }
@@ -227,11 +235,11 @@ impl<'a> Scan<'a> {
     pub(super) fn not_before(&mut self, unwanted: impl Fn(char) -> bool) -> Step<()> {
         match self.peek() {
             Some(c) if unwanted(c) => {
-                self.note(self.at + c.len_utf8(), [Note::Refused(quoted_token(c))]);
+                self.note(self.at + c.len_utf8(), |_| [Note::Refused(quoted_token(c))]);
                 Err(Stop)
             }
             _ => {
-                self.note(self.at, [self.saw()]);
+                self.note(self.at, |scan| [scan.saw()]);
                 Ok(())
             }
         }
