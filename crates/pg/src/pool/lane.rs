@@ -10,7 +10,7 @@
 //! Invariant: an answer is handed over after its own ReadyForQuery and only if its nonce returned.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -29,6 +29,8 @@ use crate::session::{Failure, Progress};
 const DEPTH: usize = 8;
 /// An answer that is not there after this, since the one before it, holds up the others.
 const LATE: Duration = Duration::from_millis(6);
+/// Microseconds of work on a lane that are too long to wait for.
+const LONG: u64 = 10_000;
 /// How long a lane keeps its connection without work.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -49,13 +51,9 @@ impl Lanes {
     }
 
     /// The lane with the least to do, of those that take somebody.
-    fn choose(&self, most: usize) -> Option<&Arc<Lane>> {
-        let most = most / self.lanes.len().max(1);
+    fn choose(&self) -> Option<&Arc<Lane>> {
         let open = self.lanes.iter().filter(|lane| !lane.is_held_up.load(Relaxed));
-        open.map(|lane| (lane.load.load(Relaxed), lane))
-            .filter(|(load, _)| *load < most)
-            .min_by_key(|(load, _)| *load)
-            .map(|(_, lane)| lane)
+        open.min_by_key(|lane| lane.backlog.load(Relaxed))
     }
 
     /// Nobody will ask any more: lanes without work end at once.
@@ -68,8 +66,8 @@ impl Lanes {
 struct Lane {
     state: Mutex<Queue>,
     arrival: Notify,
-    /// Batches that wait or are under way.
-    load: AtomicUsize,
+    /// Microseconds that those who wait or are under way will take.
+    backlog: AtomicU64,
     is_held_up: AtomicBool,
 }
 
@@ -83,6 +81,8 @@ struct Queue {
 struct Job {
     batch: Arc<Batch>,
     shape: Shape,
+    /// Microseconds that it will take, as far as is known.
+    takes: u64,
     done: oneshot::Sender<Verdict>,
 }
 
@@ -98,6 +98,11 @@ impl Lane {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// So many microseconds of work are done, or will not be.
+    fn no_longer(&self, takes: u64) {
+        self.backlog.fetch_sub(takes, Relaxed);
+    }
+
     fn next_job(&self) -> Option<Job> {
         self.lock().jobs.pop_front()
     }
@@ -110,18 +115,24 @@ impl Shared {
         batch: &Arc<Batch>,
         shape: Shape,
     ) -> Option<Result<Reply, Error>> {
-        if !self.lanes.speeds.is_quick(shape) {
+        let takes = self.lanes.speeds.quick(shape)?;
+        let takes = u64::try_from(takes.as_micros()).unwrap_or(u64::MAX).max(1);
+        let lane = self.lanes.choose()?;
+        // Where there is much to do, a connection of one's own is better, unless others wait for one.
+        if lane.backlog.load(Relaxed) + takes > LONG && !self.is_crowded() {
             return None;
         }
-        let lane = self.lanes.choose(self.options.max_waiting)?;
         let started = Instant::now();
         let (done, verdict) = oneshot::channel();
-        lane.load.fetch_add(1, Relaxed);
         let begins = {
             let mut queue = lane.lock();
-            queue.jobs.push_back(Job { batch: batch.clone(), shape, done });
+            if queue.jobs.len() >= self.options.max_waiting {
+                return None;
+            }
+            queue.jobs.push_back(Job { batch: batch.clone(), shape, takes, done });
             !std::mem::replace(&mut queue.driven, true)
         };
+        lane.backlog.fetch_add(takes, Relaxed);
         if begins {
             let (shared, lane, since) = (self.clone(), lane.clone(), started);
             let driver = Driver { shared, lane, under_way: VecDeque::new(), since };
@@ -166,7 +177,8 @@ impl Drop for Driver {
         // Dropping a job tells its caller.
         let left = std::mem::take(&mut queue.jobs);
         drop(queue);
-        self.lane.load.fetch_sub(left.len() + self.under_way.len(), Relaxed);
+        let under_way = self.under_way.iter().map(|sent| &sent.job);
+        self.lane.no_longer(left.iter().chain(under_way).map(|job| job.takes).sum());
         self.lane.is_held_up.store(false, Relaxed);
     }
 }
@@ -182,7 +194,7 @@ enum End {
 impl Driver {
     async fn run(mut self) {
         loop {
-            let Ok(mut lease) = self.shared.acquire(None, false).await else { return };
+            let Ok(mut lease) = self.shared.acquire_first().await else { return };
             match self.drive(&mut lease).await {
                 Ok(End::Idle) => lease.give_back(),
                 Ok(End::Lost) => lease.close(),
@@ -230,7 +242,7 @@ impl Driver {
         while self.under_way.len() < DEPTH && !self.lane.is_held_up.load(Relaxed) {
             let Some(job) = self.lane.next_job() else { return };
             if job.done.is_closed() {
-                self.lane.load.fetch_sub(1, Relaxed);
+                self.lane.no_longer(job.takes);
                 continue;
             }
             match lease.session().append(&job.batch) {
@@ -301,7 +313,7 @@ impl Driver {
     }
 
     fn answer(&self, job: Job, verdict: Verdict) {
-        self.lane.load.fetch_sub(1, Relaxed);
+        self.lane.no_longer(job.takes);
         let answers = matches!(verdict, Verdict::Answered(_));
         // Whoever asked may be gone, or have gone elsewhere.
         if job.done.send(verdict).is_ok() && answers {

@@ -40,9 +40,9 @@ pub(super) struct Shared {
 #[derive(Default)]
 pub(super) struct State {
     pub(super) idle: Vec<Idle>,
-    /// Numbered in order of arrival, so that one who gives up is found quickly.
-    waiters: VecDeque<(u64, Waiter)>,
-    next_number: u64,
+    /// Numbered in order, so that one who gives up is found quickly; those who go first have numbers below zero.
+    waiters: VecDeque<(i64, Waiter)>,
+    next_number: i64,
     /// Sessions that exist or are being opened.
     pub(super) size: usize,
     pub(super) opening: usize,
@@ -70,7 +70,7 @@ type Waiter = oneshot::Sender<Result<Lease, Error>>;
 /// A caller's place in the queue; given up when dropped, if it was not served.
 struct Place<'a> {
     shared: &'a Shared,
-    number: u64,
+    number: i64,
 }
 
 impl Drop for Place<'_> {
@@ -82,9 +82,16 @@ impl Drop for Place<'_> {
     }
 }
 
+/// Where somebody stands who has to wait.
+#[derive(Clone, Copy, Debug)]
+enum Turn {
+    First,
+    Last,
+}
+
 enum Taken {
     Lease(Lease),
-    Queued(u64, oneshot::Receiver<Result<Lease, Error>>),
+    Queued(i64, oneshot::Receiver<Result<Lease, Error>>),
 }
 
 impl State {
@@ -140,7 +147,21 @@ impl Shared {
 
     /// Takes a session, waiting for one if need be.
     pub(super) async fn acquire(self: &Arc<Self>, deadline: Option<Instant>, user_code: bool) -> Result<Lease, Error> {
-        let (number, receiver) = match self.take(user_code)? {
+        self.acquire_at(Turn::Last, deadline, user_code).await
+    }
+
+    /// The same for a lane, before everybody who wants one for himself alone.
+    pub(super) async fn acquire_first(self: &Arc<Self>) -> Result<Lease, Error> {
+        self.acquire_at(Turn::First, None, false).await
+    }
+
+    async fn acquire_at(
+        self: &Arc<Self>,
+        turn: Turn,
+        deadline: Option<Instant>,
+        user_code: bool,
+    ) -> Result<Lease, Error> {
+        let (number, receiver) = match self.take(turn, user_code)? {
             Taken::Lease(lease) => return Ok(lease),
             Taken::Queued(number, receiver) => (number, receiver),
         };
@@ -160,7 +181,7 @@ impl Shared {
         }
     }
 
-    fn take(self: &Arc<Self>, user_code: bool) -> Result<Taken, Error> {
+    fn take(self: &Arc<Self>, turn: Turn, user_code: bool) -> Result<Taken, Error> {
         let mut dead = Vec::new();
         let mut state = self.lock();
         if state.closed {
@@ -175,7 +196,7 @@ impl Shared {
             state.size -= 1;
             dead.push(session);
         }
-        let outcome = self.queue(&mut state);
+        let outcome = self.queue(&mut state, turn);
         drop(state);
         self.bury(dead);
         if outcome.is_err() {
@@ -185,7 +206,7 @@ impl Shared {
         outcome
     }
 
-    fn queue(&self, state: &mut State) -> Result<Taken, Error> {
+    fn queue(&self, state: &mut State, turn: Turn) -> Result<Taken, Error> {
         if let Some(down) = state.down.as_ref().filter(|down| down.certain && state.live() == 0) {
             return Err(unavailable(down));
         }
@@ -198,9 +219,19 @@ impl Shared {
             return Err(Error::Saturated { waiting, retry_after: RETRY_AFTER });
         }
         let (sender, receiver) = oneshot::channel();
-        let number = state.next_number;
-        state.next_number += 1;
-        state.waiters.push_back((number, sender));
+        let number = match turn {
+            Turn::Last => {
+                let number = state.next_number;
+                state.next_number += 1;
+                state.waiters.push_back((number, sender));
+                number
+            }
+            Turn::First => {
+                let number = state.waiters.front().map_or(0, |(first, _)| *first).min(0) - 1;
+                state.waiters.push_front((number, sender));
+                number
+            }
+        };
         Ok(Taken::Queued(number, receiver))
     }
 
