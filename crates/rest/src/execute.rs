@@ -7,13 +7,15 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use ferrobase_base::{Kind, PublicError};
-use ferrobase_pg::{self as pg, End, Isolation, Row, Statement, StatementResult};
+use ferrobase_pg::{self as pg, DbError, End, Isolation, Row, Statement, StatementResult};
+use ferrobase_query::plan::Mutation;
 use ferrobase_query::{CHANGED_SETTING, Compiled, Outcome, Output};
 use ferrobase_request::{RequestContext, Target, Transaction, Work};
 
-use crate::denial;
+use crate::denial::{self, Tried};
+use crate::element;
 use crate::error::Error;
-use crate::plan::Planned;
+use crate::plan::{Planned, extended};
 use crate::request::RestRequest;
 use crate::settings::Settings;
 
@@ -81,17 +83,35 @@ pub(crate) async fn explained(
     planned: &Planned,
     error: ferrobase_request::Error,
 ) -> Error {
-    let hint = denial::hint_for(target, context, planned, &error).await;
-    failed(error, context).hinted(hint)
+    let hint = denial::hint_for(target, context, &Tried::of(planned), &error).await;
+    let is_mismatch = error.db().is_some_and(is_mismatch) && extended::is_used(&planned.query);
+    let element = match (&planned.query.mutation, error.db()) {
+        (Some(Mutation::UpdateEach(update)), Some(db)) => element::of(db, update),
+        _ => None,
+    };
+    let mut failure = failed(error, context).hinted(hint);
+    if is_mismatch {
+        failure = failure.of_the_request();
+    }
+    match element {
+        Some(place) => failure.at_element(place),
+        None => failure,
+    }
 }
 
-/// Runs one of the statements that a request takes.
+/// Whether there is no such operator for these types. PostgREST's operators answer 404 then, as upstream; ours need not.
+fn is_mismatch(error: &DbError) -> bool {
+    error.code.as_str() == "42883" && error.routine.as_deref() == Some("op_error")
+}
+
+/// Runs one of the statements that a request takes; `tried` is what it was compiled from.
 pub(crate) async fn write_within(
     transaction: &mut Transaction<'_>,
     context: &RequestContext,
     settings: &Settings,
     request: &RestRequest,
     compiled: Compiled,
+    tried: Tried<'_>,
 ) -> Result<Outcome, Error> {
     let Compiled { statement, output, .. } = compiled;
     tracing::debug!(target: "ferrobase::sql", sql = &*statement.sql, "Statement");
@@ -100,7 +120,13 @@ pub(crate) async fn write_within(
         settings: nothing_told(),
         ..Work::write(settings.search_path(&request.schema), statement)
     };
-    let reply = transaction.run(work).await.map_err(|error| failed(error, context))?;
+    let reply = match transaction.run(work).await {
+        Ok(reply) => reply,
+        Err(error) => {
+            let hint = denial::hint_for(transaction.target(), context, &tried, &error).await;
+            return Err(failed(error, context).hinted(hint));
+        }
+    };
     match read(&reply.results, output) {
         Executed::Rows { outcome, .. } => Ok(outcome),
         Executed::Plan(_) => Ok(Outcome::default()),
