@@ -7,10 +7,12 @@ use std::sync::Arc;
 
 use ferrobase_catalog::{Catalog, Function, QualifiedName, Relation};
 use ferrobase_query::plan::{Columns, Embed, InputColumn, Join, Mutation, Query, Read, Source, Update, Value};
-use ferrobase_request::policies::{Attempt, Reads, Returned, Verb, hint};
+use ferrobase_request::policies::{Attempt, Compared, Reads, Returned, Verb, hint};
 use ferrobase_request::{Error, RequestContext, Target};
+use percent_encoding::percent_decode_str;
 
 use crate::plan::{Planned, needed};
+use crate::request::RestRequest;
 
 /// Why a read needs SELECT on a column that it does not show.
 const OF_READS: &str = "filters, order, groups, cursors and embedded rows need";
@@ -20,6 +22,7 @@ const OF_KEYS: &str = "finding rows by their key needs";
 
 /// What a statement was about.
 pub(crate) struct Tried<'a> {
+    pub(crate) request: &'a RestRequest,
     pub(crate) query: &'a Query,
     pub(crate) relation: Option<&'a Arc<Relation>>,
     pub(crate) function: Option<&'a Arc<Function>>,
@@ -28,13 +31,30 @@ pub(crate) struct Tried<'a> {
 
 impl<'a> Tried<'a> {
     /// A request that is one statement.
-    pub(crate) fn of(planned: &'a Planned) -> Self {
+    pub(crate) fn of(request: &'a RestRequest, planned: &'a Planned) -> Self {
         Self {
+            request,
             query: &planned.query,
             relation: planned.relation.as_ref(),
             function: planned.function.as_ref(),
             returned: Returned::ToTheCaller,
         }
+    }
+}
+
+impl Tried<'_> {
+    /// Columns that are looked at, and what needs that.
+    fn because(&self, columns: impl IntoIterator<Item = String>, what: &'static str) -> Vec<Compared> {
+        let query = percent_decode_str(&self.request.query.canonical).decode_utf8_lossy();
+        let is_part = |c: char| c.is_alphanumeric() || c == '_';
+        let names = |column: &str| {
+            let is_whole = |(at, _): (usize, &str)| {
+                let (before, after) = (&query[..at], &query[at + column.len()..]);
+                !before.ends_with(is_part) && !after.starts_with(is_part)
+            };
+            query.match_indices(column).any(is_whole) || self.request.columns.contains(column)
+        };
+        columns.into_iter().map(|column| Compared { named: names(&column), column, what }).collect()
     }
 }
 
@@ -68,7 +88,7 @@ fn attempt(tried: &Tried<'_>, catalog: &Catalog) -> Attempt {
         None if tried.function.is_some() => Attempt { verb: Verb::Call, ..attempt },
         None => Attempt {
             reads: selected(&query.read),
-            compares: because(needed::used(&query.read), OF_READS),
+            compares: tried.because(needed::used(&query.read), OF_READS),
             filters: !query.read.filters.is_empty(),
             ..attempt
         },
@@ -76,16 +96,17 @@ fn attempt(tried: &Tried<'_>, catalog: &Catalog) -> Attempt {
             verb: Verb::Insert { merges: insert.conflict.as_ref().is_some_and(is_merge) },
             writes: names(&insert.columns),
             reads: returned(&insert.returning, relation),
-            compares: because(insert.conflict.iter().flat_map(|conflict| conflict.columns.clone()), OF_KEYS),
+            compares: tried.because(insert.conflict.iter().flat_map(|conflict| conflict.columns.clone()), OF_KEYS),
             ..attempt
         },
         Some(Mutation::Update(update)) => Attempt {
             verb: Verb::Update,
             writes: written(update),
             reads: returned(&update.returning, relation),
-            compares: because(needed::compared(&update.filters), OF_FILTERS)
+            compares: tried
+                .because(needed::compared(&update.filters), OF_FILTERS)
                 .into_iter()
-                .chain(because(update.merge.iter().map(|merge| merge.column.clone()), "merging into it needs"))
+                .chain(tried.because(update.merge.iter().map(|merge| merge.column.clone()), "merging into it needs"))
                 .collect(),
             filters: !update.filters.is_empty(),
             ..attempt
@@ -94,23 +115,24 @@ fn attempt(tried: &Tried<'_>, catalog: &Catalog) -> Attempt {
             verb: Verb::Update,
             writes: names(&update.columns),
             reads: returned(&Columns::Named(update.returning.clone()), relation),
-            compares: because(names(&update.key), OF_KEYS)
+            compares: tried
+                .because(names(&update.key), OF_KEYS)
                 .into_iter()
-                .chain(because(needed::compared(&update.filters), OF_FILTERS))
+                .chain(tried.because(needed::compared(&update.filters), OF_FILTERS))
                 .collect(),
             filters: true,
             ..attempt
         },
         Some(Mutation::Pick(pick)) => Attempt {
             reads: returned(&pick.returning, relation),
-            compares: because(names(&pick.key), OF_KEYS),
+            compares: tried.because(names(&pick.key), OF_KEYS),
             filters: true,
             ..attempt
         },
         Some(Mutation::Delete(delete)) => Attempt {
             verb: Verb::Delete,
             reads: returned(&delete.returning, relation),
-            compares: because(needed::compared(&delete.filters), OF_FILTERS),
+            compares: tried.because(needed::compared(&delete.filters), OF_FILTERS),
             filters: !delete.filters.is_empty(),
             ..attempt
         },
@@ -119,10 +141,6 @@ fn attempt(tried: &Tried<'_>, catalog: &Catalog) -> Attempt {
 
 fn names(columns: &[InputColumn]) -> Vec<String> {
     columns.iter().map(|column| column.name.clone()).collect()
-}
-
-fn because(columns: impl IntoIterator<Item = String>, what: &'static str) -> Vec<(String, &'static str)> {
-    columns.into_iter().map(|column| (column, what)).collect()
 }
 
 fn is_merge(conflict: &ferrobase_query::plan::Conflict) -> bool {

@@ -55,7 +55,7 @@ pub(crate) async fn execute(
     let (work, output, own) = compiled_work(settings, request, planned, statements);
     match ferrobase_request::run(target, context, work).await {
         Ok(reply) => Ok(read(reply.results.get(own..).unwrap_or_default(), output)),
-        Err(error) => Err(explained(target, context, planned, error).await),
+        Err(error) => Err(explained(target, context, request, planned, error).await),
     }
 }
 
@@ -72,7 +72,7 @@ pub(crate) async fn execute_within(
     work.settings = nothing_told();
     match transaction.run(work).await {
         Ok(reply) => Ok(read(reply.results.get(own..).unwrap_or_default(), output)),
-        Err(error) => Err(explained(transaction.target(), context, planned, error).await),
+        Err(error) => Err(explained(transaction.target(), context, request, planned, error).await),
     }
 }
 
@@ -80,10 +80,11 @@ pub(crate) async fn execute_within(
 pub(crate) async fn explained(
     target: &Target,
     context: &RequestContext,
+    request: &RestRequest,
     planned: &Planned,
     error: ferrobase_request::Error,
 ) -> Error {
-    let hint = denial::hint_for(target, context, &Tried::of(planned), &error).await;
+    let hint = denial::hint_for(target, context, &Tried::of(request, planned), &error).await;
     let is_mismatch = error.db().is_some_and(is_mismatch) && extended::is_used(&planned.query);
     let element = match (&planned.query.mutation, error.db()) {
         (Some(Mutation::UpdateEach(update)), Some(db)) => element::of(db, update),

@@ -194,7 +194,13 @@ impl Writer<'_, '_> {
 
     async fn run(&mut self, query: &Query, relation: &Arc<Relation>) -> Result<Outcome, Error> {
         let compiled = compiled(query)?;
-        let tried = Tried { query, relation: Some(relation), function: None, returned: Returned::ToRelatedRows };
+        let tried = Tried {
+            request: self.request,
+            query,
+            relation: Some(relation),
+            function: None,
+            returned: Returned::ToRelatedRows,
+        };
         let ran = write_within(self.transaction, self.context, self.settings, self.request, compiled, tried).await;
         ran.map_err(|error| match error {
             Error::Database(public) if public.code == "21000" => twice(&relation.name.name),

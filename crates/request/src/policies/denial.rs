@@ -58,6 +58,17 @@ pub enum Returned {
     ToRelatedRows,
 }
 
+/// A column that is looked at without being shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compared {
+    /// The column.
+    pub column: String,
+    /// What needs that: `filters need`.
+    pub what: &'static str,
+    /// The caller named it; otherwise it belongs to a key, whose columns the caller may not know.
+    pub named: bool,
+}
+
 /// One statement of a caller.
 #[derive(Clone, Debug)]
 pub struct Attempt {
@@ -75,8 +86,8 @@ pub struct Attempt {
     pub reads: Reads,
     /// What they are shown for.
     pub returned: Returned,
-    /// Columns that are looked at without being shown, and what needs that.
-    pub compares: Vec<(String, &'static str)>,
+    /// Columns that are looked at without being shown.
+    pub compares: Vec<Compared>,
     /// There is a filter.
     pub filters: bool,
 }
@@ -214,15 +225,15 @@ impl Refusal<'_> {
 
     /// A column that is compared, ordered by or looked up, without being shown.
     fn missing_compared(&self, relation: &Relation) -> Option<String> {
-        let (column, what) = self.attempt.compares.iter().find(|(column, _)| {
-            relation.columns.contains_key(column)
-                && !self.catalog.may_column(self.role, Privilege::Select, relation, column)
+        let Compared { column, what, named } = self.attempt.compares.iter().find(|compared| {
+            relation.columns.contains_key(&compared.column)
+                && !self.catalog.may_column(self.role, Privilege::Select, relation, &compared.column)
         })?;
         let table = &relation.name.name;
-        let of = if self.catalog.may_some(self.role, Privilege::Select, relation) {
-            format!("column {table}.{column}")
-        } else {
-            table.clone()
+        let of = match (self.catalog.may_some(self.role, Privilege::Select, relation), named) {
+            (false, _) => table.clone(),
+            (true, true) => format!("column {table}.{column}"),
+            (true, false) => format!("a key column of {table}"),
         };
         Some(format!("{}, which {what}", self.lacks("SELECT", &of)))
     }
@@ -239,7 +250,12 @@ impl Refusal<'_> {
                     relation.columns.contains_key(*column)
                         && !self.catalog.may_column(self.role, Privilege::Select, relation, column)
                 })?;
-                Some(format!("{}{because}", self.lacks("SELECT", &format!("column {table}.{column}"))))
+                let of = match self.attempt.returned {
+                    Returned::ToTheCaller => format!("column {table}.{column}"),
+                    // Keys, which the caller did not name.
+                    Returned::ToRelatedRows => format!("a key column of {table}"),
+                };
+                Some(format!("{}{because}", self.lacks("SELECT", &of)))
             }
             Reads::All if !self.catalog.may(self.role, Privilege::Select, relation) => Some(format!(
                 "role {} may SELECT some columns of {table} only: name them in the select parameter",

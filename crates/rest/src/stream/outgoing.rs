@@ -72,7 +72,7 @@ impl Flow<'_> {
         self.timings.record("transaction", started.elapsed());
         let mut lines = match lines {
             Ok(lines) => lines,
-            Err(error) => return Err(explained(self.target, context, &planned, error).await.into()),
+            Err(error) => return Err(explained(self.target, context, request, &planned, error).await.into()),
         };
         let head = Head::of(&std::mem::take(&mut lines.head), counts);
         let body = body(lines, Arc::clone(&context.request_id));
