@@ -190,3 +190,16 @@ async fn tokens_of_a_real_openid_provider_count() {
     let (signed, _) = token.rsplit_once('.').unwrap();
     assert_eq!(status(&app, &format!("{signed}.AAAA")).await, 401);
 }
+
+#[tokio::test]
+async fn a_set_without_a_usable_key_is_told_at_the_start() {
+    let database = support::library().await;
+    let secret = json!({"kty": "oct", "kid": "s", "k": "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE", "alg": "HS256"});
+    for (keys, why) in [(&[][..], "its set is empty"), (&[secret][..], "none of its keys counts")] {
+        let issuer = Issuer::start().await;
+        issuer.publish("/keys", keys);
+        let app = serve(&database, &issuer, "/keys").await;
+        eventually("the reason is logged", PATIENCE, async || app.log().contains(why)).await;
+        assert_eq!(app.log().contains("a shared secret that is published"), !keys.is_empty(), "{}", app.log());
+    }
+}

@@ -59,6 +59,22 @@ pub enum Kind {
     Raised(u16),
 }
 
+/// An error and its causes in one line, for the one place that logs it. Many errors quote their cause, and wrappers
+/// repeat it whole: what the line says already is not said again.
+pub fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !line.contains(&text) {
+            line.push_str(": ");
+            line.push_str(&text);
+        }
+        cause = error.source();
+    }
+    line
+}
+
 /// A failure as its caller sees it. Displayed as `CODE: message`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PublicError {
@@ -135,3 +151,23 @@ impl fmt::Display for PublicError {
 }
 
 impl std::error::Error for PublicError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{text}")]
+    struct Nested {
+        text: &'static str,
+        source: Option<Box<Nested>>,
+    }
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let chain = ["rows ended early", "rows ended early", "cannot read: no such file", "no such file", "ENOENT"];
+        let nested = chain.into_iter().rev().fold(None, |source, text| Some(Box::new(Nested { text, source })));
+        let error = nested.unwrap();
+        assert_eq!(causes(&*error), "rows ended early: cannot read: no such file: ENOENT");
+    }
+}

@@ -12,6 +12,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use ferrobase_base::error::causes;
 use ferrobase_pg::{ConnectOptions, Session};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -287,7 +288,7 @@ impl Worker {
         };
         match tokio::time::timeout(timeout, proving).await.unwrap_or(Err(LoadError::Timeout(timeout))) {
             Ok(proven) => self.handle.prove(proven, since),
-            Err(error) => tracing::debug!(error = %chain(&error), "nothing is proven about the schema"),
+            Err(error) => tracing::debug!(error = %causes(&error), "nothing is proven about the schema"),
         }
     }
 
@@ -308,7 +309,7 @@ impl Worker {
             Ok(catalog) => log_success(catalog, duration),
             Err(error) => {
                 let kept = self.handle.get().is_some();
-                tracing::warn!(error = %chain(error), keeps_old = kept, "the catalog could not be loaded");
+                tracing::warn!(error = %causes(error), keeps_old = kept, "the catalog could not be loaded");
             }
         }
         self.publish.send_modify(|state| {
@@ -346,16 +347,4 @@ fn log_success(catalog: &Catalog, duration: Duration) {
     if !catalog.missing_schemas.is_empty() {
         tracing::warn!(schemas = ?catalog.missing_schemas, "configured schemas do not exist");
     }
-}
-
-/// An error with its causes in one line, for the one place that logs it.
-fn chain(error: &LoadError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(next) = cause {
-        text.push_str(": ");
-        text.push_str(&next.to_string());
-        cause = next.source();
-    }
-    text
 }

@@ -22,6 +22,8 @@ pub enum Refusal {
     TooMany,
     /// The rows are not those that the caller saw (FB131).
     Precondition,
+    /// The row of a PUT that must be new is there already (FB133).
+    Exists,
     /// Two rows of a list of changes have the same key (FB112).
     DuplicateKeys,
     /// Rows of a list of changes that must all be there are not (FB113).
@@ -29,8 +31,15 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    const ALL: [Self; 6] =
-        [Self::NotSingular, Self::NotMatching, Self::TooMany, Self::Precondition, Self::DuplicateKeys, Self::NotFound];
+    const ALL: [Self; 7] = [
+        Self::NotSingular,
+        Self::NotMatching,
+        Self::TooMany,
+        Self::Precondition,
+        Self::Exists,
+        Self::DuplicateKeys,
+        Self::NotFound,
+    ];
 
     /// The code of the error that the caller gets.
     pub fn code(self) -> &'static str {
@@ -39,6 +48,7 @@ impl Refusal {
             Self::NotMatching => "PGRST115",
             Self::TooMany => "PGRST124",
             Self::Precondition => "FB131",
+            Self::Exists => "FB133",
             Self::DuplicateKeys => "FB112",
             Self::NotFound => "FB113",
         }
@@ -51,6 +61,7 @@ impl Refusal {
             Self::NotMatching => "'ferrobase:PGRST115:'",
             Self::TooMany => "'ferrobase:PGRST124:'",
             Self::Precondition => "'ferrobase:FB131:'",
+            Self::Exists => "'ferrobase:FB133:'",
             Self::DuplicateKeys => "'ferrobase:FB112:'",
             Self::NotFound => "'ferrobase:FB113:'",
         }

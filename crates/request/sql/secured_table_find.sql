@@ -8,9 +8,10 @@ select
   r.rolbypassrls or r.rolsuper as passes,
   pg_catalog.pg_has_role(r.oid, c.relowner, 'usage') as owns,
   pg_catalog.has_schema_privilege(r.oid, c.relnamespace, 'usage') as uses_schema,
-  pg_catalog.has_table_privilege(r.oid, c.oid, 'delete') as deletes
+  pg_catalog.has_table_privilege(r.oid, c.oid, 'delete') as deletes,
+  r.oid is not null as has_role
 from pg_catalog.pg_class c
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-join pg_catalog.pg_roles r on r.rolname = $3::name
+left join pg_catalog.pg_roles r on r.rolname = $3::name
 where n.nspname = $1::name and c.relname = $2::name
   and c.relkind in ('r', 'p', 'v', 'm', 'f')

@@ -60,6 +60,16 @@ fn is_of_the_request(error: &DbError) -> bool {
     error.code.class() == "54" || error.code.as_str() == "21000"
 }
 
+/// What the caller can do after losing against another transaction; `None` for other failures. The reference calls
+/// these failures of the server, but nothing is broken, and sending the request again is the answer to them.
+fn lost_against_another(code: &str) -> Option<&'static str> {
+    match code {
+        "40001" | "40P01" => Some("Another transaction got in the way. Nothing was kept: send the request again."),
+        "55P03" => Some("Another transaction holds the rows. Send the request again later, or do without NOWAIT."),
+        _ => None,
+    }
+}
+
 /// SET ROLE to a role that does not exist: the token names a role of another time or place.
 fn is_missing_role(error: &DbError) -> bool {
     error.message.starts_with("role") && error.message.ends_with("does not exist")
@@ -72,6 +82,9 @@ pub fn public_error(error: &DbError, audience: Audience) -> PublicError {
     }
     let kind = match kind(error, audience.is_anonymous) {
         Kind::Internal if !audience.shows_internals && is_of_the_request(error) => Kind::Invalid,
+        Kind::Internal if !audience.shows_internals && lost_against_another(error.code.as_str()).is_some() => {
+            Kind::Conflict
+        }
         kind => kind,
     };
     let code = error.code.as_str().to_owned();
@@ -84,6 +97,9 @@ pub fn public_error(error: &DbError, audience: Audience) -> PublicError {
             public
         }
     };
+    if kind == Kind::Conflict && public.hint.is_none() {
+        public.hint = lost_against_another(error.code.as_str()).map(str::to_owned);
+    }
     if kind == Kind::Unauthenticated {
         public = public.header("WWW-Authenticate", "Bearer");
     }
@@ -174,6 +190,16 @@ mod tests {
             assert_eq!((of(code, false), of(code, true)), (Kind::Invalid, Kind::Internal), "{code}");
         }
         assert_eq!(of("XX000", false), Kind::Internal);
+    }
+
+    #[test]
+    fn losing_against_another_transaction_is_a_conflict_except_upstream() {
+        for code in ["40001", "40P01", "55P03"] {
+            let told =
+                |shows_internals| public_error(&error(code, "lost"), Audience { is_anonymous: false, shows_internals });
+            assert_eq!((told(false).kind, told(true).kind), (Kind::Conflict, Kind::Internal), "{code}");
+            assert!(told(false).hint.is_some_and(|hint| hint.contains("again")) && told(true).hint.is_none(), "{code}");
+        }
     }
 
     #[test]

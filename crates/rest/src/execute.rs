@@ -7,15 +7,16 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use ferrobase_base::{Kind, PublicError};
-use ferrobase_pg::{self as pg, End, Isolation, Row, Statement, StatementResult};
-use ferrobase_query::plan::Query;
+use ferrobase_pg::{self as pg, DbError, End, Isolation, Row, Statement, StatementResult};
+use ferrobase_query::plan::{Mutation, Query};
 use ferrobase_query::{CHANGED_SETTING, Compiled, Outcome, Output, compile};
 use ferrobase_request::{RequestContext, Target, Transaction, Work};
 
-use crate::denial;
+use crate::denial::{self, Tried};
+use crate::element;
 use crate::error::Error;
 use crate::flow::refused;
-use crate::plan::Planned;
+use crate::plan::{Planned, extended};
 use crate::request::RestRequest;
 use crate::settings::Settings;
 
@@ -75,7 +76,7 @@ pub(crate) async fn execute(
     let (work, output, own) = compiled_work(settings, request, planned, statements);
     let reply = match ferrobase_request::run(target, context, work).await {
         Ok(reply) => reply,
-        Err(error) => return Err(explained(target, context, planned, error).await),
+        Err(error) => return Err(explained(target, context, request, planned, error).await),
     };
     if let Some(executed) = read(reply.results.get(own..).unwrap_or_default(), output) {
         return Ok(executed);
@@ -96,7 +97,7 @@ pub(crate) async fn execute_within(
     work.settings.extend(nothing_told());
     let reply = match transaction.run(work).await {
         Ok(reply) => reply,
-        Err(error) => return Err(explained(transaction.target(), context, planned, error).await),
+        Err(error) => return Err(explained(transaction.target(), context, request, planned, error).await),
     };
     if let Some(executed) = read(reply.results.get(own..).unwrap_or_default(), output) {
         return Ok(executed);
@@ -109,20 +110,39 @@ pub(crate) async fn execute_within(
 pub(crate) async fn explained(
     target: &Target,
     context: &RequestContext,
+    request: &RestRequest,
     planned: &Planned,
     error: ferrobase_request::Error,
 ) -> Error {
-    let hint = denial::hint_for(target, context, planned, &error).await;
-    failed(error, context).hinted(hint)
+    let hint = denial::hint_for(target, context, &Tried::of(request, planned), &error).await;
+    let is_mismatch = error.db().is_some_and(is_mismatch) && extended::is_used(&planned.query);
+    let element = match (&planned.query.mutation, error.db()) {
+        (Some(Mutation::UpdateEach(update)), Some(db)) => element::of(db, update),
+        _ => None,
+    };
+    let mut failure = failed(error, context).hinted(hint);
+    if is_mismatch {
+        failure = failure.of_the_request();
+    }
+    match element {
+        Some(place) => failure.at_element(place),
+        None => failure,
+    }
 }
 
-/// Runs one of the statements that a request takes.
+/// Whether there is no such operator for these types. PostgREST's operators answer 404 then, as upstream; ours need not.
+fn is_mismatch(error: &DbError) -> bool {
+    error.code.as_str() == "42883" && error.routine.as_deref() == Some("op_error")
+}
+
+/// Runs one of the statements that a request takes; `tried` is what it was compiled from.
 pub(crate) async fn write_within(
     transaction: &mut Transaction<'_>,
     context: &RequestContext,
     settings: &Settings,
     request: &RestRequest,
     compiled: Compiled,
+    tried: Tried<'_>,
 ) -> Result<Outcome, Error> {
     let Compiled { statement, output, .. } = compiled;
     tracing::debug!(target: "ferrobase::sql", sql = &*statement.sql, "Statement");
@@ -131,7 +151,13 @@ pub(crate) async fn write_within(
         settings: nothing_told(),
         ..Work::write(settings.search_path(&request.schema), statement)
     };
-    let reply = transaction.run(work).await.map_err(|error| failed(error, context))?;
+    let reply = match transaction.run(work).await {
+        Ok(reply) => reply,
+        Err(error) => {
+            let hint = denial::hint_for(transaction.target(), context, &tried, &error).await;
+            return Err(failed(error, context).hinted(hint));
+        }
+    };
     match read(&reply.results, output).unwrap_or_default() {
         Executed::Rows { outcome, .. } => Ok(outcome),
         Executed::Plan(_) => Ok(Outcome::default()),

@@ -13,6 +13,7 @@ pub mod conditional;
 pub mod config;
 pub mod cursor;
 mod denial;
+mod element;
 pub mod error;
 mod execute;
 mod flow;

@@ -5,15 +5,20 @@
 //! end, when everything is there.
 //! Invariant: rows that others depend on must all have been written; otherwise nothing is kept.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use ferrobase_base::{Kind, PublicError};
+use ferrobase_catalog::Relation;
 use ferrobase_query::Outcome;
 use ferrobase_query::plan::{Body, Columns, Insert, Mutation, Payload, Query, Read, Select, Source};
+use ferrobase_request::policies::Returned;
 use ferrobase_request::{RequestContext, Transaction};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::body::Entries;
+use crate::denial::Tried;
 use crate::error::Error;
 use crate::execute::{Executed, Statements, compiled, execute_within, write_within};
 use crate::media::MediaType;
@@ -140,7 +145,7 @@ impl Writer<'_, '_> {
             location: Vec::new(),
             returning: Columns::Named(needed.clone()),
         }));
-        let outcome = self.run(&query, &name.name).await?;
+        let outcome = self.run(&query, &group.relation).await?;
         let rows = match &outcome.body {
             Some(body) => rows(body).ok_or_else(|| lost(&name.name))?,
             None => Vec::new(),
@@ -183,14 +188,21 @@ impl Writer<'_, '_> {
             location: Vec::new(),
             returning: Columns::Named(Vec::new()),
         }));
-        self.run(&query, &name.name).await.map(drop)
+        self.run(&query, &middle.relation).await.map(drop)
     }
 
-    async fn run(&mut self, query: &Query, relation: &str) -> Result<Outcome, Error> {
+    async fn run(&mut self, query: &Query, relation: &Arc<Relation>) -> Result<Outcome, Error> {
         let compiled = compiled(query)?;
-        let ran = write_within(self.transaction, self.context, self.settings, self.request, compiled).await;
+        let tried = Tried {
+            request: self.request,
+            query,
+            relation: Some(relation),
+            function: None,
+            returned: Returned::ToRelatedRows,
+        };
+        let ran = write_within(self.transaction, self.context, self.settings, self.request, compiled, tried).await;
         ran.map_err(|error| match error {
-            Error::Database(public) if public.code == "21000" => twice(relation),
+            Error::Database(public) if public.code == "21000" => twice(&relation.name.name),
             other => other,
         })
     }

@@ -10,14 +10,14 @@
 mod bulk;
 mod document;
 mod error;
-mod extended;
+pub(crate) mod extended;
 mod field;
 mod function;
 mod grouping;
 mod keyset;
 mod mutation;
 mod near;
-mod needed;
+pub(crate) mod needed;
 pub(crate) mod nested;
 mod node;
 mod precondition;
@@ -264,6 +264,7 @@ impl<'a> Planner<'a> {
         if request.query.asks_how_to_read() {
             return Err(PlanError::NotReading);
         }
+        precondition::check_kept(request)?;
         let node = Node::of(&request.query, request.window, self.scope(false))?;
         let mut read = self.tree(
             &node,
@@ -275,8 +276,9 @@ impl<'a> Planner<'a> {
             Action::Update { .. } | Action::Delete { .. } => request.prefer.enforced_max_affected(),
             _ => None,
         };
-        let guard =
-            Guard { single: false, matching: matches!(request.action, Action::Put { .. }), at_most: max_affected };
+        let is_put = matches!(request.action, Action::Put { .. });
+        let absent = is_put && request.conditions.differs.is_some();
+        let guard = Guard { single: false, matching: is_put, absent, at_most: max_affected };
         let shows_rows = request.prefer.returns == Some(Return::Representation);
         Ok(Planned {
             query: Query { mutation: Some(mutation), guard, ..Query::list(read) },

@@ -243,7 +243,11 @@ async fn a_serialization_failure_is_told_and_nothing_is_tried_again() {
     }
     api.db.script("update stock set amount = amount + 1").await;
     let answer = running.await.expect("an answer");
-    assert_eq!((answer.code().as_str(), &answer.json()["operation"]), ("40001", &json!(2)), "{answer:?}");
+    assert_eq!(
+        (answer.status.as_u16(), answer.code().as_str(), &answer.json()["operation"]),
+        (409, "40001", &json!(2)),
+        "{answer:?}"
+    );
     assert_eq!(api.value("select amount from stock where sku = 'a'").await, "6");
 }
 
@@ -467,4 +471,53 @@ async fn under_postgrest_nothing_of_this_exists() {
     let renamed = json!([{"sku": "z", "amount": 1}]).to_string();
     assert_eq!(api.send("PATCH /stock?sku=eq.a", &[], renamed).await.status, 204);
     assert_eq!(api.value("select string_agg(sku, ',' order by sku) from stock").await, "b,z");
+}
+
+#[tokio::test]
+async fn what_is_malformed_is_told_with_its_operation_and_in_our_words() {
+    let api = shop().await;
+    let good = json!({"method": "GET", "path": "/stock"});
+    for (operation, code) in [
+        (json!(7), "FB150"),
+        (json!({"method": "GET"}), "FB150"),
+        (json!({"method": "GET", "path": "/stock", "extra": 1}), "FB150"),
+        (json!({"method": "GET", "path": "/stock", "on_error": "retry"}), "FB150"),
+        (json!({"method": "GET", "path": "/stock", "on_error": {"path": 1}}), "FB150"),
+        (json!({"method": "TRACE", "path": "/stock"}), "FB152"),
+    ] {
+        let answer = send(&api, &json!([good, operation])).await;
+        let error = answer.json();
+        assert_eq!((answer.code().as_str(), &error["operation"]), (code, &json!(1)), "{operation}: {answer:?}");
+        let told = error["details"].as_str().unwrap_or_default();
+        assert!(!told.is_empty() && !told.contains("struct") && !told.contains("line 1"), "{operation}: {told}");
+    }
+    for whole in [json!(7), json!("text"), json!({"operations": 1}), json!({"operations": [good], "isolation": 1})] {
+        let error = send(&api, &whole).await.json();
+        assert_eq!((&error["code"], error.get("operation")), (&json!("FB150"), None), "{whole}");
+        assert!(!error["details"].as_str().unwrap_or_default().contains("truct "), "{error}");
+        assert!(!error["details"].as_str().unwrap_or_default().contains("num "), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn content_location_has_what_references_stood_for() {
+    let api = shop().await;
+    let batch = json!([
+        {"method": "POST", "path": "/orders?select=id", "headers": {"Prefer": FULL}, "body": {"customer": "Ann"}},
+        {"method": "GET", "path": "/lines?order_id=eq.{/0/body/0/id}"},
+    ]);
+    let answers = kept(&api, &batch).await;
+    assert_eq!(answers[1]["headers"]["content-location"], "/lines?order_id=eq.1");
+}
+
+#[tokio::test]
+async fn rows_that_another_holds_are_a_conflict() {
+    let api = shop().await;
+    let mut other = api.db.connect().await;
+    other.script("begin; select * from public.stock where sku = 'a' for update").await.expect("a lock");
+    let batch = json!([{"method": "GET", "path": "/stock?sku=eq.a", "lock": "update nowait"}]);
+    let answer = send(&api, &batch).await;
+    assert_eq!((answer.status.as_u16(), answer.code().as_str()), (409, "55P03"), "{answer:?}");
+    assert!(answer.json()["hint"].as_str().is_some_and(|hint| hint.contains("again")), "{answer:?}");
+    other.script("rollback").await.expect("rolled back");
 }

@@ -153,3 +153,28 @@ insert into public.tasks values
     assert_eq!(shown.code(), "42501");
     assert_eq!(api.value("select string_agg(title, ',' order by id) from tasks").await, "A,theirs,public");
 }
+
+#[tokio::test]
+async fn the_element_that_failed_is_named_where_its_words_tell() {
+    let api = stock().await;
+    for (list, code, place) in [
+        (r#"[{"sku":"a","amount":1},{"sku":"b","amount":-1},{"sku":"c","amount":-1}]"#, "23514", None),
+        (r#"[{"sku":"a","amount":1},{"sku":"b","amount":2},{"sku":"c","amount":-1}]"#, "23514", Some(2)),
+        (r#"[{"sku":"a","amount":1},{"sku":"b","amount":"x1"}]"#, "22P02", Some(1)),
+        (r#"[{"sku":"a","amount":99999999999},{"sku":"b","amount":1}]"#, "22003", Some(0)),
+        (r#"[{"sku":"a","amount":1},{"sku":"b","amount":null}]"#, "23502", Some(1)),
+        (r#"[{"sku":"a","barcode":7},{"sku":"b","barcode":3}]"#, "23505", Some(1)),
+        (r#"[{"sku":"a","amount":"x1"},{"sku":"b","amount":"x1"}]"#, "22P02", None),
+    ] {
+        let answer = api.send("PATCH /stock", &[], list).await;
+        assert_eq!(answer.code(), code, "{list}: {answer:?}");
+        let details = answer.json()["details"].as_str().unwrap_or_default().to_owned();
+        let told = details.strip_prefix("Element ").and_then(|rest| rest[..1].parse::<u64>().ok());
+        match place {
+            Some(place) => assert_eq!(told, Some(place), "{list}: {details}"),
+            // Rows are checked in an order of PostgreSQL's choice; the row that it shows tells which it was.
+            None if code == "23514" => assert!(matches!(told, Some(1 | 2)), "{list}: {details}"),
+            None => assert_eq!(told, None, "{list}: {details}"),
+        }
+    }
+}

@@ -242,3 +242,66 @@ async fn the_total_is_told_where_a_count_is_asked() {
         }
     }
 }
+
+const COUNTERS: &str = "
+create table public.counters (id int primary key, name text unique, n int);
+insert into counters values (700, 'a', 1);
+";
+
+#[tokio::test]
+async fn put_of_a_row_that_must_be_new_never_overwrites() {
+    let api = api(COUNTERS).await;
+    let new = ("if-none-match", "*");
+    let put = |line: &'static str, body: &'static str| {
+        let api = &api;
+        async move {
+            let answer = api.send(line, &[new], body).await;
+            let code = if answer.status.is_success() { String::new() } else { answer.code() };
+            (answer.status.as_u16(), code)
+        }
+    };
+    let told = |status, code: &str| (status, code.to_owned());
+    assert_eq!(put("PUT /counters?id=eq.700", r#"{"id":700,"name":"b","n":2}"#).await, told(412, "FB133"));
+    assert_eq!(api.value("select name || n from counters where id = 700").await, "a1");
+    // Another key in the way is no answer to what was asked.
+    assert_eq!(put("PUT /counters?id=eq.701", r#"{"id":701,"name":"a","n":2}"#).await, told(409, "23505"));
+    assert_eq!(put("PUT /counters?id=eq.701", r#"{"id":702,"name":"c","n":2}"#).await, told(400, "PGRST115"));
+    assert_eq!(put("PUT /counters?id=eq.701", r#"{"id":701,"name":"c","n":2}"#).await, told(204, ""));
+    assert_eq!(put("PUT /counters?id=eq.701", r#"{"id":701,"name":"c","n":2}"#).await, told(412, "FB133"));
+    let made = api.send("PUT /counters?id=eq.9&select=n", &[new, FULL], r#"{"id":9,"name":"d","n":3}"#).await;
+    assert_eq!((made.status.as_u16(), made.body.as_str()), (201, r#"[{"n":3}]"#));
+}
+
+#[tokio::test]
+async fn of_several_that_put_a_new_row_one_succeeds() {
+    let api = Setup { connections: 8, ..Setup::default() }.start(COUNTERS).await;
+    let put = |n: usize| {
+        let body = format!(r#"{{"id":1,"name":"x","n":{n}}}"#);
+        let api = &api;
+        async move { api.send("PUT /counters?id=eq.1", &[("if-none-match", "*")], body).await.status.as_u16() }
+    };
+    let mut statuses = futures_util::future::join_all((0..8).map(put)).await;
+    statuses.sort_unstable();
+    assert_eq!(statuses, [204, 412, 412, 412, 412, 412, 412, 412]);
+}
+
+#[tokio::test]
+async fn conditions_that_a_write_cannot_keep_are_refused() {
+    let api = api(COUNTERS).await;
+    let body = r#"{"id":700,"name":"a","n":9}"#;
+    for (line, field, value) in [
+        ("POST /counters", "if-none-match", "*"),
+        ("POST /counters", "if-match", "*"),
+        ("PATCH /counters?id=eq.700", "if-none-match", "*"),
+        ("PUT /counters?id=eq.700", "if-none-match", "\"abc\""),
+        ("DELETE /counters?id=eq.700", "if-none-match", "*"),
+    ] {
+        let answer = api.send(line, &[(field, value)], body).await;
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (400, "FB134"), "{line} {field}: {value}");
+    }
+    assert_eq!(api.value("select n from counters where id = 700").await, "1");
+    let transaction = TransactionRules { profile: Profile::Postgrest, ..TransactionRules::default() };
+    let api = Setup { transaction, ..Setup::default() }.start(COUNTERS).await;
+    let put = api.send("PUT /counters?id=eq.700", &[("if-none-match", "*")], body).await;
+    assert_eq!(put.status, 204, "PostgREST overwrites: {put:?}");
+}

@@ -36,6 +36,21 @@ create policy reads on public.remarks for select to authenticated using (true);
 revoke all on public.remarks from anon, authenticated;
 grant insert on public.remarks to authenticated;
 
+create table public.pages (id int primary key, owner text, body text);
+alter table public.pages enable row level security;
+create policy seen on public.pages for select to authenticated using (true);
+create policy put on public.pages for insert to authenticated with check (true);
+create policy changed on public.pages for update to authenticated using (owner = 'ann') with check (body <> 'bad');
+revoke all on public.pages from anon, authenticated;
+grant select, insert, update on public.pages to authenticated;
+insert into public.pages values (1, 'bob', 'b'), (2, 'ann', 'a');
+
+create table public.people (id int primary key, name text, salary int);
+alter table public.people enable row level security;
+create policy all_of_them on public.people to authenticated using (true) with check (true);
+revoke all on public.people from anon, authenticated;
+grant select (name), update (name), insert (id, name) on public.people to authenticated;
+
 create table public.vault (id int primary key);
 alter table public.vault enable row level security;
 create policy p on public.vault using (true);
@@ -153,4 +168,53 @@ async fn postgrest_mode_adds_no_hint() {
     };
     let api = Setup { transaction, ..Setup::default() }.start(TABLES).await;
     assert_eq!(hint(&ann(&api, "DELETE /posts?id=eq.1", "", "").await), "");
+}
+
+#[tokio::test]
+async fn the_update_policy_that_refuses_an_upsert_is_named() {
+    let api = api().await;
+    for (line, prefer) in [("POST /pages", "resolution=merge-duplicates"), ("PUT /pages?id=eq.1", "")] {
+        let refused = ann(&api, line, prefer, r#"{"id": 1, "owner": "ann", "body": "x"}"#).await;
+        assert_eq!(
+            hint(&refused),
+            "the row that is there already satisfies no UPDATE policy, or no SELECT policy, of table pages \
+             for role authenticated",
+            "{line}"
+        );
+        let bad = line.replace('1', "2");
+        let refused = ann(&api, &bad, prefer, r#"{"id": 2, "owner": "ann", "body": "bad"}"#).await;
+        assert!(hint(&refused).contains("because it may replace another and is read again, no UPDATE"), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_column_that_must_be_readable_is_named_and_what_for() {
+    let api = api().await;
+    let of_reads = "which filters, order, groups, cursors and embedded rows need";
+    for (line, body, expected) in [
+        ("GET /people?select=name&order=salary", "", format!("column people.salary, {of_reads}")),
+        ("GET /people?select=name&salary=gt.1", "", format!("column people.salary, {of_reads}")),
+        ("GET /people?select=n:name.count()&group_by=salary", "", format!("column people.salary, {of_reads}")),
+        // Nobody named this one, and not every role may know what a key is made of.
+        ("GET /people?select=name&order=name&cursor=first", "", format!("a key column of people, {of_reads}")),
+        ("PATCH /people", r#"[{"id":1,"name":"z"}]"#, "column people.id, which finding rows by their key needs".into()),
+        ("PATCH /people?salary=gt.1", r#"{"name":"z"}"#, "column people.salary, which filters need".into()),
+    ] {
+        let answer = ann(&api, line, "", body).await;
+        assert_eq!(hint(&answer), format!("role authenticated lacks SELECT on {expected}"), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn rows_with_related_rows_are_told_what_is_missing_too() {
+    let api = api().await;
+    let nested = ann(&api, "POST /posts", "", r#"{"id": 9, "title": "x", "remarks": [{"id": 1, "body": "y"}]}"#).await;
+    assert_eq!(hint(&nested), "no policy of table posts lets role authenticated INSERT");
+    api.db.script("create policy writes on public.posts for insert to authenticated with check (true)").await;
+    let below = ann(&api, "POST /posts", "", r#"{"id": 9, "title": "x", "remarks": [{"id": 1, "body": "y"}]}"#).await;
+    assert_eq!(hint(&below), "no policy of table remarks lets role authenticated INSERT");
+    api.db.script("revoke insert on public.remarks from authenticated").await;
+    api.reload().await;
+    let below = ann(&api, "POST /posts", "", r#"{"id": 9, "title": "x", "remarks": [{"id": 1, "body": "y"}]}"#).await;
+    assert_eq!(hint(&below), "", "without any privilege on a table nothing is told of it");
 }

@@ -137,3 +137,17 @@ async fn what_cannot_be_set_is_told_and_changes_nothing() {
     assert_eq!((insert.status.as_u16(), insert.code().as_str()), (400, "PGRST102"));
     assert_eq!(api.value("select count(*) from public.users where name is not null or id = 9").await, "0");
 }
+
+#[tokio::test]
+async fn an_index_cannot_fill_a_list_without_bound() {
+    let api = users().await;
+    let reached = settings(&api, 1, &[], json!({"settings->tags->10000": "far"})).await;
+    assert_eq!(reached["tags"].as_array().map(Vec::len), Some(10_001));
+    for body in [json!({"settings->tags->10001": 1}), json!({"settings->99999999999999999999": 1})] {
+        let refused = patched(&api, 1, &[], &body).await;
+        assert_eq!((refused.status.as_u16(), refused.code().as_str()), (400, "FB129"), "{body}: {refused:?}");
+    }
+    let many: serde_json::Map<_, _> = (0..11).map(|n| (format!("settings->l{n}->10000"), json!(1))).collect();
+    let refused = patched(&api, 1, &[], &many.into()).await;
+    assert!(refused.code() == "FB129" && refused.body.contains("together"), "{refused:?}");
+}

@@ -360,3 +360,16 @@ async fn related_rows_in_a_batch() {
     assert_eq!((&answers[1]["body"]["code"], &answers[2]["body"]), (&json!("23502"), &json!([{"sku": "a"}])));
     assert_eq!(api.value("select string_agg(note, ',') from orders").await, "x");
 }
+
+#[tokio::test]
+async fn unequal_keys_name_their_table_and_the_way_out() {
+    let api = shop().await;
+    let body = r#"{"note":"n","lines":[{"place":1,"sku":"a"},{"place":2,"sku":"b","qty":2}]}"#;
+    let refused = api.send("POST /orders", &[], body).await;
+    assert_eq!((refused.status.as_u16(), refused.code().as_str()), (400, "PGRST102"), "{refused:?}");
+    let error = refused.json();
+    assert_eq!(error["details"], "The objects for the table 'lines' do not all have the same keys");
+    assert!(error["hint"].as_str().is_some_and(|hint| hint.contains("missing=default")), "{error}");
+    let filled = api.send("POST /orders", &[("prefer", "missing=default")], body).await;
+    assert_eq!(filled.status, 201, "{filled:?}");
+}

@@ -381,3 +381,24 @@ async fn a_description_follows_the_catalog() {
     assert_eq!(document["paths"]["/first"], Value::Null);
     assert_ne!(document["paths"]["/second"], Value::Null);
 }
+
+#[tokio::test]
+async fn a_foreign_key_to_a_column_that_is_not_granted_is_not_told() {
+    let sql = "create table public.people (id int primary key, name text);
+        create table public.pets (id int primary key, owner_id int references public.people);
+        revoke all on public.people, public.pets from anon, authenticated;
+        grant select (name) on public.people to anon; grant select on public.pets to anon;";
+    let api = api(sql).await;
+    let owner = "/components/schemas/Pets/properties/owner_id";
+    for (line, pointer) in [("GET /openapi.json", owner), ("GET /", "/definitions/pets/properties/owner_id")] {
+        let answer = api.send(line, &[], "").await;
+        assert!(answer.json().pointer("/definitions/pets").is_some() || line != "GET /", "{answer:?}");
+        assert!(!answer.body.contains("people.id"), "{line} {pointer}: {}", answer.body);
+    }
+    api.db.script("grant select (id) on public.people to anon").await;
+    api.reload().await;
+    for line in ["GET /openapi.json", "GET /"] {
+        let answer = api.send(line, &[], "").await;
+        assert!(answer.body.contains("people.id"), "{line}: {}", answer.body);
+    }
+}

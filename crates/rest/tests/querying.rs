@@ -356,3 +356,13 @@ async fn postgrests_profile_has_postgrests_grammar() {
     }
     assert_eq!(refused(&api, "GET /products?select=name,n:id.count()&order=n").await, (400, "42703".into()));
 }
+
+#[tokio::test]
+async fn an_operator_of_ours_on_another_type_is_the_requests_mistake() {
+    let api = shop().await;
+    for line in ["GET /products?name=has.k", "GET /products?id=gt(col).name", "DELETE /products?id=gt(col).name"] {
+        assert_eq!(refused(&api, line).await, (400, "42883".to_owned()), "{line}");
+    }
+    // As upstream.
+    assert_eq!(refused(&api, "GET /products?name=cs.{a}").await, (404, "42883".to_owned()));
+}

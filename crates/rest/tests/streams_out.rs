@@ -249,3 +249,19 @@ async fn the_bound_on_cost_holds_for_streams() {
     assert_eq!(refused.code(), "FB120", "{refused:?}");
     assert_eq!(lines(&api.send("GET /parts?limit=5", &[LINES], "").await).len(), 5);
 }
+
+#[tokio::test]
+async fn a_stream_that_the_server_bounds_says_so_before_its_rows() {
+    let rest = RestSection { max_rows: Some(5), ..RestSection::default() };
+    let api = Setup { rest, ..Setup::default() }.start(TABLES).await;
+    for (target, rows, told) in
+        [("/many?select=id", 5, "5"), ("/many?select=id&limit=9", 5, "5"), ("/many?select=id&limit=5", 5, "")]
+    {
+        let answer = api.send(&format!("GET {target}"), &[LINES], "").await;
+        assert_eq!((lines(&answer).len(), answer.field("x-max-rows")), (rows, told), "{target}");
+    }
+    let rest = RestSection { max_rows: Some(5), stream_max_rows: Some(0), ..RestSection::default() };
+    let api = Setup { rest, ..Setup::default() }.start(TABLES).await;
+    let all = api.send("GET /many?select=id", &[LINES], "").await;
+    assert_eq!((lines(&all).len(), all.field("x-max-rows")), (20_000, ""));
+}

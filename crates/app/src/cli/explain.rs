@@ -16,7 +16,8 @@ pub(crate) fn explain(error: &(dyn Error + 'static)) -> String {
     if let Some(failure) = find(error, failed_statement) {
         statement(&mut text, failure);
     }
-    if let Some(hint) = find(error, hint) {
+    let asked = |error: &'_ (dyn Error + 'static)| port_setting(error).map(str::to_owned).or_else(|| hint(error));
+    if let Some(hint) = find(error, asked) {
         text.push_str("\n  ");
         text.push_str(&hint.replace('\n', "\n  "));
     }
@@ -55,6 +56,22 @@ fn statement(text: &mut String, failure: &Failure) {
 fn failed_statement<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Failure> {
     match error.downcast_ref()? {
         ferrobase_migrate::Error::Failed(failure) => Some(failure),
+        _ => None,
+    }
+}
+
+/// `ferrobase postgrest` has no flags for its ports, and names the setting in the context of the error.
+fn port_setting(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    let is_in_use = || find(error, |cause| matches!(cause.downcast_ref()?, ListenError::InUse { .. }).then_some(()));
+    match error.to_string().as_str() {
+        "server-port" => is_in_use().map(|()| {
+            "stop that program, or set another server-port (PGRST_SERVER_PORT); with server-reuseport = true in both \
+             processes they share it"
+        }),
+        "admin-server-port" => is_in_use().map(|()| {
+            "stop that program, or set another admin-server-port (PGRST_ADMIN_SERVER_PORT); with server-reuseport = true \
+             in both processes they share it"
+        }),
         _ => None,
     }
 }

@@ -8,12 +8,14 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
-use ferrobase_catalog::{Privilege, QualifiedName};
+use ferrobase_catalog::{Privilege, QualifiedName, Scope};
 use ferrobase_pg::Session;
+use ferrobase_request::exposure::Visibility;
 use ferrobase_request::policies::{Clause, Explanation, Judged, Outcome, Question, Step, explain};
 use serde_json::{Map, Value, json};
 
 use crate::config::{Config, Environment};
+use crate::server::{default_privileges, exposure};
 
 use super::migrate::owner;
 use super::settings::ConfigArguments;
@@ -79,21 +81,23 @@ pub(super) fn run(arguments: &ExplainPolicyArguments, environment: &Environment)
     let question = question(arguments, &config)?;
     let owner = owner(&arguments.config, environment)?.with_application_name("ferrobase explain-policy");
     let commands = arguments.command.map_or(ALL.to_vec(), |command| vec![command]);
-    let explanations = terminal::block_on(async {
+    let (explanations, hidden) = terminal::block_on(async {
         let mut session = Session::connect(&owner).await.context("cannot connect as the owner of the database")?;
         let mut explanations = Vec::new();
         for command in commands {
             let asked = Question { command: command.privilege(), ..question.clone() };
             explanations.push(explain(&mut session, &asked).await?);
         }
+        let hidden = hidden(&mut session, &config, &question).await?;
         session.close().await;
-        Ok(explanations)
+        Ok((explanations, hidden))
     })?;
     if arguments.json {
         let table = json!({ "schema": question.table.schema, "name": question.table.name });
-        terminal::print_json(&json!({ "table": table, "role": question.role, "commands": explanations }))?;
+        let told = json!({ "table": table, "role": question.role, "hidden": hidden, "commands": explanations });
+        terminal::print_json(&told)?;
     } else {
-        terminal::print(&text(&question, &explanations))?;
+        terminal::print(&text(&question, hidden.as_deref(), &explanations))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -128,7 +132,30 @@ fn object(text: Option<&str>, flag: &str) -> Result<Option<Map<String, Value>>> 
     }
 }
 
-fn text(question: &Question, explanations: &[Explanation]) -> String {
+/// Why the API does not show this table to this role, whatever privileges and policies say; `None` when it does.
+async fn hidden(session: &mut Session, config: &Config, question: &Question) -> Result<Option<String>> {
+    let name = &question.table;
+    let exposure = exposure(config, default_privileges(&config.database));
+    if !exposure.schemas.contains(&name.schema) {
+        return Ok(Some(format!(
+            "the REST API does not show this table: schema {} is not in rest.schemas",
+            name.schema
+        )));
+    }
+    let scope = Scope::exposing(exposure.schemas.clone());
+    let catalog = ferrobase_catalog::load(session, &scope).await.context("cannot read the catalog")?;
+    let Some(relation) = catalog.relation(&name.schema, &name.name) else { return Ok(None) };
+    Ok(match exposure.visibility(&catalog, relation, &question.role) {
+        Visibility::Visible => None,
+        Visibility::Hidden(_) => Some(format!(
+            "the REST API hides this table from {}: it has no row-level security, and {name} is not in \
+             rest.allow_unprotected",
+            question.role
+        )),
+    })
+}
+
+fn text(question: &Question, hidden: Option<&str>, explanations: &[Explanation]) -> String {
     let mut out = String::new();
     let Some(first) = explanations.first() else { return out };
     // Writing to a String cannot fail.
@@ -137,6 +164,9 @@ fn text(question: &Question, explanations: &[Explanation]) -> String {
         "{}.{} for role {}: row-level security is {}",
         question.table.schema, question.table.name, question.role, first.row_security
     );
+    if let Some(hidden) = hidden {
+        let _ = writeln!(out, "  {hidden}");
+    }
     for policy in &first.policies {
         let kind = if policy.permissive { "permissive" } else { "restrictive" };
         let applies = if policy.applies { "" } else { "  (does not apply to this role)" };

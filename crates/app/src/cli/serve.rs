@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
+use ferrobase_base::error::causes;
 use ferrobase_embedded::Running;
 
 use crate::config::{Environment, Flag, Loaded, Sources, load};
@@ -73,7 +74,7 @@ async fn serve(loaded: Loaded, sources: Sources, options: Options, signals: &mut
     let bringing_up = tokio::spawn(async move {
         match backend.bring_up().await {
             Ok(()) => tracing::info!("ready"),
-            Err(error) => tracing::error!(error = format!("{error:#}"), "cannot come up"),
+            Err(error) => tracing::error!(error = causes(error.as_ref()), "cannot come up"),
         }
     });
     if let Some(address) = server.address() {

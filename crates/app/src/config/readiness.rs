@@ -32,7 +32,8 @@ pub fn refusals(loaded: &Loaded, located: bool) -> Vec<Problem> {
         refusals.push(refused(
             tree,
             "auth.jwt_secret",
-            "no token could be verified: set it (FERROBASE_AUTH__JWT_SECRET, at least 32 random bytes) or auth.jwks",
+            "no token could be verified: set it (FERROBASE_AUTH__JWT_SECRET, at least 32 random bytes), auth.jwks, or auth.jwks_url \
+             for the tokens of an identity provider",
         ));
     }
     if let Err(reason) = config.auth.tokens.check_for_production() {

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use arc_swap::ArcSwapOption;
+use ferrobase_base::error::causes;
 use ferrobase_catalog::{CatalogHandle, ReloadOptions, ReloadState, Reloader, Scope};
 use ferrobase_pg::{ConnectOptions, Event, Listener, Session};
 use ferrobase_request::install::{DefaultPrivileges, InstallOptions, Installed, Login, Logins, install};
@@ -187,7 +188,7 @@ impl Backend {
             match self.try_install().await {
                 Ok(installed) => break (installed, head_start),
                 Err(error) => {
-                    let error = format!("{error:#}");
+                    let error = causes(error.as_ref());
                     if said.as_ref().is_none_or(|(text, at)| *text != error || at.elapsed() > SAY_AGAIN) {
                         tracing::error!(error, "the database is not usable yet; trying again every second");
                         said = Some((error, Instant::now()));
@@ -298,13 +299,14 @@ fn install_options(config: &Config) -> InstallOptions {
         .password
         .clone()
         .map(|password| Login { user: section.authenticator.user.to_string(), password: Some(password) });
-    InstallOptions {
-        default_privileges: match section.default_privileges {
-            ferrobase_pg::config::DefaultPrivileges::Supabase => DefaultPrivileges::Supabase,
-            ferrobase_pg::config::DefaultPrivileges::None => DefaultPrivileges::None,
-        },
-        authenticator,
-        ..InstallOptions::default()
+    InstallOptions { default_privileges: default_privileges(section), authenticator, ..InstallOptions::default() }
+}
+
+/// What the configuration grants by default, in the installation's words.
+pub(crate) fn default_privileges(section: &ferrobase_pg::config::DatabaseSection) -> DefaultPrivileges {
+    match section.default_privileges {
+        ferrobase_pg::config::DefaultPrivileges::Supabase => DefaultPrivileges::Supabase,
+        ferrobase_pg::config::DefaultPrivileges::None => DefaultPrivileges::None,
     }
 }
 

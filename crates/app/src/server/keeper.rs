@@ -8,6 +8,8 @@
 use std::sync::Weak;
 use std::time::Duration;
 
+use ferrobase_base::error::causes;
+
 use super::backend::Backend;
 
 /// Between looks at the pools; also the first pause after an attempt.
@@ -29,7 +31,7 @@ pub(super) async fn keep(backend: Weak<Backend>) {
         let longest = match backend.try_install().await {
             Ok(_) => PAUSE_WORKING,
             Err(error) => {
-                tracing::debug!(error = format!("{error:#}"), "the request logins could not be looked after");
+                tracing::debug!(error = causes(error.as_ref()), "the request logins could not be looked after");
                 PAUSE_DOWN
             }
         };

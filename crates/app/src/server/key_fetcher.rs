@@ -121,14 +121,18 @@ struct Work {
 impl Work {
     async fn run(self) {
         let mut failure_pause = FIRST_PAUSE;
+        // What was told last of the keys that do not count. The first fetch is always told of: that a set has nothing
+        // usable changes no key, and is why every token is refused.
+        let mut told: Option<Vec<(String, &'static str)>> = None;
         loop {
             self.watcher.begin();
             self.numbers.fetches.fetch_add(1, Ordering::Relaxed);
             let pause = match self.fetch().await {
                 Ok((keys, ignored)) => {
                     let number = keys.len();
-                    if self.watcher.end(Some(keys)) {
+                    if self.watcher.end(Some(keys)) || told.as_ref() != Some(&ignored) {
                         report(number, &ignored);
+                        told = Some(ignored);
                     }
                     failure_pause = FIRST_PAUSE;
                     INTERVAL
@@ -183,7 +187,8 @@ fn report(keys: usize, ignored: &[(String, &'static str)]) {
         tracing::warn!(kid, "a key of auth.jwks_url does not count: {reason}");
     }
     if keys == 0 {
-        tracing::warn!("auth.jwks_url publishes no usable key: no token of that issuer is valid");
+        let why = if ignored.is_empty() { "its set is empty" } else { "none of its keys counts" };
+        tracing::warn!("auth.jwks_url publishes no usable key ({why}): no token of that issuer is valid");
     } else {
         tracing::info!(keys, "new keys from auth.jwks_url are in force");
     }

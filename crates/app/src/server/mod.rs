@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use arc_swap::ArcSwap;
+use ferrobase_base::error::causes;
 use ferrobase_edge::listener::Tls;
 use ferrobase_edge::log::{self, LogHandle, LogSettings};
 use ferrobase_edge::{App, Grace, Lifecycle, Phase};
@@ -27,8 +28,10 @@ use tokio::task::JoinHandle;
 
 use crate::config::{Current, Loaded, Sources, refusals};
 use backend::Backend;
+pub(crate) use backend::default_privileges;
 use front::Front;
 pub(crate) use signals::{Heard, Signals};
+pub(crate) use target::exposure;
 
 /// For cancelling what still runs in the database when everything else has ended.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -155,7 +158,7 @@ impl Server {
             tracing::error!(error = &error as &dyn std::error::Error, "the log file could not be opened anew");
         }
         if let Err(error) = self.reload_configuration() {
-            tracing::error!(error = format!("{error:#}"), "the old configuration stays in force");
+            tracing::error!(error = causes(error.as_ref()), "the old configuration stays in force");
         }
         if let Some(Err(error)) = self.tls.as_ref().map(|tls| tls.reload()) {
             tracing::error!(error = &error as &dyn std::error::Error, "the old certificate stays in force");

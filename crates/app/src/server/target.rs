@@ -94,7 +94,8 @@ fn transaction(config: &Config) -> TransactionRules {
     }
 }
 
-fn exposure(config: &Config, privileges: DefaultPrivileges) -> Exposure {
+/// What the API shows to whom.
+pub(crate) fn exposure(config: &Config, privileges: DefaultPrivileges) -> Exposure {
     let texts = |list: &[ferrobase_base::config::RelationPattern]| list.iter().map(ToString::to_string).collect();
     let definer = match config.security.definer_views {
         DefinerViewsSetting::Refuse => DefinerViews::Refuse,

@@ -7,6 +7,7 @@ use crate::dev::project::{Project, Ran};
 use crate::support::{self, ANN, BOB};
 
 const TABLES: &str = "
+create schema private;
 create table public.notes (
   id int primary key, owner uuid not null default auth.uid(), body text, team int, hidden boolean default false);
 alter table public.notes enable row level security;
@@ -31,6 +32,8 @@ revoke all on public.members from authenticated;
 create table public.lists (id int primary key, tag text);
 alter table public.lists enable row level security;
 create policy via on public.lists to authenticated using (exists (select from public.members where list = lists.id));
+create table public.unprot (id int primary key);
+create table private.kept (id int primary key);
 create view public.peek as select 1 as one;
 ";
 
@@ -148,7 +151,7 @@ async fn it_is_readable_and_mistakes_are_told() {
     }
     for (arguments, said) in [
         (&["--table", "nothing", "--role", "anon"][..], "there is no table public.nothing"),
-        (&["--table", "notes", "--role", "nobody"], "or no role nobody"),
+        (&["--table", "notes", "--role", "nobody"], "there is no role nobody"),
         (&["--table", "peek", "--role", "anon"], "is no table"),
         (&["--table", "notes", "--role", "anon", "--row", "[]"], "must be a JSON object"),
         (&["--table", "notes", "--role", "anon", "--row", "{\"x\": 1}"], "notes has no column x"),
@@ -165,5 +168,21 @@ impl Case {
     async fn count(&self, table: &str) -> String {
         let mut session = self.database.connect().await;
         crate::caller::value(&mut session, &format!("select count(*) from public.{table}")).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_api_hides_is_told_whatever_policies_say() {
+    let case = Case::new().await;
+    let asked = |table: &'static str, role: &'static str| {
+        let arguments = ["--table", table, "--role", role, "--command", "select"];
+        let hidden = case.run(&[&arguments[..], &["--json"]].concat()).json()["hidden"].clone();
+        (hidden.as_str().unwrap_or_default().to_owned(), case.run(&arguments).succeeds())
+    };
+    let (hidden, text) = asked("unprot", "authenticated");
+    assert!(hidden.contains("no row-level security") && text.contains(&hidden), "{hidden}\n{text}");
+    assert!(asked("private.kept", "service_role").0.contains("rest.schemas"));
+    for (table, role) in [("unprot", "service_role"), ("notes", "authenticated")] {
+        assert_eq!(asked(table, role).0, "", "{table} {role}");
     }
 }

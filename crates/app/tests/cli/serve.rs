@@ -16,8 +16,14 @@ fn free_port() -> String {
 #[test]
 fn it_names_what_it_cannot_start_without() {
     let project = Project::empty();
-    let both =
-        ["auth.jwt_secret", "FERROBASE_AUTH__JWT_SECRET", "database.url", "FERROBASE_DATABASE__URL", "--embedded"];
+    let both = [
+        "auth.jwt_secret",
+        "auth.jwks_url",
+        "FERROBASE_AUTH__JWT_SECRET",
+        "database.url",
+        "FERROBASE_DATABASE__URL",
+        "--embedded",
+    ];
     project.run(&["serve"]).fails(&both);
     let secret = |value: &str, arguments: &[&str]| {
         Ran::of(project.command(&[&["serve"], arguments].concat()).env("FERROBASE_AUTH__JWT_SECRET", value))

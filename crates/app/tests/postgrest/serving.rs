@@ -209,3 +209,33 @@ async fn a_new_process_takes_over_without_a_failed_request() {
     assert_eq!(asking.await.unwrap(), 300);
     assert_eq!(get(&new, "/todos").await.0, 200);
 }
+
+/// The admin port goes over with the API port: it answers throughout, and never for a process that is not ready.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_admin_port_is_shared_in_a_takeover_and_told_without_one() {
+    let deployment = Deployment::new().await;
+    let old = deployment.server().env("PGRST_SERVER_REUSEPORT", "true").start().await.unwrap();
+    let admin = old.admin_url("/ready");
+    let admin_port = admin.trim_end_matches("/ready").rsplit(':').next().unwrap().to_owned();
+    let asking = tokio::spawn(async move {
+        for _ in 0..300 {
+            let answer = reqwest::Client::new().get(&admin).header("Connection", "close").send().await;
+            assert_eq!(answer.unwrap().status(), 200);
+        }
+    });
+    let second = |shares: &str| {
+        let server = deployment.server().port(old.port()).without_waiting();
+        server.env("PGRST_ADMIN_SERVER_PORT", &admin_port).env("PGRST_SERVER_REUSEPORT", shares)
+    };
+    let new = second("true").start().await.unwrap();
+    eventually(&new, "the new process serves", async || new.log().contains("Admin server listening")).await;
+    assert!(new.log().contains("API server listening"), "{}", new.log());
+    asking.await.unwrap();
+    assert_eq!(reqwest::get(old.admin_url("/live")).await.unwrap().status(), 200);
+
+    let mut refused = second("false").start().await.unwrap();
+    assert_eq!(refused.wait(Duration::from_secs(20)).await.unwrap().code(), Some(1));
+    let said = refused.log();
+    assert!(said.contains("PGRST_ADMIN_SERVER_PORT") && said.contains("server-reuseport"), "{said}");
+    assert!(!said.contains("--admin-port"), "{said}");
+}

@@ -104,13 +104,7 @@ impl Visit for Fields {
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        let mut chain = value.to_string();
-        let mut cause = value.source();
-        while let Some(error) = cause {
-            let _ = write!(chain, ": {error}");
-            cause = error.source();
-        }
-        self.line.text(field.name(), &chain);
+        self.line.text(field.name(), &ferrobase_base::error::causes(value));
     }
 }
 

@@ -4,7 +4,7 @@ use ferrobase_catalog::QualifiedName;
 
 use super::bulk;
 use super::condition::ParameterText;
-use super::mutation::{inserted, location};
+use super::mutation::{self, inserted, location};
 use super::read::{Level, Origin};
 use super::{CompileError, Compiler, SOURCE, call, call_is_shared, cte};
 use crate::guard::Refusal;
@@ -71,7 +71,9 @@ impl Compiler {
         if let Some(check) = &query.precondition {
             out.push(", ").append(precondition(check, query));
         }
-        if let Some(guard) = guard(&query.guard).filter(|_| !is_single(query)) {
+        if !is_single(query)
+            && let Some(guard) = guard(query)?
+        {
             out.push(", ").append(guard);
         }
         out.push(" FROM ").append(from).push(" AS ").ident(ANSWER);
@@ -317,11 +319,18 @@ fn precondition(check: &Precondition, query: &Query) -> Sql {
 }
 
 /// A value that cannot be computed when the number of rows is wrong; see [`crate::guard`].
-fn guard(guard: &Guard) -> Option<Sql> {
+fn guard(query: &Query) -> Result<Option<Sql>, CompileError> {
+    let guard = &query.guard;
     let mut out = Sql::of("CASE");
     let mut refuse = |condition: Sql, refusal: Refusal| {
         out.push(" WHEN ").append(condition).push(" THEN (").push(refusal.text()).push(" || count(*))::int");
     };
+    if let (true, Some(Mutation::Insert(insert))) = (guard.absent, &query.mutation) {
+        // There was a row to insert, and the one that is there kept its place.
+        let mut condition = Sql::of("count(*) <> 1 AND ");
+        condition.append(mutation::gives_row(insert)?);
+        refuse(condition, Refusal::Exists);
+    }
     if guard.matching {
         refuse(Sql::of("count(*) <> 1"), Refusal::NotMatching);
     }
@@ -334,8 +343,8 @@ fn guard(guard: &Guard) -> Option<Sql> {
         refuse(condition, Refusal::TooMany);
     }
     if *guard == Guard::default() {
-        return None;
+        return Ok(None);
     }
     out.push(" END");
-    Some(out)
+    Ok(Some(out))
 }

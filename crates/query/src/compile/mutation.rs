@@ -94,6 +94,15 @@ impl Compiler {
     }
 }
 
+/// Whether the payload has a row that an insert would take.
+pub(super) fn gives_row(insert: &Insert) -> Result<Sql, CompileError> {
+    let mut out = Sql::of("EXISTS (SELECT 1 FROM ");
+    out.append(payload_rows(&insert.columns, &insert.payload, insert.missing_is_default, BODY));
+    write_where(&mut out, filters(&insert.matching, BODY)?);
+    out.push(")");
+    Ok(out)
+}
+
 /// Key columns and filters of the only inserted row as a JSON list of pairs, for the Location field.
 pub(super) fn location(columns: &[String]) -> Sql {
     let mut pairs = Sql::new();

@@ -56,6 +56,8 @@ pub struct Guard {
     pub single: bool,
     /// Exactly one row, because the URL names it.
     pub matching: bool,
+    /// The row is a new one: one that is there already fails the statement. Needs a conflict clause that ignores it.
+    pub absent: bool,
     /// At most this many; below zero, not even none.
     pub at_most: Option<i64>,
 }

@@ -48,6 +48,27 @@ pub enum Reads {
     Columns(Vec<String>),
 }
 
+/// What the columns that come back are for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Returned {
+    /// The caller asked for them, and can leave it.
+    #[default]
+    ToTheCaller,
+    /// Related rows that are written with these refer to them.
+    ToRelatedRows,
+}
+
+/// A column that is looked at without being shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compared {
+    /// The column.
+    pub column: String,
+    /// What needs that: `filters need`.
+    pub what: &'static str,
+    /// The caller named it; otherwise it belongs to a key, whose columns the caller may not know.
+    pub named: bool,
+}
+
 /// One statement of a caller.
 #[derive(Clone, Debug)]
 pub struct Attempt {
@@ -63,6 +84,10 @@ pub struct Attempt {
     pub writes: Vec<String>,
     /// Columns that are shown.
     pub reads: Reads,
+    /// What they are shown for.
+    pub returned: Returned,
+    /// Columns that are looked at without being shown.
+    pub compares: Vec<Compared>,
     /// There is a filter.
     pub filters: bool,
 }
@@ -151,21 +176,36 @@ impl Refusal<'_> {
     }
 
     fn missing_on_target(&self, relation: &Relation) -> Option<String> {
-        let shown = " which Prefer: return=representation needs: use Prefer: return=minimal";
+        let shown = self.for_what();
         match self.attempt.verb {
-            Verb::Read | Verb::Call => self.missing_read(relation, &self.attempt.reads, ""),
+            // Columns that were named come first: asking for fewer columns does not help against them.
+            Verb::Read | Verb::Call => {
+                let named = matches!(self.attempt.reads, Reads::Columns(_));
+                let shown = || self.missing_read(relation, &self.attempt.reads, "");
+                let first = if named { shown() } else { None };
+                first.or_else(|| self.missing_compared(relation)).or_else(shown)
+            }
             Verb::Insert { merges } => self
                 .missing_write(relation, Privilege::Insert)
                 .or_else(|| merges.then(|| self.missing_write(relation, Privilege::Update)).flatten())
+                .or_else(|| self.missing_compared(relation))
                 .or_else(|| self.missing_read(relation, &self.attempt.reads, shown)),
             Verb::Update => self
                 .missing_write(relation, Privilege::Update)
-                .or_else(|| self.missing_filter(relation))
+                .or_else(|| self.missing_compared(relation))
                 .or_else(|| self.missing_read(relation, &self.attempt.reads, shown)),
             Verb::Delete => self
                 .missing_write(relation, Privilege::Delete)
-                .or_else(|| self.missing_filter(relation))
+                .or_else(|| self.missing_compared(relation))
                 .or_else(|| self.missing_read(relation, &self.attempt.reads, shown)),
+        }
+    }
+
+    /// What needs the rows that come back.
+    fn for_what(&self) -> &'static str {
+        match self.attempt.returned {
+            Returned::ToTheCaller => "which Prefer: return=representation needs: use Prefer: return=minimal",
+            Returned::ToRelatedRows => "which writing rows together with related rows needs",
         }
     }
 
@@ -183,14 +223,24 @@ impl Refusal<'_> {
         Some(self.lacks(name(privilege), &format!("column {table}.{column}")))
     }
 
-    fn missing_filter(&self, relation: &Relation) -> Option<String> {
-        let lacks = self.attempt.filters && !self.catalog.may_some(self.role, Privilege::Select, relation);
-        lacks.then(|| format!("{}, which filters need", self.lacks("SELECT", &relation.name.name)))
+    /// A column that is compared, ordered by or looked up, without being shown.
+    fn missing_compared(&self, relation: &Relation) -> Option<String> {
+        let Compared { column, what, named } = self.attempt.compares.iter().find(|compared| {
+            relation.columns.contains_key(&compared.column)
+                && !self.catalog.may_column(self.role, Privilege::Select, relation, &compared.column)
+        })?;
+        let table = &relation.name.name;
+        let of = match (self.catalog.may_some(self.role, Privilege::Select, relation), named) {
+            (false, _) => table.clone(),
+            (true, true) => format!("column {table}.{column}"),
+            (true, false) => format!("a key column of {table}"),
+        };
+        Some(format!("{}, which {what}", self.lacks("SELECT", &of)))
     }
 
     fn missing_read(&self, relation: &Relation, reads: &Reads, because: &str) -> Option<String> {
         let table = &relation.name.name;
-        let because = if because.is_empty() { String::new() } else { format!(",{because}") };
+        let because = if because.is_empty() { String::new() } else { format!(", {because}") };
         if *reads != Reads::Nothing && !self.catalog.may_some(self.role, Privilege::Select, relation) {
             return Some(format!("{}{because}", self.lacks("SELECT", table)));
         }
@@ -200,7 +250,12 @@ impl Refusal<'_> {
                     relation.columns.contains_key(*column)
                         && !self.catalog.may_column(self.role, Privilege::Select, relation, column)
                 })?;
-                Some(format!("{}{because}", self.lacks("SELECT", &format!("column {table}.{column}"))))
+                let of = match self.attempt.returned {
+                    Returned::ToTheCaller => format!("column {table}.{column}"),
+                    // Keys, which the caller did not name.
+                    Returned::ToRelatedRows => format!("a key column of {table}"),
+                };
+                Some(format!("{}{because}", self.lacks("SELECT", &of)))
             }
             Reads::All if !self.catalog.may(self.role, Privilege::Select, relation) => Some(format!(
                 "role {} may SELECT some columns of {table} only: name them in the select parameter",
@@ -224,6 +279,12 @@ impl Refusal<'_> {
         Some(self.judge(&relation.name.name, &policies))
     }
 
+    /// Whether it was the USING of a policy, which is asked of a row that is there already. The word is SQL and stays as
+    /// it is in every language of the messages.
+    fn is_of_using(&self, table: &str) -> bool {
+        self.error.message.replace(table, "").contains("USING")
+    }
+
     /// Which kind of policy is not there, or did not let the row pass.
     fn judge(&self, table: &str, policies: &[Policy]) -> String {
         let lets = |privilege: Privilege| policies.iter().any(|policy| policy.permissive && policy.covers(privilege));
@@ -235,7 +296,14 @@ impl Refusal<'_> {
         }
         let (written, returned) = match self.attempt.verb {
             Verb::Insert { merges: true } if lets(Privilege::Insert) && !lets(Privilege::Update) => {
-                return format!("{}, which resolution=merge-duplicates needs", none(Privilege::Update));
+                return format!("{}, which resolution=merge-duplicates and PUT need", none(Privilege::Update));
+            }
+            Verb::Insert { merges: true } if self.is_of_using(table) => {
+                return format!(
+                    "the row that is there already satisfies no UPDATE policy, or no SELECT policy, of table {table} \
+                     for role {}",
+                    self.role
+                );
             }
             Verb::Insert { .. } => (Privilege::Insert, self.attempt.reads != Reads::Nothing),
             Verb::Update => (Privilege::Update, self.attempt.filters || self.attempt.reads != Reads::Nothing),
@@ -247,10 +315,17 @@ impl Refusal<'_> {
         }
         if returned && !lets(Privilege::Select) {
             let way_out = match self.attempt.verb {
-                Verb::Insert { .. } => ", which Prefer: return=representation needs: use Prefer: return=minimal",
-                _ => ", which changing rows by a filter needs",
+                Verb::Insert { .. } => self.for_what(),
+                _ => "which changing rows by a filter needs",
             };
-            return format!("{}{way_out}", none(Privilege::Select));
+            return format!("{}, {way_out}", none(Privilege::Select));
+        }
+        if self.attempt.verb == (Verb::Insert { merges: true }) {
+            return format!(
+                "the row satisfies no INSERT policy or, because it may replace another and is read again, no UPDATE or \
+                 SELECT policy of table {table} for role {}",
+                self.role
+            );
         }
         let also = if returned { " or, because the new row is read again, no SELECT policy" } else { "" };
         format!("the row satisfies no {} policy{also} of table {table} for role {}", name(written), self.role)
@@ -274,6 +349,8 @@ impl Attempt {
             others: Vec::new(),
             writes: Vec::new(),
             reads: Reads::Nothing,
+            returned: Returned::default(),
+            compares: Vec::new(),
             filters: false,
         }
     }

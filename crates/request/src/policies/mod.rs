@@ -12,7 +12,7 @@ mod table;
 use ferrobase_catalog::Privilege;
 use ferrobase_pg::{Error, Row, Session};
 
-pub use denial::{Attempt, Reads, Verb, hint};
+pub use denial::{Attempt, Compared, Reads, Returned, Verb, hint};
 pub use explain::{Clause, Explanation, Judged, Outcome, Question, Step, explain};
 pub use table::ExplainError;
 

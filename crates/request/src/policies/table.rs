@@ -10,16 +10,17 @@ use serde_json::{Map, Value};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExplainError {
-    /// The table or the role does not exist.
-    #[error("there is no table {schema}.{table}, or no role {role}")]
-    Unknown {
+    /// The table does not exist.
+    #[error("there is no table {schema}.{table}")]
+    UnknownTable {
         /// The schema.
         schema: String,
         /// The table.
         table: String,
-        /// The role.
-        role: String,
     },
+    /// The role does not exist.
+    #[error("there is no role {0}")]
+    UnknownRole(String),
     /// Something that cannot have policies.
     #[error("{schema}.{table} is no table: policies belong to the tables that it reads")]
     NoTable {
@@ -90,10 +91,12 @@ impl Table {
     ) -> Result<Self, ExplainError> {
         let named = [Some(schema), Some(table), Some(role)];
         let found = session.query(include_str!("../../sql/secured_table_find.sql"), &named).await?;
-        let unknown =
-            || ExplainError::Unknown { schema: schema.to_owned(), table: table.to_owned(), role: role.to_owned() };
+        let unknown = || ExplainError::UnknownTable { schema: schema.to_owned(), table: table.to_owned() };
         let row = found.rows.first().ok_or_else(unknown)?;
         let is_true = |index| row.text(index) == Some("t");
+        if !is_true(8) {
+            return Err(ExplainError::UnknownRole(role.to_owned()));
+        }
         if !matches!(row.text(1), Some("r" | "p")) {
             return Err(ExplainError::NoTable { schema: schema.to_owned(), table: table.to_owned() });
         }

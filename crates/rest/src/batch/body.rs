@@ -60,19 +60,30 @@ pub(super) enum OnError<'b> {
 
 impl<'b> Batch<'b> {
     /// Reads a batch of at most so many operations, alternatives among them.
-    pub(super) fn read(text: &'b Bytes, most: usize) -> Result<Self, BatchError> {
-        body::check_depth(text).map_err(|error| BatchError::Malformed(error.to_string()))?;
+    ///
+    /// # Errors
+    /// What is wrong, and in which operation where it is one of them.
+    pub(super) fn read(text: &'b Bytes, most: usize) -> Result<Self, (BatchError, Option<usize>)> {
+        let whole = |error| (error, None);
+        body::check_depth(text).map_err(|error| whole(BatchError::Malformed(error.to_string())))?;
         let envelope = if body::begins_list(text) {
-            Envelope { isolation: None, defer_constraints: false, operations: read(text)? }
+            Envelope { isolation: None, defer_constraints: false, operations: read(text).map_err(whole)? }
         } else {
-            read::<Envelope<'_>>(text)?
+            read::<Envelope<'_>>(text).map_err(whole)?
         };
+        if envelope.operations.is_empty() {
+            return Err(whole(BatchError::Malformed("there is no operation".to_owned())));
+        }
         let mut left = most;
-        let operations = envelope.operations.into_iter().map(|raw| Operation::of(raw, &mut left, most)).collect();
+        let mut operations = Vec::with_capacity(envelope.operations.len());
+        for (index, raw) in envelope.operations.into_iter().enumerate() {
+            let operation = Operation::read(raw.get(), &mut left, most);
+            operations.push(operation.map_err(|error| (error, Some(index)))?);
+        }
         Ok(Self {
             isolation: envelope.isolation.map(Level::isolation),
             defer_constraints: envelope.defer_constraints,
-            operations: operations_of(operations)?,
+            operations,
         })
     }
 
@@ -82,29 +93,31 @@ impl<'b> Batch<'b> {
     }
 }
 
-fn operations_of(read: Result<Vec<Operation<'_>>, BatchError>) -> Result<Vec<Operation<'_>>, BatchError> {
-    let operations = read?;
-    if operations.is_empty() {
-        return Err(BatchError::Malformed("there is no operation".to_owned()));
-    }
-    Ok(operations)
-}
-
 fn read<'b, T: Deserialize<'b>>(text: &'b [u8]) -> Result<T, BatchError> {
     serde_json::from_slice(text).map_err(|error| BatchError::Malformed(error.to_string()))
 }
 
+/// The same of one operation. Where in its text it went wrong says nothing about where in the batch.
+fn read_part<'b, T: Deserialize<'b>>(text: &'b str) -> Result<T, BatchError> {
+    serde_json::from_str(text).map_err(|error| {
+        let told = error.to_string();
+        let why = told.split_once(" at line ").map_or(told.as_str(), |(why, _)| why);
+        BatchError::Malformed(why.to_owned())
+    })
+}
+
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with a list of operations")]
 struct Envelope<'b> {
     isolation: Option<Level>,
     #[serde(default)]
     defer_constraints: bool,
     #[serde(borrow)]
-    operations: Vec<Raw<'b>>,
+    operations: Vec<&'b RawValue>,
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "the name of an isolation level")]
 enum Level {
     #[serde(rename = "read committed")]
     ReadCommitted,
@@ -125,7 +138,7 @@ impl Level {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an operation, which is an object with a method and a path")]
 struct Raw<'b> {
     method: String,
     path: String,
@@ -140,13 +153,25 @@ struct Raw<'b> {
 }
 
 impl<'b> Operation<'b> {
+    fn read(text: &'b str, left: &mut usize, most: usize) -> Result<Self, BatchError> {
+        if !text.starts_with('{') {
+            let what = "an operation is an object with a method and a path".to_owned();
+            return Err(BatchError::Malformed(what));
+        }
+        Self::of(read_part(text)?, left, most)
+    }
+
     fn of(raw: Raw<'b>, left: &mut usize, most: usize) -> Result<Self, BatchError> {
         *left = left.checked_sub(1).ok_or(BatchError::TooMany { most })?;
         let on_error = match raw.on_error.map(RawValue::get) {
             None | Some("\"rollback\"") => OnError::Rollback,
             Some("\"continue\"") => OnError::Continue,
             // Each alternative counts, so that their nesting has a bound too.
-            Some(text) => OnError::Instead(Box::new(Self::of(read(text.as_bytes())?, left, most)?)),
+            Some(text) if text.starts_with('{') => OnError::Instead(Box::new(Self::read(text, left, most)?)),
+            Some(_) => {
+                let what = "on_error is \"rollback\", \"continue\" or another operation".to_owned();
+                return Err(BatchError::Malformed(what));
+            }
         };
         let (path, query) = raw.path.split_once('?').unwrap_or((&raw.path, ""));
         if path.trim_matches('/').is_empty() {
@@ -193,7 +218,7 @@ fn headers(entries: Entries<'_>) -> Result<HeaderMap, BatchError> {
         if !FIELDS.contains(&lower.as_str()) {
             return Err(BatchError::Operation(format!("the field '{name}' is not one of {}", FIELDS.join(", "))));
         }
-        let value: String = read(value.get().as_bytes())?;
+        let value: String = read_part(value.get())?;
         let (Ok(key), Ok(value)) = (HeaderName::try_from(lower), HeaderValue::try_from(value)) else {
             return Err(BatchError::Operation(format!("the value of the field '{name}' cannot be sent")));
         };

@@ -56,7 +56,11 @@ pub(crate) async fn run(
     body: &Bytes,
 ) -> Result<Response, PublicError> {
     check_type(headers)?;
-    let batch = flow.timings.measure("parse", || Batch::read(body, flow.settings.batch_max_operations))?;
+    let batch = match flow.timings.measure("parse", || Batch::read(body, flow.settings.batch_max_operations)) {
+        Ok(batch) => batch,
+        Err((error, None)) => return Err(error.into()),
+        Err((error, Some(index))) => return Ok(of_operation(&error.into(), flow.settings.verbosity, index)),
+    };
     let started = Instant::now();
     let ran = run_all(flow, catalog, headers, &batch).await;
     flow.timings.record("transaction", started.elapsed());

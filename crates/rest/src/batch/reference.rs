@@ -9,17 +9,23 @@
 use std::cell::OnceCell;
 use std::collections::HashMap;
 
+use percent_encoding::{percent_decode_str, utf8_percent_encode};
 use serde_json::value::RawValue;
 
 use super::error::BatchError;
 use crate::ast::{Extended, Logic, Operation, Query};
 use crate::body::Entries;
+use crate::parse;
 use ferrobase_query::sql::array_literal;
 
 /// How deep in a body references are looked for.
 const MAX_DEPTH: usize = 32;
 /// The only key of an object that is a reference.
 const KEY: &str = "$ref";
+/// How references stand in a canonical query string, which is percent-encoded.
+const OPEN: &str = "%7B";
+const CLOSE: &str = "%7D";
+const COMMA: &str = "%2C";
 
 /// What references lead into.
 pub(super) trait Answers {
@@ -165,7 +171,62 @@ pub(super) fn fill_query(query: &mut Query, answers: &dyn Answers) -> Result<(),
     for (_, value) in &mut query.arguments {
         fill_text(value, answers)?;
     }
+    if query.canonical.contains(OPEN) {
+        query.canonical = filled_canonical(&query.canonical, answers)?;
+    }
     Ok(())
+}
+
+/// The canonical query string with values where it has references, so that `Content-Location` and `Link` lead somewhere
+/// outside of the batch too.
+fn filled_canonical(canonical: &str, answers: &dyn Answers) -> Result<String, BatchError> {
+    let mut out = String::with_capacity(canonical.len());
+    let mut rest = canonical;
+    while let Some((before, after)) = rest.split_once(OPEN) {
+        out.push_str(before);
+        let pointer = after.split_once(CLOSE).and_then(|(inner, behind)| {
+            let inner = percent_decode_str(inner).decode_utf8().ok()?;
+            let ends = behind.is_empty() || ["&", COMMA, ")", "%29"].iter().any(|end| behind.starts_with(end));
+            (is_pointer(&inner) && ends).then(|| (inner.into_owned(), behind))
+        });
+        let pair = &out[out.rfind('&').map_or(0, |at| at + 1)..];
+        let starts = [".", "=", "%28", COMMA].iter().any(|start| pair.ends_with(start));
+        match pointer.filter(|_| starts) {
+            Some((pointer, behind)) => {
+                // Inside of parentheses a value is one of several, and quotes keep it one.
+                let is_listed = pair.ends_with("%28") || pair.ends_with(COMMA);
+                let is_inner = pair.contains("%28");
+                let node = find(&pointer, answers)?;
+                let value = match node.parts() {
+                    Parts::List(_) if is_listed => {
+                        texts(&pointer, node)?.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(",")
+                    }
+                    Parts::List(_) => {
+                        let list = array_literal(texts(&pointer, node)?.iter().map(String::as_str));
+                        if is_inner { quoted(&list) } else { list }
+                    }
+                    Parts::Map(_) | Parts::None if is_inner => quoted(&scalar(&pointer, node)?),
+                    Parts::Map(_) | Parts::None => scalar(&pointer, node)?,
+                };
+                out.extend(utf8_percent_encode(&value, parse::KEPT));
+                rest = behind;
+            }
+            None => {
+                out.push_str(OPEN);
+                rest = after;
+            }
+        }
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+/// A value as a list of the grammar has it.
+fn quoted(text: &str) -> String {
+    if text.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_')) && !text.is_empty() {
+        return text.to_owned();
+    }
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 fn fill_logic(logic: &mut Logic, answers: &dyn Answers) -> Result<(), BatchError> {
@@ -243,7 +304,7 @@ fn scalar(pointer: &str, node: &Node) -> Result<String, BatchError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parse::{self, Reading};
+    use crate::parse::Reading;
 
     struct One(Node);
 
@@ -302,6 +363,29 @@ mod tests {
             }
             Err(error) => ferrobase_base::PublicError::from(error).code.into_owned(),
         }
+    }
+
+    #[test]
+    fn the_canonical_query_has_values_that_mean_the_same() {
+        let filled = |text: &str| {
+            let mut query = parse::query(text, Reading::default()).unwrap();
+            fill_query(&mut query, &answers()).unwrap();
+            let again = parse::query(&query.canonical, Reading::default()).unwrap();
+            let shape = |query: &Query| format!("{:?} {:?}", query.filters, query.logic);
+            assert_eq!(shape(&query), shape(&again), "{}", query.canonical);
+            query.canonical
+        };
+        assert_eq!(filled("a=eq.{/0/status}&b=eq.1"), "a=eq.201&b=eq.1");
+        for text in [
+            "a=eq.{/0/body/0/name}",
+            "a=in.(1,{/0/body/0/name})",
+            "a=in.({/0/body/0/tags},4)",
+            "a=cs.{/0/body/0/tags}",
+            "or=(a.eq.{/0/body/0/name},b.cs.{/0/body/0/tags},c.in.({/0/body/0/tags}))",
+        ] {
+            assert!(!filled(text).contains("%2F0%2Fbody"), "{text}");
+        }
+        assert_eq!(filled("a=cd.{1,2}&b=eq.x{/0/status}"), "a=cd.%7B1%2C2%7D&b=eq.x%7B%2F0%2Fstatus%7D");
     }
 
     #[test]

@@ -114,6 +114,9 @@ pub enum Error {
     /// `If-Match` names nothing that is there.
     #[error("The rows are not those that If-Match names")]
     Precondition,
+    /// `If-None-Match: *` of a PUT, and the row is there.
+    #[error("The row is there already")]
+    Exists,
     /// A page by cursor ends between two rows that its order does not tell apart.
     #[error("The order does not tell all rows apart")]
     PageTie,
@@ -171,6 +174,7 @@ impl Error {
             Self::NotImplemented(_) => ("PGRST127", Kind::Invalid),
             Self::MaxAffectedCall => ("PGRST128", Kind::Invalid),
             Self::Precondition => ("FB131", Kind::PreconditionFailed),
+            Self::Exists => ("FB133", Kind::PreconditionFailed),
             Self::PageKey => ("FB125", Kind::Invalid),
             Self::PageTie => ("FB126", Kind::Invalid),
             Self::DuplicateKeys(_) => ("FB112", Kind::Invalid),
@@ -215,6 +219,7 @@ impl Error {
             Self::NotEmbedded { name, alias: Some(alias) } => {
                 format!("Change '{name}' to '{alias}' in filters, orders or limits.")
             }
+            Self::Exists => "Without If-None-Match, PUT replaces it; If-Match replaces what was seen.".to_owned(),
             Self::PageTie => "Add columns to order that tell any two rows apart".to_owned(),
             Self::PageKey => "Order by something shorter".to_owned(),
             Self::Schema(UnknownSchema { exposed, .. }) => {

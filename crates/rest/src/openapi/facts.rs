@@ -248,6 +248,11 @@ impl<'a> View<'a> {
         }
     }
 
+    /// Whether the caller may know that a column exists: what is not granted is not named either.
+    fn knows_column(&self, relation: &Relation, name: &str) -> bool {
+        relation.column(name).is_some_and(|column| self.column_verbs(relation, column).any())
+    }
+
     /// Any privilege at all, or the owner's rights.
     fn reaches(&self, relation: &Relation) -> bool {
         let owner = relation.owner.as_str();
@@ -272,8 +277,8 @@ impl<'a> View<'a> {
             };
             let [(from, to)] = columns.as_slice() else { continue };
             let target = &relationship.target;
-            let known = self.catalog.relation(&target.schema, &target.name).is_some_and(|target| self.knows(target));
-            if known {
+            let target_relation = self.catalog.relation(&target.schema, &target.name);
+            if target_relation.is_some_and(|relation| self.knows(relation) && self.knows_column(relation, to)) {
                 keys.entry(from.as_str()).or_insert((target.name.as_str(), to.as_str()));
             }
         }

@@ -32,12 +32,7 @@ pub(super) fn read(query: &mut Query, key: &str, value: &str, reading: Reading<'
     match word {
         "distinct" => query.distinct.push((path, whole("distinct parameter", value, distinct)?)),
         "group_by" => query.group_by.push((path, whole("group_by parameter", value, fields)?)),
-        _ => {
-            let text = format!("and{value}");
-            query
-                .having
-                .push((path, parse_all(Dialect::Extended, "having parameter", shown(value), &text, logic::having)?));
-        }
+        _ => query.having.push((path, whole("having parameter", value, logic::having)?)),
     }
     Ok(true)
 }

@@ -17,9 +17,11 @@ pub(super) fn root(s: &mut Scan<'_>) -> Step<Logic> {
     s.nested(|s| group(s, filter))
 }
 
-/// The conditions of `having=`, with their operator put before them: they may be about aggregates.
+/// The conditions of `having=`, which all must hold: they may be about aggregates.
 pub(super) fn having(s: &mut Scan<'_>) -> Step<Logic> {
-    s.nested(|s| group(s, |s| s.first_of([&|s| s.attempt(aggregate_condition).map(Logic::Aggregate), &filter])))
+    let leaf: Leaf = |s| s.first_of([&|s| s.attempt(aggregate_condition).map(Logic::Aggregate), &filter]);
+    let items = s.nested(|s| items(s, leaf))?;
+    Ok(Logic::Group { negated: false, operator: LogicOperator::And, items })
 }
 
 /// The conditions of an aggregate, `(a.eq.1,or(...))`.

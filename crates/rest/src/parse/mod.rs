@@ -28,6 +28,7 @@ use std::collections::BTreeSet;
 
 pub(crate) use self::extension::CURSOR;
 pub use self::failure::{Failure, ParseError};
+pub(crate) use self::pairs::KEPT;
 pub use self::pairs::MAX_PAIRS;
 pub(crate) use self::pairs::split_form;
 pub use self::scan::{MAX_DEPTH, MAX_ITEMS};

@@ -14,7 +14,7 @@ pub const MAX_PAIRS: usize = 2_048;
 pub(super) type Pair = (String, Option<String>);
 
 /// What stays as it is in a canonical query string: letters, digits and `-_.~`.
-const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+pub(crate) const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// Splits at `&` and decodes both sides; `+` is a space.
 pub(super) fn split(raw: &str) -> Result<Vec<Pair>, Failure> {

@@ -20,6 +20,10 @@ use crate::parse;
 const MAX_OBJECTS: usize = 256;
 /// How deep they nest.
 const MAX_DEPTH: usize = 32;
+/// How far an index of a key may lead into a list: PostgreSQL fills what is missing before it with nulls.
+const MAX_INDEX: u64 = 10_000;
+/// How far all indexes of one body may lead together.
+const MAX_INDEXES: u64 = 100_000;
 /// PostgreSQL cuts names to this many bytes, and the key of the body is one.
 const MAX_KEY: usize = 63;
 
@@ -38,10 +42,13 @@ impl Planner<'_> {
     /// What a body with these keys changes.
     pub(super) fn changes(&self, relation: &Relation, keys: &BTreeSet<String>) -> Result<Changes, PlanError> {
         let mut changes = Changes::default();
+        let mut left = MAX_INDEXES;
         for key in keys {
             let is_path = self.rules.extensions && relation.column(key).is_none() && key.contains("->");
             match is_path.then(|| parse::body_path(key)).flatten() {
-                Some(field) if !field.path.is_empty() => changes.inside.push(set_inside(relation, key, &field)?),
+                Some(field) if !field.path.is_empty() => {
+                    changes.inside.push(set_inside(relation, key, &field, &mut left)?);
+                }
                 _ => {
                     changes.columns.insert(key.clone());
                 }
@@ -51,7 +58,7 @@ impl Planner<'_> {
     }
 }
 
-fn set_inside(relation: &Relation, key: &str, field: &ast::Field) -> Result<SetInside, PlanError> {
+fn set_inside(relation: &Relation, key: &str, field: &ast::Field, left: &mut u64) -> Result<SetInside, PlanError> {
     let class = relation.column(&field.name).map(|column| column.type_class);
     let refused = |why| Err(PlanError::Inside { key: key.to_owned(), why });
     match class {
@@ -64,6 +71,18 @@ fn set_inside(relation: &Relation, key: &str, field: &ast::Field) -> Result<SetI
     }
     if field.path.iter().any(|step| step.as_text) {
         return refused("what is set is JSON: write -> instead of ->>");
+    }
+    for step in &field.path {
+        let ast::PathKey::Index(index) = &step.to else { continue };
+        // Counted from the end there is nothing to fill.
+        let reach = if index.starts_with('-') { 0 } else { index.parse().unwrap_or(u64::MAX) };
+        if reach > MAX_INDEX {
+            return refused("an index may be at most 10000");
+        }
+        match left.checked_sub(reach) {
+            Some(rest) => *left = rest,
+            None => return refused("the indexes of all keys together may be at most 100000"),
+        }
     }
     let path = field.path.iter().map(|step| match &step.to {
         ast::PathKey::Key(key) => PathKey::Key(key.clone()),

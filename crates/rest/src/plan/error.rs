@@ -56,6 +56,12 @@ pub enum PlanError {
     /// FB130: a merge patch that is none.
     #[error("The merge patch cannot be applied: {0}")]
     MergePatch(&'static str),
+    /// PGRST102: objects of one table that are written together have different keys; the table.
+    #[error("All object keys must match")]
+    Keys(String),
+    /// FB134: a condition that the method cannot keep; which field it is in.
+    #[error("The request cannot be made to depend on this {0}")]
+    NotConditional(&'static str),
     /// FB122: a cursor that is damaged, or was made for another order.
     #[error("The cursor is not one of this list in this order")]
     Cursor,
@@ -175,6 +181,12 @@ impl From<PlanError> for PublicError {
                 public
             }
             PlanError::Inside { .. } => PublicError::new(Kind::Invalid, "FB129", message),
+            PlanError::Keys(table) => PublicError::new(Kind::Invalid, "PGRST102", message)
+                .details(format!("The objects for the table '{table}' do not all have the same keys"))
+                .hint("With 'Prefer: missing=default', what an object leaves out gets the column's default."),
+            PlanError::NotConditional(_) => PublicError::new(Kind::Invalid, "FB134", message).hint(
+                "PATCH, PUT and DELETE take If-Match; PUT takes If-None-Match: *, which writes only a row that is new.",
+            ),
             PlanError::MergePatch(_) => PublicError::new(Kind::Invalid, "FB130", message),
             PlanError::Place(_) => PublicError::new(Kind::Invalid, "FB128", message),
             PlanError::NoPages(_) => PublicError::new(Kind::Invalid, "FB124", message),

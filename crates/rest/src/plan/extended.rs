@@ -4,7 +4,9 @@
 //! operators of extensions are (`near`).
 
 use ferrobase_catalog::{Relation, TypeClass};
-use ferrobase_query::plan::{KeyTest, Operation, Operator, PathTest, Similarity};
+use ferrobase_query::plan::{
+    Condition, KeyTest, Mutation, Operation, Operator, Order, OrderBy, PathTest, Query, Read, Similarity,
+};
 
 use super::field::{compare_operator, simple_operator, type_class};
 use super::{PlanError, Planner};
@@ -37,6 +39,41 @@ impl Planner<'_> {
             }
         })
     }
+}
+
+/// Whether a query uses an operator that PostgREST does not have.
+pub(crate) fn is_used(query: &Query) -> bool {
+    let written = match &query.mutation {
+        Some(Mutation::Update(update)) => update.filters.as_slice(),
+        Some(Mutation::UpdateEach(update)) => &update.filters,
+        Some(Mutation::Delete(delete)) => &delete.filters,
+        Some(Mutation::Insert(_) | Mutation::Pick(_)) | None => &[],
+    };
+    written.iter().any(is_in) || is_in_read(&query.read)
+}
+
+fn is_in_read(read: &Read) -> bool {
+    let by_similarity = |order: &Order| matches!(order.by, OrderBy::Similarity { .. });
+    read.filters.iter().chain(&read.having).any(is_in)
+        || read.order.iter().any(by_similarity)
+        || read.embeds.iter().any(|embed| is_in_read(&embed.read))
+}
+
+fn is_in(condition: &Condition) -> bool {
+    let operation = match condition {
+        Condition::Group { items, .. } => return items.iter().any(is_in),
+        Condition::Compare(comparison) => &comparison.operation,
+        Condition::Aggregate(comparison) => &comparison.operation,
+        Condition::Embedded { .. } => return false,
+    };
+    matches!(
+        operation,
+        Operation::Column { .. }
+            | Operation::Keys { .. }
+            | Operation::Similar { .. }
+            | Operation::Within { .. }
+            | Operation::JsonPath { .. }
+    )
 }
 
 fn column_operator(operator: ColumnOperator) -> Operator {

@@ -142,6 +142,8 @@ fn location(request: &RestRequest, relation: &Relation, is_put: bool) -> Vec<Str
 
 fn conflict(request: &RestRequest, relation: &Relation, is_put: bool) -> Option<Conflict> {
     let resolution = match request.prefer.resolution {
+        // Only a row that is new: the guard fails the request when this one was there.
+        _ if is_put && request.conditions.differs.is_some() => Resolution::Ignore,
         _ if is_put => Resolution::Merge,
         Some(prefer::Resolution::MergeDuplicates) => Resolution::Merge,
         Some(prefer::Resolution::IgnoreDuplicates) => Resolution::Ignore,

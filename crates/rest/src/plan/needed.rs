@@ -88,6 +88,18 @@ impl Needed {
     }
 }
 
+/// Columns that a read uses for something else than showing them.
+pub(crate) fn used(read: &Read) -> Vec<String> {
+    Needed::of(&Read { select: Vec::new(), ..read.clone() }).names
+}
+
+/// Columns that conditions look at.
+pub(crate) fn compared(conditions: &[Condition]) -> Vec<String> {
+    let mut needed = Needed::default();
+    conditions.iter().for_each(|condition| needed.add_condition(condition));
+    needed.names
+}
+
 /// The columns that a read needs of its source. Computed fields beside `*` become columns of the source, so that `*`
 /// must be written out: it would show them twice.
 pub(super) fn columns(read: &mut Read, relation: Option<&Relation>) -> Columns {

@@ -371,7 +371,7 @@ fn check_keys(group: &Group<'_>, request: &RestRequest) -> Result<(), PlanError>
     };
     let mut rows = group.rows.iter();
     let Some(first) = rows.next().map(&keys) else { return Ok(()) };
-    if rows.all(|row| keys(row) == first) { Ok(()) } else { Err(Error::Body(BodyError::Keys).into()) }
+    if rows.all(|row| keys(row) == first) { Ok(()) } else { Err(PlanError::Keys(group.relation.name.name.clone())) }
 }
 
 /// The objects of a body.

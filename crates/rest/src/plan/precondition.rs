@@ -1,4 +1,5 @@
-//! `If-Match` of a write: the check that its rows are still those that the caller saw.
+//! `If-Match` of a write: the check that its rows are still those that the caller saw. `If-None-Match: *` of a PUT is
+//! kept by its INSERT, which then takes no row's place (`mutation`); a condition that no write can keep is refused.
 //!
 //! The representation is the one that a GET of the same URL with the same `Accept` gives, so the check is planned as
 //! that read. DELETE carries it in its own statement, which sees the rows as they are when they go, and needs no right
@@ -29,6 +30,21 @@ impl Planner<'_> {
         let read = RestRequest { action: Action::Read { relation: relation.clone(), head: false }, ..request.clone() };
         reader.plan(&read).map(Some)
     }
+}
+
+/// Refuses conditions that this write would not look at: one that is passed over is a row lost.
+///
+/// # Errors
+/// FB134: `If-None-Match` of anything but a PUT, or with tags; `If-Match` of a POST, which has no rows to look at.
+pub(super) fn check_kept(request: &RestRequest) -> Result<(), PlanError> {
+    let conditions = &request.conditions;
+    let unkept = match (&request.action, &conditions.matches, &conditions.differs) {
+        (Action::Put { .. }, _, None | Some(Tags::Any)) | (_, None, None) => return Ok(()),
+        (Action::Insert { .. }, Some(_), _) => "If-Match",
+        (_, _, Some(_)) => "If-None-Match",
+        (_, Some(_), None) => return Ok(()),
+    };
+    Err(PlanError::NotConditional(unkept))
 }
 
 /// Puts what `If-Match` asks for into a query: these tags, of this representation.

@@ -20,6 +20,8 @@ pub struct StreamFacts<'a> {
     pub media: &'a MediaType,
     /// All rows, where they were counted.
     pub total: Option<u64>,
+    /// The number of rows after which the server ends them, where that is not what was asked for.
+    pub cut_at: Option<u64>,
     /// `response.headers` as SQL code set it before the rows.
     pub headers: Option<&'a str>,
     /// `response.status` likewise.
@@ -41,6 +43,10 @@ pub fn streamed(request: &RestRequest, facts: StreamFacts<'_>, body: Body) -> Re
     }
     if let Some(total) = facts.total {
         draft.set("x-total-count", &total.to_string());
+    }
+    // Whether there are more cannot be known before the rows; a caller that counts this many knows that there may be.
+    if let Some(most) = facts.cut_at {
+        draft.set("x-max-rows", &most.to_string());
     }
     draft.applied(&Preferences {
         resolution: None,

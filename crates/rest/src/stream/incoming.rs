@@ -57,13 +57,19 @@ impl Flow<'_> {
         self.timings.record("transaction", started.elapsed());
         let reply = match loaded {
             Ok(reply) => reply,
-            Err(error) => return Err(self.refused_load(error, &planned, &last_line).await),
+            Err(error) => return Err(self.refused_load(error, &request, &planned, &last_line).await),
         };
         let executed = read(&reply.results, output).unwrap_or_default();
         Ok(self.timings.measure("response", || self.render(&request, &planned, &media, executed))?)
     }
 
-    async fn refused_load(&self, failure: LoadError, planned: &Planned, last_line: &Arc<AtomicU64>) -> PublicError {
+    async fn refused_load(
+        &self,
+        failure: LoadError,
+        request: &RestRequest,
+        planned: &Planned,
+        last_line: &Arc<AtomicU64>,
+    ) -> PublicError {
         let LoadError { error, line } = failure;
         let error = match of_body(error) {
             Ok(public) => return public,
@@ -73,7 +79,7 @@ impl Flow<'_> {
         // At the last row there may be no more rows, and the failure is one of them all.
         let is_certain = line.is_some_and(|line| line < last_line.load(Ordering::Relaxed))
             || OF_A_ROW.iter().any(|prefix| code.starts_with(prefix));
-        let public = PublicError::from(explained(self.target, &self.caller.0, planned, error).await);
+        let public = PublicError::from(explained(self.target, &self.caller.0, request, planned, error).await);
         match line.filter(|_| is_certain) {
             Some(line) => located(public, line),
             None => public,

@@ -56,7 +56,9 @@ impl Flow<'_> {
         media: &MediaType,
     ) -> Result<Response, PublicError> {
         let query = &mut planned.query;
-        query.read.window.limit = least(request.window.limit, self.settings.stream_max_rows);
+        let most = self.settings.stream_max_rows;
+        let cut_at = most.filter(|most| request.window.limit.is_none_or(|asked| asked > *most));
+        query.read.window.limit = least(request.window.limit, most);
         // A function is called once, for its rows.
         let counts = query.count.exact && matches!(query.read.source, Source::Table(_));
         let count = if counts { Some(compile_count(query).map_err(|error| refused(&error))?) } else { None };
@@ -70,13 +72,14 @@ impl Flow<'_> {
         self.timings.record("transaction", started.elapsed());
         let mut lines = match lines {
             Ok(lines) => lines,
-            Err(error) => return Err(explained(self.target, context, &planned, error).await.into()),
+            Err(error) => return Err(explained(self.target, context, request, &planned, error).await.into()),
         };
         let head = Head::of(&std::mem::take(&mut lines.head), counts);
         let body = body(lines, Arc::clone(&context.request_id));
         let facts = StreamFacts {
             media,
             total: head.total,
+            cut_at,
             headers: head.headers.as_deref(),
             status: head.status.as_deref(),
             legacy_paths: &planned.legacy_paths,

@@ -76,18 +76,24 @@ pub(super) async fn serve(settings: Settings, origin: Origin) -> Result<ExitCode
         catalog: server.catalog.clone(),
         metrics: metrics.clone(),
     };
-    let admin = server.open_admin(admin, &lifecycle).await?;
+    let mut admin_port = None;
+    if !server.waits_with_admin().await {
+        admin_port = server.open_admin(admin.clone(), &lifecycle).await?;
+    }
 
     let mut listener = server.listen();
     let mut owes_settings = !server.first_contact().await?;
     let reloader = server.start_loading();
     publish(reloader.state(), loading_in);
     if let Some(signal) = server.await_cache(&reloader, &mut signals).await? {
-        return Ok(server.end(signal, None, admin, &lifecycle).await);
+        return Ok(server.end(signal, None, admin_port, &lifecycle).await);
     }
 
     let api = server.open_api(&lifecycle, &metrics).await?;
     is_listening.store(true, Ordering::Relaxed);
+    if admin_port.is_none() {
+        admin_port = server.open_admin(admin, &lifecycle).await?;
+    }
     let mut known = false;
     let mut loading = reloader.state();
     let signal = loop {
@@ -108,7 +114,7 @@ pub(super) async fn serve(settings: Settings, origin: Origin) -> Result<ExitCode
     };
     is_listening.store(false, Ordering::Relaxed);
     reloader.stop();
-    Ok(server.end(signal, Some(api), admin, &lifecycle).await)
+    Ok(server.end(signal, Some(api), admin_port, &lifecycle).await)
 }
 
 /// Waits for the order to end; before the first load there is nothing to reload.

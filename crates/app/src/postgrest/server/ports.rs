@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use ferrobase_edge::Lifecycle;
-use ferrobase_edge::listener::{ConnectionLimits, Endpoint, Listener as HttpListener};
+use ferrobase_edge::listener::{ConnectionLimits, Endpoint, ListenError, Listener as HttpListener};
 use ferrobase_edge::metrics::Metrics;
 use tokio::task::JoinHandle;
 
@@ -11,8 +11,17 @@ use crate::postgrest::admin::{self, Admin};
 use crate::postgrest::settings::Listen;
 
 impl Server {
+    /// Whether another process answers on the admin port and we may share it. Then it is opened with the API port: whoever
+    /// asks there while this one loads its schema cache must hear of the process that serves.
+    pub(super) async fn waits_with_admin(&self) -> bool {
+        let Some(endpoint) = endpoint(&self.settings.admin, false).filter(|_| self.settings.reuse_port) else {
+            return false;
+        };
+        matches!(HttpListener::bind(&[endpoint]).await, Err(ListenError::InUse { .. }))
+    }
+
     pub(super) async fn open_admin(&self, admin: Admin, lifecycle: &Lifecycle) -> Result<Option<JoinHandle<()>>> {
-        let Some(endpoint) = endpoint(&self.settings.admin, false) else { return Ok(None) };
+        let Some(endpoint) = endpoint(&self.settings.admin, self.settings.reuse_port) else { return Ok(None) };
         let listener = HttpListener::bind(&[endpoint]).await.context("admin-server-port")?;
         tracing::info!("Admin server listening on {}", place(&listener, &self.settings.admin));
         let (router, lifecycle) = (admin::router(admin), lifecycle.clone());

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
+use ferrobase_base::error::causes;
 use ferrobase_catalog::Reloader;
 use ferrobase_pg::{Event, Listener, Session};
 use ferrobase_request::Pools;
@@ -24,7 +25,7 @@ impl Server {
         match database::read(session, self.settings.pre_config.as_ref()).await {
             Ok(found) => {
                 if let Err(error) = self.reread(found) {
-                    tracing::info!("Failed reloading config: {error:#}");
+                    tracing::info!("Failed reloading config: {}", causes(error.as_ref()));
                 }
             }
             Err(error) => tracing::info!("Failed to query database settings for the config parameters. {error}"),
@@ -74,7 +75,7 @@ impl Server {
             BTreeMap::new()
         });
         match self.reread(found) {
-            Err(error) => tracing::info!("Failed reloading config: {error:#}"),
+            Err(error) => tracing::info!("Failed reloading config: {}", causes(error.as_ref())),
             Ok(()) => {
                 tracing::info!("Config reloaded");
                 warn_about_role_path(&self.settings);

@@ -156,6 +156,14 @@ fn mistakes_are_told() {
 }
 
 #[test]
+fn having_counts_columns_from_its_own_text() {
+    for (raw, place) in [("having=count().gt.5", "column 1)"), ("having=(count()gt.5)", "column 9)")] {
+        let Err(ParseError::Grammar(failure)) = extended(raw) else { panic!("{raw}") };
+        assert!(failure.message.ends_with(place), "{raw}: {failure}");
+    }
+}
+
+#[test]
 fn functions_keep_these_names_for_their_arguments() {
     let reading = Reading { arguments: true, dialect: Dialect::Extended, ..Reading::default() };
     let query = query("distinct=*&group_by=a&having=(count().gt.1)", reading).expect("arguments");
