@@ -16,3 +16,4 @@ mod security;
 mod security_private;
 mod start;
 mod support;
+mod wrong_user;

@@ -27,8 +27,11 @@ use crate::session::{Failure, Progress};
 
 /// Most batches that are under way on one connection.
 const DEPTH: usize = 8;
-/// An answer that is not there after this, since the one before it, holds up the others.
-const LATE: Duration = Duration::from_millis(6);
+/// An answer that is not there after this, since the one before it, holds up the others. Up to the second value where the
+/// machine has so much to do that everything is late: sending reads elsewhere would only make more work.
+const LATE: (Duration, Duration) = (Duration::from_millis(6), Duration::from_millis(48));
+/// So many answers in a row that are not late make a lane less patient.
+const IN_TIME: u32 = 64;
 /// Microseconds of work on a lane that are too long to wait for.
 const LONG: u64 = 10_000;
 /// How long a lane keeps its connection without work.
@@ -56,8 +59,8 @@ impl Lanes {
         open.min_by_key(|lane| lane.backlog.load(Relaxed))
     }
 
-    /// Nobody will ask any more: lanes without work end at once.
-    pub(super) fn close(&self) {
+    /// Somebody else needs a connection, or nobody will any more: lanes without work let go of theirs.
+    pub(super) fn let_go(&self) {
         self.lanes.iter().for_each(|lane| lane.arrival.notify_one());
     }
 }
@@ -135,7 +138,7 @@ impl Shared {
         lane.backlog.fetch_add(takes, Relaxed);
         if begins {
             let (shared, lane, since) = (self.clone(), lane.clone(), started);
-            let driver = Driver { shared, lane, under_way: VecDeque::new(), since };
+            let driver = Driver { shared, lane, under_way: VecDeque::new(), since, patience: LATE.0, in_time: 0 };
             tokio::spawn(driver.run());
         } else {
             lane.arrival.notify_one();
@@ -168,6 +171,9 @@ struct Driver {
     under_way: VecDeque<UnderWay>,
     /// When PostgreSQL had nothing before the oldest of them left to do.
     since: Instant,
+    /// When an answer is late.
+    patience: Duration,
+    in_time: u32,
 }
 
 impl Drop for Driver {
@@ -227,7 +233,7 @@ impl Driver {
                 }
                 let arrival = self.lane.arrival.notified();
                 let quiet = tokio::time::timeout(LINGER, arrival).await.is_err();
-                if (quiet || self.shared.is_closed()) && self.lane.lock().jobs.is_empty() {
+                if (quiet || self.shared.is_wanting()) && self.lane.lock().jobs.is_empty() {
                     return Ok(End::Idle);
                 }
                 tokio::task::yield_now().await;
@@ -260,7 +266,7 @@ impl Driver {
     /// Sends, and waits until something came: an answer, or a batch to send with the rest.
     async fn receive(&mut self, lease: &mut Lease) -> Result<(), Error> {
         loop {
-            let patience = LATE.checked_sub(self.since.elapsed()).unwrap_or(LATE);
+            let patience = self.patience.checked_sub(self.since.elapsed()).unwrap_or(self.patience);
             let can_take = self.under_way.len() < DEPTH && !self.lane.is_held_up.load(Relaxed);
             let lane = Arc::clone(&self.lane);
             tokio::select! {
@@ -295,8 +301,10 @@ impl Driver {
             any = true;
             let Some(UnderWay { job, .. }) = self.under_way.pop_front() else { return Ok(any) };
             let now = Instant::now();
-            self.shared.lanes.speeds.note(job.shape, now - self.since);
+            let took = now - self.since;
             self.since = now;
+            self.shared.lanes.speeds.note(job.shape, took);
+            self.learn(took);
             let verdict = match answer {
                 Ok(results) => Verdict::Answered(Ok(results)),
                 // Prepared anew where it has a session to itself.
@@ -312,6 +320,22 @@ impl Driver {
         Ok(any)
     }
 
+    /// What was only a little late was not slow: the machine is busy.
+    fn learn(&mut self, took: Duration) {
+        if took < self.patience {
+            self.in_time += 1;
+            if self.in_time >= IN_TIME {
+                self.in_time = 0;
+                self.patience = (self.patience / 2).max(LATE.0);
+            }
+        } else {
+            self.in_time = 0;
+            if took < self.patience * 8 {
+                self.patience = (self.patience * 2).min(LATE.1);
+            }
+        }
+    }
+
     fn answer(&self, job: Job, verdict: Verdict) {
         self.lane.no_longer(job.takes);
         let answers = matches!(verdict, Verdict::Answered(_));
@@ -321,10 +345,12 @@ impl Driver {
         }
     }
 
-    /// The oldest answer is late: the others go elsewhere, if there is any other place, and nobody joins.
+    /// The oldest answer is late: the others go elsewhere, if there is any other place, and nobody joins. They go in any
+    /// case when nobody waits for it any more, so that it can be cancelled.
     fn hold_up(&mut self) {
         self.lane.is_held_up.store(true, Relaxed);
-        if self.shared.is_crowded() {
+        let is_wanted = self.under_way.front().is_some_and(|oldest| !oldest.job.done.is_closed());
+        if is_wanted && self.shared.is_crowded() {
             return;
         }
         for waiting in self.under_way.iter_mut().skip(1) {

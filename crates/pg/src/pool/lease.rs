@@ -61,7 +61,7 @@ impl Lease {
     }
 
     fn release(&mut self) {
-        let Some(session) = self.session.take() else { return };
+        let Some(mut session) = self.session.take() else { return };
         let direct = self.shared.options.pooler == Pooler::Direct;
         if session.is_broken() {
             self.shared.discard(session);
@@ -72,7 +72,11 @@ impl Lease {
             tracing::warn!("a request changed a setting of its session; the connection is closed");
             self.shared.discard(session);
         } else if direct && self.used && self.user_code {
-            settle::spawn(self.shared.clone(), session, Way::Check);
+            // Often the check that was sent with the request is over by now.
+            match session.poll_check() {
+                None => settle::spawn(self.shared.clone(), session, Way::Check),
+                Some(is_clean) => settle::checked(&self.shared, session, is_clean),
+            }
         } else if session.in_transaction() {
             settle::spawn(self.shared.clone(), session, Way::Rollback);
         } else {

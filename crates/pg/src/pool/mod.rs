@@ -70,12 +70,14 @@ impl Pool {
         {
             return result;
         }
+        let is_direct = self.0.options.pooler == Pooler::Direct;
+        let then_check = is_direct && batch.runs_user_code && judge.is_none() && batch.mode == Mode::Implicit;
         // Each repetition uses up a dead session, so there are at most as many.
         let mut repetitions = self.0.options.max_connections;
         loop {
             let mut lease = self.0.acquire(Some(batch.deadline), batch.runs_user_code).await?;
             let wait = started.elapsed();
-            let exchange = lease.session().exchange_judged(&batch, judge);
+            let exchange = lease.session().exchange_judged(&batch, judge, then_check);
             let result = tokio::time::timeout_at(batch.deadline.into(), exchange).await;
             let Ok(result) = result else {
                 lease.abandon();

@@ -74,6 +74,17 @@ async fn settle(mut held: Held, way: Way) {
     }
 }
 
+/// Takes back, or closes, a session whose check is over already.
+pub(super) fn checked(shared: &Arc<Shared>, session: Box<Session>, is_clean: bool) {
+    count(&shared.counters.resets);
+    if is_clean {
+        return shared.put_back(session);
+    }
+    count(&shared.counters.dirty);
+    tracing::warn!("a request left something in its session; the connection is closed");
+    shared.discard(session);
+}
+
 async fn check(held: &mut Held, grace: Duration) -> bool {
     count(&held.shared.counters.resets);
     match within(grace, held.session().check_and_reset()).await {

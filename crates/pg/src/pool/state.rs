@@ -224,6 +224,7 @@ impl Shared {
                 let number = state.next_number;
                 state.next_number += 1;
                 state.waiters.push_back((number, sender));
+                self.lanes.let_go();
                 number
             }
             Turn::First => {
@@ -353,13 +354,14 @@ impl Shared {
             let _ = waiter.send(Err(Error::Closed));
         }
         self.bury(idle);
-        self.lanes.close();
+        self.lanes.let_go();
         self.attention.notify_one();
     }
 
-    /// Whether everything is refused.
-    pub(super) fn is_closed(&self) -> bool {
-        self.lock().closed
+    /// Whether connections that are not needed should be given back: somebody waits for one, or the pool is closed.
+    pub(super) fn is_wanting(&self) -> bool {
+        let state = self.lock();
+        state.closed || !state.waiters.is_empty()
     }
 
     /// Whether somebody who asks for a session now would have to wait for somebody else's.

@@ -42,11 +42,17 @@ impl Session {
 
     /// Runs a batch and leaves a failed explicit transaction as it is, for the caller to roll back later.
     pub(crate) async fn exchange(&mut self, batch: &Batch) -> Result<Reply, Error> {
-        self.exchange_judged(batch, None).await
+        self.exchange_judged(batch, None, false).await
     }
 
-    /// The same with a condition in the middle.
-    pub(crate) async fn exchange_judged(&mut self, batch: &Batch, judge: Option<Judge<'_>>) -> Result<Reply, Error> {
+    /// The same with a condition in the middle, or with the check of `check.rs` behind it, for batches that cannot leave a
+    /// transaction open.
+    pub(crate) async fn exchange_judged(
+        &mut self,
+        batch: &Batch,
+        judge: Option<Judge<'_>>,
+        then_check: bool,
+    ) -> Result<Reply, Error> {
         check_sendable(&batch.settings, &batch.statements)?;
         self.make_ready().await?;
         self.statements.distrust_names = false;
@@ -56,6 +62,9 @@ impl Session {
             let outcome = match judge {
                 None => {
                     self.encode(batch);
+                    if then_check {
+                        self.append_check();
+                    }
                     self.finish_flush().await?
                 }
                 // Boxed: it is rare, and every request's future would carry it.
@@ -68,6 +77,7 @@ impl Session {
                 }
                 Err(Failure { stale: Some(stale), .. }) if !retried => {
                     retried = true;
+                    self.make_ready().await?;
                     self.forget(&stale);
                     if self.status != b'I' {
                         self.script("rollback").await?;

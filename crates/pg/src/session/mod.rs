@@ -46,6 +46,8 @@ enum Doing {
     Nothing,
     /// The answer to a flush of the extended protocol.
     Flush,
+    /// What became of the check that was sent with the last flush (`check.rs`); the flush itself is answered.
+    Check,
     /// The answer to a simple query.
     Simple,
     /// It waits for our data: only the call that began this can end it.
@@ -58,6 +60,8 @@ pub struct Session {
     asides: Asides,
     statements: Statements,
     progress: Progress,
+    /// Of the check that was sent behind the flush under way.
+    following: Option<Progress>,
     doing: Doing,
     broken: bool,
     /// Transaction status at the last ReadyForQuery: `I`dle, in a `T`ransaction, in a failed one (`E`).
@@ -88,6 +92,7 @@ impl Session {
             channel: connection.channel,
             statements: Statements::new(statement_budget, sightings),
             progress: Progress::new(options.max_reply_bytes),
+            following: None,
             doing: Doing::Nothing,
             broken: false,
             status: b'I',
@@ -166,9 +171,9 @@ impl Session {
         !self.broken && self.doing == Doing::Nothing && self.status == b'I' && self.channel.is_sent()
     }
 
-    /// Whether every answer that is owed has come.
+    /// Whether every answer that is owed to a caller has come.
     pub(crate) fn is_between_flushes(&self) -> bool {
-        self.doing == Doing::Nothing
+        matches!(self.doing, Doing::Nothing | Doing::Check)
     }
 
     /// Whether user code ever ran here, so that few statements are kept prepared.
@@ -212,13 +217,14 @@ impl Session {
         if self.broken {
             return Err(Error::Closed);
         }
+        if self.doing == Doing::Flush {
+            self.progress.discard = true;
+            // How the dropped statement ended is nobody's business any more.
+            let _ = self.finish_flush().await?;
+        }
         match self.doing {
-            Doing::Nothing => Ok(()),
-            Doing::Flush => {
-                self.progress.discard = true;
-                // How the dropped statement ended is nobody's business any more.
-                self.finish_flush().await.map(drop)
-            }
+            Doing::Nothing | Doing::Flush => Ok(()),
+            Doing::Check => self.finish_check().await,
             Doing::Simple => match self.finish_simple().await {
                 Err(error) if self.broken => Err(error),
                 _ => Ok(()),
@@ -235,23 +241,38 @@ impl Session {
         let read = self.read_flush().await;
         self.broken |= read.is_err();
         read?;
+        Ok(self.flush_is_over())
+    }
+
+    fn flush_is_over(&mut self) -> Result<Vec<StatementResult>, Failure> {
+        let outcome = self.progress.take();
         self.doing = Doing::Nothing;
-        Ok(self.progress.take())
+        if let Some(check) = self.following.take() {
+            self.progress = check;
+            self.doing = Doing::Check;
+        }
+        outcome
     }
 
     async fn read_flush(&mut self) -> Result<(), Error> {
-        loop {
-            while let Some(message) = self.channel.message()? {
-                if self.asides.take(&message)? {
-                    continue;
-                }
-                if self.progress.take_message(&message, &mut self.statements)? {
-                    self.status = transaction_status(&message)?;
-                    return Ok(());
-                }
-            }
+        while !self.take_messages()? {
             self.channel.fill().await?;
         }
+        Ok(())
+    }
+
+    /// Takes what was received; whether the server is ready again.
+    fn take_messages(&mut self) -> Result<bool, Error> {
+        while let Some(message) = self.channel.message()? {
+            if self.asides.take(&message)? {
+                continue;
+            }
+            if self.progress.take_message(&message, &mut self.statements)? {
+                self.status = transaction_status(&message)?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 
