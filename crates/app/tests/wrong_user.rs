@@ -71,7 +71,7 @@ async fn play(callers: Arc<Vec<Caller>>, left: Arc<AtomicU64>, gone: Arc<AtomicU
         let number = (dice >> 8) % USERS;
         let (caller, me) = (&callers[number as usize], user(number));
         let asked = ask(caller, number, &me, dice >> 20);
-        if dice % 20 == 0 {
+        if dice.is_multiple_of(20) {
             // Gone at any moment between sending and the whole answer.
             let patience = Duration::from_micros((dice >> 30) % 4_000);
             if tokio::time::timeout(patience, asked).await.is_err() {

@@ -9,6 +9,19 @@
 -- Parameters: none. Privileges: none. Oldest PostgreSQL: 14.
 with native as (
   select oid from pg_catalog.pg_language where lanname in ('internal', 'c')
+), converted as (
+  -- Types with an operator or a cast of somebody's own, which PostgreSQL may choose where we compare or show a value.
+  select e.oid
+  from pg_catalog.pg_operator o
+  join pg_catalog.pg_proc p on p.oid = o.oprcode,
+    lateral (values (o.oprleft), (o.oprright)) as e (oid)
+  where o.oid >= 16384 and p.prolang not in (select oid from native)
+  union
+  select e.oid
+  from pg_catalog.pg_cast c
+  join pg_catalog.pg_proc p on p.oid = c.castfunc,
+    lateral (values (c.castsource), (c.casttarget)) as e (oid)
+  where c.oid >= 16384 and p.prolang not in (select oid from native)
 ), rows as (
   select 'unsafe' as sort, 0::oid as oid, false as harmless,
          pg_catalog.json_agg(p.oid::bigint) as leads, '[]'::json as trees
@@ -59,10 +72,11 @@ with native as (
   where c.oid >= 16384 and c.relkind in ('r', 'p', 'v', 'm', 'f')
   union all
   select 'type', t.oid,
-         t.typtype in ('e', 'd')
+         t.oid not in (select oid from converted) and (
+           t.typtype in ('e', 'd')
            or t.typtype = 'b' and not exists (
              select from pg_catalog.pg_proc p
-             where p.oid in (t.typinput, t.typoutput) and p.prolang not in (select oid from native)),
+             where p.oid in (t.typinput, t.typoutput) and p.prolang not in (select oid from native))),
          pg_catalog.to_json(array[t.typbasetype, t.typelem]::bigint[]),
          pg_catalog.to_json(array(select k.conbin::text from pg_catalog.pg_constraint k
                                   where k.contypid = t.oid and k.conbin is not null))

@@ -62,6 +62,14 @@ async fn sec_03_only_what_runs_known_code_is_proven() {
         create table plain (id int);
         create function writes() returns void begin atomic insert into plain values (1); end;
         create table typed (id int, mood mood, moods mood[], number positive, list int[], doc jsonb);
+        create type compared as enum ('a', 'b');
+        create function same(compared, compared) returns bool language plpgsql as 'begin return true; end';
+        create operator = (leftarg = compared, rightarg = compared, function = same);
+        create table with_operator (id int, value compared);
+        create type shown as enum ('a', 'b');
+        create function show(shown) returns json language sql as 'select null::json';
+        create cast (shown as json) with function show(shown);
+        create table with_cast (id int, value shown);
         create table paired (pair pair);
         create table spanned (span span);
         create table own_rows (id int, owner int);
@@ -132,7 +140,9 @@ async fn sec_03_only_what_runs_known_code_is_proven() {
         "through_bad no",
         "through_others yes",
         "typed yes",
+        "with_cast no",
         "with_foreign no",
+        "with_operator no",
         "writes() no",
         "writes_plpgsql yes",
     ];

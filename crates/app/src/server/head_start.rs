@@ -34,7 +34,7 @@ pub(super) struct Ahead {
 impl HeadStart {
     /// Begins. Must be called on a runtime.
     pub(super) fn begin(loaded: Arc<Loaded>) -> Self {
-        Self(tokio::spawn(async move { run(&loaded.config).await }))
+        Self(tokio::spawn(async move { Box::pin(run(&loaded.config)).await }))
     }
 
     /// Waits for its end; `None` when it came to nothing.
