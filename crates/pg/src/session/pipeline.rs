@@ -7,7 +7,7 @@
 //! back like that it is closed.
 
 use super::progress::{Failure, Progress, Sink};
-use super::{Doing, Session, exchange, transaction_status};
+use super::{Doing, Session, exchange};
 use crate::batch::{Batch, StatementResult};
 use crate::error::Error;
 
@@ -33,24 +33,15 @@ impl Session {
 
     /// Reads what came of the answer to the oldest batch; `None` when more must come. An error is the connection's.
     pub(crate) fn advance(&mut self, progress: &mut Progress) -> Result<Option<Answer>, Error> {
-        let advanced = self.advance_unguarded(progress);
-        self.broken |= advanced.is_err();
-        advanced
-    }
-
-    fn advance_unguarded(&mut self, progress: &mut Progress) -> Result<Option<Answer>, Error> {
-        while let Some(message) = self.channel.message()? {
-            if self.asides.take(&message)? {
-                continue;
-            }
-            if progress.take_message(&message, &mut self.statements)? {
-                if transaction_status(&message)? != b'I' {
-                    return Err(Error::Protocol("a transaction was left open"));
-                }
-                return Ok(Some(progress.take()));
-            }
-        }
-        Ok(None)
+        std::mem::swap(progress, &mut self.progress);
+        let taken = self.take_messages();
+        std::mem::swap(progress, &mut self.progress);
+        let taken = match taken {
+            Ok(true) if self.status != b'I' => Err(Error::Protocol("a transaction was left open")),
+            taken => taken,
+        };
+        self.broken |= taken.is_err();
+        Ok(taken?.then(|| progress.take()))
     }
 
     /// Every answer came: the session is free for anybody.
