@@ -132,10 +132,11 @@ impl Shared {
             if queue.jobs.len() >= self.options.max_waiting {
                 return None;
             }
+            // Before anybody can take it off again.
+            lane.backlog.fetch_add(takes, Relaxed);
             queue.jobs.push_back(Job { batch: batch.clone(), shape, takes, done });
             !std::mem::replace(&mut queue.driven, true)
         };
-        lane.backlog.fetch_add(takes, Relaxed);
         if begins {
             let (shared, lane, since) = (self.clone(), lane.clone(), started);
             let driver = Driver { shared, lane, under_way: VecDeque::new(), since, patience: LATE.0, in_time: 0 };
