@@ -8,7 +8,7 @@
 use bytes::Bytes;
 
 use super::progress::Failure;
-use super::{Doing, Session, exchange, transaction_status};
+use super::{Doing, Session, exchange};
 use crate::batch::{Batch, StatementResult};
 use crate::error::Error;
 
@@ -69,20 +69,12 @@ impl Session {
 
     async fn read_lines(&mut self) -> Result<bool, Error> {
         loop {
-            while let Some(message) = self.channel.message()? {
-                if self.asides.take(&message)? {
-                    continue;
-                }
-                if self.progress.take_message(&message, &mut self.statements)? {
-                    self.status = transaction_status(&message)?;
-                    return Ok(true);
-                }
-                if self.progress.lines.len() >= PIECE {
-                    return Ok(false);
-                }
+            if self.take_messages_while(|progress| progress.lines.len() < PIECE)? {
+                return Ok(true);
             }
+            let lines = &self.progress.lines;
             // At the end of the rows the end of the transaction is near: what waits for that is known to be right.
-            if !self.progress.lines.is_empty() && self.progress.expects_lines() {
+            if lines.len() >= PIECE || (!lines.is_empty() && self.progress.expects_lines()) {
                 return Ok(false);
             }
             self.channel.fill().await?;

@@ -272,6 +272,11 @@ impl Session {
 
     /// Takes what was received; whether the server is ready again.
     fn take_messages(&mut self) -> Result<bool, Error> {
+        self.take_messages_while(|_| true)
+    }
+
+    /// The same, as long as the answer so far lets more be taken.
+    fn take_messages_while(&mut self, goes_on: impl Fn(&Progress) -> bool) -> Result<bool, Error> {
         while let Some(message) = self.channel.message()? {
             if self.asides.take(&message)? {
                 continue;
@@ -279,6 +284,9 @@ impl Session {
             if self.progress.take_message(&message, &mut self.statements)? {
                 self.status = transaction_status(&message)?;
                 return Ok(true);
+            }
+            if !goes_on(&self.progress) {
+                break;
             }
         }
         Ok(false)
