@@ -4,7 +4,7 @@
 //! Invariant: what `get` returned never changes and stays valid after any number of reloads.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwapOption;
 
@@ -21,8 +21,16 @@ struct Place {
     current: ArcSwapOption<Catalog>,
     generation: AtomicU64,
     proven: ArcSwapOption<Proven>,
-    /// How often a change of the schema was heard of. Locked while `proven` is written.
-    changes: Mutex<u64>,
+    /// What was heard of changes. Locked while `proven` is written.
+    heard: Mutex<Heard>,
+}
+
+/// What was heard of changes of the schema.
+#[derive(Debug, Default)]
+struct Heard {
+    changes: u64,
+    /// Whether the next one would be heard of.
+    listens: bool,
 }
 
 /// A state of the schema, as far as anybody told of changes.
@@ -57,22 +65,37 @@ impl CatalogHandle {
 
     /// The schema changed: what was proven of it may be so no longer, and what is being proven belongs to the past.
     pub fn doubt(&self) {
-        let mut changes = self.0.changes.lock().unwrap_or_else(PoisonError::into_inner);
-        *changes += 1;
-        self.0.proven.store(None);
+        self.forget(&mut self.heard());
+    }
+
+    /// Whether changes are heard of from now on. Nothing is proven before that was said, or while they are not; what
+    /// changed until now may have been missed.
+    pub fn listens(&self, listens: bool) {
+        let mut heard = self.heard();
+        heard.listens = listens;
+        self.forget(&mut heard);
     }
 
     /// The present state, to be named when something is proven of it.
     pub(crate) fn moment(&self) -> Moment {
-        Moment(*self.0.changes.lock().unwrap_or_else(PoisonError::into_inner))
+        Moment(self.heard().changes)
     }
 
-    /// Puts in force what was read after that moment, unless the schema changed since.
+    /// Puts in force what was read after that moment, unless the schema changed since or nobody would hear of it.
     pub(crate) fn prove(&self, proven: Proven, since: Moment) {
-        let changes = self.0.changes.lock().unwrap_or_else(PoisonError::into_inner);
-        if *changes == since.0 {
+        let heard = self.heard();
+        if heard.listens && heard.changes == since.0 {
             self.0.proven.store(Some(Arc::new(proven)));
         }
+    }
+
+    fn forget(&self, heard: &mut Heard) {
+        heard.changes += 1;
+        self.0.proven.store(None);
+    }
+
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.0.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -96,6 +119,9 @@ mod tests {
     #[test]
     fn a_change_of_the_schema_ends_a_proof_and_spoils_one_that_is_under_way() {
         let handle = CatalogHandle::new();
+        handle.prove(Proven::of([1], []), handle.moment());
+        assert!(handle.proven().is_none(), "nobody would hear of a change");
+        handle.listens(true);
         let before = handle.moment();
         handle.prove(Proven::of([1], []), before);
         assert!(handle.proven().unwrap().has_relation(1));
@@ -105,5 +131,8 @@ mod tests {
         assert!(handle.proven().is_none(), "read before the change");
         handle.prove(Proven::of([1], []), handle.moment());
         assert!(handle.proven().is_some());
+        handle.listens(false);
+        handle.prove(Proven::of([1], []), handle.moment());
+        assert!(handle.proven().is_none(), "the listener lost its connection");
     }
 }

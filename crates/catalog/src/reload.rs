@@ -104,13 +104,13 @@ pub struct Trigger {
 impl Trigger {
     /// Asks for a load that starts after this call.
     pub fn request(&self) {
-        self.doubt();
+        self.handle.doubt();
         self.wanted.send_modify(|wanted| *wanted += 1);
     }
 
-    /// Nobody would tell of a change any more: nothing stays proven until the next load.
-    pub fn doubt(&self) {
-        self.handle.doubt();
+    /// Whether changes are heard of from now on ([`CatalogHandle::listens`]).
+    pub fn listens(&self, listens: bool) {
+        self.handle.listens(listens);
     }
 }
 

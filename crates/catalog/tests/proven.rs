@@ -16,6 +16,7 @@ const TELLS: &str = "
 /// Loads until something is proven, or is known not to be.
 async fn prove(database: &TestDatabase) -> (Arc<Catalog>, Option<Arc<Proven>>) {
     let handle = CatalogHandle::new();
+    handle.listens(true);
     let (_scope, seen) = watch::channel(Scope::default());
     let connect = connect_with(ConnectOptions::parse(database.url()).unwrap());
     let options = ReloadOptions { proves: true, ..ReloadOptions::default() };
@@ -177,6 +178,7 @@ async fn nothing_is_proven_where_names_of_postgresql_are_given_a_second_meaning(
 async fn a_proof_ends_with_the_first_word_of_a_change_and_is_made_anew() {
     let database = crate::database(&format!("create table plain (id int); {TELLS}")).await;
     let handle = CatalogHandle::new();
+    handle.listens(true);
     let (_scope, seen) = watch::channel(Scope::default());
     let connect = connect_with(ConnectOptions::parse(database.url()).unwrap());
     let options = ReloadOptions { proves: true, min_interval: Duration::ZERO, rest: 0, ..ReloadOptions::default() };

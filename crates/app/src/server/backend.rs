@@ -238,6 +238,7 @@ impl Backend {
             let options = connect.clone();
             Box::pin(async move { Session::connect(&options).await })
         });
+        self.catalog.listens(heard_before);
         let mut loading = {
             // The configuration may have been replaced while the listener connected.
             let loaded = self.loaded();
@@ -347,6 +348,7 @@ fn reload_on_notice(
             match event {
                 // Whatever was notified while nobody listened is lost.
                 Event::Connected => {
+                    trigger.listens(true);
                     trigger.request();
                     if !std::mem::replace(&mut connected, true) {
                         tracing::info!("listening to notifications again");
@@ -356,7 +358,7 @@ fn reload_on_notice(
                 Event::Notification(_) => trigger.request(),
                 // The listener has logged it and connects again by itself.
                 Event::Disconnected { .. } => {
-                    trigger.doubt();
+                    trigger.listens(false);
                     connected = false;
                 }
             }
