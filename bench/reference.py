@@ -35,8 +35,8 @@ def capture(postgres, server, request, bearer):
         executed = EXECUTED.match(entry.get("message", ""))
         if not executed or not entry.get("user", "").startswith("authenticator"):
             continue
-        # What follows is the check of the connection after the answer: the server's own affair.
-        if executed.group(1).startswith("--"):
+        # What follows leaves the connection as it was: the server's own affair.
+        if executed.group(1).lower().startswith(("--", "discard ")):
             break
         found = PARAMETER.findall(entry.get("detail", ""))
         statements.append((executed.group(1), [text.replace("''", "'") for _, text in found]))

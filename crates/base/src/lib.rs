@@ -8,6 +8,8 @@ pub mod config;
 pub mod error;
 pub mod ports;
 pub mod secret;
+pub mod sightings;
 
 pub use error::{Kind, PublicError};
 pub use secret::Secret;
+pub use sightings::Sightings;

@@ -1,11 +1,15 @@
--- Every object through which reading can run code, with the expressions that are kept for it: functions, relations
--- (policies, views, and whatever else the planner may evaluate), types and operators. `proven` resolves them.
--- Gives one row each: its sort, its oid, whether it is harmless by itself, other oids that it leads to (list), stored
--- expressions (list). Sort `unsafe` is one row: PostgreSQL's own functions that do more than compute, as the list of
+-- Every object through which reading or writing can run code, with the expressions that are kept for it: functions,
+-- relations (policies, views, and whatever else the planner may evaluate), types and operators; and for tables what a
+-- write of each kind adds (triggers, rules, defaults, policies, and what foreign keys make PostgreSQL read and write).
+-- `proven` resolves them.
+-- Gives one row each: its sort, its number, whether it is harmless by itself, other numbers that it leads to (list),
+-- stored expressions (list). The number of an insert, update or delete is its table's oid plus 1, 2 or 3 times 2^32,
+-- that of anything else its oid. Sort `unsafe` is one row: PostgreSQL's own functions that do more than compute, as the list of
 -- oids. Sort `shadow` is there only if a function or operator could be taken for one of PostgreSQL's. No row at all
 -- where nothing tells of schema changes (the event trigger is missing or disabled), because then nothing stays proven.
 -- Harmless by itself: a function of PostgreSQL's own kind or of an extension in C that is not volatile and parallel
--- safe, which excludes whatever changes a session; a function whose body is stored as an expression.
+-- safe, which excludes whatever changes a session; a function whose body is stored as an expression; a write that fires
+-- no trigger and no rule but PostgreSQL's own.
 -- Parameters: none. Privileges: none. Oldest PostgreSQL: 14.
 with native as (
   select oid from pg_catalog.pg_language where lanname in ('internal', 'c')
@@ -23,10 +27,12 @@ with native as (
     lateral (values (c.castsource), (c.casttarget)) as e (oid)
   where c.oid >= 16384 and p.prolang not in (select oid from native)
 ), rows as (
-  select 'unsafe' as sort, 0::oid as oid, false as harmless,
+  select 'unsafe' as sort, 0::bigint as number, false as harmless,
          pg_catalog.json_agg(p.oid::bigint) as leads, '[]'::json as trees
   from pg_catalog.pg_proc p
   where p.oid < 16384 and (p.provolatile = 'v' or p.proparallel <> 's')
+    -- These are volatile because they give something else each time, and leave nothing behind.
+    and p.proname not in ('clock_timestamp', 'timeofday', 'gen_random_uuid', 'uuidv4', 'uuidv7', 'random', 'random_normal')
   union all
   select 'shadow', 0, false, '[]', '[]'
   where exists (
@@ -40,7 +46,7 @@ with native as (
     where o.oid >= 16384 and o.oprleft < 16384 and o.oprright < 16384 and p.prolang not in (select oid from native)
   )
   union all
-  select 'function', p.oid,
+  select 'function', p.oid::bigint,
          p.prokind = 'f' and (p.prosqlbody is not null
            or p.prolang in (select oid from native) and p.provolatile <> 'v' and p.proparallel = 's'),
          pg_catalog.to_json(p.prorettype::bigint || p.proargtypes::oid[]::bigint[] || coalesce(p.proallargtypes, '{}')::bigint[]),
@@ -48,7 +54,7 @@ with native as (
   from pg_catalog.pg_proc p
   where p.oid >= 16384
   union all
-  select 'relation', c.oid, c.relkind in ('r', 'p', 'v', 'm'),
+  select 'relation', c.oid::bigint, c.relkind in ('r', 'p', 'v', 'm'),
          pg_catalog.to_json(
            array(select distinct a.atttypid::bigint from pg_catalog.pg_attribute a
                  where a.attrelid = c.oid and a.atttypid >= 16384 and a.attnum > 0 and not a.attisdropped)
@@ -71,7 +77,42 @@ with native as (
   from pg_catalog.pg_class c
   where c.oid >= 16384 and c.relkind in ('r', 'p', 'v', 'm', 'f')
   union all
-  select 'type', t.oid,
+  select w.sort, c.oid::bigint + w.number,
+         not exists (
+           select from pg_catalog.pg_trigger g
+           where g.tgrelid = c.oid and g.tgtype & w.fires <> 0 and g.tgfoid >= 16384)
+         and not exists (select from pg_catalog.pg_rewrite r where r.ev_class = c.oid and r.ev_type = w.event)
+         and not exists (
+           -- SET DEFAULT runs defaults, and whatever those count up.
+           select from pg_catalog.pg_constraint k
+           where k.confrelid = c.oid and k.contype = 'f'
+             and (w.sort = 'update' and k.confupdtype = 'd' or w.sort = 'delete' and k.confdeltype = 'd')),
+         pg_catalog.to_json(
+           array[c.oid::bigint]
+           -- A row that is updated may move: it is deleted from one partition and inserted into another.
+           || array(select i.inhrelid::bigint + n.number
+                    from pg_catalog.pg_inherits i, (values (1::bigint << 32), (2::bigint << 32), (3::bigint << 32)) as n (number)
+                    where i.inhparent = c.oid and (n.number = w.number or w.sort = 'update'))
+           || array(select k.confrelid::bigint from pg_catalog.pg_constraint k
+                    where k.conrelid = c.oid and k.contype = 'f' and w.sort <> 'delete')
+           || array(select k.conrelid::bigint
+                           + case case w.sort when 'update' then k.confupdtype when 'delete' then k.confdeltype end
+                               when 'c' then w.number when 'n' then 2::bigint << 32 else 0 end
+                    from pg_catalog.pg_constraint k
+                    where k.confrelid = c.oid and k.contype = 'f' and w.sort <> 'insert')),
+         pg_catalog.to_json(
+           array(select e.tree::text
+                 from pg_catalog.pg_policy pol, lateral (values (pol.polqual), (pol.polwithcheck)) as e (tree)
+                 where pol.polrelid = c.oid and pol.polcmd in (w.command, '*') and e.tree is not null)
+           || array(select d.adbin::text from pg_catalog.pg_attrdef d
+                    where d.adrelid = c.oid and w.sort = 'insert'))
+  from pg_catalog.pg_class c,
+    lateral (values ('insert', 1::bigint << 32, 4, '3', 'a'),
+                    ('update', 2::bigint << 32, 16, '2', 'w'),
+                    ('delete', 3::bigint << 32, 8, '4', 'd')) as w (sort, number, fires, event, command)
+  where c.oid >= 16384 and c.relkind in ('r', 'p')
+  union all
+  select 'type', t.oid::bigint,
          t.oid not in (select oid from converted) and (
            t.typtype in ('e', 'd')
            or t.typtype = 'b' and not exists (
@@ -83,10 +124,10 @@ with native as (
   from pg_catalog.pg_type t
   where t.oid >= 16384
   union all
-  select 'operator', o.oid, true, pg_catalog.to_json(array[o.oprcode::oid::bigint]), '[]'
+  select 'operator', o.oid::bigint, true, pg_catalog.to_json(array[o.oprcode::oid::bigint]), '[]'
   from pg_catalog.pg_operator o
   where o.oid >= 16384
 )
-select sort, oid, harmless, leads, trees
+select sort, number, harmless, leads, trees
 from rows
 where exists (select from pg_catalog.pg_event_trigger e where e.evtname = 'ferrobase_ddl' and e.evtenabled <> 'D')

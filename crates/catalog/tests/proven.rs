@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ferrobase_catalog::{Catalog, CatalogHandle, Proven, ReloadOptions, Reloader, Scope, connect_with};
+use ferrobase_catalog::{Catalog, CatalogHandle, Proven, ReloadOptions, Reloader, Scope, Verb, connect_with};
 use ferrobase_pg::ConnectOptions;
 use ferrobase_testkit::TestDatabase;
 use tokio::sync::watch;
@@ -148,6 +148,126 @@ async fn sec_03_only_what_runs_known_code_is_proven() {
         "writes_plpgsql yes",
     ];
     crate::assert_lines(&table(&catalog, &proven.expect("the database tells of changes")), &expected);
+}
+
+/// `name iud` of every table of `public`: the verbs that are proven, `-` for none.
+fn writes(catalog: &Catalog, proven: &Proven) -> Vec<String> {
+    let verbs = [(Verb::Insert, 'i'), (Verb::Update, 'u'), (Verb::Delete, 'd')];
+    let mut lines: Vec<_> = catalog
+        .relations
+        .values()
+        .map(|relation| {
+            let letters: String = verbs
+                .iter()
+                .filter(|(verb, _)| proven.has_write(*verb, relation.oid))
+                .map(|(_, letter)| letter)
+                .collect();
+            format!("{} {}", relation.name.name, if letters.is_empty() { "-" } else { &letters })
+        })
+        .collect();
+    lines.sort();
+    lines
+}
+
+#[tokio::test]
+async fn sec_03_only_writes_that_run_known_code_are_proven() {
+    let database = crate::database(
+        "
+        create function in_plpgsql() returns int language plpgsql as 'begin return 1; end';
+        create function fires() returns trigger language plpgsql as 'begin return new; end';
+        create domain judged as int check (in_plpgsql() > 0);
+        create sequence counted;
+
+        create table plain (id int generated always as identity primary key, at timestamptz default now());
+        create table counting (id bigint default nextval('counted'), key uuid default gen_random_uuid(), c serial);
+        create table by_function (id int, number int default in_plpgsql());
+        create table by_setting (id int, name text default set_config('app.me', '1', false));
+        create table of_domain (id judged);
+        create table kept (id int, whole tsvector, title text);
+        create trigger own before insert on kept
+          for each row execute function tsvector_update_trigger(whole, 'pg_catalog.english', title);
+
+        create table on_insert (id int);
+        create trigger fires before insert on on_insert for each row execute function fires();
+        create table on_update (id int);
+        create trigger fires after update on on_update for each statement execute function fires();
+        create table on_delete (id int);
+        create constraint trigger fires after delete on on_delete deferrable initially deferred
+          for each row execute function fires();
+        create table switched_off (id int);
+        create trigger fires before insert on switched_off for each row execute function fires();
+        alter table switched_off disable trigger fires;
+        create table ruled (id int);
+        create rule no_delete as on delete to ruled do instead nothing;
+
+        create table checked (id int);
+        alter table checked enable row level security;
+        create policy all_of_it on checked for select using (true);
+        create policy new on checked for insert with check (id = in_plpgsql());
+        create policy changed on checked for update using (true) with check (id > 0);
+        create table owned (id int);
+        alter table owned enable row level security;
+        create policy own on owned using (id = current_setting('app.me', true)::int);
+        create table judged_by_all (id int);
+        alter table judged_by_all enable row level security;
+        create policy own on judged_by_all using (true) with check (id = in_plpgsql());
+        create table unreadable (id int);
+        alter table unreadable enable row level security;
+        create policy own on unreadable for select using (id = in_plpgsql());
+
+        create table parent (id int primary key);
+        create table child (id int primary key, parent int references parent);
+        create table child_of_unreadable_key (id int unique check (id > in_plpgsql()));
+        create table child_of_it (id int references child_of_unreadable_key (id));
+        create table emptied (id int primary key);
+        create table goes_along (id int, of int references emptied on delete cascade on update cascade);
+        create trigger fires after delete on goes_along for each row execute function fires();
+        create table let_go (id int primary key);
+        create table stays (id int, of int references let_go on delete set null);
+        create trigger fires after update on stays for each row execute function fires();
+        create table to_default (id int primary key);
+        create table falls_back (id int, of int default 1 references to_default on delete set default);
+
+        create table parts (id int, place int) partition by list (place);
+        create table part_one partition of parts for values in (1);
+        create table part_two partition of parts for values in (2);
+        create trigger fires before delete on part_two for each row execute function fires();
+        create view shown as select id from plain;
+    ",
+    )
+    .await;
+    database.script(TELLS).await;
+    let (catalog, proven) = prove(&database).await;
+    let expected = [
+        "by_function ud",
+        "by_setting ud",
+        "checked ud",
+        "child iud",
+        "child_of_it d",
+        "child_of_unreadable_key -",
+        "counting iud",
+        "emptied iu",
+        "falls_back iud",
+        "goes_along iu",
+        "judged_by_all -",
+        "kept iud",
+        "let_go iu",
+        "of_domain -",
+        "on_delete iu",
+        "on_insert ud",
+        "on_update id",
+        "owned iud",
+        "parent iud",
+        "parts i",
+        "plain iud",
+        "ruled iu",
+        "shown -",
+        "stays id",
+        "switched_off ud",
+        "to_default iu",
+        "unreadable -",
+    ];
+    crate::assert_lines(&writes(&catalog, &proven.expect("the database tells of changes")), &expected);
 }
 
 #[tokio::test]

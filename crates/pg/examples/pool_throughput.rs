@@ -65,6 +65,7 @@ fn request(caller: usize, statement: &Statement, scope: &Arc<str>, checked: bool
         mode: Mode::Implicit,
         scope: scope.clone(),
         runs_user_code: checked,
+        counts_up: false,
         shareable: false,
         deadline: Instant::now() + Duration::from_secs(10),
     }

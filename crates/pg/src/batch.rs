@@ -31,6 +31,9 @@ pub struct Batch {
     /// Whether code that we do not know (functions, triggers, policies) may run; such a connection is checked or
     /// reset before anybody else gets it.
     pub runs_user_code: bool,
+    /// Whether it may count up sequences and leaves nothing else behind: they are forgotten at its end, in the same flush.
+    /// Only in [`Mode::Implicit`].
+    pub counts_up: bool,
     /// Whether it may share a connection with others while it runs: it only reads, in [`Mode::Implicit`], and runs no
     /// code that we do not know. It may be asked twice.
     pub shareable: bool,

@@ -136,6 +136,28 @@ async fn sec_04_clean_user_code_keeps_its_connection() {
     assert_eq!((stats.opened, stats.resets, stats.dirty), (1, 20, 0));
 }
 
+/// A batch that may only count up sequences is not checked afterwards: it forgets them itself, and is checked when it
+/// failed before it could.
+#[tokio::test]
+async fn sec_04_where_sequences_stand_is_forgotten_in_the_same_flush() {
+    let (database, pool) = one_connection().await;
+    database.script("create sequence counted; grant usage on sequence counted to public").await;
+    let counts = |sql: &str| as_role(Batch { counts_up: true, ..batch(&[sql]) }, "fbpg_one");
+    for number in 1..5 {
+        let reply = pool.run(counts("select nextval('counted')")).await.unwrap();
+        assert_eq!(cell(&reply), Some(number.to_string().as_str()));
+        assert_eq!(reply.results.len(), 1, "nothing of ours is among the results");
+        let lastval = pool.run(as_role(batch(&["select lastval()"]), "fbpg_two")).await.unwrap_err();
+        assert!(lastval.to_string().contains("lastval is not yet defined"), "{lastval}");
+    }
+    assert_eq!(pool.stats().resets, 0);
+    pool.run(counts("select nextval('counted') / 0")).await.unwrap_err();
+    settled(&pool).await;
+    let lastval = pool.run(as_role(batch(&["select lastval()"]), "fbpg_two")).await.unwrap_err();
+    assert!(lastval.to_string().contains("lastval is not yet defined"), "{lastval}");
+    assert_eq!((pool.stats().resets, pool.stats().opened), (1, 1));
+}
+
 /// What is left behind, what the next caller asks, and what he must hear.
 const LEFTOVERS: &[(&str, &str, &str)] = &[
     ("perform set_config('work_mem', '7MB', false)", "show work_mem", "4MB"),

@@ -4,19 +4,25 @@
 //! does with them. After a plan that is not proven its connection is checked for what that code may have left there.
 //! Invariant: only what is recognised is proven; a new part of a plan is not, until it is added here.
 
-use ferrobase_catalog::{Catalog, Proven, QualifiedName, Relation};
+use ferrobase_catalog::{Catalog, Proven, QualifiedName, Relation, Verb};
 
 use crate::plan::{
-    Aggregate, Body, Comparison, Condition, Distinct, Embed, EmbedOutput, Field, GroupKey, Join, Operation, OrderBy,
-    Query, Read, Select, Source, Value,
+    Aggregate, Body, Comparison, Condition, Delete, Distinct, Embed, EmbedOutput, Field, GroupKey, InputColumn, Insert,
+    Join, Mutation, Operation, OrderBy, Payload, Query, Read, Resolution, Select, Source, Update, Value,
 };
 
-/// Whether the plan reads, and runs only PostgreSQL's own code while it does.
+/// Whether the plan runs only PostgreSQL's own code. After one that writes, its session has forgotten nothing but where
+/// sequences stand.
 pub fn runs_known_code(query: &Query, catalog: &Catalog, proven: &Proven) -> bool {
     let Query { mutation, read, keyset: _, body, count: _, guard: _, precondition, explain, lock } = query;
-    let only_reads = mutation.is_none() && precondition.is_none() && explain.is_none() && lock.is_none();
+    let is_plain = precondition.is_none() && explain.is_none() && lock.is_none();
     let own_form = matches!(body, Body::None | Body::Json { .. } | Body::Csv | Body::Lines);
-    only_reads && own_form && Known { catalog, proven }.read(read)
+    let known = Known { catalog, proven };
+    let written = match mutation {
+        None => Some(None),
+        Some(mutation) => known.mutation(mutation).map(Some),
+    };
+    is_plain && own_form && written.is_some_and(|written| known.read(read, written))
 }
 
 struct Known<'a> {
@@ -25,15 +31,71 @@ struct Known<'a> {
 }
 
 impl<'a> Known<'a> {
-    fn read(&self, read: &Read) -> bool {
+    /// The table that is written.
+    fn mutation(&self, mutation: &Mutation) -> Option<&'a Relation> {
+        match mutation {
+            Mutation::Insert(Insert {
+                table,
+                columns,
+                payload,
+                missing_is_default: _,
+                conflict,
+                matching,
+                returning: _,
+                location: _,
+            }) => {
+                let relation = self.written(Verb::Insert, table)?;
+                let changes = conflict.as_ref().is_some_and(|conflict| conflict.resolution == Resolution::Merge);
+                let written = (!changes || self.has_write(Verb::Update, relation)) && is_stored(columns);
+                let row = Row(Some(relation));
+                let fits = matches!(payload, Payload::Json { .. }) && matching.iter().all(|c| row.condition(c));
+                (written && fits).then_some(relation)
+            }
+            Mutation::Update(Update {
+                table,
+                columns,
+                inside,
+                merge,
+                payload: _,
+                missing_is_default,
+                filters,
+                returning: _,
+            }) => {
+                let relation = self.written(Verb::Update, table)?;
+                // Defaults are looked at for inserts.
+                let defaults = !missing_is_default || self.has_write(Verb::Insert, relation);
+                let row = Row(Some(relation));
+                let plain = inside.is_empty() && merge.is_empty() && is_stored(columns);
+                (defaults && plain && filters.iter().all(|c| row.condition(c))).then_some(relation)
+            }
+            Mutation::Delete(Delete { table, filters, returning: _ }) => {
+                let relation = self.written(Verb::Delete, table)?;
+                filters.iter().all(|c| Row(Some(relation)).condition(c)).then_some(relation)
+            }
+            Mutation::UpdateEach(_) | Mutation::Pick(_) => None,
+        }
+    }
+
+    fn written(&self, verb: Verb, table: &QualifiedName) -> Option<&'a Relation> {
+        self.relation(table).filter(|relation| self.has_write(verb, relation))
+    }
+
+    fn has_write(&self, verb: Verb, relation: &Relation) -> bool {
+        self.proven.has_write(verb, relation.oid)
+    }
+
+    /// `written` is the table whose changed rows are read.
+    fn read(&self, read: &Read, written: Option<&'a Relation>) -> bool {
         let Read { source, name: _, select, filters, group_by, having, distinct, order, window: _, embeds } = read;
-        let relation = match source {
-            Source::Table(name) => match self.relation(name) {
+        let relation = match (source, written) {
+            // Of what was written the changed rows are read, whatever the source says.
+            (_, Some(written)) => Some(written),
+            (Source::Table(name), None) => match self.relation(name) {
                 Some(relation) => Some(relation),
                 None => return false,
             },
-            Source::Function(call) if self.function(&call.function) => None,
-            Source::Function(_) | Source::Derived => return false,
+            (Source::Function(call), None) if self.function(&call.function) => None,
+            (Source::Function(_) | Source::Derived, None) => return false,
         };
         let row = Row(relation);
         let sorts = |by: &OrderBy| match by {
@@ -68,7 +130,7 @@ impl<'a> Known<'a> {
             EmbedOutput::Hidden | EmbedOutput::Json => true,
             EmbedOutput::Spread(columns) => columns.iter().all(|column| row.aggregate(column.aggregate.as_ref())),
         };
-        joins && gives && self.read(&embed.read)
+        joins && gives && self.read(&embed.read, None)
     }
 
     fn row_of(&self, read: &Read) -> Row<'a> {
@@ -88,6 +150,11 @@ impl<'a> Known<'a> {
         let overloads = self.catalog.overloads(&name.schema, &name.name);
         !overloads.is_empty() && overloads.iter().all(|function| self.proven.has_function(function.oid))
     }
+}
+
+/// Whether values are stored as they come.
+fn is_stored(columns: &[InputColumn]) -> bool {
+    columns.iter().all(|column| column.convert.is_none())
 }
 
 /// A row of a relation, or of a function, whose rows have no fields that are functions.

@@ -55,6 +55,7 @@ impl Company {
             mode: Mode::Implicit,
             scope: Arc::from(""),
             runs_user_code: true,
+            counts_up: false,
             shareable: false,
             deadline: Instant::now() + Duration::from_secs(30),
         };

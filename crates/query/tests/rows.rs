@@ -119,6 +119,7 @@ impl Bench {
             mode: Mode::Implicit,
             scope: Arc::from(""),
             runs_user_code: false,
+            counts_up: false,
             shareable: false,
             deadline: Instant::now() + Duration::from_secs(30),
         };

@@ -141,10 +141,13 @@ pub(crate) fn batch(context: &RequestContext, work: Work, role: Option<&Role>, r
     };
     let scope = format!("{}\0{}", context.identity.role(), search_path(&work.search_path, rules.profile)).into();
     let settings = settings(context, &work, role, rules);
-    let runs_user_code = work.runs_user_code || rules.pre_request.is_some();
+    let is_implicit = mode == Mode::Implicit;
+    // A proven write forgets its sequences within its own flush; other transactions are checked afterwards.
+    let runs_user_code = work.runs_user_code || rules.pre_request.is_some() || (!work.read_only && !is_implicit);
     Batch {
         settings,
-        shareable: work.read_only && mode == Mode::Implicit && !runs_user_code,
+        shareable: work.read_only && is_implicit && !runs_user_code,
+        counts_up: !work.read_only && !runs_user_code,
         statements: with_pre_request(work.statements, rules),
         mode,
         scope,

@@ -71,17 +71,17 @@ pub(crate) async fn execute(
     settings: &Settings,
     request: &RestRequest,
     planned: &Planned,
-    statements: Statements,
+    statements: &Statements,
 ) -> Result<Executed, Error> {
-    let (work, output, own) = compiled_work(settings, request, planned, statements);
+    let (work, own) = compiled_work(settings, request, planned, statements);
     let reply = match ferrobase_request::run(target, context, work).await {
         Ok(reply) => reply,
         Err(error) => return Err(explained(target, context, request, planned, error).await),
     };
-    if let Some(executed) = read(reply.results.get(own..).unwrap_or_default(), output) {
+    if let Some(executed) = read(reply.results.get(own..).unwrap_or_default(), &statements.compiled.output) {
         return Ok(executed);
     }
-    Box::pin(execute(target, context, settings, request, planned, Statements::by_postgresql(planned)?)).await
+    Box::pin(execute(target, context, settings, request, planned, &Statements::by_postgresql(planned)?)).await
 }
 
 /// Runs the statement as one of several in a transaction.
@@ -91,19 +91,19 @@ pub(crate) async fn execute_within(
     settings: &Settings,
     request: &RestRequest,
     planned: &Planned,
-    statements: Statements,
+    statements: &Statements,
 ) -> Result<Executed, Error> {
-    let (mut work, output, own) = compiled_work(settings, request, planned, statements);
+    let (mut work, own) = compiled_work(settings, request, planned, statements);
     work.settings.extend(nothing_told());
     let reply = match transaction.run(work).await {
         Ok(reply) => reply,
         Err(error) => return Err(explained(transaction.target(), context, request, planned, error).await),
     };
-    if let Some(executed) = read(reply.results.get(own..).unwrap_or_default(), output) {
+    if let Some(executed) = read(reply.results.get(own..).unwrap_or_default(), &statements.compiled.output) {
         return Ok(executed);
     }
     let statements = Statements::by_postgresql(planned)?;
-    Box::pin(execute_within(transaction, context, settings, request, planned, statements)).await
+    Box::pin(execute_within(transaction, context, settings, request, planned, &statements)).await
 }
 
 /// A failed statement, with the hint that its caller may have.
@@ -158,7 +158,7 @@ pub(crate) async fn write_within(
             return Err(failed(error, context).hinted(hint));
         }
     };
-    match read(&reply.results, output).unwrap_or_default() {
+    match read(&reply.results, &output).unwrap_or_default() {
         Executed::Rows { outcome, .. } => Ok(outcome),
         Executed::Plan(_) => Ok(Outcome::default()),
     }
@@ -169,23 +169,23 @@ fn nothing_told() -> Vec<(Cow<'static, str>, String)> {
     ["response.headers", "response.status", CHANGED_SETTING].map(|name| (name.into(), String::new())).into()
 }
 
-/// The work of compiled statements, how its result is read, and where that begins.
+/// The work of compiled statements, and where the results of the request's own begin.
 fn compiled_work(
     settings: &Settings,
     request: &RestRequest,
     planned: &Planned,
-    statements: Statements,
-) -> (Work, Output, usize) {
+    statements: &Statements,
+) -> (Work, usize) {
     let Statements { check, compiled, runs_user_code } = statements;
     let Compiled { statement, output, estimate } = compiled;
     let own = usize::from(check.is_some());
-    let statements = check.into_iter().chain([statement]).chain(estimate).collect();
-    let mut work = Work { runs_user_code, ..work(settings, request, planned, statements) };
-    if matches!(&output, Output::Rows(rows) if rows.is_dated()) {
+    let statements = check.iter().chain([statement]).chain(estimate).cloned().collect();
+    let mut work = Work { runs_user_code: *runs_user_code, ..work(settings, request, planned, statements) };
+    if matches!(output, Output::Rows(rows) if rows.is_dated()) {
         // The order of day and month stays what it is.
         work.settings.push(("datestyle".into(), "ISO".to_owned()));
     }
-    (work, output, own)
+    (work, own)
 }
 
 /// Statements as the work of one request.
@@ -227,7 +227,7 @@ pub(crate) async fn enter(
 }
 
 /// Reads the result. `None` when rows came that are not of the form that the catalog let expect.
-pub(crate) fn read(results: &[StatementResult], output: Output) -> Option<Executed> {
+pub(crate) fn read(results: &[StatementResult], output: &Output) -> Option<Executed> {
     let rows: &[Row] = results.first().map_or(&[], |result| &result.rows);
     Some(match output {
         Output::Json(layout) => {

@@ -29,6 +29,7 @@ use crate::nested::{Tree, Writer};
 use crate::openapi::Documents;
 use crate::parse::Dialect;
 use crate::plan::{Answer, Estimates, Planned, Planner, Rules, demand};
+use crate::plan_cache::{Basis, Known, PlanCache, Sight, Text};
 use crate::prefer::Count;
 use crate::render::{self, Facts};
 use crate::request::{self, Action, Head, RestRequest};
@@ -46,6 +47,7 @@ pub(crate) struct Flow<'a> {
     pub(crate) caller: &'a Caller,
     pub(crate) timings: &'a Timings,
     pub(crate) documents: &'a Arc<Documents>,
+    pub(crate) plans: &'a PlanCache,
 }
 
 /// A request that is ready to run.
@@ -99,7 +101,52 @@ impl Flow<'_> {
             query: parts.uri.query().unwrap_or_default(),
             headers: &parts.headers,
         };
-        let request = self.timings.measure("parse", || self.read(head, &body, streams))?;
+        let role = self.caller.0.identity.role();
+        let Some(mut text) = Text::of(&parts, &body, role, streams.outgoing) else {
+            return self.follow(head, &body, streams, catalog).await;
+        };
+        let proven = self.target.catalog.proven();
+        let basis = Basis { settings: self.settings, target: self.target, catalog: &catalog, proven: proven.as_ref() };
+        let started = Instant::now();
+        let known = match self.plans.find(&basis, &text) {
+            Sight::Planned(known) => Some(known),
+            Sight::First => None,
+            Sight::Again => {
+                let (head, body) = text.head();
+                let known = self.known(head, body, streams, &catalog);
+                if let Some(known) = &known {
+                    self.plans.keep(&basis, text, known);
+                }
+                known
+            }
+        };
+        let Some(known) = known else { return self.follow(head, &body, streams, catalog).await };
+        self.timings.record("parse", started.elapsed());
+        self.timings.record("plan", Duration::ZERO);
+        drop(catalog);
+        self.answer_one(&known.request, &known.ready).await
+    }
+
+    /// The plan of a request, if it is one that can be kept: one statement, whose answer does not stream, and nobody to
+    /// be told of anything.
+    fn known(&self, head: Head<'_>, body: &Bytes, streams: Streams, catalog: &Catalog) -> Option<Arc<Known>> {
+        let request = self.read(head, body, streams).ok()?;
+        let is_call = matches!(request.action, Action::Read { .. } | Action::Call { .. });
+        let Prepared::One(ready) = is_call.then(|| self.prepare(&request, catalog, None))?.ok()? else { return None };
+        let is_plain = ready.statements.check.is_none() && ready.planned.legacy_paths.is_empty();
+        let keeps = is_plain && !outgoing::applies(&request, &ready.planned);
+        keeps.then(|| Arc::new(Known { request, ready: *ready }))
+    }
+
+    /// Every stage of a request.
+    async fn follow(
+        &self,
+        head: Head<'_>,
+        body: &Bytes,
+        streams: Streams,
+        catalog: Arc<Catalog>,
+    ) -> Result<Response, PublicError> {
+        let request = self.timings.measure("parse", || self.read(head, body, streams))?;
         if let Action::Describe { format, .. } = request.action {
             return self.describe(&request, catalog, format).await;
         }
@@ -116,8 +163,8 @@ impl Flow<'_> {
             }
         };
         drop(catalog);
-        let Ready { planned, media, statements } = match prepared {
-            Prepared::One(ready) => *ready,
+        let ready = match prepared {
+            Prepared::One(ready) => ready,
             Prepared::Tree(tree) => {
                 let started = Instant::now();
                 let answer = Box::pin(self.write_tree(&request, *tree)).await;
@@ -125,15 +172,22 @@ impl Flow<'_> {
                 return Ok(answer?);
             }
         };
-        warn_of_targets(&planned.legacy_paths, &request);
-        if outgoing::applies(&request, &planned) {
+        warn_of_targets(&ready.planned.legacy_paths, &request);
+        if outgoing::applies(&request, &ready.planned) {
+            let Ready { planned, media, .. } = *ready;
             return Box::pin(self.give_out(&request, planned, &media)).await;
         }
+        self.answer_one(&request, &ready).await
+    }
+
+    /// Runs one statement and renders what it gives.
+    async fn answer_one(&self, request: &RestRequest, ready: &Ready) -> Result<Response, PublicError> {
+        let Ready { planned, media, statements } = ready;
         let started = Instant::now();
-        let executed = execute(self.target, &self.caller.0, self.settings, &request, &planned, statements).await;
+        let executed = execute(self.target, &self.caller.0, self.settings, request, planned, statements).await;
         self.timings.record("transaction", started.elapsed());
         let executed = executed?;
-        Ok(self.timings.measure("response", || self.render(&request, &planned, &media, executed))?)
+        Ok(self.timings.measure("response", || self.render(request, planned, media, executed))?)
     }
 
     /// What the edge let through as a stream. PostgREST streams nothing.
@@ -231,7 +285,8 @@ impl Flow<'_> {
         let is_own = check.is_none() && self.target.transaction.pre_request.is_none();
         let proven = self.target.catalog.proven().filter(|_| is_own);
         let runs_user_code = !proven.is_some_and(|proven| runs_known_code(&planned.query, catalog, &proven));
-        let rows = if runs_user_code { Ok(None) } else { compile_rows(&planned.query, catalog) };
+        let from_rows = !runs_user_code && planned.read_only;
+        let rows = if from_rows { compile_rows(&planned.query, catalog) } else { Ok(None) };
         let compiled = rows.transpose().unwrap_or_else(|| compile(&planned.query)).map_err(|error| refused(&error))?;
         Ok(Ready { planned, media, statements: Statements { check, compiled, runs_user_code } })
     }

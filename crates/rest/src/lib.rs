@@ -23,6 +23,7 @@ mod nested;
 pub mod openapi;
 pub mod parse;
 pub mod plan;
+mod plan_cache;
 pub mod prefer;
 pub mod profile;
 pub mod range;

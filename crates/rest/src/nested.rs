@@ -81,7 +81,7 @@ impl Writer<'_, '_> {
         }
         let statements = Statements { check: None, compiled: compiled(&tree.planned.query)?, runs_user_code: true };
         let executed =
-            execute_within(self.transaction, self.context, self.settings, self.request, &tree.planned, statements);
+            execute_within(self.transaction, self.context, self.settings, self.request, &tree.planned, &statements);
         let mut executed = executed.await?;
         if let Executed::Rows { outcome, .. } = &mut executed {
             outcome.inserted = written.inserted;

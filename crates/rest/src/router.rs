@@ -15,6 +15,7 @@ use ferrobase_request::Registry;
 use crate::error;
 use crate::flow::Flow;
 use crate::openapi::Documents;
+use crate::plan_cache::PlanCache;
 use crate::settings::Settings;
 use crate::stream;
 
@@ -29,7 +30,7 @@ pub struct Deps {
 
 /// The room as a router; paths begin below the room's own.
 pub fn router(deps: Deps) -> Router {
-    Router::new().fallback(handle).with_state(Room { deps, documents: Arc::default() })
+    Router::new().fallback(handle).with_state(Room { deps, documents: Arc::default(), plans: Arc::default() })
 }
 
 /// The room as the edge mounts it.
@@ -43,13 +44,20 @@ pub fn room(mount: &str, deps: Deps) -> ferrobase_edge::Room {
 struct Room {
     deps: Deps,
     documents: Arc<Documents>,
+    plans: Arc<PlanCache>,
 }
 
 async fn handle(State(room): State<Room>, caller: Caller, timings: Timings, request: Request) -> Response {
     let settings = room.deps.settings.load_full();
     let target = room.deps.registry.default_target();
-    let flow =
-        Flow { settings: &settings, target: &target, caller: &caller, timings: &timings, documents: &room.documents };
+    let flow = Flow {
+        settings: &settings,
+        target: &target,
+        caller: &caller,
+        timings: &timings,
+        documents: &room.documents,
+        plans: &room.plans,
+    };
     match Box::pin(flow.run(request)).await {
         Ok(response) => response,
         Err(error) => error::to_response(&error, settings.verbosity),

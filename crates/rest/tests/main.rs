@@ -1,5 +1,6 @@
 //! The REST room over HTTP messages and a real PostgreSQL: as `serve` composes it, without a socket.
 
+mod again;
 mod any_body;
 mod batch;
 mod bulk;

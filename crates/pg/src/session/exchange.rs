@@ -158,6 +158,9 @@ impl Session {
                 step.sink = last;
             }
         }
+        if batch.counts_up && batch.mode == Mode::Implicit {
+            self.encode_control(Control::DiscardSequences);
+        }
         if let Mode::Explicit { end, .. } | Mode::Within { end: Some(end) } = batch.mode {
             self.encode_end(end);
         }

@@ -7,10 +7,9 @@
 
 use std::borrow::Cow;
 use std::fmt::Write;
-use std::hash::BuildHasher;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use hashlink::{DefaultHashBuilder, LruCache};
+use hashlink::LruCache;
 use rand::Rng;
 
 use crate::batch::{Column, Isolation};
@@ -117,25 +116,7 @@ pub(crate) enum Lookup<'a> {
 }
 
 /// Shapes seen once, shared by the sessions of a pool.
-#[derive(Debug)]
-pub(crate) struct Sightings {
-    hasher: DefaultHashBuilder,
-    seen: Mutex<LruCache<u64, ()>>,
-}
-
-impl Default for Sightings {
-    fn default() -> Self {
-        Self { hasher: DefaultHashBuilder::default(), seen: Mutex::new(LruCache::new(SEEN_ONCE)) }
-    }
-}
-
-impl Sightings {
-    /// Notes a sight; whether it is not the first.
-    fn seen_before(&self, key: &Key) -> bool {
-        let hash = self.hasher.hash_one(key);
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(hash, ()).is_some()
-    }
-}
+pub(crate) type Sightings = ferrobase_base::Sightings<SEEN_ONCE>;
 
 /// The prepared statements of one session.
 pub(crate) struct Statements {

@@ -50,6 +50,7 @@ pub fn batch(statements: &[&str]) -> Batch {
         mode: Mode::Implicit,
         scope: "test".into(),
         runs_user_code: false,
+        counts_up: false,
         shareable: false,
         deadline: Instant::now() + Duration::from_secs(20),
     }

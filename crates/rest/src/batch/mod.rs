@@ -203,7 +203,7 @@ impl Runner<'_> {
                 let Ready { planned, media, statements } = *ready;
                 let (transaction, settings) = (&mut self.transaction, self.flow.settings);
                 let executed =
-                    execute_within(transaction, self.context, settings, request, &planned, statements).await?;
+                    execute_within(transaction, self.context, settings, request, &planned, &statements).await?;
                 self.flow.render(request, &planned, &media, executed)
             }
             Prepared::Tree(mut tree) => self.flow.write_within(&mut self.transaction, request, &mut tree).await,

@@ -59,7 +59,7 @@ impl Flow<'_> {
             Ok(reply) => reply,
             Err(error) => return Err(self.refused_load(error, &request, &planned, &last_line).await),
         };
-        let executed = read(&reply.results, output).unwrap_or_default();
+        let executed = read(&reply.results, &output).unwrap_or_default();
         Ok(self.timings.measure("response", || self.render(&request, &planned, &media, executed))?)
     }
 
