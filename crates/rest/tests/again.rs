@@ -22,7 +22,7 @@ grant select on other.books to anon, authenticated;
 ";
 
 /// A request line, fields, a body.
-type Asked = (&'static str, &'static [(&'static str, &'static str)], &'static str);
+type Asked<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
 
 async fn ask(api: &Api, line: &str, fields: &[(&str, &str)], body: &'static str) -> Answer {
     api.send(line, fields, body).await
@@ -49,7 +49,7 @@ async fn a_request_that_comes_again_is_answered_like_the_first() {
     };
     let api = setup.start(SHELF).await;
     let single = "application/vnd.pgrst.object+json";
-    let requests: &[Asked] = &[
+    let requests: &[Asked<'_>] = &[
         ("GET /books", &[], ""),
         ("GET /books", &[("accept", "text/csv")], ""),
         ("GET /books", &[("accept", single)], ""),
