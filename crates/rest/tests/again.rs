@@ -21,6 +21,8 @@ grant usage on schema other to anon, authenticated;
 grant select on other.books to anon, authenticated;
 ";
 
+const SINGLE: &str = "application/vnd.pgrst.object+json";
+
 /// A request line, fields, a body.
 type Asked<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
 
@@ -48,11 +50,10 @@ async fn a_request_that_comes_again_is_answered_like_the_first() {
         ..Default::default()
     };
     let api = setup.start(SHELF).await;
-    let single = "application/vnd.pgrst.object+json";
     let requests: &[Asked<'_>] = &[
         ("GET /books", &[], ""),
         ("GET /books", &[("accept", "text/csv")], ""),
-        ("GET /books", &[("accept", single)], ""),
+        ("GET /books", &[("accept", SINGLE)], ""),
         ("GET /books", &[("accept", "application/vnd.pgrst.array+json;nulls=stripped")], ""),
         ("GET /books", &[("accept", "application/x-ndjson")], ""),
         ("GET /books", &[("accept", "image/png")], ""),
@@ -71,7 +72,7 @@ async fn a_request_that_comes_again_is_answered_like_the_first() {
         ("HEAD /books", &[("prefer", "count=exact")], ""),
         ("GET /books?id=eq.1", &[], ""),
         ("GET /books?id=eq.2", &[], ""),
-        ("GET /books?id=eq.1", &[("accept", single)], ""),
+        ("GET /books?id=eq.1", &[("accept", SINGLE)], ""),
         ("GET /books?id=eq.x", &[], ""),
         ("GET /books?select=title,notes(body)&order=title.desc&limit=2", &[], ""),
         ("GET /books?select=nothing", &[], ""),
