@@ -1,11 +1,10 @@
 //! Makes the one [`RequestContext`] of a request and gives rooms their handle to it.
 //!
 //! Last step before a room is called: identity, id, address and deadline are known; what SQL may see of the head is
-//! turned into text here. Rooms take a [`Caller`] (and [`Timings`]) as extractors.
+//! turned into text here. Rooms take a [`Caller`] as extractor.
 //! Invariant: credentials and cookies stay out of what PostgreSQL gets to see and to log (security 28), except under
 //! `ferrobase postgrest`.
 
-use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,7 +12,7 @@ use std::time::Instant;
 use axum::extract::FromRequestParts;
 use axum::response::Response;
 use ferrobase_base::PublicError;
-use ferrobase_request::{Authority, Credentials, Identity, RequestContext, headers_json};
+use ferrobase_request::{Authority, Credentials, Identity, Journal, RequestContext, TraceFields, headers_json};
 use http::header::COOKIE;
 use http::request::Parts;
 use http::{HeaderMap, Uri};
@@ -24,7 +23,6 @@ use crate::policy::AuthPolicy;
 use crate::refusal;
 use crate::request_id::RequestId;
 use crate::settings::Settings;
-use crate::timing::Timings;
 
 /// The URI as the caller sent it, with mount and query, in the request's extensions: for links back to us.
 #[derive(Clone, Debug)]
@@ -43,14 +41,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
             // Only an open route of a server without an anonymous role has no caller.
             None => Err(error::response(&refusal::internal())),
         }
-    }
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for Timings {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_default())
     }
 }
 
@@ -78,6 +68,8 @@ pub(crate) struct Found<'a> {
     pub(crate) deadline: Instant,
     /// Path inside the room: `request.path` is what PostgREST behind a gateway would see.
     pub(crate) path: &'a str,
+    pub(crate) trace: Option<Arc<TraceFields>>,
+    pub(crate) journal: Journal,
 }
 
 /// The context of a request.
@@ -97,7 +89,8 @@ pub(crate) fn build(
         cookies: if forwards { cookies_text(headers).into() } else { "{}".into() },
         client_ip: found.client_ip,
         deadline: found.deadline,
-        trace: trace_of(headers),
+        trace: found.trace,
+        journal: found.journal,
     }
 }
 
@@ -121,15 +114,6 @@ fn cookies_text(headers: &HeaderMap) -> String {
     serde_json::Value::Object(cookies).to_string()
 }
 
-/// A well-formed `traceparent` (W3C Trace Context, version 00); anything else is as good as none.
-fn trace_of(headers: &HeaderMap) -> Option<Arc<str>> {
-    let text = headers.get("traceparent")?.to_str().ok()?;
-    let lengths: Vec<usize> = text.split('-').map(str::len).collect();
-    let hex = text.bytes().all(|byte| byte == b'-' || (byte.is_ascii_hexdigit() && !byte.is_ascii_uppercase()));
-    let zero = text.split('-').skip(1).take(2).any(|id| id.bytes().all(|byte| byte == b'0'));
-    (hex && !zero && lengths == [2, 32, 16, 2] && !text.starts_with("ff")).then(|| text.into())
-}
-
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
@@ -144,7 +128,6 @@ mod tests {
             ("cookie", b"session=canary; theme=\"dark\""),
             ("x-custom", b"kept"),
             ("x-binary", b"\xff"),
-            ("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
         ] {
             headers.insert(name, HeaderValue::from_bytes(value).unwrap());
         }
@@ -163,20 +146,5 @@ mod tests {
         let text = fields_text(&headers(), true);
         assert!(text.contains("Bearer canary") && !text.contains("cookie"), "{text}");
         assert_eq!(cookies_text(&headers()), r#"{"session":"canary","theme":"dark"}"#);
-    }
-
-    #[test]
-    fn only_a_proper_trace_is_taken() {
-        assert!(trace_of(&headers()).is_some());
-        let mut bad = HeaderMap::new();
-        for text in [
-            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
-            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331",
-            "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-            "x'; drop",
-        ] {
-            bad.insert("traceparent", text.parse().unwrap());
-            assert!(trace_of(&bad).is_none(), "{text}");
-        }
     }
 }
