@@ -46,12 +46,20 @@ impl fmt::Display for Realm {
 #[derive(Clone, Debug, Default)]
 pub struct Guard {
     allowed: Vec<Cidr>,
+    /// The operator wrote the host itself: this machine and its networks are meant.
+    is_named: bool,
 }
 
 impl Guard {
     /// Public addresses, and those in these networks.
     pub fn allowing(allowed: Vec<Cidr>) -> Self {
-        Self { allowed }
+        Self { allowed, is_named: false }
+    }
+
+    /// Public addresses, this machine and private networks: for a host that the operator named as such. The local link
+    /// stays closed, because a name that leads there was not meant to.
+    pub fn for_named() -> Self {
+        Self { allowed: Vec::new(), is_named: true }
     }
 
     /// Lets an address pass.
@@ -66,7 +74,11 @@ impl Guard {
             IpAddr::V4(address) => realm_v4(address),
             IpAddr::V6(address) => realm_v6(address),
         };
-        realm.map_or(Ok(()), Err)
+        match realm {
+            None => Ok(()),
+            Some(Realm::Loopback | Realm::Private) if self.is_named => Ok(()),
+            Some(realm) => Err(realm),
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! inside it hold table names and keys, which would make a series each.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use ferrobase_request::journal::{Stage, Times};
@@ -57,6 +57,8 @@ pub struct HttpMetrics {
     /// In the order of `Stage::ALL`.
     stages: [Histogram; Stage::ALL.len()],
     in_flight: Gauge,
+    /// All requests, whatever their labels.
+    answered: AtomicU64,
     slow_queries: Counter,
     rate_limited: Family<TierLabels, Counter>,
     panics: Counter,
@@ -76,6 +78,7 @@ impl HttpMetrics {
         let metrics = Self {
             stages: Stage::ALL.map(|stage| stages.get_or_create_owned(&StageLabels { stage: stage.name() })),
             in_flight: Gauge::default(),
+            answered: AtomicU64::new(0),
             slow_queries: Counter::default(),
             requests: Family::default(),
             durations: Family::new_with_constructor(histogram),
@@ -120,6 +123,7 @@ impl HttpMetrics {
     }
 
     pub(crate) fn completed(&self, method: &Method, status: u16, route: &Arc<str>, took: Duration) {
+        self.answered.fetch_add(1, Relaxed);
         let method = known(method);
         let route = Arc::clone(route);
         self.requests.get_or_create(&RequestLabels { method, status, route: Arc::clone(&route) }).inc();
@@ -144,6 +148,11 @@ impl HttpMetrics {
     /// Requests that are being answered now.
     pub fn requests_in_flight(&self) -> u64 {
         u64::try_from(self.in_flight.get()).unwrap_or(0)
+    }
+
+    /// Requests that were answered since the start.
+    pub fn requests_answered(&self) -> u64 {
+        self.answered.load(Relaxed)
     }
 
     pub(crate) fn rate_limited(&self, tier: Tier) {

@@ -4,7 +4,7 @@
 //! (`GET books(authors) by title`). The table is bounded: statements that were not asked for longest make room.
 //! Counting costs one look into the table and some atomic additions a request.
 
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -34,9 +34,7 @@ impl Default for Statements {
 impl Statements {
     /// The statement of this text; `name` is asked what to call one that is new.
     pub fn find(&self, sql: &str, name: impl FnOnce() -> String) -> Arc<Statement> {
-        let mut hasher = self.hasher.build_hasher();
-        sql.hash(&mut hasher);
-        let key = hasher.finish();
+        let key = self.hasher.hash_one(sql);
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(statement) = known.get(&key) {
             return Arc::clone(statement);
