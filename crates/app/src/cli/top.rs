@@ -197,18 +197,16 @@ struct Row<'t> {
 
 /// Statements that ran, those first that took most time.
 fn rows<'t>(now: &'t Top, before: Option<&Top>) -> Vec<Row<'t>> {
-    // Two statements may have one name; what was told in one order is told in the next look by name and number.
-    let known = |one: &StatementTop, nth: usize| {
-        before?.statements.iter().filter(|old| old.name == one.name).nth(nth).filter(|old| old.calls <= one.calls)
+    // A statement that was forgotten and came back counts from nothing.
+    let known = |one: &StatementTop| {
+        before?.statements.iter().find(|old| old.name == one.name).filter(|old| old.calls <= one.calls)
     };
+    let nothing = StatementTop::default();
     let mut rows: Vec<Row<'t>> = now
         .statements
         .iter()
-        .enumerate()
-        .map(|(place, one)| {
-            let nth = now.statements[..place].iter().filter(|other| other.name == one.name).count();
-            let nothing = StatementTop::default();
-            let old = known(one, nth).unwrap_or(&nothing);
+        .map(|one| {
+            let old = known(one).unwrap_or(&nothing);
             Row {
                 name: &one.name,
                 calls: one.calls - old.calls,

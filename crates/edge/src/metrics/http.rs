@@ -116,7 +116,7 @@ impl HttpMetrics {
     /// Makes the series that queries expect exist before the first request: a rate over a series that is not there is
     /// no answer, and an alert on errors must see a zero before it sees a one.
     pub(crate) fn prepare(&self, route: &Arc<str>) {
-        for status in [200, 500] {
+        for status in [200, 500, 503, 504] {
             let _ = self.requests.get_or_create(&RequestLabels { method: "GET", status, route: Arc::clone(route) });
         }
         let _ = self.durations.get_or_create(&DurationLabels { method: "GET", route: Arc::clone(route) });
