@@ -80,12 +80,14 @@ pub(crate) fn build(
     settings: &Settings,
 ) -> RequestContext {
     let forwards = settings.forwards_credentials;
+    // SQL that calls others hands on what it finds among the fields: our span, where there is one.
+    let trace = found.trace.as_deref().filter(|_| settings.tracer.is_some());
     RequestContext {
         identity: found.identity,
         request_id: found.request_id.as_str().into(),
         method: method.as_str().into(),
         path: found.path.into(),
-        headers: fields_text(headers, forwards).into(),
+        headers: fields_text(headers, forwards, trace).into(),
         cookies: if forwards { cookies_text(headers).into() } else { "{}".into() },
         client_ip: found.client_ip,
         deadline: found.deadline,
@@ -95,12 +97,13 @@ pub(crate) fn build(
 }
 
 /// Fields whose value is no text are left out: they could not be put into JSON unchanged.
-fn fields_text(headers: &HeaderMap, keep_credentials: bool) -> String {
+fn fields_text(headers: &HeaderMap, keep_credentials: bool, trace: Option<&TraceFields>) -> String {
     let fields = headers
         .iter()
         .filter(|(name, _)| !(keep_credentials && *name == COOKIE))
         .filter_map(|(name, value)| Some((name.as_str(), std::str::from_utf8(value.as_bytes()).ok()?)));
-    headers_json(fields, keep_credentials)
+    // Of a name that comes twice the last value counts.
+    headers_json(fields.chain(trace.map(|trace| ("traceparent", trace.parent.as_str()))), keep_credentials)
 }
 
 fn cookies_text(headers: &HeaderMap) -> String {
@@ -136,15 +139,25 @@ mod tests {
 
     #[test]
     fn sec_28_credentials_stay_out_of_what_sql_sees() {
-        let text = fields_text(&headers(), false);
+        let text = fields_text(&headers(), false, None);
         assert!(!text.contains("canary") && text.contains(r#""x-custom":"kept""#), "{text}");
         assert!(!text.contains("x-binary"));
     }
 
     #[test]
     fn postgrest_mode_passes_them_on_and_cookies_apart() {
-        let text = fields_text(&headers(), true);
+        let text = fields_text(&headers(), true, None);
         assert!(text.contains("Bearer canary") && !text.contains("cookie"), "{text}");
         assert_eq!(cookies_text(&headers()), r#"{"session":"canary","theme":"dark"}"#);
+    }
+
+    #[test]
+    fn sql_finds_our_span_in_the_place_of_the_callers() {
+        let mut headers = headers();
+        headers.insert("traceparent", HeaderValue::from_static("theirs"));
+        let ours = TraceFields { parent: "ours".to_owned(), state: None };
+        let text = fields_text(&headers, false, Some(&ours));
+        assert!(text.contains(r#""traceparent":"ours""#) && !text.contains("theirs"), "{text}");
+        assert!(fields_text(&headers, false, None).contains("theirs"));
     }
 }

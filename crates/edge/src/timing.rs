@@ -38,8 +38,7 @@ pub(crate) fn field(times: &Times, names: StageNames) -> Option<HeaderValue> {
         StageNames::Own => times.iter().for_each(|(stage, took)| add(stage.name(), took.as_secs_f64())),
         StageNames::Postgrest => {
             for (name, stages) in POSTGREST {
-                let took: Vec<f64> =
-                    stages.iter().filter_map(|stage| Some(times.get(*stage)?.as_secs_f64())).collect();
+                let took: Vec<f64> = stages.iter().filter_map(|stage| Some(times.get(*stage)?.as_secs_f64())).collect();
                 if !took.is_empty() {
                     add(name, took.iter().sum());
                 }
@@ -75,10 +74,7 @@ mod tests {
             written(StageNames::Own),
             "jwt;dur=0.4, plan;dur=0.2, query;dur=0.1, wait;dur=2.4, execute;dur=10.0, render;dur=0.1"
         );
-        assert_eq!(
-            written(StageNames::Postgrest),
-            "jwt;dur=0.4, plan;dur=0.3, transaction;dur=12.3, response;dur=0.1"
-        );
+        assert_eq!(written(StageNames::Postgrest), "jwt;dur=0.4, plan;dur=0.3, transaction;dur=12.3, response;dur=0.1");
         assert_eq!(field(&Times::default(), StageNames::Own), None);
     }
 }

@@ -34,8 +34,8 @@ use crate::render::{self, Facts};
 use crate::request::{self, Action, Head, RestRequest};
 use crate::settings::Settings;
 use crate::sight::CallerSight;
-use crate::summary;
 use crate::stream::outgoing;
+use crate::summary;
 
 /// How far `count=planned` and `count=estimated` count where the planner may not be asked.
 const COUNTED_UP_TO: u64 = 100_000;

@@ -12,6 +12,8 @@ use crate::request::{Action, CallMethod, RestRequest};
 
 /// A batch, whatever it holds.
 pub(crate) const BATCH: &str = "POST batch";
+/// A description of the API.
+pub(crate) const DESCRIPTION: &str = "GET description";
 /// Most columns that are named.
 const COLUMNS: usize = 8;
 

@@ -116,7 +116,8 @@ fn size() -> (usize, usize) {
 fn table(now: &Top, before: Option<&Top>, (width, height): (usize, usize)) -> String {
     let width = width.max(NARROWEST);
     let seconds = before.map_or(now.uptime_seconds, |before| now.uptime_seconds - before.uptime_seconds);
-    let answered = now.requests.answered - before.map_or(0, |before| before.requests.answered.min(now.requests.answered));
+    let answered =
+        now.requests.answered - before.map_or(0, |before| before.requests.answered.min(now.requests.answered));
     let mut text = String::new();
     // Writing into memory cannot fail.
     let _ = writeln!(
@@ -128,7 +129,11 @@ fn table(now: &Top, before: Option<&Top>, (width, height): (usize, usize)) -> St
         now.requests.in_flight,
         if before.is_some() { format!("last {seconds:.1} s") } else { "since the start".to_owned() },
     );
-    let _ = writeln!(text, "\n{:<10} {:>6} {:>5} {:>5} {:>7} {:>11} {:>9}", "POOL", "ACTIVE", "IDLE", "MAX", "WAITING", "LANES", "TIMEOUTS");
+    let _ = writeln!(
+        text,
+        "\n{:<10} {:>6} {:>5} {:>5} {:>7} {:>11} {:>9}",
+        "POOL", "ACTIVE", "IDLE", "MAX", "WAITING", "LANES", "TIMEOUTS"
+    );
     now.pools.iter().for_each(|pool| pool_line(&mut text, pool));
     let _ = writeln!(text, "\n{}\n", waits(now));
     let mut rows = rows(now, before);
@@ -178,7 +183,11 @@ fn waits(top: &Top) -> String {
                 ("active", kind) => format!("{kind}/{}", one.wait_event),
                 (state, _) => state.to_owned(),
             };
-            format!("{} {what}{}", one.sessions, if one.oldest_seconds >= 1.0 { format!(" ({})", age(one.oldest_seconds)) } else { String::new() })
+            format!(
+                "{} {what}{}",
+                one.sessions,
+                if one.oldest_seconds >= 1.0 { format!(" ({})", age(one.oldest_seconds)) } else { String::new() }
+            )
         })
         .collect();
     if told.is_empty() { "PostgreSQL: idle".to_owned() } else { format!("PostgreSQL: {}", told.join(", ")) }
@@ -316,11 +325,8 @@ mod tests {
     #[test]
     fn sums_are_shown_when_there_was_no_look_before_and_long_names_end_at_the_edge() {
         let name = "GET books(authors) by ".to_owned() + &"title,".repeat(40);
-        let now = Top {
-            uptime_seconds: 100.0,
-            statements: vec![statement(&name, 10, 1000, &[(112, 10)])],
-            ..Top::default()
-        };
+        let now =
+            Top { uptime_seconds: 100.0, statements: vec![statement(&name, 10, 1000, &[(112, 10)])], ..Top::default() };
         let text = table(&now, None, (80, 24));
         assert!(text.contains("since the start") && text.contains("not asked"), "{text}");
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
@@ -331,6 +337,9 @@ mod tests {
         assert_eq!([time(12.0), time(1234.0), time(45_678.0), time(2.5e6)], ["12 us", "1.23 ms", "46 ms", "2.5 s"]);
         assert_eq!([size_of(12.0), size_of(1.5e3), size_of(2e6)], ["12", "1.5 kB", "2.0 MB"]);
         assert_eq!([age(59.0), age(3700.0), age(90_000.0)], ["59 s", "1 h 1 min", "1 d 1 h"]);
-        assert_eq!([reachable("0.0.0.0"), reachable("::1"), reachable("localhost")], ["127.0.0.1", "[::1]", "localhost"]);
+        assert_eq!(
+            [reachable("0.0.0.0"), reachable("::1"), reachable("localhost")],
+            ["127.0.0.1", "[::1]", "localhost"]
+        );
     }
 }

@@ -32,9 +32,9 @@ use crate::config::{Current, Loaded, Sources, refusals};
 use backend::Backend;
 pub(crate) use backend::default_privileges;
 use front::Front;
-use traces::Traces;
 pub(crate) use signals::{Heard, Signals};
 pub(crate) use target::exposure;
+use traces::Traces;
 
 /// For sending the traces of the last requests.
 const LAST_TRACES: Duration = Duration::from_secs(3);
@@ -105,7 +105,20 @@ impl Server {
                 tracing::warn!(connections = api.cut, "cut at the end of the drain");
             }
         });
-        Ok(Self { current, sources, backend, app, tls, rest_settings, log, traces, options, lifecycle, serving, addresses })
+        Ok(Self {
+            current,
+            sources,
+            backend,
+            app,
+            tls,
+            rest_settings,
+            log,
+            traces,
+            options,
+            lifecycle,
+            serving,
+            addresses,
+        })
     }
 
     /// The database side.

@@ -41,7 +41,10 @@ async fn a_slow_query_leaves_a_line_without_its_values() {
     assert_eq!(caller.call("slow", &json!({"seconds": 0.3, "note": "canary"})).await.status, 200);
     eventually("the line is there", PATIENCE, async || slow_lines(&app).len() == 1).await;
     let line = slow_lines(&app).remove(0);
-    assert_eq!((&line["level"], &line["plan"], &line["role"]), (&json!("warn"), &json!("POST rpc/slow"), &json!("anon")));
+    assert_eq!(
+        (&line["level"], &line["plan"], &line["role"]),
+        (&json!("warn"), &json!("POST rpc/slow"), &json!("anon"))
+    );
     assert_eq!((&line["status"], &line["rows"], &line["bytes"]), (&json!(200), &json!(1), &json!(8)));
     let number = |key: &str| line[key].as_f64().unwrap();
     assert!(number("execute_ms") >= 290.0 && number("duration_ms") >= number("execute_ms"), "{line}");
@@ -80,7 +83,9 @@ async fn top_shows_statements_pools_and_what_postgresql_waits_for() {
     eventually("the sleeper is seen", PATIENCE, async || sleeps(&top(&app).await)).await;
     let seen = top(&app).await;
     assert_eq!((&seen["requests"]["in_flight"], &seen["pools"][0]["name"]), (&json!(1), &json!("request")));
-    assert_eq!((&seen["pools"][0]["max"], &seen["pools"][0]["active"]), (&json!(15), &json!(1)));
+    // Reads that were quick may still keep a connection.
+    let active = seen["pools"][0]["active"].as_u64().unwrap();
+    assert!(seen["pools"][0]["max"] == 15 && (1..=3).contains(&active), "{seen:#}");
     let books = statement(&seen, "GET books(authors) by title");
     assert_eq!((&books["calls"], &books["errors"]), (&json!(3), &json!(0)));
     assert!(books["total_us"].as_u64().unwrap() >= books["execute_us"].as_u64().unwrap());

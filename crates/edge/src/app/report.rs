@@ -1,7 +1,7 @@
 //! What is remembered of a request when it is over: numbers, lines, a trace.
 //!
 //! Called once a request, by whatever ends it. Everything here is made from the exchange and its journal.
-//! Invariant: nothing here waits, and nothing that is written holds a value that the caller sent.
+//! Invariant: nothing here waits. Invariant: what names a statement holds no value that the caller sent.
 
 use std::time::{Duration, Instant, SystemTime};
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ferrobase_base::config::{HttpUrl, Ratio, Report};
 use ferrobase_base::{Secret, choice, section};
+use http::HeaderValue;
 
 choice! {
     /// The least important line that is written.
@@ -96,6 +97,10 @@ impl ObservabilitySection {
         let tracing = &self.tracing;
         if tracing.enabled && tracing.endpoint.is_none() {
             report.refuse("tracing.endpoint", "tracing is enabled and nobody would get the traces; name a collector");
+        }
+        let is_field = |secret: &Secret| HeaderValue::try_from(secret.expose()).is_ok();
+        if tracing.authorization.as_ref().is_some_and(|secret| !is_field(secret)) {
+            report.refuse("tracing.authorization", "it holds characters that a field cannot have");
         }
         if tracing.endpoint.as_ref().is_some_and(is_jaeger_thrift) {
             report.warn(

@@ -3,7 +3,8 @@
 //! [`Tracer::begin`] reads what the caller sends (`parent`), decides (`sampler`) and makes the ids; when the request is
 //! over, what its journal holds is put into a bounded queue (`queue`), whose other end belongs to whoever sends traces.
 //! Invariant: nothing here waits. A queue that is full loses the trace, and counts it.
-//! Invariant: a trace holds no query, no field and no value that a caller sent; paths are those of the request line.
+//! Invariant: of what a caller sends a trace holds the path, the request's id and `tracestate`: no query, no other field,
+//! no value.
 //! What is sent and how: adr/0011.
 
 mod parent;

@@ -101,7 +101,10 @@ mod tests {
     fn what_is_allowed_is_allowed_again_in_the_next_second() {
         let allowance = Allowance::new(2);
         let taken = |after: u64| allowance.take(allowance.since + Duration::from_secs(after));
-        assert_eq!([taken(0), taken(0), taken(0), taken(1), taken(1), taken(1)], [true, true, false, true, true, false]);
+        assert_eq!(
+            [taken(0), taken(0), taken(0), taken(1), taken(1), taken(1)],
+            [true, true, false, true, true, false]
+        );
         assert!(!Allowance::new(0).take(Instant::now()));
     }
 }

@@ -49,7 +49,13 @@ impl Statements {
             return statement;
         }
         let new = Arc::new(Statement::named(name()));
-        let statement = Arc::clone(known.by_name.entry(new.name.clone()).or_insert(new));
+        let statement = match known.by_name.get(&new.name) {
+            Some(statement) => Arc::clone(statement),
+            None => {
+                known.by_name.insert(new.name.clone(), Arc::clone(&new));
+                new
+            }
+        };
         known.by_sql.insert(key, Arc::clone(&statement));
         statement
     }

@@ -21,6 +21,7 @@ use crate::flow::Flow;
 use crate::media::MediaType;
 use crate::render::body_of;
 use crate::request::RestRequest;
+use crate::summary;
 
 impl Flow<'_> {
     /// Describes what the caller may know of the request's schema.
@@ -31,6 +32,7 @@ impl Flow<'_> {
         format: Format,
     ) -> Result<Response, PublicError> {
         let media = self.journal().measure(Stage::Plan, || media(&request.accept, format))?;
+        self.journal().runs(summary::DESCRIPTION, || summary::DESCRIPTION.to_owned());
         execute::enter(self.target, &self.caller.0, self.settings, request).await?;
         let began = Instant::now();
         let key = Key {

@@ -40,11 +40,13 @@ impl Flow<'_> {
         };
         let mut intake = Intake::new(format(&parts.headers, head.query), body);
         let keys = intake.first_keys().await?;
-        let parsed = self.journal().measure(Stage::Parse, || RestRequest::read_staged(head, keys, &self.settings.rules));
+        let parsed =
+            self.journal().measure(Stage::Parse, || RestRequest::read_staged(head, keys, &self.settings.rules));
         let mut request = parsed?;
         request.extend(true);
         let catalog = self.target.catalog.get().ok_or(Error::NoCatalog)?;
-        let Ready { planned, media, statements } = self.journal().measure(Stage::Plan, || self.plan(&request, &catalog))?;
+        let Ready { planned, media, statements } =
+            self.journal().measure(Stage::Plan, || self.plan(&request, &catalog))?;
         drop(catalog);
 
         self.runs(&statements.compiled.statement.sql, &request, &planned);
