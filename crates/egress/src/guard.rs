@@ -172,4 +172,22 @@ mod tests {
             assert_eq!(guard.check(text.parse().unwrap()).is_ok(), passes, "{text}");
         }
     }
+
+    #[test]
+    fn sec_06_a_host_that_the_operator_named_is_on_this_machine_or_in_a_network_and_never_on_the_link() {
+        let guard = Guard::for_named();
+        for (text, passes) in [
+            ("127.0.0.1", true),
+            ("10.1.2.3", true),
+            ("fd00::1", true),
+            ("8.8.8.8", true),
+            ("169.254.169.254", false),
+            ("fe80::1", false),
+            ("0.0.0.0", false),
+            ("::ffff:127.0.0.1", false),
+            ("224.0.0.1", false),
+        ] {
+            assert_eq!(guard.check(text.parse().unwrap()).is_ok(), passes, "{text}");
+        }
+    }
 }
