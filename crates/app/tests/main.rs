@@ -8,6 +8,7 @@ mod contract;
 mod dev;
 mod faults;
 mod isolation;
+mod observe;
 mod openapi;
 mod operations;
 mod postgrest;

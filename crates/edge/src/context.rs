@@ -1,11 +1,10 @@
 //! Makes the one [`RequestContext`] of a request and gives rooms their handle to it.
 //!
 //! Last step before a room is called: identity, id, address and deadline are known; what SQL may see of the head is
-//! turned into text here. Rooms take a [`Caller`] (and [`Timings`]) as extractors.
+//! turned into text here. Rooms take a [`Caller`] as extractor.
 //! Invariant: credentials and cookies stay out of what PostgreSQL gets to see and to log (security 28), except under
 //! `ferrobase postgrest`.
 
-use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,7 +12,7 @@ use std::time::Instant;
 use axum::extract::FromRequestParts;
 use axum::response::Response;
 use ferrobase_base::PublicError;
-use ferrobase_request::{Authority, Credentials, Identity, RequestContext, headers_json};
+use ferrobase_request::{Authority, Credentials, Identity, Journal, RequestContext, TraceFields, headers_json};
 use http::header::COOKIE;
 use http::request::Parts;
 use http::{HeaderMap, Uri};
@@ -24,7 +23,6 @@ use crate::policy::AuthPolicy;
 use crate::refusal;
 use crate::request_id::RequestId;
 use crate::settings::Settings;
-use crate::timing::Timings;
 
 /// The URI as the caller sent it, with mount and query, in the request's extensions: for links back to us.
 #[derive(Clone, Debug)]
@@ -43,14 +41,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
             // Only an open route of a server without an anonymous role has no caller.
             None => Err(error::response(&refusal::internal())),
         }
-    }
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for Timings {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_default())
     }
 }
 
@@ -78,6 +68,8 @@ pub(crate) struct Found<'a> {
     pub(crate) deadline: Instant,
     /// Path inside the room: `request.path` is what PostgREST behind a gateway would see.
     pub(crate) path: &'a str,
+    pub(crate) trace: Option<Arc<TraceFields>>,
+    pub(crate) journal: Journal,
 }
 
 /// The context of a request.
@@ -88,26 +80,30 @@ pub(crate) fn build(
     settings: &Settings,
 ) -> RequestContext {
     let forwards = settings.forwards_credentials;
+    // SQL that calls others hands on what it finds among the fields: our span, where there is one.
+    let trace = found.trace.as_deref().filter(|_| settings.tracer.is_some());
     RequestContext {
         identity: found.identity,
         request_id: found.request_id.as_str().into(),
         method: method.as_str().into(),
         path: found.path.into(),
-        headers: fields_text(headers, forwards).into(),
+        headers: fields_text(headers, forwards, trace).into(),
         cookies: if forwards { cookies_text(headers).into() } else { "{}".into() },
         client_ip: found.client_ip,
         deadline: found.deadline,
-        trace: trace_of(headers),
+        trace: found.trace,
+        journal: found.journal,
     }
 }
 
 /// Fields whose value is no text are left out: they could not be put into JSON unchanged.
-fn fields_text(headers: &HeaderMap, keep_credentials: bool) -> String {
+fn fields_text(headers: &HeaderMap, keep_credentials: bool, trace: Option<&TraceFields>) -> String {
     let fields = headers
         .iter()
         .filter(|(name, _)| !(keep_credentials && *name == COOKIE))
         .filter_map(|(name, value)| Some((name.as_str(), std::str::from_utf8(value.as_bytes()).ok()?)));
-    headers_json(fields, keep_credentials)
+    // Of a name that comes twice the last value counts.
+    headers_json(fields.chain(trace.map(|trace| ("traceparent", trace.parent.as_str()))), keep_credentials)
 }
 
 fn cookies_text(headers: &HeaderMap) -> String {
@@ -119,15 +115,6 @@ fn cookies_text(headers: &HeaderMap) -> String {
         }
     }
     serde_json::Value::Object(cookies).to_string()
-}
-
-/// A well-formed `traceparent` (W3C Trace Context, version 00); anything else is as good as none.
-fn trace_of(headers: &HeaderMap) -> Option<Arc<str>> {
-    let text = headers.get("traceparent")?.to_str().ok()?;
-    let lengths: Vec<usize> = text.split('-').map(str::len).collect();
-    let hex = text.bytes().all(|byte| byte == b'-' || (byte.is_ascii_hexdigit() && !byte.is_ascii_uppercase()));
-    let zero = text.split('-').skip(1).take(2).any(|id| id.bytes().all(|byte| byte == b'0'));
-    (hex && !zero && lengths == [2, 32, 16, 2] && !text.starts_with("ff")).then(|| text.into())
 }
 
 #[cfg(test)]
@@ -144,7 +131,6 @@ mod tests {
             ("cookie", b"session=canary; theme=\"dark\""),
             ("x-custom", b"kept"),
             ("x-binary", b"\xff"),
-            ("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
         ] {
             headers.insert(name, HeaderValue::from_bytes(value).unwrap());
         }
@@ -153,30 +139,25 @@ mod tests {
 
     #[test]
     fn sec_28_credentials_stay_out_of_what_sql_sees() {
-        let text = fields_text(&headers(), false);
+        let text = fields_text(&headers(), false, None);
         assert!(!text.contains("canary") && text.contains(r#""x-custom":"kept""#), "{text}");
         assert!(!text.contains("x-binary"));
     }
 
     #[test]
     fn postgrest_mode_passes_them_on_and_cookies_apart() {
-        let text = fields_text(&headers(), true);
+        let text = fields_text(&headers(), true, None);
         assert!(text.contains("Bearer canary") && !text.contains("cookie"), "{text}");
         assert_eq!(cookies_text(&headers()), r#"{"session":"canary","theme":"dark"}"#);
     }
 
     #[test]
-    fn only_a_proper_trace_is_taken() {
-        assert!(trace_of(&headers()).is_some());
-        let mut bad = HeaderMap::new();
-        for text in [
-            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
-            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331",
-            "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-            "x'; drop",
-        ] {
-            bad.insert("traceparent", text.parse().unwrap());
-            assert!(trace_of(&bad).is_none(), "{text}");
-        }
+    fn sql_finds_our_span_in_the_place_of_the_callers() {
+        let mut headers = headers();
+        headers.insert("traceparent", HeaderValue::from_static("theirs"));
+        let ours = TraceFields { parent: "ours".to_owned(), state: None };
+        let text = fields_text(&headers, false, Some(&ours));
+        assert!(text.contains(r#""traceparent":"ours""#) && !text.contains("theirs"), "{text}");
+        assert!(fields_text(&headers, false, None).contains("theirs"));
     }
 }

@@ -34,6 +34,7 @@ pub mod metrics;
 pub mod policy;
 pub mod rate_limit;
 pub mod timing;
+pub mod trace;
 
 pub use alias::Alias;
 pub use app::{App, AppBuilder};
@@ -48,4 +49,4 @@ pub use policy::{AuthPolicy, Bound, CorsOwner, Room, RoutePolicy, Streams};
 pub use request_id::{REQUEST_ID, RequestId};
 pub use response_headers::ResponseHeaders;
 pub use settings::Settings;
-pub use timing::Timings;
+pub use timing::StageNames;

@@ -16,6 +16,8 @@ use crate::cors::{CorsError, CorsRules};
 use crate::local_only::LocalOnly;
 use crate::rate_limit::{Quotas, RateLimiter};
 use crate::response_headers::ResponseHeaders;
+use crate::timing::StageNames;
+use crate::trace::Tracer;
 
 /// Longest wait for the next bytes of a request's body.
 const BODY_STALL: Duration = Duration::from_secs(30);
@@ -53,6 +55,12 @@ pub struct Settings {
     pub rate_limiter: Option<Arc<RateLimiter>>,
     /// Whether `Server-Timing` is written.
     pub server_timing: bool,
+    /// How its stages are called.
+    pub stage_names: StageNames,
+    /// Who decides which requests are traced, where some are.
+    pub tracer: Option<Arc<Tracer>>,
+    /// Transactions that take at least this are logged.
+    pub slow_query: Option<Duration>,
     /// A request field that is repeated in the answer (PostgREST's `server-trace-header`).
     pub trace_header: Option<HeaderName>,
     /// Whether SQL sees credentials in `request.headers` and cookies in `request.cookies`, as with PostgREST.
@@ -82,6 +90,9 @@ impl Settings {
             local_only: None,
             rate_limiter: limiter(&security.rate_limit),
             server_timing: false,
+            stage_names: StageNames::Own,
+            tracer: None,
+            slow_query: None,
             trace_header: None,
             forwards_credentials: false,
         })
@@ -105,6 +116,9 @@ impl Settings {
             local_only: None,
             rate_limiter: None,
             server_timing: false,
+            stage_names: StageNames::Postgrest,
+            tracer: None,
+            slow_query: None,
             trace_header: None,
             forwards_credentials: true,
         })

@@ -1,73 +1,80 @@
-//! Where the time of one request went, stage by stage, for the `Server-Timing` field.
+//! The `Server-Timing` field: where the time of one request went, stage by stage.
 //!
-//! Rooms find a [`Timings`] in the request's extensions and record their stages by name (`parse`, `plan`,
-//! `transaction`, `response`); the edge records `jwt` and writes the field when `rest.server_timing` is on. When it
-//! is off the value is empty and recording costs one branch.
+//! Written from the request's journal when `rest.server_timing` is on. `ferrobase postgrest` has PostgREST's names, which
+//! put planning and query, waiting and executing together.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::fmt::Write as _;
 
+use ferrobase_request::journal::{Stage, Times};
 use http::HeaderValue;
 
-/// A shared list of (stage, duration) in the order of recording.
-#[derive(Clone, Debug, Default)]
-pub struct Timings(Option<Arc<Mutex<Vec<Stage>>>>);
+/// How stages are called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StageNames {
+    /// By their own names.
+    Own,
+    /// As PostgREST calls them.
+    Postgrest,
+}
 
-type Stage = (&'static str, Duration);
+/// PostgREST's stages, and ours in them.
+const POSTGREST: [(&str, &[Stage]); 5] = [
+    ("jwt", &[Stage::Jwt]),
+    ("parse", &[Stage::Parse]),
+    ("plan", &[Stage::Plan, Stage::Query]),
+    ("transaction", &[Stage::Wait, Stage::Execute]),
+    ("response", &[Stage::Render]),
+];
 
-impl Timings {
-    /// A list that records.
-    pub fn recording() -> Self {
-        Self(Some(Arc::new(Mutex::new(Vec::with_capacity(6)))))
-    }
-
-    /// A list that forgets: what rooms get when the field is switched off.
-    pub fn off() -> Self {
-        Self(None)
-    }
-
-    /// Notes how long a stage took. The name must be an HTTP token.
-    pub fn record(&self, stage: &'static str, took: Duration) {
-        if let Some(list) = &self.0 {
-            list.lock().unwrap_or_else(PoisonError::into_inner).push((stage, took));
+/// `jwt;dur=0.4, parse;dur=0.5` in milliseconds; `None` when nothing was timed.
+pub(crate) fn field(times: &Times, names: StageNames) -> Option<HeaderValue> {
+    let mut text = String::with_capacity(128);
+    let mut add = |name: &str, seconds: f64| {
+        let comma = if text.is_empty() { "" } else { ", " };
+        // Writing into memory cannot fail.
+        let _ = write!(text, "{comma}{name};dur={:.1}", seconds * 1000.0);
+    };
+    match names {
+        StageNames::Own => times.iter().for_each(|(stage, took)| add(stage.name(), took.as_secs_f64())),
+        StageNames::Postgrest => {
+            for (name, stages) in POSTGREST {
+                let took: Vec<f64> = stages.iter().filter_map(|stage| Some(times.get(*stage)?.as_secs_f64())).collect();
+                if !took.is_empty() {
+                    add(name, took.iter().sum());
+                }
+            }
         }
     }
-
-    /// Runs a synchronous stage and notes how long it took.
-    pub fn measure<T>(&self, stage: &'static str, run: impl FnOnce() -> T) -> T {
-        if self.0.is_none() {
-            return run();
-        }
-        let started = Instant::now();
-        let result = run();
-        self.record(stage, started.elapsed());
-        result
-    }
-
-    /// `jwt;dur=0.4, parse;dur=0.5` in milliseconds with one decimal; `None` when off or nothing was recorded.
-    pub fn header(&self) -> Option<HeaderValue> {
-        let list = self.0.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
-        let text: Vec<String> =
-            list.iter().map(|(stage, took)| format!("{stage};dur={:.1}", took.as_secs_f64() * 1000.0)).collect();
-        if text.is_empty() { None } else { HeaderValue::try_from(text.join(", ")).ok() }
-    }
+    if text.is_empty() { None } else { HeaderValue::try_from(text).ok() }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
+    use ferrobase_request::Journal;
+
     use super::*;
 
     #[test]
-    fn stages_are_written_in_order_and_nothing_when_off() {
-        let timings = Timings::recording();
-        timings.record("jwt", Duration::from_micros(420));
-        timings.record("transaction", Duration::from_micros(12_350));
-        assert_eq!(timings.measure("plan", || 7), 7);
-        let header = timings.header().unwrap();
-        assert!(header.to_str().unwrap().starts_with("jwt;dur=0.4, transaction;dur=12.3, plan;dur=0.0"), "{header:?}");
-        assert_eq!(Timings::recording().header(), None);
-        let off = Timings::off();
-        off.record("jwt", Duration::from_secs(1));
-        assert_eq!(off.header(), None);
+    fn stages_are_written_in_their_order_under_either_names() {
+        let journal = Journal::new(None, false);
+        for (stage, micros) in [
+            (Stage::Render, 100),
+            (Stage::Wait, 2_350),
+            (Stage::Execute, 10_000),
+            (Stage::Jwt, 420),
+            (Stage::Plan, 200),
+            (Stage::Query, 100),
+        ] {
+            journal.note(stage, Instant::now(), Duration::from_micros(micros));
+        }
+        let written = |names| field(&journal.times(), names).unwrap().to_str().unwrap().to_owned();
+        assert_eq!(
+            written(StageNames::Own),
+            "jwt;dur=0.4, plan;dur=0.2, query;dur=0.1, wait;dur=2.4, execute;dur=10.0, render;dur=0.1"
+        );
+        assert_eq!(written(StageNames::Postgrest), "jwt;dur=0.4, plan;dur=0.3, transaction;dur=12.3, response;dur=0.1");
+        assert_eq!(field(&Times::default(), StageNames::Own), None);
     }
 }

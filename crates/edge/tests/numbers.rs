@@ -55,6 +55,7 @@ fn with_pools(metrics: &Metrics) {
         ]
     });
     metrics.collect(|| vec![Sample::gauge("catalog_relations", "Tables and views that are served", 12.0)]);
+    metrics.collect(|| vec![Sample::counter("traces_dropped_total", "Lost", 0.0).label("reason", "queue")]);
 }
 
 /// Serves an admin port and gives its address.
@@ -156,7 +157,7 @@ fn names_in(expression: &str) -> BTreeSet<String> {
     };
     without_labels
         .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':'))
-        .filter(|word| word.contains('_') && !matches!(*word, "histogram_quantile" | "group_left"))
+        .filter(|word| word.contains('_') && !matches!(*word, "histogram_quantile" | "min_over_time"))
         .map(str::to_owned)
         .collect()
 }

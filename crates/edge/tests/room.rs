@@ -1,14 +1,15 @@
 //! The room that the tests put behind the edge: small handlers that answer, fail, stream and hang on demand.
 
 use std::convert::Infallible;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::RawQuery;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use ferrobase_edge::{AsSent, Caller, Timings};
+use ferrobase_edge::{AsSent, Caller};
+use ferrobase_request::Stage;
 use futures_util::{StreamExt, stream};
 use http::{HeaderMap, StatusCode, Uri};
 use serde_json::json;
@@ -51,7 +52,7 @@ async fn who(Caller(context): Caller) -> Response {
         "headers": &*context.headers,
         "cookies": &*context.cookies,
         "request_id": &*context.request_id,
-        "trace": context.trace.as_deref(),
+        "trace": context.trace.as_ref().map(|trace| trace.parent.clone()),
     }))
 }
 
@@ -128,8 +129,8 @@ async fn own_fields() -> Response {
         .into_response()
 }
 
-async fn timed(timings: Timings) -> &'static str {
-    timings.record("plan", Duration::from_micros(1500));
+async fn timed(Caller(context): Caller) -> &'static str {
+    context.journal.note(Stage::Plan, Instant::now(), Duration::from_micros(1500));
     "timed"
 }
 

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ferrobase_base::config::Cidr;
-use http::header::{ACCEPT, CONTENT_LENGTH, HOST, LOCATION, USER_AGENT};
-use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Empty};
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, LOCATION, USER_AGENT};
+use http::request::Builder;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -54,6 +55,17 @@ pub struct Answer {
     pub body: Bytes,
 }
 
+/// What is sent with a POST.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// `Content-Type`.
+    pub content_type: &'static str,
+    /// Further fields: credentials, the trace that the call belongs to.
+    pub fields: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+}
+
 /// Makes calls.
 #[derive(Debug)]
 pub struct Client {
@@ -77,6 +89,13 @@ impl Client {
         Self { guard: Guard::allowing(allowed), bounds, tls: Tls::trusting(authorities) }
     }
 
+    /// A client for one host that the operator named in the configuration: it may be on this machine or in a private
+    /// network. Only for URLs of which nobody else chose any part, and without redirects, which others choose.
+    pub fn for_named(bounds: Bounds, authorities: Authorities) -> Self {
+        let bounds = Bounds { redirects: 0, ..bounds };
+        Self { guard: Guard::for_named(), bounds, tls: Tls::trusting(authorities) }
+    }
+
     /// Gets a document. The status is for the caller to judge.
     ///
     /// # Errors
@@ -90,9 +109,24 @@ impl Client {
         tokio::time::timeout(limit, call).await.unwrap_or(Err(Error::Timeout { host, limit }))
     }
 
+    /// Sends a message, once: no redirect is followed. The status is for the caller to judge.
+    ///
+    /// # Errors
+    /// A URL that cannot or may not be called, and everything that goes wrong on the way.
+    pub async fn post(&self, url: &str, message: Message) -> Result<Answer, Error> {
+        let target = Target::parse(url)?;
+        let host = target.host.clone();
+        let limit = self.bounds.total;
+        let call = Box::pin(async {
+            let (response, _driver) = self.exchange(&target, posting(&target, message)?).await?;
+            self.read(&target, response).await
+        });
+        tokio::time::timeout(limit, call).await.unwrap_or(Err(Error::Timeout { host, limit }))
+    }
+
     async fn follow(&self, mut target: Target, accept: &'static str) -> Result<Answer, Error> {
         for _ in 0..=self.bounds.redirects {
-            let (response, _driver) = self.exchange(&target, accept).await?;
+            let (response, _driver) = self.exchange(&target, getting(&target, accept)?).await?;
             if !is_redirect(response.status()) {
                 return self.read(&target, response).await;
             }
@@ -102,14 +136,18 @@ impl Client {
         Err(Error::Redirects { limit: self.bounds.redirects })
     }
 
-    async fn exchange(&self, target: &Target, accept: &'static str) -> Result<(Response<Incoming>, Driver), Error> {
+    async fn exchange(
+        &self,
+        target: &Target,
+        request: Request<Full<Bytes>>,
+    ) -> Result<(Response<Incoming>, Driver), Error> {
         let failed = |source| Error::Http { host: target.host.clone(), source };
         let stream = connect::open(target, &self.guard, &self.tls, self.bounds.connect).await?;
         let mut settings = http1::Builder::new();
         settings.max_buf_size(HEAD).max_headers(FIELDS);
         let (mut sender, connection) = settings.handshake(TokioIo::new(stream)).await.map_err(failed)?;
         let driver = Driver(tokio::spawn(connection).abort_handle());
-        let response = sender.send_request(request(target, accept)?).await.map_err(failed)?;
+        let response = sender.send_request(request).await.map_err(failed)?;
         Ok((response, driver))
     }
 
@@ -136,14 +174,26 @@ impl Client {
 }
 
 /// Everything that is sent; nothing of it says more about us than what we are.
-fn request(target: &Target, accept: &'static str) -> Result<Request<Empty<Bytes>>, Error> {
-    Request::builder()
-        .method(Method::GET)
+fn getting(target: &Target, accept: &'static str) -> Result<Request<Full<Bytes>>, Error> {
+    let request = Request::builder().method(Method::GET).header(ACCEPT, accept);
+    finished(target, request, Bytes::new())
+}
+
+fn posting(target: &Target, message: Message) -> Result<Request<Full<Bytes>>, Error> {
+    let mut request = Request::builder().method(Method::POST);
+    if let Some(fields) = request.headers_mut() {
+        *fields = message.fields;
+        fields.insert(CONTENT_TYPE, HeaderValue::from_static(message.content_type));
+    }
+    finished(target, request, message.body)
+}
+
+fn finished(target: &Target, request: Builder, body: Bytes) -> Result<Request<Full<Bytes>>, Error> {
+    request
         .uri(&target.path)
         .header(HOST, &target.authority)
         .header(USER_AGENT, AGENT)
-        .header(ACCEPT, accept)
-        .body(Empty::new())
+        .body(Full::new(body))
         .map_err(|_| Error::Url { reason: "it is malformed" })
 }
 

@@ -46,12 +46,20 @@ impl fmt::Display for Realm {
 #[derive(Clone, Debug, Default)]
 pub struct Guard {
     allowed: Vec<Cidr>,
+    /// The operator wrote the host itself: this machine and its networks are meant.
+    is_named: bool,
 }
 
 impl Guard {
     /// Public addresses, and those in these networks.
     pub fn allowing(allowed: Vec<Cidr>) -> Self {
-        Self { allowed }
+        Self { allowed, is_named: false }
+    }
+
+    /// Public addresses, this machine and private networks: for a host that the operator named as such. The local link
+    /// stays closed, because a name that leads there was not meant to.
+    pub fn for_named() -> Self {
+        Self { allowed: Vec::new(), is_named: true }
     }
 
     /// Lets an address pass.
@@ -66,7 +74,11 @@ impl Guard {
             IpAddr::V4(address) => realm_v4(address),
             IpAddr::V6(address) => realm_v6(address),
         };
-        realm.map_or(Ok(()), Err)
+        match realm {
+            None => Ok(()),
+            Some(Realm::Loopback | Realm::Private) if self.is_named => Ok(()),
+            Some(realm) => Err(realm),
+        }
     }
 }
 
@@ -157,6 +169,24 @@ mod tests {
     fn listed_networks_pass_and_nothing_beside_them() {
         let guard = Guard::allowing(vec![Cidr::parse("10.1.0.0/16").unwrap(), Cidr::parse("::1").unwrap()]);
         for (text, passes) in [("10.1.2.3", true), ("10.2.0.1", false), ("::1", true), ("127.0.0.1", false)] {
+            assert_eq!(guard.check(text.parse().unwrap()).is_ok(), passes, "{text}");
+        }
+    }
+
+    #[test]
+    fn sec_06_a_host_that_the_operator_named_is_on_this_machine_or_in_a_network_and_never_on_the_link() {
+        let guard = Guard::for_named();
+        for (text, passes) in [
+            ("127.0.0.1", true),
+            ("10.1.2.3", true),
+            ("fd00::1", true),
+            ("8.8.8.8", true),
+            ("169.254.169.254", false),
+            ("fe80::1", false),
+            ("0.0.0.0", false),
+            ("::ffff:127.0.0.1", false),
+            ("224.0.0.1", false),
+        ] {
             assert_eq!(guard.check(text.parse().unwrap()).is_ok(), passes, "{text}");
         }
     }

@@ -1,4 +1,5 @@
-//! Every outbound HTTP call of the server: key sets and discovery documents now, hooks and webhooks with their rooms.
+//! Every outbound HTTP call of the server: key sets, discovery documents and traces now, hooks and webhooks with
+//! their rooms.
 //!
 //! An address that somebody else chose (a URL in the configuration, a redirect, a name that resolves differently today)
 //! must not reach what only this machine can reach. So a call goes: URL -> resolve -> [`Guard`] -> connect to exactly the
@@ -14,7 +15,7 @@ mod guard;
 mod target;
 mod tls;
 
-pub use client::{Answer, Bounds, Client};
+pub use client::{Answer, Bounds, Client, Message};
 pub use error::Error;
 pub use guard::{Guard, Realm};
 pub use tls::Authorities;

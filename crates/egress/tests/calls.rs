@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ferrobase_base::config::{Atom, Cidr};
-use ferrobase_egress::{Authorities, Bounds, Client, Error, Realm};
+use ferrobase_egress::{Authorities, Bounds, Client, Error, Message, Realm};
 
 use crate::server::{Behaviour, Identity, Server, page};
 
@@ -165,4 +165,32 @@ async fn what_cannot_be_reached_is_an_error() {
     assert!(matches!(error, Error::Resolve { .. } | Error::Timeout { .. }), "{error}");
     let server = Server::start("127.0.0.1", None, page("500 Oh", "", "broken")).await;
     assert_eq!(client.get(&format!("http://{}/", server.address), JSON).await.unwrap().status, 500);
+}
+
+#[tokio::test]
+async fn a_message_is_posted_once_with_its_fields() {
+    let server = Server::start("127.0.0.1", None, redirect("http://127.0.0.1/elsewhere")).await;
+    let url = format!("http://127.0.0.1:{}/v1/traces", server.address.port());
+    let fields =
+        [("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"), ("authorization", "mine")];
+    let fields = fields.into_iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+    let message = Message { content_type: "application/x-protobuf", fields, body: "bytes".into() };
+    let client = Client::for_named(Bounds { total: Duration::from_secs(2), ..Bounds::default() }, Authorities::System);
+    let answer = client.post(&url, message.clone()).await.unwrap();
+    assert_eq!(answer.status.as_u16(), 302, "what others choose is not followed");
+    let heads = server.heads.lock().unwrap().clone();
+    assert_eq!(heads.len(), 1);
+    let head = heads[0].to_lowercase();
+    for line in [
+        "post /v1/traces http/1.1",
+        "content-type: application/x-protobuf",
+        "content-length: 5",
+        "authorization: mine",
+        "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    ] {
+        assert!(head.lines().any(|found| found == line), "{line} in {head}");
+    }
+    // A client of somebody else's URLs does not get there.
+    let refused = self::client(&[], None).post(&url, message).await.unwrap_err();
+    assert!(matches!(refused, Error::Refused { realm: Realm::Loopback, .. }), "{refused}");
 }

@@ -104,7 +104,14 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, behaviour: Beh
             Err(_) => return,
         }
     }
-    seen.lock().unwrap().push(String::from_utf8(head).unwrap());
+    let head = String::from_utf8(head).unwrap();
+    // What is left unread when the connection closes would take the answer with it.
+    let length = head.to_lowercase().lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+    let mut body = vec![0; length.unwrap_or(0)];
+    if stream.read_exact(&mut body).await.is_err() {
+        return;
+    }
+    seen.lock().unwrap().push(head);
     match behaviour {
         Behaviour::Says(text) => {
             let _ = stream.write_all(text.as_bytes()).await;

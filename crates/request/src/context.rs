@@ -10,6 +10,7 @@ use std::time::Instant;
 use serde_json::{Map, Value};
 
 use crate::credentials::AuthRules;
+use crate::journal::Journal;
 
 /// How the role was proved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -166,8 +167,19 @@ pub struct RequestContext {
     pub client_ip: Option<IpAddr>,
     /// When the caller stops waiting.
     pub deadline: Instant,
-    /// W3C `traceparent` of the request, for log lines and for statements of later rooms.
-    pub trace: Option<Arc<str>>,
+    /// What calls that are made for this request carry, so that they belong to its trace.
+    pub trace: Option<Arc<TraceFields>>,
+    /// Where its time goes.
+    pub journal: Journal,
+}
+
+/// W3C Trace Context, as it is handed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TraceFields {
+    /// `traceparent`.
+    pub parent: String,
+    /// `tracestate`, as it came.
+    pub state: Option<String>,
 }
 
 impl RequestContext {

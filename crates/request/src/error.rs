@@ -48,6 +48,12 @@ impl Error {
         Self::Database { source, audience }
     }
 
+    /// Whether nothing ran because no connection was to be had.
+    pub(crate) fn waited_in_vain(&self) -> bool {
+        use ferrobase_pg::Error::{AcquireTimeout, Saturated, Unavailable};
+        matches!(self, Self::Database { source: AcquireTimeout(_) | Saturated { .. } | Unavailable { .. }, .. })
+    }
+
     /// What PostgreSQL said, when it was PostgreSQL that failed the request.
     pub fn db(&self) -> Option<&ferrobase_pg::DbError> {
         match self {

@@ -8,7 +8,7 @@
 //! transaction takes several pieces of work. Invariant: nothing outside
 //! `credentials` decides a role. Invariant: this crate knows no HTTP.
 //! Read on: `credentials`, `context`, `target` (pools, catalog and keys of a tenant), `run`, `transaction`, `exposure`,
-//! `install`, `policies` (why a row was refused).
+//! `install`, `policies` (why a row was refused), `journal` (where the time of a request goes).
 
 pub mod config;
 pub mod context;
@@ -17,6 +17,7 @@ pub mod credentials;
 mod error;
 pub mod exposure;
 pub mod install;
+pub mod journal;
 pub mod keys;
 pub mod policies;
 mod raised;
@@ -30,10 +31,11 @@ mod stream;
 pub mod target;
 mod transaction;
 
-pub use context::{ApiKey, Claims, Identity, RequestContext, Via, headers_json};
+pub use context::{ApiKey, Claims, Identity, RequestContext, TraceFields, Via, headers_json};
 pub use credentials::{AuthError, AuthRules, Authority, Credentials, Gate, authenticate, authenticate_at};
 pub use error::Error;
 pub use exposure::{Exposure, Visibility};
+pub use journal::{Journal, Stage};
 pub use run::{Work, run};
 pub use share::ShareStats;
 pub use stream::{Lines, LoadError, STAGE, STAGE_PROGRESS, lines, load};

@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use ferrobase_catalog::{Catalog, QualifiedName, Role};
 use ferrobase_pg::{Batch, End, Isolation, Judge, Mode, Reply, Statement, StatementResult, Turn};
@@ -67,18 +68,34 @@ impl Work {
 
 /// Runs the work as the context's identity. Results are those of the work's statements, in order.
 pub async fn run(target: &Target, context: &RequestContext, work: Work) -> Result<Reply, Error> {
+    let running = context.journal.run();
+    let result = run_unnoted(target, context, work).await;
+    match &result {
+        Ok(reply) => running.ended(reply.timing.wait),
+        Err(error) if error.waited_in_vain() => running.waited(),
+        Err(_) => running.ended(Duration::ZERO),
+    }
+    result
+}
+
+async fn run_unnoted(target: &Target, context: &RequestContext, work: Work) -> Result<Reply, Error> {
     let catalog = target.catalog.get().ok_or(Error::NoCatalog)?;
     let role = admit(target, &catalog, &context.identity)?;
     let skip = usize::from(target.transaction.pre_request.is_some());
     let mut batch = batch(context, work, role, &target.transaction);
     let failed = |error| Error::database(error, audience(target, &context.identity));
-    let _permit = match &target.anonymous {
-        Some(share) if context.identity.is_anonymous => Some(share.enter(context.deadline).await.map_err(failed)?),
-        _ => None,
+    let (_permit, waited) = match &target.anonymous {
+        Some(share) if context.identity.is_anonymous => {
+            let entered = Instant::now();
+            let permit = share.enter(context.deadline).await.map_err(failed)?;
+            (Some(permit), entered.elapsed())
+        }
+        _ => (None, Duration::ZERO),
     };
     let pool = target.pools.of_role(context.identity.role());
     let Some(max_cost) = target.transaction.max_cost else {
         let mut reply = pool.run(batch).await.map_err(failed)?;
+        reply.timing.wait += waited;
         reply.results.drain(..skip.min(reply.results.len()));
         return Ok(reply);
     };
@@ -86,6 +103,7 @@ pub async fn run(target: &Target, context: &RequestContext, work: Work) -> Resul
     let passes = |results: &[StatementResult]| !results.iter().skip(skip).any(|plan| cost::exceeds(plan, max_cost));
     let reply = pool.run_judged(batch, asked.map(|leading| Judge { leading, passes: &passes })).await;
     let mut reply = reply.map_err(failed)?;
+    reply.timing.wait += waited;
     // What came before the statements: pre-request and plans. A refused batch holds nothing else.
     let before = asked.unwrap_or(skip);
     if asked.is_some() && reply.results.len() <= before {

@@ -8,7 +8,7 @@
 
 use std::borrow::Cow;
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use ferrobase_catalog::Role;
@@ -19,6 +19,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::context::RequestContext;
 use crate::cost;
 use crate::error::Error;
+use crate::journal::{Journal, Stage};
 use crate::role_settings::{milliseconds, shortest};
 use crate::run::{Work, admit, audience, batch};
 use crate::sqlstate::Audience;
@@ -41,6 +42,9 @@ pub struct Lines {
     /// Results of the work's statements before the last one.
     pub head: Vec<StatementResult>,
     audience: Audience,
+    journal: Journal,
+    /// When the rows that are on their way were begun to be sent; none once all came.
+    sending: Option<Instant>,
     _permits: Permits,
 }
 
@@ -55,7 +59,24 @@ impl Lines {
     /// The next lines, each with a line feed at its end; `None` once all came and the transaction ended well.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         let audience = self.audience;
-        self.lines.next().await.map_err(|error| Error::database(error, audience))
+        let next = self.lines.next().await;
+        if !matches!(next, Ok(Some(_))) {
+            self.ended();
+        }
+        next.map_err(|error| Error::database(error, audience))
+    }
+
+    /// The statement runs for as long as its rows leave.
+    fn ended(&mut self) {
+        if let Some(began) = self.sending.take() {
+            self.journal.since(Stage::Execute, began);
+        }
+    }
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        self.ended();
     }
 }
 
@@ -63,17 +84,22 @@ impl Lines {
 pub async fn lines(target: &Target, context: &RequestContext, work: Work) -> Result<Lines, Error> {
     let (batch, skip) = prepare(target, context, work)?;
     let audience = audience(target, &context.identity);
+    let began = Instant::now();
     let permits = enter(target, context).await?;
+    let waited = began.elapsed();
     let pool = target.pools.of_role(context.identity.role());
     if let Some(most) = target.transaction.max_cost
         && is_too_costly(pool, batch.clone(), skip, most).await.map_err(|error| Error::database(error, audience))?
     {
         return Err(Error::TooCostly);
     }
-    let mut lines = pool.lines(&batch).await.map_err(|error| Error::database(error, audience))?;
+    let lines = pool.lines(&batch).await;
+    context.journal.ran(began, waited);
+    let mut lines = lines.map_err(|error| Error::database(error, audience))?;
     let mut head = std::mem::take(&mut lines.head);
     head.drain(..skip.min(head.len()));
-    Ok(Lines { lines, head, audience, _permits: permits })
+    let (journal, sending) = (context.journal.clone(), Some(Instant::now()));
+    Ok(Lines { lines, head, audience, journal, sending, _permits: permits })
 }
 
 /// Asks the planner about the work's statements, in a transaction of its own: rows that leave are not taken back.
@@ -128,9 +154,13 @@ where
         ..prepared.clone()
     };
     let audience = audience(target, &context.identity);
+    let began = Instant::now();
     let _permits = enter(target, context).await?;
+    let entered = began.elapsed();
     let load = Load { open, prepare: &prepared, copy: COPY, finish: &finish, reached: REACHED };
     let reply = target.pools.of_role(context.identity.role()).load(&load, chunks).await;
+    let waited = reply.as_ref().map_or(Duration::ZERO, |reply| reply.timing.wait);
+    context.journal.ran(began, entered + waited);
     reply.map_err(|failed| LoadError { error: Error::database(failed.error, audience), line: failed.reached })
 }
 

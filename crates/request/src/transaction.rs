@@ -7,6 +7,7 @@
 //! nothing is kept. Read on: `ferrobase_pg::Conversation`.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use ferrobase_catalog::Catalog;
 use ferrobase_pg::{Conversation, End, Isolation, Reply, Turn};
@@ -15,6 +16,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::context::RequestContext;
 use crate::cost;
 use crate::error::Error;
+use crate::journal::Stage;
 use crate::run::{Work, admit, audience, level, turn};
 use crate::target::Target;
 
@@ -39,8 +41,15 @@ pub struct Transaction<'t> {
 }
 
 impl<'t> Transaction<'t> {
-    /// Begins one for the context's identity.
+    /// Begins one for the context's identity. What that takes counts as waiting: it is mostly for a connection.
     pub async fn begin(target: &'t Target, context: &RequestContext, opening: Opening) -> Result<Self, Error> {
+        let began = Instant::now();
+        let begun = Self::begin_unnoted(target, context, opening).await;
+        context.journal.since(Stage::Wait, began);
+        begun
+    }
+
+    async fn begin_unnoted(target: &'t Target, context: &RequestContext, opening: Opening) -> Result<Self, Error> {
         let catalog = target.catalog.get().ok_or(Error::NoCatalog)?;
         let role = admit(target, &catalog, &context.identity)?;
         let isolation = opening.isolation.or_else(|| role.and_then(|role| role.isolation).map(level));
@@ -87,7 +96,9 @@ impl<'t> Transaction<'t> {
     }
 
     async fn exchange(&mut self, turn: &Turn) -> Result<Reply, Error> {
+        let began = Instant::now();
         let reply = self.conversation.exchange(turn).await;
+        self.context.journal.since(Stage::Execute, began);
         reply.map_err(|error| self.failed(error))
     }
 
@@ -115,7 +126,10 @@ impl<'t> Transaction<'t> {
     /// Ends it.
     pub async fn end(self, end: End) -> Result<(), Error> {
         let audience = audience(self.target, &self.context.identity);
-        self.conversation.end(end).await.map_err(|error| Error::database(error, audience))
+        let began = Instant::now();
+        let ended = self.conversation.end(end).await;
+        self.context.journal.since(Stage::Execute, began);
+        ended.map_err(|error| Error::database(error, audience))
     }
 
     /// Undoes everything, after a failure too. Dropping does the same, but may cost the connection.

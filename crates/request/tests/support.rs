@@ -157,6 +157,7 @@ pub fn context(identity: Identity) -> RequestContext {
         client_ip: Some("192.0.2.7".parse().unwrap()),
         deadline: Instant::now() + Duration::from_secs(10),
         trace: None,
+        journal: Default::default(),
     }
 }
 

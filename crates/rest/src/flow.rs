@@ -1,6 +1,6 @@
 //! One request on its way through the stages.
 //!
-//! parse -> plan -> query -> execute -> render, each timed under its public name (`query` counts as part of `plan`).
+//! parse -> plan -> query -> execute -> render, each noted in the request's journal (`execute` by the request crate).
 //! The stages decide everything; this file only hands values on. Requests that stream part ways here (`stream`).
 //! Invariant: an answer that needs no statement runs none.
 
@@ -13,11 +13,11 @@ use axum::response::Response;
 use bytes::Bytes;
 use ferrobase_base::{Kind, PublicError};
 use ferrobase_catalog::{Catalog, ReturnShape};
-use ferrobase_edge::{Caller, Streams, Timings, collect};
+use ferrobase_edge::{Caller, Streams, collect};
 use ferrobase_pg::{self as pg, End};
 use ferrobase_query::plan::Lock;
 use ferrobase_query::{CompileError, Outcome, compile, compile_check, compile_rows, runs_known_code};
-use ferrobase_request::{Opening, Profile, Target, Transaction};
+use ferrobase_request::{Journal, Opening, Profile, Stage, Target, Transaction};
 use http::{HeaderValue, header};
 
 use crate::batch;
@@ -36,6 +36,7 @@ use crate::request::{self, Action, Head, RestRequest};
 use crate::settings::Settings;
 use crate::sight::CallerSight;
 use crate::stream::outgoing;
+use crate::summary;
 
 /// How far `count=planned` and `count=estimated` count where the planner may not be asked.
 const COUNTED_UP_TO: u64 = 100_000;
@@ -45,7 +46,6 @@ pub(crate) struct Flow<'a> {
     pub(crate) settings: &'a Arc<Settings>,
     pub(crate) target: &'a Arc<Target>,
     pub(crate) caller: &'a Caller,
-    pub(crate) timings: &'a Timings,
     pub(crate) documents: &'a Arc<Documents>,
     pub(crate) plans: &'a PlanCache,
 }
@@ -121,8 +121,8 @@ impl Flow<'_> {
             }
         };
         let Some(known) = known else { return self.follow(head, &body, streams, catalog).await };
-        self.timings.record("parse", started.elapsed());
-        self.timings.record("plan", Duration::ZERO);
+        self.journal().note(Stage::Parse, started, started.elapsed());
+        self.journal().note(Stage::Plan, Instant::now(), Duration::ZERO);
         drop(catalog);
         self.answer_one(&known.request, &known.ready).await
     }
@@ -146,19 +146,18 @@ impl Flow<'_> {
         streams: Streams,
         catalog: Arc<Catalog>,
     ) -> Result<Response, PublicError> {
-        let request = self.timings.measure("parse", || self.read(head, body, streams))?;
+        let request = self.journal().measure(Stage::Parse, || self.read(head, body, streams))?;
         if let Action::Describe { format, .. } = request.action {
             return self.describe(&request, catalog, format).await;
         }
-        let next = self.timings.measure("plan", || match self.without_statement(&request, &catalog)? {
+        let next = self.journal().measure(Stage::Plan, || match self.without_statement(&request, &catalog)? {
             Some(answer) => Ok::<_, PublicError>(Next::Answered(answer)),
             None => Ok(Next::Run(self.prepare(&request, &catalog, None)?)),
         })?;
         let prepared = match next {
             Next::Run(prepared) => prepared,
             Next::Answered(answer) => {
-                self.timings.record("transaction", Duration::ZERO);
-                self.timings.record("response", Duration::ZERO);
+                self.answered_at_once();
                 return Ok(answer);
             }
         };
@@ -166,10 +165,8 @@ impl Flow<'_> {
         let ready = match prepared {
             Prepared::One(ready) => ready,
             Prepared::Tree(tree) => {
-                let started = Instant::now();
-                let answer = Box::pin(self.write_tree(&request, *tree)).await;
-                self.timings.record("transaction", started.elapsed());
-                return Ok(answer?);
+                self.runs(&summary::tree(&tree.planned), &request, &tree.planned);
+                return Ok(Box::pin(self.write_tree(&request, *tree)).await?);
             }
         };
         warn_of_targets(&ready.planned.legacy_paths, &request);
@@ -183,11 +180,27 @@ impl Flow<'_> {
     /// Runs one statement and renders what it gives.
     async fn answer_one(&self, request: &RestRequest, ready: &Ready) -> Result<Response, PublicError> {
         let Ready { planned, media, statements } = ready;
-        let started = Instant::now();
-        let executed = execute(self.target, &self.caller.0, self.settings, request, planned, statements).await;
-        self.timings.record("transaction", started.elapsed());
-        let executed = executed?;
-        Ok(self.timings.measure("response", || self.render(request, planned, media, executed))?)
+        self.runs(&statements.compiled.statement.sql, request, planned);
+        let executed = execute(self.target, &self.caller.0, self.settings, request, planned, statements).await?;
+        Ok(self.render(request, planned, media, executed)?)
+    }
+
+    pub(crate) fn journal(&self) -> &Journal {
+        &self.caller.0.journal
+    }
+
+    /// Says what is run, for those who look at the server from outside.
+    pub(crate) fn runs(&self, sql: &str, request: &RestRequest, planned: &Planned) {
+        self.journal().runs(sql, || summary::of(request, planned));
+    }
+
+    /// PostgREST tells the times of stages that were not needed too.
+    fn answered_at_once(&self) {
+        if self.is_postgrest() {
+            for stage in [Stage::Execute, Stage::Render] {
+                self.journal().note(stage, Instant::now(), Duration::ZERO);
+            }
+        }
     }
 
     /// What the edge let through as a stream. PostgREST streams nothing.
@@ -285,9 +298,11 @@ impl Flow<'_> {
         let is_own = check.is_none() && self.target.transaction.pre_request.is_none();
         let proven = self.target.catalog.proven().filter(|_| is_own);
         let runs_user_code = !proven.is_some_and(|proven| runs_known_code(&planned.query, catalog, &proven));
-        let from_rows = !runs_user_code && planned.read_only;
-        let rows = if from_rows { compile_rows(&planned.query, catalog) } else { Ok(None) };
-        let compiled = rows.transpose().unwrap_or_else(|| compile(&planned.query)).map_err(|error| refused(&error))?;
+        let compiled = self.journal().measure(Stage::Query, || {
+            let from_rows = !runs_user_code && planned.read_only;
+            let rows = if from_rows { compile_rows(&planned.query, catalog) } else { Ok(None) };
+            rows.transpose().unwrap_or_else(|| compile(&planned.query)).map_err(|error| refused(&error))
+        })?;
         Ok(Ready { planned, media, statements: Statements { check, compiled, runs_user_code } })
     }
 
@@ -398,10 +413,21 @@ impl Flow<'_> {
         media: &MediaType,
         executed: Executed,
     ) -> Result<Response, Error> {
+        self.journal().measure(Stage::Render, || self.rendered(request, planned, media, executed))
+    }
+
+    fn rendered(
+        &self,
+        request: &RestRequest,
+        planned: &Planned,
+        media: &MediaType,
+        executed: Executed,
+    ) -> Result<Response, Error> {
         let (outcome, estimate) = match executed {
             Executed::Plan(lines) => return Ok(render::plan(request, media, lines)),
             Executed::Rows { outcome, estimate } => (outcome, estimate),
         };
+        self.journal().counted(outcome.page);
         // Writes fail in the statement when the number of rows is wrong; a read undoes nothing and is judged here.
         if media.is_singular() && outcome.page != 1 {
             return Err(Error::NotSingular(outcome.page));

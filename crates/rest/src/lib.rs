@@ -33,6 +33,7 @@ mod router;
 mod settings;
 mod sight;
 mod stream;
+mod summary;
 
 pub use router::{Deps, room, router};
 pub use settings::Settings;

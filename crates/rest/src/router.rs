@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use ferrobase_edge::{Caller, RoutePolicy, Timings};
+use ferrobase_edge::{Caller, RoutePolicy};
 use ferrobase_request::Registry;
 
 use crate::error;
@@ -47,17 +47,11 @@ struct Room {
     plans: Arc<PlanCache>,
 }
 
-async fn handle(State(room): State<Room>, caller: Caller, timings: Timings, request: Request) -> Response {
+async fn handle(State(room): State<Room>, caller: Caller, request: Request) -> Response {
     let settings = room.deps.settings.load_full();
     let target = room.deps.registry.default_target();
-    let flow = Flow {
-        settings: &settings,
-        target: &target,
-        caller: &caller,
-        timings: &timings,
-        documents: &room.documents,
-        plans: &room.plans,
-    };
+    let flow =
+        Flow { settings: &settings, target: &target, caller: &caller, documents: &room.documents, plans: &room.plans };
     match Box::pin(flow.run(request)).await {
         Ok(response) => response,
         Err(error) => error::to_response(&error, settings.verbosity),

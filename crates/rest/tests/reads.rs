@@ -164,9 +164,9 @@ async fn views_and_fields_of_the_answer() {
     assert_eq!(answer.field("content-location"), "/published?order=id&select=id");
     assert_eq!(answer.field("content-type"), "application/json; charset=utf-8");
     let stages: Vec<&str> = answer.field("server-timing").split(", ").filter_map(|s| s.split(';').next()).collect();
-    assert_eq!(stages, ["jwt", "parse", "plan", "transaction", "response"]);
+    assert_eq!(stages, ["jwt", "parse", "plan", "query", "wait", "execute", "render"]);
     let root = api.send("GET /", &[], "").await;
-    assert!(root.field("server-timing").contains("plan;") && root.field("server-timing").contains("response;"));
+    assert!(root.field("server-timing").contains("plan;") && root.field("server-timing").contains("render;"));
     let allow = api.send("OPTIONS /posts", &[], "").await;
     assert_eq!((allow.status.as_u16(), allow.field("allow")), (200, "OPTIONS,GET,HEAD,POST,PUT,PATCH,DELETE"));
 }

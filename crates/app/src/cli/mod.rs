@@ -15,6 +15,7 @@ mod postgrest;
 mod serve;
 mod settings;
 pub(crate) mod terminal;
+mod top;
 mod version;
 
 use std::process::ExitCode;
@@ -63,6 +64,8 @@ enum Command {
     Migrate(migrate::MigrateArguments),
     /// Why a role may, or may not, touch a row.
     ExplainPolicy(explain_policy::ExplainPolicyArguments),
+    /// What a running server does: statements, pools, waits.
+    Top(top::TopArguments),
     /// Version and build.
     Version(version::VersionArguments),
     /// Completion script for a shell.
@@ -82,6 +85,7 @@ pub fn run() -> ExitCode {
         Command::Config(arguments) => config::run(&arguments, environment),
         Command::Migrate(arguments) => migrate::run(&arguments, &environment),
         Command::ExplainPolicy(arguments) => explain_policy::run(&arguments, &environment),
+        Command::Top(arguments) => top::run(&arguments, environment),
         Command::Version(arguments) => version::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
     };

@@ -42,10 +42,15 @@ fn labelled(style: Style, label: &str, text: &str) {
 
 /// Data for the person or the program that asked. A reader that went away (`| head`) is no error.
 pub(crate) fn print(text: &str) -> Result<()> {
+    print_while_read(text).map(drop)
+}
+
+/// The same, for those who go on while somebody reads: false once the reader went away.
+pub(crate) fn print_while_read(text: &str) -> Result<bool> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.context("cannot write to the standard output"),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        written => written.map(|()| true).context("cannot write to the standard output"),
     }
 }
 

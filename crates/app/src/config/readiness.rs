@@ -63,7 +63,7 @@ fn unbuilt_protections(config: &Config) -> Vec<(&'static str, &'static str)> {
 }
 
 /// Warnings for what is set, does nothing, and harms nobody.
-pub(crate) fn unbuilt_warnings(config: &Config, tree: &Node) -> Vec<Problem> {
+pub(crate) fn unbuilt_warnings(tree: &Node) -> Vec<Problem> {
     let mut warnings: Vec<Problem> = UNBUILT_SECTIONS
         .iter()
         .filter(|(section, _)| tree.at(section).is_some())
@@ -72,10 +72,6 @@ pub(crate) fn unbuilt_warnings(config: &Config, tree: &Node) -> Vec<Problem> {
     let sign_in = AuthSection::sign_in_names();
     let written = sign_in.iter().map(|name| format!("auth.{name}")).filter(|key| tree.at(key).is_some());
     warnings.extend(written.map(|key| refused(tree, &key, "signing in is not built yet; the key does nothing")));
-    if config.observability.tracing.enabled {
-        let key = "observability.tracing.enabled";
-        warnings.push(refused(tree, key, "sending traces is not built yet; the key does nothing"));
-    }
     warnings
 }
 

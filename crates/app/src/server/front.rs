@@ -10,11 +10,13 @@ use ferrobase_edge::log::AccessLog;
 use ferrobase_edge::metrics::Metrics;
 use ferrobase_edge::{Alias, App, Lifecycle, LocalOnly, Settings};
 use ferrobase_request::Authority;
+use ferrobase_request::journal::Statements;
 
 use crate::config::Config;
 
 use super::backend::Backend;
-use super::{Options, numbers};
+use super::traces::Traces;
+use super::{Options, numbers, top};
 
 /// Where the REST room is.
 const REST: &str = "/rest/v1";
@@ -36,17 +38,22 @@ impl Front {
         backend: &Arc<Backend>,
         lifecycle: &Lifecycle,
         access: AccessLog,
+        traces: &Arc<Traces>,
         options: Options,
     ) -> Result<Self> {
         let metrics = Metrics::new();
-        numbers::register(&metrics, backend);
+        numbers::register(&metrics, backend, traces);
+        let statements = Arc::<Statements>::default();
         let rest_settings = Arc::new(ArcSwap::from_pointee(rest_settings(config)));
         let rest = ferrobase_rest::Deps { registry: backend.registry(), settings: Arc::clone(&rest_settings) };
         let authority = Arc::clone(&backend.target().authority);
-        let app = App::builder(settings(config, authority, options)?, metrics.http())
+        let mut settings = settings(config, authority, options)?;
+        settings.tracer = traces.tracer(&config.observability.tracing);
+        let app = App::builder(settings, metrics.http())
             .room(ferrobase_rest::room(REST, rest))
             .aliases(Alias::seed())
             .access_log(access)
+            .statements(Arc::clone(&statements))
             .build();
         app.register(&metrics);
         let tls = match config.server.tls.files() {
@@ -66,7 +73,8 @@ impl Front {
             lifecycle: lifecycle.clone(),
             readiness: Arc::new(move || readiness.missing()),
             metrics: config.observability.metrics.enabled.then(|| metrics.clone()),
-        });
+        })
+        .merge(top::router(top::Sources::new(Arc::clone(backend), statements, metrics.http())));
         Ok(Self {
             app,
             api: api.tls(tls.clone()).limits(limits).metrics(metrics.http()),
@@ -92,6 +100,7 @@ pub(crate) fn rest_settings(config: &Config) -> ferrobase_rest::Settings {
 pub(crate) fn settings(config: &Config, authority: Arc<Authority>, options: Options) -> Result<Settings> {
     let mut settings = Settings::from_sections(&config.server, &config.security, authority).context("server.cors")?;
     settings.server_timing = config.rest.server_timing;
+    settings.slow_query = config.observability.slow_query;
     settings.trace_header = match &config.rest.trace_header {
         Some(name) => Some(name.parse().context("rest.trace_header")?),
         None => None,

@@ -13,6 +13,8 @@ mod key_fetcher;
 mod numbers;
 mod signals;
 mod target;
+pub(crate) mod top;
+mod traces;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -32,7 +34,10 @@ pub(crate) use backend::default_privileges;
 use front::Front;
 pub(crate) use signals::{Heard, Signals};
 pub(crate) use target::exposure;
+use traces::Traces;
 
+/// For sending the traces of the last requests.
+const LAST_TRACES: Duration = Duration::from_secs(3);
 /// For cancelling what still runs in the database when everything else has ended.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -45,6 +50,7 @@ pub(crate) struct Server {
     tls: Option<Arc<Tls>>,
     rest_settings: Arc<ArcSwap<ferrobase_rest::Settings>>,
     log: LogHandle,
+    traces: Arc<Traces>,
     options: Options,
     lifecycle: Lifecycle,
     serving: JoinHandle<()>,
@@ -87,7 +93,8 @@ impl Server {
         let loaded = current.get();
         let backend = Arc::new(Backend::new(Arc::clone(&loaded))?);
         tokio::spawn(keeper::keep(Arc::downgrade(&backend)));
-        let front = Front::bind(&loaded.config, &backend, &lifecycle, log.access(), options).await?;
+        let traces = Arc::<Traces>::default();
+        let front = Front::bind(&loaded.config, &backend, &lifecycle, log.access(), &traces, options).await?;
         let addresses = (front.api.addresses(), front.admin.addresses());
         let (app, tls, rest_settings) = (front.app.clone(), front.tls.clone(), front.rest_settings);
         let api = front.api.serve(front.app, lifecycle.clone());
@@ -98,7 +105,20 @@ impl Server {
                 tracing::warn!(connections = api.cut, "cut at the end of the drain");
             }
         });
-        Ok(Self { current, sources, backend, app, tls, rest_settings, log, options, lifecycle, serving, addresses })
+        Ok(Self {
+            current,
+            sources,
+            backend,
+            app,
+            tls,
+            rest_settings,
+            log,
+            traces,
+            options,
+            lifecycle,
+            serving,
+            addresses,
+        })
     }
 
     /// The database side.
@@ -147,6 +167,9 @@ impl Server {
         if tokio::time::timeout(LAST_WORDS, last).await.is_err() {
             tracing::warn!("the database did not end every statement in time");
         }
+        if tokio::time::timeout(LAST_TRACES, self.traces.finish()).await.is_err() {
+            tracing::warn!("the last traces could not be sent in time");
+        }
         tracing::info!("stopped");
         self.log.flush();
         Ok(())
@@ -175,8 +198,9 @@ impl Server {
         next.config.database = self.current.get().config.database.clone();
         // Everything that can fail is made before anything is swapped.
         let identities = target::identities(&next.config, self.backend.fetcher().as_deref())?;
-        let settings = front::settings(&next.config, Arc::clone(&identities.authority), self.options)?;
+        let mut settings = front::settings(&next.config, Arc::clone(&identities.authority), self.options)?;
         let rest_settings = front::rest_settings(&next.config);
+        settings.tracer = self.traces.tracer(&next.config.observability.tracing);
         warn(&next);
         let reloaded = self.current.replace(next);
         let next = self.current.get();

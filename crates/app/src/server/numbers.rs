@@ -8,6 +8,7 @@ use ferrobase_edge::metrics::{Metrics, PoolSample, Sample};
 use ferrobase_pg::PoolStats;
 
 use super::backend::Backend;
+use super::traces::Traces;
 
 /// A counter of a pool: name, help, where it is.
 type Counter = (&'static str, &'static str, fn(&PoolStats) -> u64);
@@ -29,11 +30,15 @@ const COUNTERS: [Counter; 11] = [
 ];
 
 /// Adds them to a registry.
-pub(super) fn register(metrics: &Metrics, backend: &Arc<Backend>) {
+pub(super) fn register(metrics: &Metrics, backend: &Arc<Backend>, traces: &Arc<Traces>) {
+    let known = Arc::clone(traces);
+    metrics.collect(move || known.samples());
     let known = Arc::clone(backend);
     metrics.pools(move || pools(&known).into_iter().map(connections).collect());
     let known = Arc::clone(backend);
     metrics.collect(move || counters(&pools(&known)));
+    let known = Arc::clone(backend);
+    metrics.collect(move || lanes(&pools(&known)));
     let known = Arc::clone(backend);
     metrics.collect(move || key_fetches(&known));
     let known = Arc::clone(backend);
@@ -69,7 +74,7 @@ fn key_fetches(backend: &Backend) -> Vec<Sample> {
 }
 
 /// The pools of requests. Whoever waits for the anonymous share waits for a connection of the first.
-fn pools(backend: &Backend) -> [(&'static str, PoolStats); 2] {
+pub(super) fn pools(backend: &Backend) -> [(&'static str, PoolStats); 2] {
     let target = backend.target();
     let (mut request, share) = (target.pools.request.stats(), target.anonymous_share());
     request.waiting += share.waiting;
@@ -87,6 +92,21 @@ fn connections((pool, stats): (&'static str, PoolStats)) -> PoolSample {
         waiting: stats.waiting as u64,
         timeouts: stats.timeouts,
     }
+}
+
+fn lanes(pools: &[(&'static str, PoolStats)]) -> Vec<Sample> {
+    type Read = fn(&PoolStats) -> usize;
+    let gauges: [(&'static str, &'static str, Read); 2] = [
+        ("database_lanes_active", "Connections that reads share now", |stats| stats.lanes),
+        ("database_lanes_held_up", "Of these, held up by an answer that is late", |stats| stats.lanes_held_up),
+    ];
+    let of = |(name, help, read): &(&'static str, &'static str, Read)| -> Vec<Sample> {
+        let sample = |(pool, stats): &(&'static str, PoolStats)| {
+            Sample::gauge(name, help, read(stats) as f64).label("pool", *pool)
+        };
+        pools.iter().map(sample).collect()
+    };
+    gauges.iter().flat_map(of).collect()
 }
 
 fn counters(pools: &[(&'static str, PoolStats)]) -> Vec<Sample> {

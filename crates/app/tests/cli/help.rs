@@ -3,8 +3,19 @@
 use crate::dev::project::{Project, Ran};
 
 /// The commands of the design that work. One that is not built is absent, and comes here when it is.
-const COMMANDS: [&str; 10] =
-    ["dev", "serve", "postgrest", "init", "keys", "config", "migrate", "explain-policy", "version", "completions"];
+const COMMANDS: [&str; 11] = [
+    "dev",
+    "serve",
+    "postgrest",
+    "init",
+    "keys",
+    "config",
+    "migrate",
+    "explain-policy",
+    "top",
+    "version",
+    "completions",
+];
 
 /// The names below `Commands:` of a help text.
 fn listed(help: &str) -> Vec<String> {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use axum::body::Body;
 use axum::response::Response;
 use ferrobase_base::PublicError;
-use ferrobase_request::{Identity, Via};
+use ferrobase_request::{Identity, Stage, Via};
 use http::header::{CONTENT_LENGTH, EXPECT};
 use http::uri::PathAndQuery;
 use http::{Request, Uri, Version, request};
@@ -99,7 +99,7 @@ impl Exchange {
         let authority = Arc::clone(&self.settings.authority);
         let began = Instant::now();
         let identity = context::identify(&authority, self.policy.auth, &parts.headers, &parts.uri).await;
-        self.timings.record("jwt", began.elapsed());
+        self.journal.since(Stage::Jwt, began);
         identity
     }
 
@@ -154,7 +154,6 @@ impl Exchange {
     fn prepare(&mut self, parts: &mut request::Parts, path: &str, identity: Option<Identity>) {
         parts.extensions.insert(AsSent(parts.uri.clone()));
         parts.uri = inner_uri(&parts.uri, path, self.policy.auth.key_in_query);
-        parts.extensions.insert(self.timings.clone());
         if self.streams.any() {
             parts.extensions.insert(self.streams);
         }
@@ -165,6 +164,8 @@ impl Exchange {
             client_ip: self.client_ip,
             deadline: self.arrived + self.timeout.unwrap_or(FOR_EVER),
             path,
+            trace: self.trace_fields.take(),
+            journal: self.journal.clone(),
         };
         let context = context::build(found, &parts.method, &parts.headers, &self.settings);
         let caller = Caller(Arc::new(context));

@@ -2,6 +2,7 @@
 //!
 //! Invariant: `Exchange::drop` is the only way a request leaves without an answer (the caller went away): it is logged
 //! and counted as 499. Every other ending passes through `finish`.
+//! Read on: `report` (what is remembered of a request).
 
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::response::Response;
+use ferrobase_request::{Journal, TraceFields};
 use futures_util::FutureExt;
 use http::header::{ACCEPT_ENCODING, HeaderName, ORIGIN, REFERER, USER_AGENT};
 use http::{HeaderValue, Method, Request, StatusCode, Uri};
@@ -21,17 +23,19 @@ use crate::client_ip::client_ip;
 use crate::context::Caller;
 use crate::error::ErrorCode;
 use crate::listener::Peer;
-use crate::log::{AccessRecord, Visit};
+use crate::log::Visit;
+use crate::metrics::Counted;
 use crate::policy::{CorsOwner, RoutePolicy, Streams};
 use crate::rate_limit::Verdict;
 use crate::refusal;
 use crate::request_id::{self, REQUEST_ID, RequestId};
 use crate::settings::Settings;
-use crate::timing::Timings;
+use crate::timing;
+use crate::trace::{self, Begun, Ids};
 
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 /// nginx's number for a caller that left before the answer.
-const CALLER_LEFT: u16 = 499;
+pub(super) const CALLER_LEFT: u16 = 499;
 
 /// What is known about a request while it is answered. Stages fill it in as they find out.
 pub(super) struct Exchange {
@@ -44,18 +48,23 @@ pub(super) struct Exchange {
     pub(super) label: Arc<str>,
     pub(super) caller: Option<Caller>,
     pub(super) verdict: Option<Verdict>,
-    pub(super) timings: Timings,
+    pub(super) journal: Journal,
+    /// Its place in a trace, when it is traced.
+    pub(super) ids: Option<Box<Ids>>,
+    /// What calls made for it carry, until the context has it.
+    pub(super) trace_fields: Option<Arc<TraceFields>>,
     pub(super) timeout: Option<Duration>,
     pub(super) streams: Streams,
-    method: Method,
-    uri: Uri,
+    pub(super) method: Method,
+    pub(super) uri: Uri,
     origin: Option<HeaderValue>,
     accept_encoding: Option<HeaderValue>,
     trace: Option<HeaderValue>,
-    visit: Option<Visit>,
-    length: Option<u64>,
+    pub(super) visit: Option<Visit>,
+    pub(super) length: Option<u64>,
     pub(super) is_preflight: bool,
-    reported: bool,
+    pub(super) reported: bool,
+    _counted: Counted,
 }
 
 /// Answers one request, whatever it does.
@@ -70,6 +79,10 @@ impl Exchange {
         let settings = app.settings.load_full();
         let headers = request.headers();
         let peer = request.extensions().get::<Peer>().and_then(|peer| peer.address);
+        let begun = match &settings.tracer {
+            Some(tracer) => tracer.begin(headers, peer, &settings.trusted_proxies),
+            None => Begun { ids: None, fields: trace::passed_on(headers) },
+        };
         Self {
             arrived: Instant::now(),
             request_id: RequestId::of(headers),
@@ -78,7 +91,9 @@ impl Exchange {
             label: Arc::clone(&app.unrouted),
             caller: None,
             verdict: None,
-            timings: if settings.server_timing { Timings::recording() } else { Timings::off() },
+            journal: Journal::new(app.statements.clone(), begun.ids.is_some()),
+            ids: begun.ids,
+            trace_fields: begun.fields,
             timeout: None,
             streams: Streams::default(),
             method: request.method().clone(),
@@ -95,6 +110,7 @@ impl Exchange {
             length: None,
             is_preflight: false,
             reported: false,
+            _counted: app.metrics.in_flight(),
             settings,
             app,
         }
@@ -132,7 +148,9 @@ impl Exchange {
         if let Some(verdict) = &self.verdict {
             verdict.write(headers);
         }
-        if let Some(timing) = self.timings.header() {
+        if self.settings.server_timing
+            && let Some(timing) = timing::field(&self.journal.times(), self.settings.stage_names)
+        {
             headers.insert(SERVER_TIMING, timing);
         }
         if let (Some(name), Some(value)) = (&self.settings.trace_header, &self.trace) {
@@ -159,31 +177,6 @@ impl Exchange {
                 self.report(status.as_u16(), code.as_ref(), ending != Ending::Complete);
             })
         })
-    }
-
-    fn report(&mut self, status: u16, code: Option<&ErrorCode>, cut: bool) {
-        self.reported = true;
-        let duration = self.arrived.elapsed();
-        self.app.metrics.completed(&self.method, status, &self.label, duration);
-        let Some(access) = &self.app.access else { return };
-        // PostgREST answers them before its log.
-        if self.is_preflight && access.wants_visit() {
-            return;
-        }
-        access.write(&AccessRecord {
-            method: self.method.as_str(),
-            path: self.uri.path(),
-            query: self.uri.query(),
-            status,
-            duration,
-            user_id: self.caller.as_ref().and_then(|caller| caller.0.identity.user_id()),
-            request_id: self.request_id.as_str(),
-            code: code.map(|code| &*code.0),
-            cut,
-            role: self.caller.as_ref().map(|caller| caller.0.identity.role()),
-            length: self.length,
-            visit: self.visit.as_ref(),
-        });
     }
 }
 

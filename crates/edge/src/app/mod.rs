@@ -4,11 +4,13 @@
 //! fields -> log and metrics. One service with stages instead of a tower of middleware: the order is in one place
 //! (`answer`), and each stage knows the policy of the route.
 //! Invariant: whatever happens to a request, panic included, its caller gets an answer in the route's error shape and
-//! the log gets one line. Read on: `answer` (before the room), `exchange` (after it).
+//! the log gets one line. Read on: `answer` (before the room), `exchange` (after it), `report` (what is
+//! remembered of it).
 
 mod answer;
 mod exchange;
 mod numbers;
+mod report;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -20,6 +22,7 @@ use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
+use ferrobase_request::journal::Statements;
 use http::Request;
 use tower::Service;
 
@@ -36,6 +39,7 @@ pub struct AppBuilder {
     settings: Settings,
     access: Option<AccessLog>,
     metrics: Arc<HttpMetrics>,
+    statements: Option<Arc<Statements>>,
 }
 
 /// The assembled server front. Cheap to clone; every clone shares settings, limits and metrics.
@@ -49,6 +53,8 @@ struct Inner {
     settings: ArcSwap<Settings>,
     access: Option<AccessLog>,
     metrics: Arc<HttpMetrics>,
+    /// Where statements are added up.
+    statements: Option<Arc<Statements>>,
     /// What metrics call requests that no room took.
     unrouted: Arc<str>,
 }
@@ -81,6 +87,13 @@ impl AppBuilder {
         self
     }
 
+    /// Adds up what requests do by statement.
+    #[must_use]
+    pub fn statements(mut self, statements: Arc<Statements>) -> Self {
+        self.statements = Some(statements);
+        self
+    }
+
     /// The server front.
     pub fn build(self) -> App {
         let mut rooms: Vec<MountedRoom> = self
@@ -99,6 +112,7 @@ impl AppBuilder {
             settings: ArcSwap::from_pointee(self.settings),
             access: self.access,
             metrics: self.metrics,
+            statements: self.statements,
             unrouted: UNROUTED.into(),
         }))
     }
@@ -107,7 +121,7 @@ impl AppBuilder {
 impl App {
     /// Starts assembling.
     pub fn builder(settings: Settings, metrics: Arc<HttpMetrics>) -> AppBuilder {
-        AppBuilder { rooms: Vec::new(), aliases: Vec::new(), settings, access: None, metrics }
+        AppBuilder { rooms: Vec::new(), aliases: Vec::new(), settings, access: None, metrics, statements: None }
     }
 
     /// Swaps the settings. Requests that are under way end with those they began with.

@@ -4,9 +4,11 @@
 //! `ops/` expect.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ferrobase_base::config::{HttpUrl, Ratio, Report};
-use ferrobase_base::{choice, section};
+use ferrobase_base::{Secret, choice, section};
+use http::HeaderValue;
 
 choice! {
     /// The least important line that is written.
@@ -43,6 +45,9 @@ section! {
         metrics: MetricsSection = MetricsSection::default();
         /// Traces over OTLP.
         tracing: TracingSection = TracingSection::default();
+        /// Requests whose transaction takes at least this, waiting included, leave a line in the log that names the
+        /// statement; `null` for none.
+        slow_query: Option<Duration> = Some(Duration::from_secs(1));
     }
 }
 
@@ -71,12 +76,18 @@ section! {
     pub struct TracingSection {
         /// Sends traces.
         enabled: bool = false;
-        /// Where an OTLP collector listens, for example `http://localhost:4318`.
+        /// Where an OTLP collector listens, for example `http://localhost:4318`; `/v1/traces` is added. It may be on this
+        /// machine or in a private network.
         endpoint: Option<HttpUrl> = None;
+        /// Value of the field `Authorization` for the collector.
+        authorization: Option<Secret> = None;
         /// Name of this service in traces.
         service_name: String = "ferrobase".to_owned();
         /// Share of requests that are traced when the caller did not decide.
         sample_rate: Ratio = Ratio::ALL;
+        /// Traces that callers outside of `server.trusted_proxies` may ask for in each second, all together; what they ask for
+        /// beyond that is sampled like any other request.
+        caller_sampled_per_second: u32 = 10, in 0..=1_000_000;
     }
 }
 
@@ -86,6 +97,10 @@ impl ObservabilitySection {
         let tracing = &self.tracing;
         if tracing.enabled && tracing.endpoint.is_none() {
             report.refuse("tracing.endpoint", "tracing is enabled and nobody would get the traces; name a collector");
+        }
+        let is_field = |secret: &Secret| HeaderValue::try_from(secret.expose()).is_ok();
+        if tracing.authorization.as_ref().is_some_and(|secret| !is_field(secret)) {
+            report.refuse("tracing.authorization", "it holds characters that a field cannot have");
         }
         if tracing.endpoint.as_ref().is_some_and(is_jaeger_thrift) {
             report.warn(

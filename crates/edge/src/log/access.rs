@@ -1,7 +1,7 @@
 //! The line that every request leaves: `Request completed`.
 //!
 //! Keys, in this order: timestamp, level, message, method, path, status, duration_ms, user_id, request_id; then, only
-//! where there is something to say, query (scrubbed), code (of the error), cut (the answer's body ended early).
+//! where there is something to say, trace_id, query (scrubbed), code (of the error), cut (the answer's body ended early).
 //! In PostgREST's style it is Apache's combined format instead, with the role as the user.
 //! Level: `error` from 500 on, `warn` from 400 on, else `info`, so that `level: error` logs failures only.
 //! Invariant: no body and no header but `Referer` and `User-Agent` is ever part of it; the query goes through `scrub`.
@@ -18,6 +18,7 @@ use tracing::Level;
 use super::format::{APACHE_TIME, Line, Style};
 use super::scrub::scrub_query;
 use super::sink::Sink;
+use crate::trace::TraceId;
 
 /// What is known about a request when it is over.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +37,8 @@ pub struct AccessRecord<'a> {
     pub user_id: Option<&'a str>,
     /// The request's id.
     pub request_id: &'a str,
+    /// Its trace, when it is traced.
+    pub trace_id: Option<&'a TraceId>,
     /// The error's code.
     pub code: Option<&'a str>,
     /// The answer's body ended early: the caller left, the deadline passed, or the source failed.
@@ -110,6 +113,9 @@ impl AccessLog {
         line.raw("duration_ms", format_args!("{:.3}", record.duration.as_secs_f64() * 1000.0));
         line.text_or_null("user_id", record.user_id);
         line.text("request_id", record.request_id);
+        if let Some(trace) = record.trace_id {
+            line.text("trace_id", &trace.to_string());
+        }
         if let Some(query) = record.query.filter(|query| !query.is_empty()) {
             line.text("query", &scrub_query(query));
         }

@@ -4,9 +4,10 @@
 //! inside it hold table names and keys, which would make a series each.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use ferrobase_request::journal::{Stage, Times};
 use http::Method;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -22,6 +23,8 @@ pub(crate) const UNROUTED: &str = "none";
 
 /// From half a millisecond, which a cached answer takes, to the default request timeout.
 const BUCKETS: [f64; 15] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+/// Stages begin at some microseconds.
+const STAGE_BUCKETS: [f64; 11] = [0.00001, 0.00005, 0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 1.0, 10.0];
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
@@ -37,6 +40,11 @@ struct DurationLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StageLabels {
+    stage: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TierLabels {
     tier: &'static str,
 }
@@ -46,6 +54,12 @@ struct TierLabels {
 pub struct HttpMetrics {
     requests: Family<RequestLabels, Counter>,
     durations: Family<DurationLabels, Histogram, fn() -> Histogram>,
+    /// In the order of `Stage::ALL`.
+    stages: [Histogram; Stage::ALL.len()],
+    in_flight: Gauge,
+    /// All requests, whatever their labels.
+    answered: AtomicU64,
+    slow_queries: Counter,
     rate_limited: Family<TierLabels, Counter>,
     panics: Counter,
     connections: Gauge,
@@ -59,7 +73,13 @@ fn histogram() -> Histogram {
 
 impl HttpMetrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
+        let stages: Family<StageLabels, Histogram, fn() -> Histogram> =
+            Family::new_with_constructor(|| Histogram::new(STAGE_BUCKETS));
         let metrics = Self {
+            stages: Stage::ALL.map(|stage| stages.get_or_create_owned(&StageLabels { stage: stage.name() })),
+            in_flight: Gauge::default(),
+            answered: AtomicU64::new(0),
+            slow_queries: Counter::default(),
             requests: Family::default(),
             durations: Family::new_with_constructor(histogram),
             rate_limited: Family::default(),
@@ -75,6 +95,13 @@ impl HttpMetrics {
             "Time from a request's head to the end of its answer",
             metrics.durations.clone(),
         );
+        registry.register("request_stage_duration_seconds", "Time that a stage of a request took", stages);
+        registry.register("http_requests_in_flight", "Requests that are being answered", metrics.in_flight.clone());
+        registry.register(
+            "database_slow_queries",
+            "Requests whose transaction took longer than observability.slow_query",
+            metrics.slow_queries.clone(),
+        );
         registry.register("http_requests_rate_limited", "Requests over their quota", metrics.rate_limited.clone());
         registry.register("http_request_panics", "Requests that met a bug", metrics.panics.clone());
         registry.register("http_connections_active", "Open connections", metrics.connections.clone());
@@ -89,17 +116,43 @@ impl HttpMetrics {
     /// Makes the series that queries expect exist before the first request: a rate over a series that is not there is
     /// no answer, and an alert on errors must see a zero before it sees a one.
     pub(crate) fn prepare(&self, route: &Arc<str>) {
-        for status in [200, 500] {
+        for status in [200, 500, 503, 504] {
             let _ = self.requests.get_or_create(&RequestLabels { method: "GET", status, route: Arc::clone(route) });
         }
         let _ = self.durations.get_or_create(&DurationLabels { method: "GET", route: Arc::clone(route) });
     }
 
     pub(crate) fn completed(&self, method: &Method, status: u16, route: &Arc<str>, took: Duration) {
+        self.answered.fetch_add(1, Relaxed);
         let method = known(method);
         let route = Arc::clone(route);
         self.requests.get_or_create(&RequestLabels { method, status, route: Arc::clone(&route) }).inc();
         self.durations.get_or_create(&DurationLabels { method, route }).observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn staged(&self, times: &Times) {
+        for (stage, took) in times.iter() {
+            self.stages[stage as usize].observe(took.as_secs_f64());
+        }
+    }
+
+    pub(crate) fn slow_query(&self) {
+        self.slow_queries.inc();
+    }
+
+    /// Counts a request that is being answered until the guard is dropped.
+    pub(crate) fn in_flight(&self) -> Counted {
+        Counted::new(&self.in_flight)
+    }
+
+    /// Requests that are being answered now.
+    pub fn requests_in_flight(&self) -> u64 {
+        u64::try_from(self.in_flight.get()).unwrap_or(0)
+    }
+
+    /// Requests that were answered since the start.
+    pub fn requests_answered(&self) -> u64 {
+        self.answered.load(Relaxed)
     }
 
     pub(crate) fn rate_limited(&self, tier: Tier) {
@@ -143,7 +196,7 @@ impl Drop for Counted {
 }
 
 /// Methods that are counted by name; callers can invent others.
-fn known(method: &Method) -> &'static str {
+pub(crate) fn known(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::HEAD => "HEAD",

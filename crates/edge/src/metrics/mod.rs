@@ -21,7 +21,7 @@ pub use exposition::Exposition;
 pub use http::HttpMetrics;
 pub use sample::{Sample, SampleKind};
 
-pub(crate) use http::UNROUTED;
+pub(crate) use http::{Counted, UNROUTED, known};
 
 /// Requests, process and registered closures of one server. Cheap to clone.
 #[derive(Clone)]

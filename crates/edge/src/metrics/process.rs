@@ -32,6 +32,7 @@ impl Collector for Process {
         add("process_resident_memory_bytes", "Memory of the process in RAM", resident_bytes());
         // Labels equal to those of the line above (none): the seed divides one by the other.
         add("node_memory_total_bytes", "Memory that the machine or the container has", total_bytes());
+        add("node_cpu_cores", "Cores that the machine or the container has", cores());
         add("process_open_fds", "Open files and sockets", open_files());
         samples.extend(cpu_seconds().map(|value| Sample::counter("process_cpu_seconds_total", "CPU time used", value)));
         encode(&samples, encoder)
@@ -49,6 +50,11 @@ fn total_bytes() -> Option<f64> {
         .iter()
         .find_map(|path| std::fs::read_to_string(path).ok()?.trim().parse::<f64>().ok());
     Some(share.map_or(machine, |share| share.min(machine)))
+}
+
+/// Whole ones; a container's share is rounded up.
+fn cores() -> Option<f64> {
+    std::thread::available_parallelism().ok().map(|cores| cores.get() as f64)
 }
 
 fn kilobytes_of(text: &str, key: &str) -> Option<f64> {

@@ -59,6 +59,12 @@ impl Lanes {
         open.min_by_key(|lane| lane.backlog.load(Relaxed))
     }
 
+    /// How many are at work, and of these held up.
+    pub(super) fn at_work(&self) -> (usize, usize) {
+        let driven = self.lanes.iter().filter(|lane| lane.lock().driven);
+        driven.fold((0, 0), |(all, held), lane| (all + 1, held + usize::from(lane.is_held_up.load(Relaxed))))
+    }
+
     /// Somebody else needs a connection, or nobody will any more: lanes without work let go of theirs.
     pub(super) fn let_go(&self) {
         self.lanes.iter().for_each(|lane| lane.arrival.notify_one());

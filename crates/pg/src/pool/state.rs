@@ -377,6 +377,7 @@ impl Shared {
     pub(super) fn stats(&self) -> PoolStats {
         let mut stats = PoolStats { max: self.options.max_connections, ..PoolStats::default() };
         self.counters.fill(&mut stats);
+        (stats.lanes, stats.lanes_held_up) = self.lanes.at_work();
         let state = self.lock();
         stats.size = state.size;
         stats.idle = state.idle.len();

@@ -17,6 +17,10 @@ pub struct PoolStats {
     pub waiting: usize,
     /// Most connections.
     pub max: usize,
+    /// Connections that reads share now.
+    pub lanes: usize,
+    /// Of these, held up by an answer that is late.
+    pub lanes_held_up: usize,
     /// Whether there are connections, or opening one did not fail twice in a row. A server that has no slot free for one
     /// more connection is not a database that is away.
     pub available: bool,

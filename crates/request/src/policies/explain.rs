@@ -197,6 +197,7 @@ impl Asking<'_> {
             client_ip: None,
             deadline: Instant::now() + PATIENCE,
             trace: None,
+            journal: Default::default(),
         };
         let nothing = Statement { sql: "".into(), params: Vec::new(), param_types: Vec::new() };
         let work = Work { read_only: false, ..Work::read(question.search_path.clone(), nothing) };

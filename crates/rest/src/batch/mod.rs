@@ -13,7 +13,6 @@ mod reference;
 mod results;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::response::Response;
 use bytes::Bytes;
@@ -21,7 +20,7 @@ use ferrobase_base::{Kind, PublicError};
 use ferrobase_catalog::Catalog;
 use ferrobase_edge::Streams;
 use ferrobase_pg::End;
-use ferrobase_request::{Opening, RequestContext, Transaction};
+use ferrobase_request::{Opening, RequestContext, Stage, Transaction};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, header};
 use serde_json::Value;
@@ -37,6 +36,7 @@ use crate::media::MediaType;
 use crate::prefer::Preferences;
 use crate::request::{Head, RestRequest};
 use crate::settings::Settings;
+use crate::summary;
 
 /// Whether there are batches here, `ferrobase postgrest` aside.
 pub(crate) fn allowed(settings: &Settings) -> bool {
@@ -56,15 +56,13 @@ pub(crate) async fn run(
     body: &Bytes,
 ) -> Result<Response, PublicError> {
     check_type(headers)?;
-    let batch = match flow.timings.measure("parse", || Batch::read(body, flow.settings.batch_max_operations)) {
+    let batch = match flow.journal().measure(Stage::Parse, || Batch::read(body, flow.settings.batch_max_operations)) {
         Ok(batch) => batch,
         Err((error, None)) => return Err(error.into()),
         Err((error, Some(index))) => return Ok(of_operation(&error.into(), flow.settings.verbosity, index)),
     };
-    let started = Instant::now();
-    let ran = run_all(flow, catalog, headers, &batch).await;
-    flow.timings.record("transaction", started.elapsed());
-    match ran {
+    flow.journal().runs(summary::BATCH, || summary::BATCH.to_owned());
+    match run_all(flow, catalog, headers, &batch).await {
         Ok(results) => Ok(answer(results)),
         Err(Failed { error, operation: Some(index) }) => Ok(of_operation(&error, flow.settings.verbosity, index)),
         Err(Failed { error, operation: None }) => Err(error),
@@ -171,8 +169,9 @@ impl Runner<'_> {
     }
 
     async fn operation(&mut self, operation: &Operation<'_>) -> Result<Done, PublicError> {
-        let request = self.read(operation)?;
-        let prepared = self.flow.prepare(&request, self.catalog, operation.lock)?;
+        let journal = self.flow.journal();
+        let request = journal.measure(Stage::Parse, || self.read(operation))?;
+        let prepared = journal.measure(Stage::Plan, || self.flow.prepare(&request, self.catalog, operation.lock))?;
         // What only reads is kept from writing, and a transaction can be told so only up to a savepoint.
         let guarded = operation.may_fail() || (prepared.only_reads() && !self.only_reads);
         if guarded {

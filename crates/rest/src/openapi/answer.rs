@@ -9,6 +9,7 @@ use std::time::Instant;
 use axum::response::Response;
 use ferrobase_base::{Kind, PublicError};
 use ferrobase_catalog::Catalog;
+use ferrobase_request::Stage;
 use http::{HeaderValue, header};
 
 use super::cache::Key;
@@ -20,6 +21,7 @@ use crate::flow::Flow;
 use crate::media::MediaType;
 use crate::render::body_of;
 use crate::request::RestRequest;
+use crate::summary;
 
 impl Flow<'_> {
     /// Describes what the caller may know of the request's schema.
@@ -29,10 +31,9 @@ impl Flow<'_> {
         catalog: Arc<Catalog>,
         format: Format,
     ) -> Result<Response, PublicError> {
-        let media = self.timings.measure("plan", || media(&request.accept, format))?;
-        let entered = Instant::now();
+        let media = self.journal().measure(Stage::Plan, || media(&request.accept, format))?;
+        self.journal().runs(summary::DESCRIPTION, || summary::DESCRIPTION.to_owned());
         execute::enter(self.target, &self.caller.0, self.settings, request).await?;
-        self.timings.record("transaction", entered.elapsed());
         let began = Instant::now();
         let key = Key {
             target: Arc::clone(&self.target.id),
@@ -51,7 +52,7 @@ impl Flow<'_> {
         if let Some(Ok(profile)) = request.negotiated.then(|| HeaderValue::try_from(&request.schema)) {
             headers.insert("content-profile", profile);
         }
-        self.timings.record("response", began.elapsed());
+        self.journal().since(Stage::Render, began);
         Ok(response)
     }
 

@@ -6,14 +6,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 use axum::extract::Request;
 use axum::response::Response;
 use ferrobase_base::PublicError;
 use ferrobase_pg as pg;
 use ferrobase_query::Compiled;
-use ferrobase_request::{self as request, LoadError};
+use ferrobase_request::{self as request, LoadError, Stage};
 use http::{HeaderMap, header};
 use serde_json::Value;
 
@@ -41,26 +40,27 @@ impl Flow<'_> {
         };
         let mut intake = Intake::new(format(&parts.headers, head.query), body);
         let keys = intake.first_keys().await?;
-        let parsed = self.timings.measure("parse", || RestRequest::read_staged(head, keys, &self.settings.rules));
+        let parsed =
+            self.journal().measure(Stage::Parse, || RestRequest::read_staged(head, keys, &self.settings.rules));
         let mut request = parsed?;
         request.extend(true);
         let catalog = self.target.catalog.get().ok_or(Error::NoCatalog)?;
-        let Ready { planned, media, statements } = self.timings.measure("plan", || self.plan(&request, &catalog))?;
+        let Ready { planned, media, statements } =
+            self.journal().measure(Stage::Plan, || self.plan(&request, &catalog))?;
         drop(catalog);
 
-        let started = Instant::now();
+        self.runs(&statements.compiled.statement.sql, &request, &planned);
         let Compiled { statement, output, .. } = statements.compiled;
         let probe = pg::Statement { sql: format!("EXPLAIN {}", statement.sql).into(), ..statement.clone() };
         let work = work(self.settings, &request, &planned, vec![statement]);
         let last_line = intake.last_line();
         let loaded = request::load(self.target, &self.caller.0, vec![probe], work, intake.into_data()).await;
-        self.timings.record("transaction", started.elapsed());
         let reply = match loaded {
             Ok(reply) => reply,
             Err(error) => return Err(self.refused_load(error, &request, &planned, &last_line).await),
         };
         let executed = read(&reply.results, &output).unwrap_or_default();
-        Ok(self.timings.measure("response", || self.render(&request, &planned, &media, executed))?)
+        Ok(self.render(&request, &planned, &media, executed)?)
     }
 
     async fn refused_load(

@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
@@ -63,13 +63,12 @@ impl Flow<'_> {
         let counts = query.count.exact && matches!(query.read.source, Source::Table(_));
         let count = if counts { Some(compile_count(query).map_err(|error| refused(&error))?) } else { None };
         let rows = compile_lines(query).map_err(|error| refused(&error))?;
+        self.runs(&rows.sql, request, &planned);
         let statements = count.into_iter().chain([response_settings(), rows]).collect();
 
-        let started = Instant::now();
         let context = &self.caller.0;
         let work = work(self.settings, request, &planned, statements);
         let lines = ferrobase_request::lines(self.target, context, work).await;
-        self.timings.record("transaction", started.elapsed());
         let mut lines = match lines {
             Ok(lines) => lines,
             Err(error) => return Err(explained(self.target, context, request, &planned, error).await.into()),

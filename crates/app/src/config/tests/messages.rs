@@ -72,6 +72,7 @@ fn keys_that_contradict_each_other() {
         ("auth: {path: auth}", "auth.path"),
         ("auth: {external: {google: {}}}", "auth.external.google.client_id"),
         ("observability: {tracing: {enabled: true}}", "observability.tracing.endpoint"),
+        ("observability: {tracing: {authorization: \"a\\nb\"}}", "observability.tracing.authorization"),
         ("storage: {provider: s3}", "storage.s3_bucket"),
         ("redis: {mode: cluster}", "redis.nodes"),
         ("secrets: {provider: vault}", "secrets.vault.address"),
