@@ -1,5 +1,5 @@
 # Two commands do everything on a fresh Debian or Ubuntu with a Rust toolchain: `make demo` and `make test`.
-.PHONY: demo demo-stop test check bench dist
+.PHONY: demo demo-stop test test-pooler check bench dist
 
 # Installs what is missing, builds, starts a database with real data, prints how to call it. Leaves it running.
 demo:
@@ -13,6 +13,11 @@ demo-stop:
 test:
 	scripts/install-tools test
 	cargo xtask test
+
+# The tests of the binary once more, each of its servers behind a PgBouncer of its own.
+test-pooler:
+	scripts/install-tools test
+	FERROBASE_TEST_POOLER=pgbouncer cargo xtask test --app-only
 
 # Formatting, lints as errors, crate edges, headers, generated documentation.
 check:

@@ -1,6 +1,7 @@
-//! Every topic of contract/ against the binary, each on a fresh database and server.
+//! Every topic of contract/ against the binary, each on a fresh database and server; and again behind PgBouncer.
 
 use ferrobase_contract_runner::{Topic, run};
+use ferrobase_testkit::PgBouncer;
 
 use crate::support;
 
@@ -11,9 +12,17 @@ macro_rules! topics {
         $(
             #[tokio::test]
             async fn $test() {
-                keeps($file).await;
+                keeps($file, false).await;
             }
         )*
+        mod behind_pgbouncer {
+            $(
+                #[tokio::test]
+                async fn $test() {
+                    super::keeps($file, true).await;
+                }
+            )*
+        }
     };
 }
 
@@ -49,14 +58,18 @@ fn every_topic_is_listed() {
     assert_eq!(found, LISTED);
 }
 
-async fn keeps(file: &str) {
+async fn keeps(file: &str, pooled: bool) {
     let topic = Topic::read(&support::root().join("contract").join(file).with_extension("case")).unwrap();
     let database = support::database_with(&topic.fixtures).await;
     let mut app = support::serve(&database);
+    if pooled {
+        app = app.behind(PgBouncer::start(database.url(), &[]).unwrap());
+    }
     for (name, value) in &topic.server {
         app = app.env(name, value);
     }
     let app = app.start().await.unwrap();
+    assert!(!pooled || app.pooler().is_some_and(|pooler| pooler.log().contains("login attempt")), "it goes through");
     let address = format!("127.0.0.1:{}", app.port());
     let variables = support::credentials();
     let (topic, failures) = tokio::task::spawn_blocking(move || {

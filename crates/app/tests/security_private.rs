@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ferrobase_pg::{ConnectOptions, Session};
-use ferrobase_testkit::{App, PrivateCluster, token};
+use ferrobase_testkit::{App, PrivateCluster, pooler, token};
 use reqwest::Method;
 use serde_json::json;
 
@@ -83,6 +83,10 @@ async fn sec_21_settings_that_code_gives_its_role_lift_no_bound() {
 /// A login may change its own password and settings, and code can run as the login. That must not last.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sec_21_a_login_cannot_be_turned_against_the_server() {
+    // PgBouncer's connections are not opened, and so not looked at, by us: docs/guide/operating.md says what remains.
+    if pooler::is_used() {
+        return;
+    }
     let cluster = PrivateCluster::start(&[]).await.unwrap();
     let app = App::serve(BINARY, &cluster.url()).start().await.unwrap();
     let mut direct = session(&cluster).await;

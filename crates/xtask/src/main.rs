@@ -38,6 +38,9 @@ enum Command {
         /// Only Rust tests: no clients, no contract cases.
         #[arg(long)]
         rust_only: bool,
+        /// Only the tests of the binary.
+        #[arg(long, conflicts_with = "rust_only")]
+        app_only: bool,
     },
     /// Writes the generated parts of docs/reference; with --check only compares.
     Docs {
@@ -63,7 +66,7 @@ fn main() -> Result<()> {
     match Arguments::parse().command {
         Command::Check => check::run(),
         Command::Tidy { manifest_path } => tidy::run(&manifest_path),
-        Command::Test { rust_only } => test::run(rust_only),
+        Command::Test { rust_only, app_only } => test::run(rust_only, app_only),
         Command::Docs { check } => docs::run(check),
         Command::BuildTimes => build_times::run(),
         Command::Adr { title } => adr::run(&title),

@@ -6,9 +6,12 @@ use crate::run;
 
 /// Every crate's tests. Those of `app` start the binary for the contract cases and the official clients; `rust_only`
 /// leaves them out for a quick look.
-pub fn run(rust_only: bool) -> Result<()> {
+pub fn run(rust_only: bool, app_only: bool) -> Result<()> {
     if rust_only {
         return runner(&["--workspace", "--exclude", "ferrobase-app"]);
+    }
+    if app_only {
+        return runner(&["--package", "ferrobase-app"]);
     }
     runner(&["--workspace"])
 }

@@ -243,9 +243,12 @@ impl Shared {
         session.opened().elapsed() > self.options.max_lifetime * percent / 100
     }
 
-    /// Whether a reported setting is not as it was. Behind a transaction pooler it may be another server's.
+    /// Whether a reported setting is not as it was. Behind a transaction pooler most may be another server's.
     pub(super) fn has_leftovers(&self, session: &Session) -> bool {
-        self.options.pooler == Pooler::Direct && session.has_changed_settings()
+        match self.options.pooler {
+            Pooler::Direct => session.has_changed_settings(),
+            Pooler::Transaction => session.has_changed_kept_settings(),
+        }
     }
 
     /// Takes back a session that is as it was: for the first caller who waits, or for the next one.

@@ -189,6 +189,11 @@ impl Session {
         self.asides.deviates()
     }
 
+    /// The same behind a pooler in transaction mode.
+    pub(crate) fn has_changed_kept_settings(&self) -> bool {
+        self.asides.deviates_behind_pooler()
+    }
+
     /// Whether the server said nothing at all to the last flush before it shut the connection down.
     pub(crate) fn was_untouched(&self) -> bool {
         self.doing == Doing::Flush && self.progress.is_untouched()

@@ -14,6 +14,10 @@ use crate::wire::{Message, message, tag};
 /// some silently would be worse.
 const MAX_NOTIFICATIONS: usize = 10_000;
 
+/// What PgBouncer keeps for each client (its documentation of `track_extra_parameters`), apart from the name that every
+/// client gives itself.
+const KEPT_BY_POOLERS: [&str; 4] = ["client_encoding", "DateStyle", "TimeZone", "standard_conforming_strings"];
+
 /// A message of NOTIFY.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notification {
@@ -49,6 +53,15 @@ impl Asides {
     /// Whether a setting differs from the session's start. A promoted standby is no leftover of a request.
     pub(crate) fn deviates(&self) -> bool {
         self.touched && self.now.iter().any(|item| item.0 != "in_hot_standby" && !self.start.contains(item))
+    }
+
+    /// The same for those that PgBouncer keeps for a client and sets again on whatever server connection the client gets
+    /// next. Others are those of the server connection that it happened to have.
+    pub(crate) fn deviates_behind_pooler(&self) -> bool {
+        self.touched
+            && self.now.iter().any(|item| {
+                KEPT_BY_POOLERS.iter().any(|kept| item.0.eq_ignore_ascii_case(kept)) && !self.start.contains(item)
+            })
     }
 
     /// Takes the message if it is one that may arrive at any point.
