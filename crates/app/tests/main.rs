@@ -13,6 +13,7 @@ mod openapi;
 mod operations;
 mod postgrest;
 mod published_keys;
+mod replicas;
 mod security;
 mod security_private;
 mod start;

@@ -93,6 +93,7 @@ pub(crate) fn build(
         deadline: found.deadline,
         trace: found.trace,
         journal: found.journal,
+        freshness: settings.freshness.as_ref().map(|rules| Arc::new(rules.read(headers))),
     }
 }
 

@@ -13,6 +13,7 @@ use http::HeaderName;
 use crate::compression::Compression;
 use crate::config::{RateLimitSection, SecuritySection, ServerSection};
 use crate::cors::{CorsError, CorsRules};
+use crate::freshness::FreshnessRules;
 use crate::local_only::LocalOnly;
 use crate::rate_limit::{Quotas, RateLimiter};
 use crate::response_headers::ResponseHeaders;
@@ -63,6 +64,8 @@ pub struct Settings {
     pub slow_query: Option<Duration>,
     /// A request field that is repeated in the answer (PostgREST's `server-trace-header`).
     pub trace_header: Option<HeaderName>,
+    /// How callers read what they wrote, where there are replicas.
+    pub freshness: Option<FreshnessRules>,
     /// Whether SQL sees credentials in `request.headers` and cookies in `request.cookies`, as with PostgREST.
     pub forwards_credentials: bool,
 }
@@ -94,6 +97,7 @@ impl Settings {
             tracer: None,
             slow_query: None,
             trace_header: None,
+            freshness: None,
             forwards_credentials: false,
         })
     }
@@ -120,6 +124,7 @@ impl Settings {
             tracer: None,
             slow_query: None,
             trace_header: None,
+            freshness: None,
             forwards_credentials: true,
         })
     }

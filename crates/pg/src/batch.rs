@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use crate::lsn::Position;
 use crate::row::Row;
 
 /// A transaction-local setting: name and value.
@@ -141,6 +142,8 @@ pub struct Reply {
     pub results: Vec<StatementResult>,
     /// Time from the first byte sent until ReadyForQuery, and time spent waiting for a connection before that.
     pub timing: Timing,
+    /// Where the log was after the transaction had ended, when that was asked for and the server told.
+    pub position: Option<Position>,
 }
 
 /// Where the time of a batch went.

@@ -69,6 +69,12 @@ pub enum Error {
         #[source]
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
+    /// The server takes no writes, and one that does was meant. The statement did nothing.
+    #[error("the server is no primary: {0}")]
+    NotPrimary(#[source] Box<DbError>),
+    /// The primary is another server now; whether what ran on the old one took effect is not known.
+    #[error("the primary is another server now")]
+    Moved,
     /// The server sent something that the protocol does not allow here. The connection is closed.
     #[error("PostgreSQL protocol: {0}")]
     Protocol(&'static str),
@@ -116,7 +122,7 @@ impl Error {
     /// What PostgreSQL said, when it was PostgreSQL who said it (a refused login included).
     pub fn db(&self) -> Option<&DbError> {
         match self {
-            Self::Db(error) | Self::Login { source: error, .. } => Some(error),
+            Self::Db(error) | Self::NotPrimary(error) | Self::Login { source: error, .. } => Some(error),
             Self::Connect { source, .. } => source.db(),
             Self::Unavailable { cause, .. } => cause.db(),
             _ => None,
@@ -185,7 +191,7 @@ impl From<&Error> for PublicError {
                 PublicError::new(Kind::Unavailable, "PGRST000", "Database connection error. Retrying the connection.")
                     .retry_after(*retry_after)
             }
-            Error::Io(_) | Error::Protocol(_) | Error::Closed => {
+            Error::Io(_) | Error::Protocol(_) | Error::Closed | Error::NotPrimary(_) | Error::Moved => {
                 PublicError::new(Kind::Unavailable, "PGRST001", "Database client error. Retrying the connection.")
                     .retry_after(SOON)
             }

@@ -5,7 +5,8 @@
 //! connections that are proven clean before the next request gets them.
 //!
 //! Layers, each using only those above it: `options` (how to connect), `wire` (messages and buffers), `connect` (socket,
-//! TLS, login), `session` (one connection), `pool` (many), `listen` (notifications that survive reconnects).
+//! TLS, login), `session` (one connection), `pool` (many), `listen` (notifications that survive reconnects), `servers` (which
+//! of several is the primary, and which replica may answer).
 //!
 //! Invariants: statements and values never mix into one text here; no state of one request reaches the next on the
 //! same connection; every wait has a bound; no type of another client library appears in a public signature.
@@ -16,9 +17,11 @@ mod connect;
 mod db_error;
 mod error;
 pub mod listen;
+mod lsn;
 pub mod options;
 pub mod pool;
 mod row;
+pub mod servers;
 pub mod session;
 pub mod sqlstate;
 mod wire;
@@ -27,11 +30,14 @@ pub use batch::{
     Batch, Column, End, Isolation, Judge, Mode, Opening, Reply, Setting, Statement, StatementResult, Timing, Turn,
 };
 pub use connect::cancel::CancelToken;
+pub use connect::guide::Guide;
 pub use db_error::{DbError, Severity};
 pub use error::Error;
 pub use listen::{Event, Listener};
+pub use lsn::{Lsn, Position};
 pub use options::{ConnectOptions, ConnectOptionsError, Host, SslMode};
 pub use pool::{Conversation, Lines, Pool, PoolOptions, PoolStats, PooledSession, Pooler};
 pub use row::Row;
+pub use servers::Servers;
 pub use session::{Load, LoadError, Notification, Session};
 pub use sqlstate::SqlState;

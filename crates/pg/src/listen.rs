@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::connect::guide::Guide;
 use crate::error::Error;
 use crate::options::ConnectOptions;
 use crate::session::{Notification, Session};
@@ -108,11 +109,15 @@ async fn keep_listening(
 ) -> Result<(), Unheard> {
     let mut backoff = FIRST_BACKOFF;
     loop {
+        let moves = connect.guide.as_ref().map_or(0, Guide::moves);
         let cause = match begin(connect, script).await {
             Ok(mut session) => {
                 backoff = FIRST_BACKOFF;
                 send(events, Event::Connected).await?;
-                pass_on(&mut session, probe, events).await?
+                tokio::select! {
+                    cause = pass_on(&mut session, probe, events) => cause?,
+                    () = moved(connect, moves) => Error::Moved,
+                }
             }
             Err(error) => error,
         };
@@ -131,6 +136,14 @@ async fn begin(connect: &ConnectOptions, script: &str) -> Result<Session, Error>
     let mut session = Session::connect(connect).await?;
     session.script(script).await?;
     Ok(session)
+}
+
+/// Waits until the primary is another server.
+async fn moved(connect: &ConnectOptions, moves: u64) {
+    match &connect.guide {
+        Some(guide) => guide.moved_since(moves).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Passes notifications on until the connection fails.

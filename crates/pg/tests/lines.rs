@@ -100,7 +100,7 @@ async fn a_load_is_one_transaction_on_a_session_of_its_own() {
             finish: &finish,
             reached: "select last_value from n where is_called",
         };
-        pool.load(&load, stream::iter(chunks)).await
+        pool.load(&load, stream::iter(chunks), false).await
     };
     let rows = |text: &'static str| vec![Ok(Bytes::from_static(text.as_bytes()))];
     let insert = "insert into t select i from s where setval('n', i) > 0";

@@ -17,5 +17,6 @@ mod pool;
 mod pooler;
 mod runaway;
 mod sec_13_desync;
+mod servers;
 mod session;
 mod tls;

@@ -10,6 +10,7 @@ use std::time::Instant;
 use serde_json::{Map, Value};
 
 use crate::credentials::AuthRules;
+use crate::freshness::Freshness;
 use crate::journal::Journal;
 
 /// How the role was proved.
@@ -171,6 +172,8 @@ pub struct RequestContext {
     pub trace: Option<Arc<TraceFields>>,
     /// Where its time goes.
     pub journal: Journal,
+    /// How fresh its reads must be; none where there are no replicas.
+    pub freshness: Option<Arc<Freshness>>,
 }
 
 /// W3C Trace Context, as it is handed on.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ferrobase_base::{Kind, PublicError};
+use ferrobase_pg::servers::Trouble;
 
 use crate::roles::Refusal;
 use crate::sqlstate::{self, Audience};
@@ -32,6 +33,12 @@ pub enum Error {
     /// that the caller may not see (security 22).
     #[error("a statement would cost more than is allowed")]
     TooCostly,
+    /// It is not certain which server is the primary, so nothing is written.
+    #[error("nothing is written: {trouble}")]
+    NotOnePrimary {
+        /// Why not; for the log.
+        trouble: Trouble,
+    },
     /// PostgreSQL, or the way to it.
     #[error("{source}")]
     Database {
@@ -45,6 +52,11 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn database(source: ferrobase_pg::Error, audience: Audience) -> Self {
+        let source = match source {
+            // PostgREST on a standby says what the standby said.
+            ferrobase_pg::Error::NotPrimary(error) if audience.shows_internals => ferrobase_pg::Error::Db(error),
+            source => source,
+        };
         Self::Database { source, audience }
     }
 
@@ -52,6 +64,14 @@ impl Error {
     pub(crate) fn waited_in_vain(&self) -> bool {
         use ferrobase_pg::Error::{AcquireTimeout, Saturated, Unavailable};
         matches!(self, Self::Database { source: AcquireTimeout(_) | Saturated { .. } | Unavailable { .. }, .. })
+    }
+
+    /// The same for work that only reads: what wrote all the same was wrong to.
+    pub(crate) fn of_read(source: ferrobase_pg::Error, audience: Audience) -> Self {
+        match source {
+            ferrobase_pg::Error::NotPrimary(error) => Self::database(ferrobase_pg::Error::Db(error), audience),
+            source => Self::database(source, audience),
+        }
     }
 
     /// What PostgreSQL said, when it was PostgreSQL that failed the request.
@@ -86,6 +106,7 @@ impl From<&Error> for PublicError {
             .hint("A superuser of the database must run once: ALTER ROLE service_role BYPASSRLS;"),
             Error::TooCostly => PublicError::new(Kind::Invalid, "FB120", "The request would cost more than is allowed")
                 .hint("Filter by an indexed column, embed less, or ask for fewer rows."),
+            Error::NotOnePrimary { trouble } => PublicError::from(trouble),
             Error::Database { source: ferrobase_pg::Error::Db(error), audience } => {
                 sqlstate::public_error(error, *audience)
             }

@@ -7,8 +7,8 @@
 //! Invariant: no statement that a caller caused reaches PostgreSQL except through these, or [`Transaction::run`] where one
 //! transaction takes several pieces of work. Invariant: nothing outside
 //! `credentials` decides a role. Invariant: this crate knows no HTTP.
-//! Read on: `credentials`, `context`, `target` (pools, catalog and keys of a tenant), `run`, `transaction`, `exposure`,
-//! `install`, `policies` (why a row was refused), `journal` (where the time of a request goes).
+//! Read on: `credentials`, `context`, `target` (pools, catalog and keys of a tenant), `run`, `replicas` (on which server),
+//! `transaction`, `exposure`, `install`, `policies` (why a row was refused), `journal` (where the time of a request goes).
 
 pub mod config;
 pub mod context;
@@ -16,11 +16,13 @@ mod cost;
 pub mod credentials;
 mod error;
 pub mod exposure;
+pub mod freshness;
 pub mod install;
 pub mod journal;
 pub mod keys;
 pub mod policies;
 mod raised;
+pub mod replicas;
 pub mod role_settings;
 pub mod roles;
 mod run;
@@ -35,7 +37,9 @@ pub use context::{ApiKey, Claims, Identity, RequestContext, TraceFields, Via, he
 pub use credentials::{AuthError, AuthRules, Authority, Credentials, Gate, authenticate, authenticate_at};
 pub use error::Error;
 pub use exposure::{Exposure, Visibility};
+pub use freshness::{Freshness, FreshnessKey, ReadFrom};
 pub use journal::{Journal, Stage};
+pub use replicas::Replicas;
 pub use run::{Work, run};
 pub use share::ShareStats;
 pub use stream::{Lines, LoadError, STAGE, STAGE_PROGRESS, lines, load};

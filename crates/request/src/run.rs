@@ -1,7 +1,8 @@
 //! The request transaction: the one function through which every statement that a user causes reaches PostgreSQL.
 //!
 //! plan -> query -> **execute** -> render. Settings, role, pre-request and statements are one batch and one network
-//! flush; the reply exists only after the transaction ended. Nothing is retried here.
+//! flush; the reply exists only after the transaction ended. Nothing is retried here but a read that a replica could not
+//! answer, on the primary.
 //! Invariant: no batch leaves without a role that the catalog admits and without every setting of `settings`.
 //! Read on: `settings` (what is set), `roles` (who may), `sqlstate` (what a failure means).
 
@@ -10,13 +11,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ferrobase_catalog::{Catalog, QualifiedName, Role};
-use ferrobase_pg::{Batch, End, Isolation, Judge, Mode, Reply, Statement, StatementResult, Turn};
+use ferrobase_pg::{Batch, End, Isolation, Judge, Mode, Pool, Reply, Statement, StatementResult, Turn};
 
 use crate::context::{Identity, RequestContext};
 use crate::cost;
 use crate::error::Error;
+use crate::replicas::Replicas;
 use crate::roles::{self, SERVICE_ROLE};
 use crate::settings::{quote_into, search_path, settings};
+use crate::share::Share;
 use crate::sqlstate::Audience;
 use crate::target::{Profile, Target, TransactionRules};
 
@@ -81,36 +84,111 @@ pub async fn run(target: &Target, context: &RequestContext, work: Work) -> Resul
 async fn run_unnoted(target: &Target, context: &RequestContext, work: Work) -> Result<Reply, Error> {
     let catalog = target.catalog.get().ok_or(Error::NoCatalog)?;
     let role = admit(target, &catalog, &context.identity)?;
-    let skip = usize::from(target.transaction.pre_request.is_some());
-    let mut batch = batch(context, work, role, &target.transaction);
-    let failed = |error| Error::database(error, audience(target, &context.identity));
-    let (_permit, waited) = match &target.anonymous {
-        Some(share) if context.identity.is_anonymous => {
-            let entered = Instant::now();
-            let permit = share.enter(context.deadline).await.map_err(failed)?;
-            (Some(permit), entered.elapsed())
-        }
-        _ => (None, Duration::ZERO),
+    let only_reads = work.read_only;
+    let batch = batch(context, work, role, &target.transaction);
+    let Some(replicas) = &target.pools.replicas else {
+        return Place::primary(target, context).run(batch, only_reads).await;
     };
-    let pool = target.pools.of_role(context.identity.role());
-    let Some(max_cost) = target.transaction.max_cost else {
-        let mut reply = pool.run(batch).await.map_err(failed)?;
-        reply.timing.wait += waited;
-        reply.results.drain(..skip.min(reply.results.len()));
-        return Ok(reply);
-    };
-    let asked = cost::ask(&mut batch.statements, skip);
-    let passes = |results: &[StatementResult]| !results.iter().skip(skip).any(|plan| cost::exceeds(plan, max_cost));
-    let reply = pool.run_judged(batch, asked.map(|leading| Judge { leading, passes: &passes })).await;
-    let mut reply = reply.map_err(failed)?;
-    reply.timing.wait += waited;
-    // What came before the statements: pre-request and plans. A refused batch holds nothing else.
-    let before = asked.unwrap_or(skip);
-    if asked.is_some() && reply.results.len() <= before {
-        return Err(Error::TooCostly);
+    // Boxed: most servers have no replicas, and every request's future would carry it.
+    if only_reads {
+        return Box::pin(read_somewhere(replicas, target, context, &catalog, batch)).await;
     }
-    reply.results.drain(..before.min(reply.results.len()));
+    replicas.check_writable()?;
+    let commits = !matches!(batch.mode, Mode::Explicit { end: End::Rollback, .. });
+    let freshness = context.freshness.as_deref().filter(|_| commits);
+    let place = Place { positioned: freshness.is_some(), ..Place::primary(target, context) };
+    let reply = Box::pin(place.run(batch, false)).await?;
+    if let Some(freshness) = freshness {
+        replicas.committed(freshness, reply.position);
+    }
     Ok(reply)
+}
+
+/// Runs a read on a replica, or on the primary where that is not to be.
+async fn read_somewhere(
+    replicas: &Replicas,
+    target: &Target,
+    context: &RequestContext,
+    catalog: &Arc<Catalog>,
+    batch: Batch,
+) -> Result<Reply, Error> {
+    if let Some(chosen) = replicas.choose(context, batch.mode).await {
+        // The catalog is the primary's: what it proves of code may not hold on the replica yet.
+        let mut copy = batch.clone();
+        if !chosen.knows(catalog) {
+            copy.shareable = false;
+            copy.runs_user_code = true;
+        }
+        let place = Place {
+            pool: chosen.pool(),
+            anonymous: target.anonymous.as_ref().map(|_| chosen.anonymous()),
+            ..Place::primary(target, context)
+        };
+        if let Some(answer) = chosen.ask(place.run(copy, true)).await {
+            return answer;
+        }
+    }
+    Place::primary(target, context).run(batch, true).await
+}
+
+/// Where a batch runs, and for whom.
+struct Place<'a> {
+    target: &'a Target,
+    context: &'a RequestContext,
+    pool: &'a Pool,
+    /// The share of anonymous requests in the pool.
+    anonymous: Option<&'a Share>,
+    /// Whether to ask where the log is afterwards.
+    positioned: bool,
+}
+
+impl<'a> Place<'a> {
+    fn primary(target: &'a Target, context: &'a RequestContext) -> Self {
+        let pool = target.pools.of_role(context.identity.role());
+        Self { target, context, pool, anonymous: target.anonymous.as_ref(), positioned: false }
+    }
+
+    async fn run(&self, mut batch: Batch, only_reads: bool) -> Result<Reply, Error> {
+        let (target, context) = (self.target, self.context);
+        let audience = audience(target, &context.identity);
+        let failed =
+            |error| if only_reads { Error::of_read(error, audience) } else { Error::database(error, audience) };
+        let skip = usize::from(target.transaction.pre_request.is_some());
+        let (_permit, waited) = match self.anonymous {
+            Some(share) if context.identity.is_anonymous => {
+                let entered = Instant::now();
+                let permit = share.enter(context.deadline).await.map_err(failed)?;
+                (Some(permit), entered.elapsed())
+            }
+            _ => (None, Duration::ZERO),
+        };
+        let Some(max_cost) = target.transaction.max_cost else {
+            let mut reply = self.send(batch, None).await.map_err(failed)?;
+            reply.timing.wait += waited;
+            reply.results.drain(..skip.min(reply.results.len()));
+            return Ok(reply);
+        };
+        let asked = cost::ask(&mut batch.statements, skip);
+        let passes = |results: &[StatementResult]| !results.iter().skip(skip).any(|plan| cost::exceeds(plan, max_cost));
+        let reply = self.send(batch, asked.map(|leading| Judge { leading, passes: &passes })).await;
+        let mut reply = reply.map_err(failed)?;
+        reply.timing.wait += waited;
+        // What came before the statements: pre-request and plans. A refused batch holds nothing else.
+        let before = asked.unwrap_or(skip);
+        if asked.is_some() && reply.results.len() <= before {
+            return Err(Error::TooCostly);
+        }
+        reply.results.drain(..before.min(reply.results.len()));
+        Ok(reply)
+    }
+
+    async fn send(&self, batch: Batch, judge: Option<Judge<'_>>) -> Result<Reply, ferrobase_pg::Error> {
+        if self.positioned {
+            self.pool.run_positioned(batch, judge).await
+        } else {
+            self.pool.run_judged(batch, judge).await
+        }
+    }
 }
 
 /// What a piece of work sends inside a transaction that is open already.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use ferrobase_catalog::Role;
-use ferrobase_pg::{self as pg, Batch, Isolation, Load, Mode, Pool, Reply, Statement, StatementResult};
+use ferrobase_pg::{self as pg, Batch, End, Isolation, Load, Mode, Pool, Reply, Statement, StatementResult};
 use futures_util::Stream;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -22,6 +22,7 @@ use crate::error::Error;
 use crate::journal::{Journal, Stage};
 use crate::role_settings::{milliseconds, shortest};
 use crate::run::{Work, admit, audience, batch};
+use crate::share::Share;
 use crate::sqlstate::Audience;
 use crate::target::Target;
 
@@ -82,12 +83,38 @@ impl Drop for Lines {
 
 /// Runs the work, whose last statement gives one text a row, and hands these on.
 pub async fn lines(target: &Target, context: &RequestContext, work: Work) -> Result<Lines, Error> {
+    let only_reads = work.read_only;
     let (batch, skip) = prepare(target, context, work)?;
+    let role = context.identity.role();
+    if let Some(replicas) = &target.pools.replicas
+        && only_reads
+        && let Some(chosen) = replicas.choose(context, batch.mode).await
+    {
+        let copy = Batch { runs_user_code: true, ..batch.clone() };
+        let shares = (target.anonymous.as_ref().map(|_| chosen.anonymous()), chosen.streams_of(role));
+        if let Some(answer) = chosen.ask(lines_at(chosen.pool(), shares, target, context, copy, skip)).await {
+            return answer;
+        }
+    }
+    if !only_reads {
+        target.pools.check_writable()?;
+    }
+    let shares = (target.anonymous.as_ref(), target.streams_of(role));
+    lines_at(target.pools.of_role(role), shares, target, context, batch, skip).await
+}
+
+async fn lines_at(
+    pool: &Pool,
+    shares: (Option<&Share>, &Share),
+    target: &Target,
+    context: &RequestContext,
+    batch: Batch,
+    skip: usize,
+) -> Result<Lines, Error> {
     let audience = audience(target, &context.identity);
     let began = Instant::now();
-    let permits = enter(target, context).await?;
+    let permits = enter(shares, target, context).await?;
     let waited = began.elapsed();
-    let pool = target.pools.of_role(context.identity.role());
     if let Some(most) = target.transaction.max_cost
         && is_too_costly(pool, batch.clone(), skip, most).await.map_err(|error| Error::database(error, audience))?
     {
@@ -138,6 +165,7 @@ pub async fn load<S>(
 where
     S: Stream<Item = io::Result<Bytes>> + Send,
 {
+    target.pools.check_writable()?;
     let (end, statements) = (work.end, work.statements.clone());
     let (prepared, _) = prepare(target, context, Work { statements: probe, ..work })?;
     let open = match prepared.mode {
@@ -155,13 +183,21 @@ where
     };
     let audience = audience(target, &context.identity);
     let began = Instant::now();
-    let _permits = enter(target, context).await?;
+    let role = context.identity.role();
+    let _permits = enter((target.anonymous.as_ref(), target.streams_of(role)), target, context).await?;
     let entered = began.elapsed();
     let load = Load { open, prepare: &prepared, copy: COPY, finish: &finish, reached: REACHED };
-    let reply = target.pools.of_role(context.identity.role()).load(&load, chunks).await;
+    let replicas = target.pools.replicas.as_ref().filter(|_| end == End::Commit);
+    let fresh = context.freshness.as_deref().zip(replicas);
+    let reply = target.pools.of_role(role).load(&load, chunks, fresh.is_some()).await;
     let waited = reply.as_ref().map_or(Duration::ZERO, |reply| reply.timing.wait);
     context.journal.ran(began, entered + waited);
-    reply.map_err(|failed| LoadError { error: Error::database(failed.error, audience), line: failed.reached })
+    let reply =
+        reply.map_err(|failed| LoadError { error: Error::database(failed.error, audience), line: failed.reached })?;
+    if let Some((freshness, replicas)) = fresh {
+        replicas.committed(freshness, reply.position);
+    }
+    Ok(reply)
 }
 
 /// The batch, and how many of its results are not the work's.
@@ -186,12 +222,16 @@ fn time_limit(context: &RequestContext, role: Option<&Role>) -> String {
     format!("{}ms", shortest(own.unwrap_or(0), Some(left)).clamp(1, 2_147_483_647))
 }
 
-async fn enter(target: &Target, context: &RequestContext) -> Result<Permits, Error> {
+async fn enter(
+    (anonymous, streams): (Option<&Share>, &Share),
+    target: &Target,
+    context: &RequestContext,
+) -> Result<Permits, Error> {
     let failed = |error| Error::database(error, audience(target, &context.identity));
-    let anonymous = match &target.anonymous {
+    let anonymous = match anonymous {
         Some(share) if context.identity.is_anonymous => Some(share.enter(context.deadline).await.map_err(failed)?),
         _ => None,
     };
-    let stream = target.streams_of(context.identity.role()).enter(context.deadline).await.map_err(failed)?;
+    let stream = streams.enter(context.deadline).await.map_err(failed)?;
     Ok(Permits { _anonymous: anonymous, _stream: stream })
 }

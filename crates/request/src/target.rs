@@ -14,7 +14,9 @@ use ferrobase_pg::Pool;
 use tokio::sync::Semaphore;
 
 use crate::credentials::Authority;
+use crate::error::Error;
 use crate::exposure::Exposure;
+use crate::replicas::Replicas;
 use crate::role_settings::RoleLimits;
 use crate::roles::{Owners, SERVICE_ROLE};
 use crate::share::{Share, ShareStats};
@@ -38,12 +40,19 @@ pub struct Pools {
     pub service: Pool,
     /// The owner: migrations, introspection, leases. No statement that a caller causes runs here.
     pub owner: Pool,
+    /// Other servers of the cluster, where reads may run; all three pools above lead to the primary.
+    pub replicas: Option<Arc<Replicas>>,
 }
 
 impl Pools {
     /// One login for everything, as PostgREST has it (`ferrobase postgrest`).
     pub fn single(pool: &Pool) -> Self {
-        Self { request: pool.clone(), service: pool.clone(), owner: pool.clone() }
+        Self { request: pool.clone(), service: pool.clone(), owner: pool.clone(), replicas: None }
+    }
+
+    /// Whether it is certain which server is written to.
+    pub(crate) fn check_writable(&self) -> Result<(), Error> {
+        self.replicas.as_ref().map_or(Ok(()), |replicas| replicas.check_writable())
     }
 
     /// The pool whose login may become this role.

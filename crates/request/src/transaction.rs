@@ -16,6 +16,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::context::RequestContext;
 use crate::cost;
 use crate::error::Error;
+use crate::freshness::Freshness;
 use crate::journal::Stage;
 use crate::run::{Work, admit, audience, level, turn};
 use crate::target::Target;
@@ -37,6 +38,8 @@ pub struct Transaction<'t> {
     catalog: Arc<Catalog>,
     context: RequestContext,
     conversation: Conversation,
+    /// Who is told where the log is after the commit.
+    freshness: Option<Arc<Freshness>>,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -53,6 +56,11 @@ impl<'t> Transaction<'t> {
         let catalog = target.catalog.get().ok_or(Error::NoCatalog)?;
         let role = admit(target, &catalog, &context.identity)?;
         let isolation = opening.isolation.or_else(|| role.and_then(|role| role.isolation).map(level));
+        if !opening.read_only {
+            target.pools.check_writable()?;
+        }
+        let commits = !opening.read_only && target.pools.replicas.is_some();
+        let freshness = context.freshness.clone().filter(|_| commits);
         let failed = |error| Error::database(error, audience(target, &context.identity));
         let permit = match &target.anonymous {
             Some(share) if context.identity.is_anonymous => Some(share.enter(context.deadline).await.map_err(failed)?),
@@ -65,7 +73,7 @@ impl<'t> Transaction<'t> {
             deadline: context.deadline,
         };
         let conversation = target.pools.of_role(context.identity.role()).converse(opening).await.map_err(failed)?;
-        Ok(Self { target, catalog, context: context.clone(), conversation, _permit: permit })
+        Ok(Self { target, catalog, context: context.clone(), conversation, freshness, _permit: permit })
     }
 
     /// What SQL code is told about the request from now on.
@@ -127,7 +135,13 @@ impl<'t> Transaction<'t> {
     pub async fn end(self, end: End) -> Result<(), Error> {
         let audience = audience(self.target, &self.context.identity);
         let began = Instant::now();
-        let ended = self.conversation.end(end).await;
+        let ended = match (&self.freshness, &self.target.pools.replicas) {
+            (Some(freshness), Some(replicas)) if end == End::Commit => {
+                let committed = self.conversation.commit_positioned().await;
+                committed.map(|position| replicas.committed(freshness, position))
+            }
+            _ => self.conversation.end(end).await,
+        };
         self.context.journal.since(Stage::Execute, began);
         ended.map_err(|error| Error::database(error, audience))
     }

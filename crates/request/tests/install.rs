@@ -226,8 +226,12 @@ async fn sec_01_a_privileged_login_is_never_used_for_requests() {
         db.script(&format!("create role {name} login {attributes} password 'x'")).await;
         let login = Login { user: name.clone(), password: Some("x".to_owned().into()) };
         let options = InstallOptions { authenticator: Some(login), ..InstallOptions::default() };
-        let error = install(&owner(&db), &options).await.unwrap_err();
-        assert!(matches!(error, InstallError::UnsafeLogin { .. }) && error.to_string().contains(reason), "{error}");
+        let reads = InstallOptions { readers: vec![name.clone()], ..InstallOptions::default() };
+        for options in [options, reads] {
+            let error = install(&owner(&db), &options).await.unwrap_err();
+            let is_unsafe = matches!(error, InstallError::UnsafeLogin { .. });
+            assert!(is_unsafe && error.to_string().contains(reason), "{error}");
+        }
         db.script(&format!("drop role {name}")).await;
     }
     db.script(&format!("create role {name} login noinherit password 'x'; create table owned (a int)")).await;

@@ -76,6 +76,7 @@ impl Fixture {
                 request: pool(&installed.logins.request),
                 service: pool(&installed.logins.service),
                 owner: Pool::new(owner(&db), PoolOptions::default()),
+                replicas: None,
             },
             catalog,
             authority: Arc::new(Authority {
@@ -158,6 +159,7 @@ pub fn context(identity: Identity) -> RequestContext {
         deadline: Instant::now() + Duration::from_secs(10),
         trace: None,
         journal: Default::default(),
+        freshness: None,
     }
 }
 

@@ -2,15 +2,18 @@
 //! every statement.
 //!
 //! Made by `initdb` (about a second), durable against the death of its processes but not of the machine, stopped and
-//! deleted when dropped. Works as root and as a user, as `cluster` does.
+//! deleted when dropped. Works as root and as a user, as `cluster` does. [`PrivateCluster::standby`] makes a streaming
+//! replica of one, which is a private server like any other.
 
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use nix::unistd::chown;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, chown};
 
 use crate::cluster::{as_server_user, check, find_binaries, server_user};
 
@@ -40,16 +43,83 @@ impl PrivateCluster {
         blocking(move || Self::create(&written)).await
     }
 
-    fn create(settings: &str) -> Result<Self> {
-        let bin = find_binaries()?;
-        // Short, because the path of a socket has at most 107 bytes.
-        let folder = tempfile::Builder::new().prefix("fbpriv").tempdir_in("/tmp")?;
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
-        if let Some(user) = server_user()? {
-            chown(folder.path(), Some(user.uid), Some(user.gid))?;
+    /// Makes and starts a streaming replica of it, with these settings beside its own. `name` is what
+    /// `synchronous_standby_names` calls it.
+    pub async fn standby(&self, name: &str, settings: &[(&str, &str)]) -> Result<Self> {
+        let written: String = settings.iter().map(|(name, value)| format!("{name} = '{value}'\n")).collect();
+        let (port, name) = (self.port, name.to_owned());
+        blocking(move || Self::copy_of(port, &name, &written)).await
+    }
+
+    fn copy_of(primary: u16, name: &str, settings: &str) -> Result<Self> {
+        let cluster = Self::empty()?;
+        check(
+            as_server_user(&cluster.bin, "pg_basebackup")
+                .env("PGPASSWORD", PASSWORD)
+                .args(["-h", "127.0.0.1", "-U", "postgres", "-c", "fast", "-X", "stream", "--no-sync", "-p"])
+                .arg(primary.to_string())
+                .arg("-D")
+                .arg(cluster.data()),
+        )?;
+        fs::write(cluster.data().join("standby.signal"), "")?;
+        let conf = cluster.data().join("postgresql.conf");
+        // What is written last counts.
+        let own = format!(
+            "port = {}\nunix_socket_directories = '{}'\nhot_standby = on\nwal_receiver_status_interval = '100ms'\n\
+             wal_retrieve_retry_interval = '200ms'\nsynchronous_standby_names = ''\n\
+             primary_conninfo = 'host=127.0.0.1 port={primary} user=postgres password={PASSWORD} application_name={name}'\n\
+             {settings}",
+            cluster.port,
+            cluster.folder.path().display()
+        );
+        fs::write(&conf, fs::read_to_string(&conf)? + &own)?;
+        let _ = fs::remove_file(cluster.log_file());
+        cluster.start_now()?;
+        Ok(cluster)
+    }
+
+    /// Makes a standby a primary and waits until it is one.
+    pub async fn promote(&self) -> Result<()> {
+        let (bin, data) = (self.bin.clone(), self.data());
+        blocking(move || check(as_server_user(&bin, "pg_ctl").args(["promote", "-w", "-s", "-D"]).arg(data))).await
+    }
+
+    /// Ends all its processes at once and without a word. It can be started again.
+    pub fn kill(&self) {
+        let killed = self.signal(Signal::SIGKILL);
+        let end = Instant::now() + Duration::from_secs(5);
+        while killed.iter().any(|pid| is_running(*pid)) && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(5));
         }
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let cluster = Self { folder, bin, port };
+        // Where nobody buries the dead, PostgreSQL would take them for alive.
+        let _ = fs::remove_file(self.data().join("postmaster.pid"));
+        let _ = fs::remove_file(self.folder.path().join(format!(".s.PGSQL.{}.lock", self.port)));
+    }
+
+    /// Stops all its processes: nothing answers and nothing is closed, until they go on.
+    pub fn freeze(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    /// They go on.
+    pub fn thaw(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
+    /// The postmaster first, so that it starts no more.
+    fn signal(&self, signal: Signal) -> Vec<i32> {
+        let text = fs::read_to_string(self.data().join("postmaster.pid")).unwrap_or_default();
+        let Some(postmaster) = text.lines().next().and_then(|pid| pid.trim().parse().ok()) else { return Vec::new() };
+        let all: Vec<i32> = std::iter::once(postmaster).chain(children(postmaster)).collect();
+        for pid in &all {
+            let _ = kill(Pid::from_raw(*pid), signal);
+        }
+        all
+    }
+
+    fn create(settings: &str) -> Result<Self> {
+        let cluster = Self::empty()?;
+        let port = cluster.port;
         let password = cluster.folder.path().join("password");
         fs::write(&password, PASSWORD)?;
         check(
@@ -69,6 +139,19 @@ impl PrivateCluster {
         fs::write(&conf, fs::read_to_string(&conf)? + &own)?;
         cluster.start_now()?;
         Ok(cluster)
+    }
+
+    /// A folder and a port, and nothing in them.
+    fn empty() -> Result<Self> {
+        let bin = find_binaries()?;
+        // Short, because the path of a socket has at most 107 bytes.
+        let folder = tempfile::Builder::new().prefix("fbpriv").tempdir_in("/tmp")?;
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
+        if let Some(user) = server_user()? {
+            chown(folder.path(), Some(user.uid), Some(user.gid))?;
+        }
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        Ok(Self { folder, bin, port })
     }
 
     /// The superuser's URL of the database `postgres`.
@@ -113,8 +196,28 @@ impl PrivateCluster {
 
 impl Drop for PrivateCluster {
     fn drop(&mut self) {
+        self.thaw();
         let _ = stop(&self.bin, &self.data(), Stop::Immediate);
     }
+}
+
+/// Whether a process is there and no zombie.
+fn is_running(pid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
+}
+
+/// Processes whose parent this is.
+fn children(parent: i32) -> Vec<i32> {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let is_child = |pid: &i32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // Behind the command's name, which may contain anything: state and parent.
+        let parent_of = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1)?.parse::<i32>().ok());
+        parent_of == Some(parent)
+    };
+    pids.filter(is_child).collect()
 }
 
 fn start(bin: &Path, data: &Path, log: &Path) -> Result<()> {

@@ -4,7 +4,6 @@
 //! rooms only warn. Building a room ends with deleting its lines here.
 
 use ferrobase_base::config::{Fault, Node, Place, Problem};
-use ferrobase_pg::config::ReadPreference;
 
 use super::services::SecretsProvider;
 use super::{AuthSection, Config, Loaded};
@@ -51,13 +50,9 @@ pub fn refusals(loaded: &Loaded, located: bool) -> Vec<Problem> {
 
 /// Keys that protect or route and are set, with what they promise.
 fn unbuilt_protections(config: &Config) -> Vec<(&'static str, &'static str)> {
-    let database = &config.database;
     let set = [
         (config.secrets.provider != SecretsProvider::None, "secrets.provider", "a secrets provider"),
         (!config.tenants.is_empty(), "tenants", "tenancy"),
-        (!database.replicas.is_empty(), "database.replicas", "reading from replicas"),
-        (database.read_preference == ReadPreference::Replica, "database.read_preference", "reading from replicas"),
-        (!database.regions.is_empty() || database.region.is_some(), "database.regions", "choice of servers by region"),
     ];
     set.into_iter().filter(|(set, ..)| *set).map(|(_, key, what)| (key, what)).collect()
 }

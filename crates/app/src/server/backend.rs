@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use arc_swap::ArcSwapOption;
 use ferrobase_base::error::causes;
 use ferrobase_catalog::{CatalogHandle, ReloadOptions, ReloadState, Reloader, Scope};
@@ -23,10 +23,11 @@ use tokio::task::JoinHandle;
 
 use crate::config::{Config, Loaded};
 
+use super::connections::{self, Cluster};
 use super::head_start::{Ahead, HeadStart};
 use super::key_fetcher::KeyFetcher;
+use super::target;
 use super::target::Identities;
-use super::{connections, target};
 
 /// First pause between attempts to bring the database up; doubles up to the last. Short, because a server that waits
 /// for its database must answer within two seconds of the database being back; one refused connection a second costs
@@ -37,6 +38,8 @@ const LAST_PAUSE: Duration = Duration::from_secs(1);
 const SAY_AGAIN: Duration = Duration::from_secs(30);
 /// Longest wait for the listener's first connection before the catalog is loaded without it.
 const LISTEN_PATIENCE: Duration = Duration::from_secs(2);
+/// Longest wait for the first answers of several servers.
+const SERVERS_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What Ferrobase itself notifies on; `rest.channel` is PostgREST's.
 const CHANNEL: &str = "ferrobase";
@@ -48,6 +51,8 @@ pub(crate) struct Backend {
     up: OnceCell<Up>,
     /// Who fetches published keys, with `auth.jwks_url`.
     fetcher: ArcSwapOption<KeyFetcher>,
+    /// The servers of the database, where there are several.
+    cluster: Option<Cluster>,
     /// The configuration in force. Held while a target is made from it and registered, so that a reload and the
     /// database coming up cannot overwrite each other's target.
     loaded: Mutex<Arc<Loaded>>,
@@ -79,12 +84,14 @@ impl Backend {
         let catalog = CatalogHandle::new();
         let nobody = |user: &str| Login { user: user.to_owned(), password: None };
         let logins = Logins { request: nobody("authenticator"), service: nobody("authenticator_service") };
-        let pools = connections::pools(&config.database, &config.database.owner()?, &logins);
+        let cluster = Cluster::watch(&config.database)?;
+        let owner = guided(cluster.as_ref(), config.database.owner()?);
+        let pools = connections::pools(&config.database, &owner, &logins, cluster.as_ref(), None);
         let Identities { authority, fetcher } = target::identities(config, None)?;
         let target = target::build(config, authority, pools, catalog.clone(), DefaultPrivileges::default(), 0);
         let registry = Arc::new(Registry::of(target));
         let fetcher = ArcSwapOption::new(fetcher);
-        Ok(Self { registry, catalog, up: OnceCell::new(), fetcher, loaded: Mutex::new(loaded) })
+        Ok(Self { registry, catalog, up: OnceCell::new(), fetcher, cluster, loaded: Mutex::new(loaded) })
     }
 
     /// Where rooms find the target.
@@ -115,9 +122,15 @@ impl Backend {
         match (self.up.get(), self.catalog.get()) {
             (None, _) => vec!["database", "catalog"],
             (Some(_), None) => vec!["catalog"],
-            (Some(_), Some(_)) if !self.target().pools.request.stats().available => vec!["database"],
+            (Some(_), Some(_)) if !self.is_answering() => vec!["database"],
             (Some(_), Some(_)) => Vec::new(),
         }
+    }
+
+    /// Whether requests can be answered, if only reads.
+    fn is_answering(&self) -> bool {
+        let pools = &self.target().pools;
+        pools.request.stats().available || pools.replicas.as_ref().is_some_and(|replicas| replicas.is_answering())
     }
 
     /// Whether a pool of requests could not connect at its last attempt, after the database had been brought up.
@@ -145,7 +158,12 @@ impl Backend {
             let _ = listening.await;
         }
         let pools = self.target().pools.clone();
-        tokio::join!(pools.request.close(), pools.service.close(), pools.owner.close());
+        let reads = async {
+            if let Some(replicas) = &pools.replicas {
+                replicas.close().await;
+            }
+        };
+        tokio::join!(pools.request.close(), pools.service.close(), pools.owner.close(), reads);
     }
 
     /// Listens and loads no longer: the server has ended, perhaps without [`Backend::finish`].
@@ -184,7 +202,10 @@ impl Backend {
         let mut pause = FIRST_PAUSE;
         let mut said: Option<(String, Instant)> = None;
         let (installed, head_start) = loop {
-            let head_start = HeadStart::begin(self.configuration());
+            self.hear_servers().await;
+            let loaded = self.configuration();
+            let direct = self.listener(&loaded.config);
+            let head_start = HeadStart::begin(loaded, direct);
             match self.try_install().await {
                 Ok(installed) => break (installed, head_start),
                 Err(error) => {
@@ -201,10 +222,25 @@ impl Backend {
         self.adopt_after(installed, Some(head_start)).await
     }
 
+    /// Waits, where there are several servers, until it is known which is which, so that nothing is installed on the wrong one.
+    async fn hear_servers(&self) {
+        if let Some(cluster) = &self.cluster {
+            cluster.servers.settle(SERVERS_PATIENCE).await;
+        }
+    }
+
+    /// The owner's connection past a pooler, led to the primary.
+    fn listener(&self, config: &Config) -> Result<ConnectOptions> {
+        Ok(guided(self.cluster.as_ref(), config.database.listener()?))
+    }
+
     /// One attempt to install, for commands that explain instead of waiting.
     pub(crate) async fn try_install(&self) -> Result<Installed> {
         let loaded = self.configuration();
-        let owner = loaded.config.database.listener()?;
+        if let Some(trouble) = self.cluster.as_ref().and_then(|cluster| cluster.servers.trouble()) {
+            bail!("{trouble}");
+        }
+        let owner = self.listener(&loaded.config)?;
         Ok(install(&owner, &install_options(&loaded.config)).await?)
     }
 
@@ -217,14 +253,16 @@ impl Backend {
         report(&installed);
         let loaded = self.configuration();
         let database = &loaded.config.database;
-        let pools = connections::pools(database, &database.owner()?, &installed.logins);
+        let owner = guided(self.cluster.as_ref(), database.owner()?);
+        let secret = loaded.config.auth.tokens.jwt_secret.as_ref().map(|secret| secret.expose().as_bytes());
+        let pools = connections::pools(database, &owner, &installed.logins, self.cluster.as_ref(), secret);
         pools.request.warm();
         // What was read while something was still missing may not hold any more.
         let ahead = match head_start.filter(|_| installed.was_complete) {
             Some(head_start) => head_start.end().await,
             None => None,
         };
-        let direct = database.listener()?;
+        let direct = self.listener(&loaded.config)?;
         let (listener, heard_before, ahead) = match ahead {
             Some(Ahead { listener, scope, catalog }) => (listener, true, Some((scope, catalog))),
             None => {
@@ -293,6 +331,13 @@ fn say_new_exposure(registry: &Registry, said: &BTreeSet<String>) -> BTreeSet<St
     warnings.into_iter().map(|warning| warning.text).collect()
 }
 
+fn guided(cluster: Option<&Cluster>, connect: ConnectOptions) -> ConnectOptions {
+    match cluster {
+        Some(cluster) => cluster.guide(connect),
+        None => connect,
+    }
+}
+
 fn install_options(config: &Config) -> InstallOptions {
     let section = &config.database;
     let authenticator = section
@@ -300,7 +345,10 @@ fn install_options(config: &Config) -> InstallOptions {
         .password
         .clone()
         .map(|password| Login { user: section.authenticator.user.to_string(), password: Some(password) });
-    InstallOptions { default_privileges: default_privileges(section), authenticator, ..InstallOptions::default() }
+    let replicas = section.replicas.iter().chain(section.regions.values().flat_map(|region| &region.replicas));
+    let readers = replicas.filter_map(|replica| replica.user.as_ref()).map(ToString::to_string).collect();
+    let default_privileges = default_privileges(section);
+    InstallOptions { default_privileges, authenticator, readers, ..InstallOptions::default() }
 }
 
 /// What the configuration grants by default, in the installation's words.

@@ -1,17 +1,67 @@
-//! How the connections of this process are shared out between its pools.
+//! How the connections of this process are shared out between its pools, and which servers they lead to.
+//!
+//! One server is simply connected to. Of several each is watched ([`Cluster`]): the three pools of every target lead to the
+//! primary, and each server has two more for reads, used while it is a replica.
 
-use ferrobase_pg::config::DatabaseSection;
-use ferrobase_pg::{ConnectOptions, Pool, PoolOptions, Pooler};
-use ferrobase_request::Pools;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use ferrobase_pg::config::{DatabaseSection, ListedServer, ReadPreference};
+use ferrobase_pg::options::TargetSessionAttrs;
+use ferrobase_pg::servers::Watched;
+use ferrobase_pg::{ConnectOptions, Guide, Pool, PoolOptions, Pooler, Servers};
 use ferrobase_request::install::{Login, Logins};
+use ferrobase_request::replicas::{Member, Rules};
+use ferrobase_request::{FreshnessKey, Pools, Replicas};
 
 /// One in so many connections is kept for service keys, so that anonymous load never locks the service out.
 const SERVICE_SHARE: u32 = 4;
 /// Connections for work of our own, beside the configured ones.
 const OWNER_CONNECTIONS: usize = 2;
+/// Longest wait for a connection to a replica: the primary is there, too.
+const REPLICA_PATIENCE: Duration = Duration::from_millis(500);
 
-/// The pools of requests, service keys and the owner. Nothing is connected yet.
-pub(crate) fn pools(section: &DatabaseSection, owner: &ConnectOptions, logins: &Logins) -> Pools {
+/// Several servers of one cluster, watched.
+pub(crate) struct Cluster {
+    listed: Vec<ListedServer>,
+    pub(crate) servers: Servers,
+    guide: Guide,
+}
+
+impl Cluster {
+    /// Begins to watch, where there are several servers. Must be called on a runtime.
+    pub(crate) fn watch(section: &DatabaseSection) -> Result<Option<Self>> {
+        let (listed, connect) = (section.servers()?, section.listener()?);
+        if listed.len() < 2 {
+            return Ok(None);
+        }
+        let watched = listed.iter().map(|server| Watched {
+            host: server.host.clone(),
+            // As the owner, also where reads have a login of their own: any server may become the primary.
+            connect: connect.clone(),
+            is_near: section.is_near(server),
+        });
+        let guide = Guide::default();
+        let servers = Servers::watch(watched.collect(), section.bounds(), guide.clone());
+        Ok(Some(Self { listed, servers, guide }))
+    }
+
+    /// Has connections look for the primary where it is known to be.
+    pub(crate) fn guide(&self, connect: ConnectOptions) -> ConnectOptions {
+        connect.with_guide(self.guide.clone())
+    }
+}
+
+/// The pools of requests, service keys and the owner. Nothing is connected yet. `secret` seals freshness tokens where the
+/// login has no password.
+pub(crate) fn pools(
+    section: &DatabaseSection,
+    owner: &ConnectOptions,
+    logins: &Logins,
+    cluster: Option<&Cluster>,
+    secret: Option<&[u8]>,
+) -> Pools {
     let service = (section.max_connections / SERVICE_SHARE).max(1);
     let request = section.max_connections.saturating_sub(service).max(1);
     // Only requests keep connections ready; the others are opened when somebody needs them.
@@ -23,7 +73,39 @@ pub(crate) fn pools(section: &DatabaseSection, owner: &ConnectOptions, logins: &
         Pool::new(options.with_application_name(name), PoolOptions { bare_login, ..bounds })
     };
     let is_ours = section.authenticator.password.is_none();
+    let member = |server: &ListedServer| {
+        let connect = owner.clone().with_hosts([server.host.clone()]);
+        let connect = connect.with_target_session_attrs(TargetSessionAttrs::Standby);
+        let read = |login: &Login, name: &str, number: u32, is_ours: bool| {
+            let bounds = on_demand.pool(number as usize);
+            let acquire_timeout = bounds.acquire_timeout.min(REPLICA_PATIENCE);
+            let bare_login = is_ours && bounds.pooler == Pooler::Direct;
+            let options = connect.clone().with_login(&login.user, login.password.clone()).with_application_name(name);
+            Pool::new(options, PoolOptions { bare_login, acquire_timeout, ..bounds })
+        };
+        match &server.login {
+            None => Member::new(
+                read(&logins.request, "ferrobase read", request, is_ours),
+                Some(read(&logins.service, "ferrobase service read", service, true)),
+            ),
+            Some((user, password)) => {
+                let own = Login { user: user.clone(), password: password.clone() };
+                Member::new(read(&own, "ferrobase read", request, false), None)
+            }
+        }
+    };
+    let replicas = cluster.map(|cluster| {
+        let password = logins.request.password.as_ref().map(|password| password.expose().as_bytes());
+        let rules = Rules {
+            prefers_replicas: section.read_preference == ReadPreference::Replica,
+            wait: section.freshness_wait,
+            // A purpose of its own: the key tells nothing about what it was derived from.
+            key: FreshnessKey::derived_from(password.or(secret), "default"),
+        };
+        Arc::new(Replicas::new(cluster.servers.clone(), cluster.listed.iter().map(member).collect(), rules))
+    });
     Pools {
+        replicas,
         request: pool(&logins.request, "ferrobase", section.pool(request as usize), is_ours),
         service: pool(&logins.service, "ferrobase service", on_demand.pool(service as usize), true),
         owner: Pool::new(owner.clone().with_application_name("ferrobase owner"), on_demand.pool(OWNER_CONNECTIONS)),

@@ -8,7 +8,7 @@ use ferrobase_edge::admin::{self, Admin};
 use ferrobase_edge::listener::{ConnectionLimits, Endpoint, Listener, Tls};
 use ferrobase_edge::log::AccessLog;
 use ferrobase_edge::metrics::Metrics;
-use ferrobase_edge::{Alias, App, Lifecycle, LocalOnly, Settings};
+use ferrobase_edge::{Alias, App, FreshnessRules, Lifecycle, LocalOnly, Settings};
 use ferrobase_request::Authority;
 use ferrobase_request::journal::Statements;
 
@@ -20,6 +20,8 @@ use super::{Options, numbers, top};
 
 /// Where the REST room is.
 const REST: &str = "/rest/v1";
+/// How long a browser brings a freshness token back, at least.
+const FRESHNESS_COOKIE_SECONDS: u64 = 60;
 
 /// Everything that answers HTTP, bound and not yet served.
 pub(crate) struct Front {
@@ -105,6 +107,11 @@ pub(crate) fn settings(config: &Config, authority: Arc<Authority>, options: Opti
         Some(name) => Some(name.parse().context("rest.trace_header")?),
         None => None,
     };
+    settings.freshness = (config.database.servers()?.len() > 1).then(|| FreshnessRules {
+        secure_cookie: config.server.tls.files().is_some()
+            || config.server.public_url.as_ref().is_some_and(|url| url.is_https()),
+        cookie_seconds: FRESHNESS_COOKIE_SECONDS.max(2 * config.database.max_replica_lag.as_secs()),
+    });
     let is_loopback = config.server.host.address().is_some_and(|address| address.is_loopback());
     settings.local_only =
         (options.local_only && is_loopback).then(|| LocalOnly::new(config.server.public_url.as_ref()));

@@ -9,8 +9,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use anyhow::Result;
 use ferrobase_catalog::{Catalog, Scope, load_in_two};
-use ferrobase_pg::{Listener, Session};
+use ferrobase_pg::{ConnectOptions, Listener, Session};
 use ferrobase_request::install::recorded_login;
 use tokio::task::JoinHandle;
 
@@ -33,8 +34,8 @@ pub(super) struct Ahead {
 
 impl HeadStart {
     /// Begins. Must be called on a runtime.
-    pub(super) fn begin(loaded: Arc<Loaded>) -> Self {
-        Self(tokio::spawn(async move { Box::pin(run(&loaded.config)).await }))
+    pub(super) fn begin(loaded: Arc<Loaded>, direct: Result<ConnectOptions>) -> Self {
+        Self(tokio::spawn(async move { Box::pin(run(&loaded.config, direct.ok()?)).await }))
     }
 
     /// Waits for its end; `None` when it came to nothing.
@@ -49,8 +50,7 @@ impl Drop for HeadStart {
     }
 }
 
-async fn run(config: &Config) -> Option<Ahead> {
-    let direct = config.database.listener().ok()?;
+async fn run(config: &Config, direct: ConnectOptions) -> Option<Ahead> {
     let connect = direct.clone().with_application_name("ferrobase catalog");
     // Alone: a database that is down is tried once, and the listener, which would complain, not at all.
     let mut session = Session::connect(&connect).await.ok()?;

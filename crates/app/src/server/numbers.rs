@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ferrobase_edge::metrics::{Metrics, PoolSample, Sample};
 use ferrobase_pg::PoolStats;
+use ferrobase_pg::servers::Standing;
 
 use super::backend::Backend;
 use super::traces::Traces;
@@ -42,6 +43,8 @@ pub(super) fn register(metrics: &Metrics, backend: &Arc<Backend>, traces: &Arc<T
     let known = Arc::clone(backend);
     metrics.collect(move || key_fetches(&known));
     let known = Arc::clone(backend);
+    metrics.collect(move || servers(&known));
+    let known = Arc::clone(backend);
     metrics.collect(move || {
         let relations = known.target().catalog.get().map_or(0, |catalog| catalog.relations.len());
         let mut samples = vec![Sample::gauge("catalog_relations", "Relations in the schema cache", relations as f64)];
@@ -71,6 +74,49 @@ fn key_fetches(backend: &Backend) -> Vec<Sample> {
         Sample::counter("auth_key_fetches_total", "Attempts to fetch the published key set", fetches as f64),
         Sample::counter("auth_key_fetch_failures_total", "Those that failed; the last keys stay", failures as f64),
     ]
+}
+
+/// How several servers stand and where reads went; nothing with one server.
+fn servers(backend: &Backend) -> Vec<Sample> {
+    let target = backend.target();
+    let Some(replicas) = &target.pools.replicas else { return Vec::new() };
+    let (status, reads) = (replicas.status(), replicas.stats());
+    let mut samples = Vec::new();
+    for standing in [Standing::Primary, Standing::Replica, Standing::Behind, Standing::Away, Standing::Stranger] {
+        samples.extend(status.iter().map(|(server, _)| {
+            let value = f64::from(u8::from(server.standing == standing));
+            let sample = Sample::gauge("database_server", "How a server stands: 1 for what it is", value);
+            sample.label("server", server.server.clone()).label("standing", standing.as_str())
+        }));
+    }
+    samples.extend(status.iter().filter_map(|(server, _)| {
+        let help = "How far a replica is behind the primary";
+        let sample = Sample::gauge("database_replica_lag_seconds", help, server.lag?.as_secs_f64());
+        Some(sample.label("server", server.server.clone()))
+    }));
+    samples.extend(status.iter().map(|(server, pool)| {
+        let sample = Sample::gauge("database_replica_connections", "Connections for reads", pool.size as f64);
+        sample.label("server", server.server.clone())
+    }));
+    for (on, number) in [("replica", reads.on_replica), ("primary", reads.on_primary)] {
+        let sample = Sample::counter("database_reads_total", "Reads by the server that answered", number as f64);
+        samples.push(sample.label("server", on));
+    }
+    let counter = |name, help, number: u64| Sample::counter(name, help, number as f64);
+    samples.extend([
+        counter("database_read_fallbacks_total", "Reads that a replica could not answer", reads.fallbacks),
+        counter("database_fresh_waits_total", "Reads that waited for a replica to catch up", reads.waits),
+        counter("database_fresh_waits_in_vain_total", "Those that went to the primary", reads.waits_in_vain),
+        counter("database_fresh_tokens_unusable_total", "Tokens that were no good", reads.unusable_tokens),
+        counter("database_nudges_total", "Records written to bring others to disk", replicas.servers().nudges()),
+        Sample::gauge("database_fresh_waiting", "Reads that wait now", replicas.servers().waiting() as f64),
+        Sample::gauge(
+            "database_writes_refused",
+            "1 while it is not certain which server is the primary",
+            f64::from(u8::from(replicas.servers().trouble().is_some())),
+        ),
+    ]);
+    samples
 }
 
 /// The pools of requests. Whoever waits for the anonymous share waits for a connection of the first.

@@ -40,7 +40,7 @@ fn it_names_what_it_cannot_start_without() {
             .args(database)
             .envs([("FERROBASE_AUTH__JWT_SECRET", SECRET), ("FERROBASE_DATABASE__READ_PREFERENCE", "replica")]),
     );
-    ran.fails(&["database.read_preference", "not built yet"]);
+    ran.fails(&["database.read_preference", "there are no replicas"]);
     assert_eq!(std::fs::read_dir(project.path()).unwrap().count(), 0, "nothing was made");
 }
 

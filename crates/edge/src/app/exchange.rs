@@ -148,6 +148,9 @@ impl Exchange {
         if let Some(verdict) = &self.verdict {
             verdict.write(headers);
         }
+        if let (Some(rules), Some(caller)) = (&self.settings.freshness, &self.caller) {
+            rules.write(&caller.0, headers);
+        }
         if self.settings.server_timing
             && let Some(timing) = timing::field(&self.journal.times(), self.settings.stage_names)
         {

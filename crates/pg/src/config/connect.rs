@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::{DatabaseHost, DatabaseSection, DatabaseUrl, PoolerSetting, SslModeSetting};
-use crate::options::{ConnectOptions, ConnectOptionsError, Host, RootCert, SslMode, TargetSessionAttrs};
+use crate::options::{ConnectOptions, ConnectOptionsError, Host, RootCert, SslMode};
 use crate::pool::{PoolOptions, Pooler};
 
 impl DatabaseSection {
@@ -17,11 +17,11 @@ impl DatabaseSection {
         let options = match &self.url {
             Some(url) => ConnectOptions::parse(url.expose())?,
             None => ConnectOptions::new()
-                .with_hosts(self.primary_addresses().into_iter().map(|(host, port)| server(host, port)))
+                .with_hosts(self.primary_hosts()?)
                 .with_login(self.user.as_str(), self.password.clone())
                 .with_database(self.name.as_str()),
         };
-        Ok(self.refine(options))
+        self.with_all_hosts(self.refine(options))
     }
 
     /// The owner's connection past a pooler: `listen_url`, else as [`Self::owner`].
@@ -30,7 +30,7 @@ impl DatabaseSection {
     /// A URL that cannot be read.
     pub fn listener(&self) -> Result<ConnectOptions, ConnectOptionsError> {
         match &self.listen_url {
-            Some(url) => Ok(self.refine(ConnectOptions::parse(url.expose())?)),
+            Some(url) => self.with_all_hosts(self.refine(ConnectOptions::parse(url.expose())?)),
             None => self.owner(),
         }
     }
@@ -64,13 +64,18 @@ impl DatabaseSection {
             ssl.cert.clone_from(&self.ssl_cert);
             ssl.key.clone_from(&self.ssl_key);
         }
-        let several = options.hosts().len() > 1 && options.target == TargetSessionAttrs::Any;
         let mut options = options.with_ssl(ssl);
+        if !self.fallback_addresses.is_empty() {
+            let addresses = self
+                .fallback_addresses
+                .iter()
+                .map(|(name, hosts)| (name.clone(), hosts.iter().filter_map(|host| host.address()).collect()));
+            options = options.with_fallback_addresses(addresses.collect());
+        }
         if let Some(timeout) = self.connect_timeout {
             options = options.with_connect_timeout(timeout.max(Duration::from_millis(1)));
         }
-        // Of several servers one is the primary; the owner's work needs that one.
-        if several { options.with_target_session_attrs(TargetSessionAttrs::ReadWrite) } else { options }
+        options
     }
 }
 
@@ -94,7 +99,7 @@ impl From<SslModeSetting> for SslMode {
     }
 }
 
-fn server(host: DatabaseHost, port: u16) -> Host {
+pub(super) fn server(host: DatabaseHost, port: u16) -> Host {
     match host {
         DatabaseHost::Tcp(name) => Host::tcp(name.as_str(), port),
         DatabaseHost::Socket(folder) => Host::unix(folder, port),
@@ -106,6 +111,7 @@ mod tests {
     use ferrobase_base::config::Atom as _;
 
     use super::*;
+    use crate::options::TargetSessionAttrs;
 
     fn url(text: &str) -> DatabaseSection {
         DatabaseSection { url: DatabaseUrl::parse(text), ..DatabaseSection::default() }

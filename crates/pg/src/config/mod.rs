@@ -6,15 +6,17 @@
 
 mod address;
 mod connect;
+mod servers;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ferrobase_base::config::{Identifier, Report};
+use ferrobase_base::config::{Host, Identifier, Report};
 use ferrobase_base::{Secret, choice, section};
 
 pub use address::{DatabaseHost, DatabaseUrl};
+pub use servers::ListedServer;
 
 choice! {
     /// How much TLS a connection to PostgreSQL needs; the meanings are libpq's.
@@ -75,6 +77,9 @@ section! {
         host: Vec<DatabaseHost> = Vec::new();
         /// Port.
         port: u16 = 5432, in 1..=65535;
+        /// Addresses of servers by their name, used while the name cannot be resolved and was not before either. A name that was is
+        /// then where it was last.
+        fallback_addresses: BTreeMap<String, Vec<Host>> = BTreeMap::new();
         /// Database name.
         name: Identifier = Identifier::from_static("postgres");
         /// Owner's login.
@@ -83,11 +88,15 @@ section! {
         password: Option<Secret> = None;
         /// The primary, when replicas are listed beside it; the same as `host` and `port` otherwise.
         primary: Option<ServerAddress> = None;
-        /// Streaming replicas that may answer reads.
+        /// Streaming replicas that may answer reads; one that is promoted becomes the primary.
         replicas: Vec<ReplicaAddress> = Vec::new();
-        /// Which server answers reads.
+        /// Which server answers reads, when the request does not say (`X-Ferrobase-Read`).
         read_preference: ReadPreference = ReadPreference::Primary;
-        /// Most connections of this process, over all its pools.
+        /// A replica that is further behind the primary answers no reads.
+        max_replica_lag: Duration = Duration::from_millis(500), in Duration::from_millis(10)..=Duration::from_secs(3600);
+        /// Longest wait for a replica that does not have yet what the caller wrote; then the primary answers.
+        freshness_wait: Duration = Duration::from_secs(5), in Duration::ZERO..=Duration::from_secs(60);
+        /// Most connections of this process to one server, over all its pools.
         max_connections: u32 = 20, in 1..=10_000;
         /// Connections that are kept open.
         min_connections: u32 = 2, in 0..=10_000;
@@ -145,7 +154,7 @@ section! {
         host: DatabaseHost = DatabaseHost::localhost();
         /// Port.
         port: u16 = 5432, in 1..=65535;
-        /// Login, when it is not that of requests.
+        /// Login of reads there, when it is not that of requests. Service keys then read elsewhere.
         user: Option<Identifier> = None;
         /// Its password.
         password: Option<Secret> = None;
@@ -165,7 +174,7 @@ section! {
 section! {
     /// The servers of one region.
     pub struct RegionSection {
-        /// The region's primary.
+        /// The region's primary, or what would be: the one that takes writes is found out.
         primary: Option<ServerAddress> = None;
         /// The region's replicas.
         replicas: Vec<ReplicaAddress> = Vec::new();
@@ -198,7 +207,13 @@ impl DatabaseSection {
 
     /// Whether a database was named at all.
     pub fn is_located(&self) -> bool {
-        self.url.is_some() || self.primary.is_some() || !self.host.is_empty()
+        let in_regions = self.regions.values().any(|region| region.primary.is_some());
+        self.url.is_some() || self.primary.is_some() || !self.host.is_empty() || in_regions
+    }
+
+    /// Whether servers besides the primary are listed that may answer reads.
+    pub fn has_replicas(&self) -> bool {
+        !self.replicas.is_empty() || !self.regions.is_empty()
     }
 
     /// What only shows when keys are compared.
@@ -210,6 +225,11 @@ impl DatabaseSection {
         }
         report.excludes("url", &["host", "port", "primary", "name", "user", "password"]);
         report.excludes("primary", &["host", "port"]);
+        for (name, addresses) in &self.fallback_addresses {
+            if addresses.iter().any(|host| host.address().is_none()) {
+                report.refuse(&format!("fallback_addresses.{name}"), "IP addresses are needed here, not names");
+            }
+        }
         // A default above what was written gives way.
         if self.min_connections > self.max_connections && report.place("min_connections").is_some() {
             report.refuse("min_connections", format!("is more than max_connections ({})", self.max_connections));
@@ -225,6 +245,12 @@ impl DatabaseSection {
             && !self.regions.contains_key(region)
         {
             report.refuse("region", "no such name in `database.regions`");
+        }
+        if self.read_preference == ReadPreference::Replica && !self.has_replicas() {
+            report.refuse(
+                "read_preference",
+                "there are no replicas: list them in `database.replicas` or `database.regions`",
+            );
         }
         if self.pooler == PoolerSetting::Transaction && self.listen_url.is_none() {
             report.warn("pooler", "without `database.listen_url` LISTEN goes through the pooler, where it may be lost");

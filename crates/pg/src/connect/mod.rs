@@ -5,7 +5,9 @@
 //! Every step is bounded by `connect_timeout`, per address.
 
 pub(crate) mod cancel;
+pub(crate) mod guide;
 mod login;
+pub(crate) mod names;
 pub(crate) mod stream;
 mod target;
 pub(crate) mod tls;
@@ -58,6 +60,9 @@ pub(crate) async fn connect(options: &ConnectOptions) -> Result<Connection, Erro
     if options.load_balance {
         hosts.shuffle(&mut rand::rng());
     }
+    if let Some(guide) = &options.guide {
+        guide.order(&mut hosts);
+    }
     let passes: &[TargetSessionAttrs] =
         if options.target == PreferStandby { &[Standby, Any] } else { std::slice::from_ref(&options.target) };
     let mut last = Error::Closed;
@@ -92,7 +97,7 @@ async fn connect_host(
     target: TargetSessionAttrs,
 ) -> Result<Connection, Error> {
     let mut last = Error::Closed;
-    for address in bounded(options, resolve(host)).await? {
+    for address in bounded(options, resolve(options, host)).await? {
         let peer = Peer { host: host.clone(), address, tls: false };
         match connect_address(options, &peer, user, target).await {
             Ok(connection) => return Ok(connection),
@@ -110,16 +115,12 @@ async fn bounded<T>(options: &ConnectOptions, step: impl Future<Output = Result<
     }
 }
 
-async fn resolve(host: &Host) -> Result<Vec<Address>, Error> {
+async fn resolve(options: &ConnectOptions, host: &Host) -> Result<Vec<Address>, Error> {
     match host {
         Host::Unix { folder, port } => Ok(vec![Address::Unix(folder.join(crate::options::socket_name(*port)))]),
         Host::Tcp { address: Some(address), port, .. } => Ok(vec![Address::Tcp(SocketAddr::new(*address, *port))]),
         Host::Tcp { name, port, .. } => {
-            let found: Vec<_> = tokio::net::lookup_host((name.as_str(), *port)).await?.map(Address::Tcp).collect();
-            if found.is_empty() {
-                return Err(std::io::Error::new(std::io::ErrorKind::NotFound, "the name has no address").into());
-            }
-            Ok(found)
+            Ok(options.names.resolve(name, *port).await?.into_iter().map(Address::Tcp).collect())
         }
     }
 }

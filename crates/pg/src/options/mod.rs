@@ -9,7 +9,9 @@ mod keyword;
 mod parameter;
 mod uri;
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -20,6 +22,8 @@ pub use host::Host;
 pub(crate) use host::socket_name;
 use parameter::Draft;
 
+use crate::connect::guide::Guide;
+use crate::connect::names::Names;
 use crate::connect::tls::TlsCache;
 
 /// What `connect_timeout` is when none is given. Applies to each host in turn; libpq would wait for ever.
@@ -184,6 +188,8 @@ pub struct ConnectOptions {
     pub(crate) tcp_user_timeout: Option<Duration>,
     pub(crate) max_reply_bytes: usize,
     pub(crate) tls_cache: TlsCache,
+    pub(crate) guide: Option<Guide>,
+    pub(crate) names: Names,
 }
 
 impl Default for ConnectOptions {
@@ -204,6 +210,8 @@ impl Default for ConnectOptions {
             tcp_user_timeout: None,
             max_reply_bytes: 256 * 1024 * 1024,
             tls_cache: TlsCache::default(),
+            guide: None,
+            names: Names::default(),
         }
     }
 }
@@ -233,6 +241,32 @@ impl ConnectOptions {
     pub fn with_hosts(mut self, hosts: impl IntoIterator<Item = Host>) -> Self {
         self.hosts = hosts.into_iter().collect();
         self
+    }
+
+    /// Tries first the host that this guide says is the primary.
+    #[must_use]
+    pub fn with_guide(mut self, guide: Guide) -> Self {
+        self.guide = Some(guide);
+        self
+    }
+
+    /// Addresses of names, for while they cannot be resolved.
+    #[must_use]
+    pub fn with_fallback_addresses(mut self, addresses: BTreeMap<String, Vec<IpAddr>>) -> Self {
+        self.names = Names::with_fallback(addresses);
+        self
+    }
+
+    /// Tries hosts in their own order.
+    pub(crate) fn without_guide(mut self) -> Self {
+        self.guide = None;
+        self
+    }
+
+    /// Whether a server that takes no writes is the wrong one.
+    pub(crate) fn is_for_primary(&self) -> bool {
+        use TargetSessionAttrs::{Any, Primary, ReadWrite};
+        matches!(self.target, Any | Primary | ReadWrite)
     }
 
     /// Replaces user and password.

@@ -14,6 +14,7 @@ use super::options::Pooler;
 use super::state::Shared;
 use crate::batch::{End, Opening, Reply, Turn};
 use crate::error::Error;
+use crate::lsn::Position;
 use crate::session::Clean;
 use crate::session::statements::Control;
 
@@ -38,12 +39,21 @@ impl Conversation {
                 return Err(Error::Deadline);
             }
             let mut lease = shared.acquire(Some(opening.deadline), true).await?;
+            if !opening.read_only
+                && shared.connect.is_for_primary()
+                && lease.session().is_on_standby()
+                && shared.renew()
+            {
+                lease.close();
+                continue;
+            }
             let begin = lease.session().open_transaction(&opening);
             let Ok(result) = tokio::time::timeout_at(opening.deadline.into(), begin).await else {
                 lease.abandon();
                 return Err(Error::Deadline);
             };
             shared.count(&result);
+            let result = result.map_err(|error| shared.seen_through(error, lease.session()));
             match result {
                 Ok(()) => {
                     return Ok(Self {
@@ -96,7 +106,9 @@ impl Conversation {
         self.failed = true;
         let before = std::mem::take(&mut self.queued);
         let exchange = self.lease.session().turn(&before, clean, turn);
-        let result = tokio::time::timeout_at(self.deadline.into(), exchange).await.unwrap_or(Err(Error::Deadline));
+        let exchange = tokio::time::timeout_at(self.deadline.into(), exchange);
+        let result = self.shared.unless_moved(exchange).await.ok_or(Error::Moved)?.unwrap_or(Err(Error::Deadline));
+        let result = result.map_err(|error| self.shared.seen_through(error, self.lease.session()));
         self.shared.count(&result);
         self.failed = result.is_err();
         result
@@ -111,6 +123,18 @@ impl Conversation {
         self.close(&before, Some(end)).await
     }
 
+    /// The same by a commit, and asks where the log is then.
+    pub async fn commit_positioned(mut self) -> Result<Option<Position>, Error> {
+        if self.failed {
+            return Err(Error::Unsendable("a failed transaction cannot be committed"));
+        }
+        let before = std::mem::take(&mut self.queued);
+        self.close(&before, Some(End::Commit)).await?;
+        // What happens from here on changes nothing about the transaction.
+        let asked = tokio::time::timeout_at(self.deadline.into(), self.lease.session().position()).await;
+        Ok(asked.unwrap_or_default())
+    }
+
     /// Undoes everything, after a failure too. A drop does the same, but may cost the connection.
     pub async fn abort(mut self) -> Result<(), Error> {
         self.close(&[], None).await
@@ -118,7 +142,8 @@ impl Conversation {
 
     async fn close(&mut self, before: &[Control], end: Option<End>) -> Result<(), Error> {
         let ending = self.lease.session().close_transaction(before, end);
-        let result = tokio::time::timeout_at(self.deadline.into(), ending).await.unwrap_or(Err(Error::Deadline));
+        let ending = tokio::time::timeout_at(self.deadline.into(), ending);
+        let result = self.shared.unless_moved(ending).await.ok_or(Error::Moved)?.unwrap_or(Err(Error::Deadline));
         self.shared.count(&result);
         result
     }

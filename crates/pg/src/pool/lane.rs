@@ -150,11 +150,11 @@ impl Shared {
         } else {
             lane.arrival.notify_one();
         }
-        match tokio::time::timeout_at(batch.deadline.into(), verdict).await {
+        match self.unless_moved(tokio::time::timeout_at(batch.deadline.into(), verdict)).await? {
             Err(_) => Some(Err(Error::Deadline)),
             Ok(Ok(Verdict::Answered(answer))) => Some(answer.map(|results| {
                 let timing = Timing { execute: started.elapsed(), ..Timing::default() };
-                Reply { results, timing }
+                Reply { results, timing, position: None }
             })),
             // The lane's task ended, or let it go.
             Ok(Ok(Verdict::Elsewhere) | Err(_)) => {

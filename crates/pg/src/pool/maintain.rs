@@ -97,7 +97,12 @@ async fn open(mut attempt: Attempt) {
         super::Pooler::Direct => shared.options.statement_cache_bytes,
         super::Pooler::Transaction => 0,
     };
+    let generation = shared.generation();
     let result = Session::connect_with(shared.connect.clone(), budget, shared.sightings.clone()).await;
+    let result = result.map(|mut session| {
+        session.generation = generation;
+        session
+    });
     let result = match result {
         Ok(session) if shared.options.bare_login => refuse_settings(session, shared.connect.connect_timeout()).await,
         result => result,

@@ -33,7 +33,7 @@ use self::state::Shared;
 use crate::batch::{Batch, Judge, Mode, Opening, Reply};
 use crate::error::Error;
 use crate::options::ConnectOptions;
-use crate::session::WRONG_NONCE;
+use crate::session::{Behind, WRONG_NONCE};
 use crate::sqlstate::SqlState;
 
 /// A pool; clones share it.
@@ -56,9 +56,19 @@ impl Pool {
     }
 
     /// The same with a condition in the middle: see [`Judge`].
+    pub async fn run_judged(&self, batch: Batch, judge: Option<Judge<'_>>) -> Result<Reply, Error> {
+        self.run_with(batch, judge, false).await
+    }
+
+    /// The same, and asks where the log is once the transaction has ended: what the reply then tells
+    /// ([`Reply::position`]) is behind everything that the batch wrote. Costs a statement in the same flush.
+    pub async fn run_positioned(&self, batch: Batch, judge: Option<Judge<'_>>) -> Result<Reply, Error> {
+        self.run_with(batch, judge, true).await
+    }
+
     // The batch is the caller's to give away: it lives as long as the request.
     #[allow(clippy::needless_pass_by_value)]
-    pub async fn run_judged(&self, batch: Batch, judge: Option<Judge<'_>>) -> Result<Reply, Error> {
+    async fn run_with(&self, batch: Batch, judge: Option<Judge<'_>>, position: bool) -> Result<Reply, Error> {
         let started = Instant::now();
         if started >= batch.deadline {
             return Err(Error::Deadline);
@@ -71,18 +81,29 @@ impl Pool {
             return result;
         }
         let is_direct = self.0.options.pooler == Pooler::Direct;
-        let then_check = is_direct && batch.runs_user_code && judge.is_none() && batch.mode == Mode::Implicit;
+        let check = is_direct && batch.runs_user_code && judge.is_none() && batch.mode == Mode::Implicit;
+        let mut renewed = false;
         // Each repetition uses up a dead session, so there are at most as many.
         let mut repetitions = self.0.options.max_connections;
         loop {
             let mut lease = self.0.acquire(Some(batch.deadline), batch.runs_user_code).await?;
             let wait = started.elapsed();
-            let exchange = lease.session().exchange_judged(&batch, judge, then_check);
-            let result = tokio::time::timeout_at(batch.deadline.into(), exchange).await;
+            let exchange = lease.session().exchange_judged(&batch, judge, Behind { position, check });
+            let exchange = tokio::time::timeout_at(batch.deadline.into(), exchange);
+            let Some(result) = self.0.unless_moved(exchange).await else {
+                lease.close();
+                return Err(Error::Moved);
+            };
             let Ok(result) = result else {
                 lease.abandon();
                 return Err(Error::Deadline);
             };
+            let result = result.map_err(|error| self.0.seen_through(error, lease.session()));
+            if !renewed && matches!(result, Err(Error::NotPrimary(_))) && self.0.renew() {
+                renewed = true;
+                lease.close();
+                continue;
+            }
             let did_not_run = repetitions > 0 && may_repeat(&result, &mut lease, &batch);
             self.0.count(&result);
             if batch.counts_up && result.is_err() {
@@ -117,6 +138,12 @@ impl Pool {
     /// asks for anything. Otherwise that begins with the first use. Must be called on a runtime.
     pub fn warm(&self) {
         self.0.maintain();
+    }
+
+    /// Has every connection replaced, unless that happened within the last second: idle ones at once, others when they come
+    /// back. For when the name of the server leads elsewhere now.
+    pub fn renew(&self) {
+        self.0.renew();
     }
 
     /// Lends a session for plain use, waiting no longer than `deadline`. It is checked and reset when it comes back.
@@ -187,6 +214,9 @@ impl Shared {
     }
 
     fn count_failure(&self, error: &Error) {
+        if matches!(error, Error::NotPrimary(_)) {
+            self.renew();
+        }
         if let Error::Protocol(reason) = error {
             self.counters.protocol_error(*reason == WRONG_NONCE);
             tracing::error!(reason, "PostgreSQL protocol error; the connection is closed");

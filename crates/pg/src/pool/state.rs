@@ -5,7 +5,7 @@
 //! first of them, so nobody who came later can take it.
 
 use std::collections::VecDeque;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,13 +15,17 @@ use super::lane::Lanes;
 use super::lease::Lease;
 use super::options::{PoolOptions, Pooler};
 use super::stats::{Counters, PoolStats, count};
+use crate::connect::guide::Guide;
 use crate::error::Error;
 use crate::options::ConnectOptions;
 use crate::session::Session;
 use crate::session::statements::Sightings;
+use crate::sqlstate::SqlState;
 
 /// What a caller who is turned away should wait before asking again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Shortest time between two times that all connections are replaced.
+const RENEWAL_PAUSE: Duration = Duration::from_secs(1);
 
 /// What all clones of a pool share.
 pub(super) struct Shared {
@@ -35,6 +39,8 @@ pub(super) struct Shared {
     pub(super) attention: Notify,
     /// Whether the maintenance was started.
     pub(super) maintained: AtomicBool,
+    /// Rises when every connection is to be replaced.
+    renewals: AtomicU64,
 }
 
 #[derive(Default)]
@@ -48,6 +54,7 @@ pub(super) struct State {
     pub(super) opening: usize,
     pub(super) closed: bool,
     pub(super) down: Option<Down>,
+    renewed_at: Option<Instant>,
 }
 
 /// A session that nobody uses.
@@ -137,6 +144,7 @@ impl Shared {
             state: Mutex::default(),
             attention: Notify::new(),
             maintained: AtomicBool::new(false),
+            renewals: AtomicU64::new(0),
         }
     }
 
@@ -236,11 +244,51 @@ impl Shared {
         Ok(Taken::Queued(number, receiver))
     }
 
+    /// Which generation the connections of now belong to: older ones lead to a server that is not to be used any more.
+    pub(super) fn generation(&self) -> u64 {
+        self.renewals.load(Relaxed) + self.connect.guide.as_ref().map_or(0, Guide::moves)
+    }
+
+    /// Has every connection replaced, unless that happened just now: idle ones at once, the others when they come back.
+    pub(super) fn renew(&self) -> bool {
+        let mut state = self.lock();
+        if state.renewed_at.is_some_and(|at| at.elapsed() < RENEWAL_PAUSE) {
+            return false;
+        }
+        state.renewed_at = Some(Instant::now());
+        drop(state);
+        self.renewals.fetch_add(1, Relaxed);
+        self.attention.notify_one();
+        true
+    }
+
+    /// The outcome, unless the primary becomes another server before it is there.
+    pub(super) async fn unless_moved<F: Future>(&self, work: F) -> Option<F::Output> {
+        let Some(guide) = &self.connect.guide else { return Some(work.await) };
+        let moves = guide.moves();
+        tokio::select! {
+            biased;
+            outcome = work => Some(outcome),
+            () = guide.moved_since(moves) => None,
+        }
+    }
+
+    /// A refusal of a server that takes no writes as what it is: a sign that the primary is elsewhere.
+    pub(super) fn seen_through(&self, error: Error, session: &Session) -> Error {
+        match error {
+            Error::Db(db) if self.connect.is_for_primary() && session.is_on_standby() && refuses_writes(db.code) => {
+                Error::NotPrimary(db)
+            }
+            other => other,
+        }
+    }
+
     /// Whether a connection is due for replacement. Spread over a tenth either way, so that connections opened
     /// together are not replaced together.
     pub(super) fn is_expired(&self, session: &Session) -> bool {
         let percent = 90 + session.backend_pid().unsigned_abs() % 21;
-        session.opened().elapsed() > self.options.max_lifetime * percent / 100
+        session.generation != self.generation()
+            || session.opened().elapsed() > self.options.max_lifetime * percent / 100
     }
 
     /// Whether a reported setting is not as it was. Behind a transaction pooler most may be another server's.
@@ -390,6 +438,11 @@ impl Shared {
         stats.available = state.live() > 0 || !state.down.as_ref().is_some_and(|down| down.certain);
         stats
     }
+}
+
+/// The code of a write in a read-only transaction, or of a transaction that begins as one that writes.
+fn refuses_writes(code: SqlState) -> bool {
+    matches!(code, SqlState::READ_ONLY_SQL_TRANSACTION | SqlState::FEATURE_NOT_SUPPORTED)
 }
 
 /// Whether the next attempt may well succeed, and trying costs little: not a refused login, and nothing that took the

@@ -5,12 +5,14 @@
 //! Invariant: a session goes back only when its answer was read to the end.
 
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::Stream;
 
 use super::lease::Lease;
+use super::state::Shared;
 use super::{Pool, may_repeat};
 use crate::batch::{Batch, Reply, StatementResult};
 use crate::error::Error;
@@ -18,6 +20,7 @@ use crate::session::{Load, LoadError};
 
 /// The lines of a statement on their way. Dropped before its end, it cancels the statement.
 pub struct Lines {
+    shared: Arc<Shared>,
     lease: Lease,
     deadline: Instant,
     /// Results of the statements before the streamed one.
@@ -30,7 +33,9 @@ impl Lines {
     /// The next lines, each with a line feed at its end; `None` once all came and the transaction ended well.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         let deadline = self.deadline.into();
-        tokio::time::timeout_at(deadline, self.lease.session().next_lines()).await.unwrap_or(Err(Error::Deadline))
+        let shared = Arc::clone(&self.shared);
+        let next = tokio::time::timeout_at(deadline, self.lease.session().next_lines());
+        shared.unless_moved(next).await.ok_or(Error::Moved)?.unwrap_or(Err(Error::Deadline))
     }
 }
 
@@ -52,16 +57,22 @@ impl Pool {
         loop {
             let mut lease = self.0.acquire(Some(batch.deadline), batch.runs_user_code).await?;
             let beginning = lease.session().begin_lines(batch);
-            let result = tokio::time::timeout_at(batch.deadline.into(), beginning).await;
+            let beginning = tokio::time::timeout_at(batch.deadline.into(), beginning);
+            let Some(result) = self.0.unless_moved(beginning).await else {
+                lease.close();
+                return Err(Error::Moved);
+            };
             let Ok(result) = result else {
                 lease.abandon();
                 return Err(Error::Deadline);
             };
             let did_not_run = repetitions > 0 && may_repeat(&result, &mut lease, batch);
+            let result = result.map_err(|error| self.0.seen_through(error, lease.session()));
             self.0.count(&result);
             match result {
                 Ok(head) => {
-                    return Ok(Lines { lease, deadline: batch.deadline, head, begun_after: started.elapsed() });
+                    let (shared, begun_after) = (Arc::clone(&self.0), started.elapsed());
+                    return Ok(Lines { shared, lease, deadline: batch.deadline, head, begun_after });
                 }
                 Err(_) if did_not_run => {
                     lease.give_back();
@@ -73,8 +84,9 @@ impl Pool {
         }
     }
 
-    /// Runs a load on a session of its own, which is closed afterwards. Nothing of it is repeated.
-    pub async fn load<S>(&self, load: &Load<'_>, chunks: S) -> Result<Reply, LoadError>
+    /// Runs a load on a session of its own, which is closed afterwards. Nothing of it is repeated. `position`: asks where the
+    /// log is once it has ended.
+    pub async fn load<S>(&self, load: &Load<'_>, chunks: S, position: bool) -> Result<Reply, LoadError>
     where
         S: Stream<Item = io::Result<Bytes>> + Send,
     {
@@ -86,18 +98,30 @@ impl Pool {
         let mut lease = self.0.acquire(Some(deadline), true).await?;
         let wait = started.elapsed();
         let loading = lease.session().load(load, chunks);
-        let result = tokio::time::timeout_at(deadline.into(), loading).await;
+        let loading = tokio::time::timeout_at(deadline.into(), loading);
+        let Some(result) = self.0.unless_moved(loading).await else {
+            lease.close();
+            return Err(Error::Moved.into());
+        };
         let Ok(mut result) = result else {
             lease.abandon();
             return Err(Error::Deadline.into());
         };
-        if let Err(LoadError { error: Error::Protocol(reason), .. }) = &result {
-            tracing::error!(reason, "PostgreSQL protocol error; the connection is closed");
+        match &mut result {
+            Ok(reply) => {
+                reply.timing.wait = wait;
+                if position {
+                    let asked = tokio::time::timeout_at(deadline.into(), lease.session().position()).await;
+                    reply.position = asked.unwrap_or_default();
+                }
+            }
+            Err(failed) => {
+                let error = std::mem::replace(&mut failed.error, Error::Closed);
+                failed.error = self.0.seen_through(error, lease.session());
+                self.0.count_failure(&failed.error);
+            }
         }
         lease.close();
-        if let Ok(reply) = &mut result {
-            reply.timing.wait = wait;
-        }
         result
     }
 }

@@ -47,7 +47,8 @@ impl Session {
     pub(super) fn append_check(&mut self) {
         let flush = std::mem::replace(&mut self.progress, Progress::new(self.options.max_reply_bytes));
         self.encode_check_flush();
-        self.following = Some(std::mem::replace(&mut self.progress, flush));
+        let check = std::mem::replace(&mut self.progress, flush);
+        self.following.push_back((Doing::Check, check));
     }
 
     /// What became of the check that is under way, as far as that is known without waiting: whether the session is as it

@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use rand::Rng;
 
+use super::position::Behind;
 use super::progress::{Failure, Nonce, Parse, Sink, Stale, Step};
 use super::statements::{Control, Key, Lookup};
 use super::{Doing, Session};
@@ -42,16 +43,16 @@ impl Session {
 
     /// Runs a batch and leaves a failed explicit transaction as it is, for the caller to roll back later.
     pub(crate) async fn exchange(&mut self, batch: &Batch) -> Result<Reply, Error> {
-        self.exchange_judged(batch, None, false).await
+        self.exchange_judged(batch, None, Behind::default()).await
     }
 
-    /// The same with a condition in the middle, or with the check of `check.rs` behind it, for batches that cannot leave a
-    /// transaction open.
+    /// The same with a condition in the middle, or with more behind it; the check of `check.rs` only for batches that cannot
+    /// leave a transaction open.
     pub(crate) async fn exchange_judged(
         &mut self,
         batch: &Batch,
         judge: Option<Judge<'_>>,
-        then_check: bool,
+        behind: Behind,
     ) -> Result<Reply, Error> {
         check_sendable(&batch.settings, &batch.statements)?;
         self.make_ready().await?;
@@ -62,18 +63,22 @@ impl Session {
             let outcome = match judge {
                 None => {
                     self.encode(batch);
-                    if then_check {
-                        self.append_check();
-                    }
+                    self.append_behind(behind);
                     self.finish_flush().await?
                 }
                 // Boxed: it is rare, and every request's future would carry it.
                 Some(judge) => Box::pin(self.in_two_flushes(batch, judge)).await?,
             };
+            let execute = started.elapsed();
+            let position = match (judge, behind.position) {
+                (_, false) => None,
+                (None, true) => self.finish_position().await,
+                (Some(_), true) if outcome.is_ok() => self.position().await,
+                (Some(_), true) => None,
+            };
             match outcome {
                 Ok(results) => {
-                    let timing = Timing { execute: started.elapsed(), ..Timing::default() };
-                    return Ok(Reply { results, timing });
+                    return Ok(Reply { results, timing: Timing { execute, ..Timing::default() }, position });
                 }
                 Err(Failure { stale: Some(stale), .. }) if !retried => {
                     retried = true;

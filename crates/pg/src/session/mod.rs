@@ -14,15 +14,18 @@ mod load;
 mod parameters;
 mod pipeline;
 mod plain;
+mod position;
 mod progress;
 pub(crate) mod statements;
 mod turn;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
 pub use load::{Load, LoadError};
 pub use parameters::Notification;
+pub(crate) use position::Behind;
 pub(crate) use progress::{Failure, Progress, WRONG_NONCE};
 pub(crate) use turn::Clean;
 
@@ -63,8 +66,8 @@ pub struct Session {
     asides: Asides,
     statements: Statements,
     progress: Progress,
-    /// Of the check that was sent behind the flush under way.
-    following: Option<Progress>,
+    /// Of what was sent behind the flush under way.
+    following: VecDeque<(Doing, Progress)>,
     doing: Doing,
     broken: bool,
     /// Transaction status at the last ReadyForQuery: `I`dle, in a `T`ransaction, in a failed one (`E`).
@@ -74,6 +77,8 @@ pub struct Session {
     key: Option<(i32, Vec<u8>)>,
     version: u32,
     opened: Instant,
+    /// Which of its pool's generations it belongs to.
+    pub(crate) generation: u64,
 }
 
 impl Session {
@@ -95,7 +100,7 @@ impl Session {
             channel: connection.channel,
             statements: Statements::new(statement_budget, sightings),
             progress: Progress::new(options.max_reply_bytes),
-            following: None,
+            following: VecDeque::new(),
             doing: Doing::Nothing,
             broken: false,
             status: b'I',
@@ -103,6 +108,7 @@ impl Session {
             key: connection.key,
             version,
             opened: Instant::now(),
+            generation: 0,
             asides,
             options,
         })
@@ -169,6 +175,11 @@ impl Session {
         self.opened
     }
 
+    /// Whether the server says that it is a standby.
+    pub(crate) fn is_on_standby(&self) -> bool {
+        self.parameter("in_hot_standby") == Some("on")
+    }
+
     /// Whether nothing is outstanding and no transaction is open.
     pub(crate) fn is_at_rest(&self) -> bool {
         !self.broken && self.doing == Doing::Nothing && self.status == b'I' && self.channel.is_sent()
@@ -225,7 +236,7 @@ impl Session {
         if self.broken {
             return Err(Error::Closed);
         }
-        if self.doing == Doing::Flush {
+        while self.doing == Doing::Flush {
             self.progress.discard = true;
             // How the dropped statement ended is nobody's business any more.
             let _ = self.finish_flush().await?;
@@ -255,9 +266,9 @@ impl Session {
     fn flush_is_over(&mut self) -> Result<Vec<StatementResult>, Failure> {
         let outcome = self.progress.take();
         self.doing = Doing::Nothing;
-        if let Some(check) = self.following.take() {
-            self.progress = check;
-            self.doing = Doing::Check;
+        if let Some((doing, next)) = self.following.pop_front() {
+            self.progress = next;
+            self.doing = doing;
         }
         outcome
     }

@@ -127,6 +127,7 @@ pub(super) fn possible_names(
     options: &InstallOptions,
 ) -> Vec<String> {
     let mut names: Vec<_> = options.authenticator.iter().map(|login| login.user.clone()).collect();
+    names.extend(options.readers.iter().cloned());
     for kind in KINDS {
         names.extend([kind.base_name().to_owned(), kind.own_name(database)]);
         names.extend(secrets.get(kind.user_key()).map(|user| user.expose().to_owned()));
@@ -277,6 +278,11 @@ pub(super) async fn verify(
 ) -> Result<Logins, InstallError> {
     let (request, service) =
         (Candidate::of(Kind::Request, state, options)?, Candidate::of(Kind::Service, state, options)?);
+    for reader in &options.readers {
+        if let Some(reason) = state.roles.get(reader).and_then(|role| unsafe_because(Kind::Request, role)) {
+            return Err(InstallError::UnsafeLogin { user: reader.clone(), reason });
+        }
+    }
     for candidate in [&request, &service] {
         candidate.undo_settings(session, state).await?;
     }

@@ -57,6 +57,8 @@ pub struct InstallOptions {
     pub temp_file_limit: Option<String>,
     /// Who we are, for the lease and for messages about it; different for every process.
     pub holder: String,
+    /// Logins of replicas: they must be as harmless as the login of requests.
+    pub readers: Vec<String>,
     /// Longest wait for another process that is installing.
     pub lease_wait: Duration,
 }
@@ -70,6 +72,7 @@ impl Default for InstallOptions {
             ddl_trigger: true,
             temp_file_limit: Some("1GB".to_owned()),
             holder: format!("process {} {:016x}", std::process::id(), rand::random::<u64>()),
+            readers: Vec::new(),
             lease_wait: Duration::from_secs(60),
         }
     }

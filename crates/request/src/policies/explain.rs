@@ -198,6 +198,7 @@ impl Asking<'_> {
             deadline: Instant::now() + PATIENCE,
             trace: None,
             journal: Default::default(),
+            freshness: None,
         };
         let nothing = Statement { sql: "".into(), params: Vec::new(), param_types: Vec::new() };
         let work = Work { read_only: false, ..Work::read(question.search_path.clone(), nothing) };

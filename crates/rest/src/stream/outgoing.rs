@@ -19,7 +19,7 @@ use ferrobase_pg::StatementResult;
 use ferrobase_query::plan::{Body as Rows, Guard, Query, Source};
 use ferrobase_query::{compile_count, compile_lines, response_settings};
 use ferrobase_request::Lines;
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use tokio::sync::mpsc;
 
 use crate::execute::{explained, work};
@@ -136,7 +136,8 @@ fn body(lines: Lines, request_id: Arc<str>) -> Body {
             }
         }
     });
-    Body::from_stream(pieces)
+    // A compressor may ask again after the end.
+    Body::from_stream(pieces.fuse())
 }
 
 async fn pump(mut lines: Lines, send: mpsc::Sender<Bytes>, complete: Arc<AtomicBool>, request_id: Arc<str>) {

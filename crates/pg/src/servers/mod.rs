@@ -1,0 +1,225 @@
+//! Several servers of one cluster: which of them is the primary, and which replica may answer a read.
+//!
+//! Each server is watched through one connection of its own (`watch.rs`), which asks what it is and how far it is
+//! (`probe.rs`). What follows from the answers is decided in `state.rs`, without I/O. Requests ask for a replica
+//! ([`Servers::pick`]) or wait for one that has what they wrote ([`Servers::wait`]); whoever waits holds no connection.
+//! The pools of the primary are led to it by a [`Guide`].
+//!
+//! Every server that is listed may be any of both: roles change with a failover, the list stays as it is.
+//! Invariant: this module only watches. It promotes nobody and writes nothing but, when somebody waits for a write that
+//! PostgreSQL has not put on disk, an empty record behind it.
+
+mod lag;
+mod probe;
+mod state;
+mod watch;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, watch as channel};
+
+pub use self::state::{Leader, Pick, Standing, Trouble};
+
+use self::state::State;
+use crate::connect::guide::Guide;
+use crate::lsn::{Lsn, Position};
+use crate::options::{ConnectOptions, Host, TargetSessionAttrs};
+
+/// A server to watch.
+#[derive(Clone, Debug)]
+pub struct Watched {
+    /// Where it is.
+    pub host: Host,
+    /// How to ask it; its hosts are not looked at.
+    pub connect: ConnectOptions,
+    /// Whether it is in the region of this process, or there are no regions.
+    pub is_near: bool,
+}
+
+/// Bounds.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// A replica that is further behind answers nothing.
+    pub max_lag: Duration,
+    /// Most callers who wait for a replica at the same time.
+    pub max_waiting: usize,
+}
+
+/// How a server stands, for numbers and reports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerStatus {
+    /// Where it is.
+    pub server: String,
+    /// How it stands.
+    pub standing: Standing,
+    /// How far it is behind, when it is a standby that answers.
+    pub lag: Option<Duration>,
+}
+
+/// The servers; clones share the watch, which ends with the last of them.
+#[derive(Clone)]
+pub struct Servers(Arc<Inner>);
+
+struct Inner {
+    watched: Vec<Watched>,
+    guide: Guide,
+    state: Mutex<State>,
+    /// Whether writes are refused, so that nobody has to take the lock who only wants to write.
+    is_troubled: AtomicBool,
+    /// Has everybody asked at once.
+    hurry: Arc<Notify>,
+    /// Tells that something changed.
+    changes: channel::Sender<u64>,
+    /// By server: whether it answers.
+    answers: Vec<channel::Sender<bool>>,
+    nudges: AtomicU64,
+}
+
+impl Servers {
+    /// Begins to watch. Must be called on a runtime.
+    pub fn watch(watched: Vec<Watched>, bounds: Bounds, guide: Guide) -> Self {
+        let known = watched.iter().map(|server| (server.host.to_string(), server.is_near));
+        let inner = Arc::new(Inner {
+            state: Mutex::new(State::new(known, bounds.max_lag, bounds.max_waiting)),
+            answers: watched.iter().map(|_| channel::Sender::new(false)).collect(),
+            watched: watched.into_iter().map(alone).collect(),
+            guide,
+            is_troubled: AtomicBool::new(false),
+            hurry: Arc::default(),
+            changes: channel::Sender::new(0),
+            nudges: AtomicU64::new(0),
+        });
+        for index in 0..inner.watched.len() {
+            tokio::spawn(watch::watch(Arc::downgrade(&inner), index));
+        }
+        Self(inner)
+    }
+
+    /// Waits until every server was asked once; false when that takes longer.
+    pub async fn settle(&self, within: Duration) -> bool {
+        let mut changes = self.0.changes.subscribe();
+        let settled = changes.wait_for(|_| self.0.lock().is_settled());
+        tokio::time::timeout(within, settled).await.is_ok()
+    }
+
+    /// Why nothing may be written.
+    pub fn trouble(&self) -> Option<Trouble> {
+        if !self.0.is_troubled.load(Relaxed) {
+            return None;
+        }
+        self.0.lock().trouble().cloned()
+    }
+
+    /// The cluster's identity, and a place up to which the primary is known to have written.
+    pub fn position(&self) -> Option<(u64, Position)> {
+        self.0.lock().position()
+    }
+
+    /// A place behind everything that was committed before this time; none before the primary was asked since.
+    pub fn written_since(&self, at: Instant) -> Option<Lsn> {
+        self.0.lock().written_since(at)
+    }
+
+    /// Whether a server has this place.
+    pub fn has_reached(&self, index: usize, lsn: Lsn) -> bool {
+        self.0.lock().has_reached(index, lsn)
+    }
+
+    /// A transaction on the primary ended at this place.
+    pub fn committed(&self, position: Position) {
+        self.0.lock().advance(position);
+    }
+
+    /// Who answers a read that must see everything up to `at_least`. `busy` tells how much a server has to do; none excludes
+    /// it.
+    pub fn pick(&self, at_least: Option<Lsn>, busy: impl Fn(usize) -> Option<usize>) -> Pick {
+        self.0.lock().pick(at_least, busy, Instant::now())
+    }
+
+    /// The same, waiting for a replica to get there; none when that takes too long, or too many wait.
+    pub async fn wait(&self, at_least: Lsn, until: Instant, busy: impl Fn(usize) -> Option<usize>) -> Option<usize> {
+        loop {
+            let (place, woken) = {
+                let mut state = self.0.lock();
+                match state.pick(Some(at_least), &busy, Instant::now()) {
+                    Pick::Replica(index) => return Some(index),
+                    Pick::Primary => return None,
+                    Pick::Later => state.wait_for(at_least)?,
+                }
+            };
+            let _place = Place { inner: &self.0, place };
+            self.0.hurry.notify_waiters();
+            tokio::time::timeout_at(until.into(), woken).await.ok()?.ok()?;
+        }
+    }
+
+    /// Waits until a server does not answer any more.
+    pub async fn lost(&self, index: usize) {
+        let mut answers = self.0.answers[index].subscribe();
+        if answers.wait_for(|answers| !answers).await.is_err() {
+            // The sender is ours and lives as long as we do.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// A request found that it cannot use a server: nobody else is sent there before it has answered again.
+    pub fn suspect(&self, index: usize) {
+        self.0.lock().suspect(index, Instant::now());
+        self.0.hurry.notify_waiters();
+    }
+
+    /// How everybody stands.
+    pub fn status(&self) -> Vec<ServerStatus> {
+        let (state, now) = (self.0.lock(), Instant::now());
+        let of = |index| ServerStatus {
+            server: state.name(index).to_owned(),
+            standing: state.standing(index, now),
+            lag: state.lag(index),
+        };
+        (0..self.0.watched.len()).map(of).collect()
+    }
+
+    /// Callers who wait for a replica.
+    pub fn waiting(&self) -> usize {
+        self.0.lock().waiting()
+    }
+
+    /// Records that were written so that others reach the disk.
+    pub fn nudges(&self) -> u64 {
+        self.0.nudges.load(Relaxed)
+    }
+}
+
+impl Inner {
+    /// Nothing under the lock panics half-way, so a poisoned lock is still good.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A caller who waits; the place is given up when dropped.
+struct Place<'a> {
+    inner: &'a Inner,
+    place: (Lsn, u64),
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.inner.lock().give_up(self.place);
+    }
+}
+
+/// The options lead to this server, whatever it is.
+fn alone(mut server: Watched) -> Watched {
+    let connect = server.connect.with_hosts([server.host.clone()]).with_application_name("ferrobase watch");
+    server.connect = connect.with_target_session_attrs(TargetSessionAttrs::Any).without_guide();
+    server
+}
+
+impl std::fmt::Debug for Servers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.status()).finish()
+    }
+}

@@ -1,0 +1,179 @@
+//! Several servers of one cluster, watched: who is the primary, who is fresh, and what a commit's place is good for.
+
+use std::time::{Duration, Instant};
+
+use ferrobase_pg::servers::{Bounds, Pick, Standing, Watched};
+use ferrobase_pg::{
+    ConnectOptions, End, Error, Guide, Host, Isolation, Lsn, Mode, Opening, Pool, PoolOptions, Servers, Session, Turn,
+};
+use ferrobase_testkit::PrivateCluster;
+
+use super::support::{BatchExt, batch, eventually};
+
+const SOON: Duration = Duration::from_secs(3);
+
+struct Pair {
+    primary: PrivateCluster,
+    standby: PrivateCluster,
+}
+
+impl Pair {
+    async fn start() -> Self {
+        let primary = PrivateCluster::start(&[]).await.unwrap();
+        let standby = primary.standby("one", &[]).await.unwrap();
+        Self { primary, standby }
+    }
+
+    fn watch(&self, guide: &Guide) -> Servers {
+        let connect = ConnectOptions::parse(&self.primary.url()).unwrap();
+        let watched = [&self.primary, &self.standby].map(|cluster| Watched {
+            host: Host::tcp("127.0.0.1", cluster.port()),
+            connect: connect.clone(),
+            is_near: true,
+        });
+        let bounds = Bounds { max_lag: Duration::from_millis(500), max_waiting: 10 };
+        Servers::watch(watched.into(), bounds, guide.clone())
+    }
+
+    /// A pool that looks for the primary.
+    fn pool(&self, guide: &Guide) -> Pool {
+        let hosts = [&self.primary, &self.standby].map(|cluster| Host::tcp("127.0.0.1", cluster.port()));
+        let connect = ConnectOptions::parse(&self.primary.url()).unwrap().with_hosts(hosts);
+        let connect = connect.with_target_session_attrs(ferrobase_pg::options::TargetSessionAttrs::ReadWrite);
+        Pool::new(connect.with_guide(guide.clone()), PoolOptions::default())
+    }
+}
+
+async fn session(cluster: &PrivateCluster) -> Session {
+    Session::connect(&ConnectOptions::parse(&cluster.url()).unwrap()).await.unwrap()
+}
+
+fn standings(servers: &Servers) -> Vec<Standing> {
+    servers.status().iter().map(|status| status.standing).collect()
+}
+
+fn all(_: usize) -> Option<usize> {
+    Some(0)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pair_through_its_life() {
+    let (pair, guide) = (Pair::start().await, Guide::default());
+    let servers = pair.watch(&guide);
+    assert!(servers.settle(SOON).await);
+    let usual = [Standing::Primary, Standing::Replica];
+    eventually("both are known", async || standings(&servers) == usual).await;
+    let pool = pair.pool(&guide);
+    pool.run(batch(&["create table t (n int)"])).await.unwrap();
+
+    sec_14_a_place_is_behind_the_commit(&pair, &servers, &pool).await;
+    nothing_is_waited_for_longer_than_it_is_worth(&pair, &servers, &pool).await;
+    frozen_and_back(&pair, &servers).await;
+    promoted(&pair, &servers, &pool).await;
+}
+
+/// Whoever waits for the place that came with a commit finds the commit.
+async fn sec_14_a_place_is_behind_the_commit(pair: &Pair, servers: &Servers, pool: &Pool) {
+    let mut reader = session(&pair.standby).await;
+    for n in 0..50 {
+        let insert = format!("insert into t values ({n})");
+        let position = match n % 3 {
+            0 => pool.run_positioned(batch(&[&insert]), None).await.unwrap().position,
+            1 => {
+                let quiet = ["set local synchronous_commit = off", &insert];
+                let mode = Mode::Explicit { isolation: Isolation::ReadCommitted, read_only: false, end: End::Commit };
+                pool.run_positioned(batch(&quiet).mode(mode), None).await.unwrap().position
+            }
+            _ => {
+                let opening = Opening {
+                    isolation: Isolation::ReadCommitted,
+                    read_only: false,
+                    defer_constraints: false,
+                    deadline: Instant::now() + SOON,
+                };
+                let mut conversation = pool.converse(opening).await.unwrap();
+                let statements = batch(&[&insert]).statements;
+                let turn = Turn { settings: Vec::new(), statements, continues: false };
+                conversation.exchange(&turn).await.unwrap();
+                conversation.commit_positioned().await.unwrap()
+            }
+        };
+        let position = position.unwrap();
+        assert_eq!(position.timeline, 1);
+        servers.committed(position);
+        assert!(servers.position().is_some_and(|(_, here)| here.lsn >= position.lsn));
+        assert_eq!(servers.wait(position.lsn, Instant::now() + SOON, all).await, Some(1), "{n}");
+        let found = reader.query(&format!("select n from t where n = {n}"), &[]).await.unwrap();
+        assert_eq!(found.rows.len(), 1, "{n}");
+    }
+    let failed = pool.run_positioned(batch(&["insert into t values ('x')"]), None).await;
+    assert!(matches!(failed, Err(Error::Db(_))), "{failed:?}");
+    assert_eq!(pool.stats().cancels, 0, "the connection was ready again");
+}
+
+async fn nothing_is_waited_for_longer_than_it_is_worth(pair: &Pair, servers: &Servers, pool: &Pool) {
+    let mut direct = session(&pair.standby).await;
+    assert_eq!(servers.wait(Lsn(u64::MAX), Instant::now() + Duration::from_millis(50), all).await, None);
+    assert_eq!(servers.waiting(), 0);
+    direct.query("select pg_wal_replay_pause()", &[]).await.unwrap();
+    let position = pool.run_positioned(batch(&["insert into t values (-1)"]), None).await.unwrap().position.unwrap();
+    let waited = servers.wait(position.lsn, Instant::now() + SOON, all).await;
+    assert_eq!(waited, None, "it fell behind meanwhile");
+    eventually("behind", async || standings(servers)[1] == Standing::Behind).await;
+    assert_eq!(servers.pick(None, all), Pick::Primary);
+    direct.query("select pg_wal_replay_resume()", &[]).await.unwrap();
+    eventually("caught up", async || standings(servers)[1] == Standing::Replica).await;
+}
+
+async fn frozen_and_back(pair: &Pair, servers: &Servers) {
+    pair.standby.freeze();
+    let frozen = Instant::now();
+    servers.lost(1).await;
+    let lost = frozen.elapsed();
+    pair.standby.thaw();
+    assert!(lost < SOON && servers.pick(None, all) == Pick::Primary, "{lost:?}");
+    eventually("back", async || servers.pick(None, all) == Pick::Replica(1)).await;
+}
+
+/// The primary freezes, which closes no connection; another one takes over, and everything moves there.
+async fn promoted(pair: &Pair, servers: &Servers, pool: &Pool) {
+    pair.primary.freeze();
+    let under_way = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.run(batch(&["insert into t values (-2)"])).await }
+    });
+    servers.lost(0).await;
+    pair.standby.promote().await.unwrap();
+    eventually("the other one is the primary", async || standings(servers)[1] == Standing::Primary).await;
+    let outcome = under_way.await.unwrap();
+    assert!(matches!(outcome, Err(Error::Moved)), "{outcome:?}");
+    let started = Instant::now();
+    let port = pool.run(batch(&["select inet_server_port()"])).await.unwrap();
+    assert_eq!(port.results[0].rows[0].text(0), Some(pair.standby.port().to_string().as_str()));
+    assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
+    assert_eq!(servers.position().unwrap().1.timeline, 2);
+    assert_eq!(servers.trouble(), None);
+    // The old one knows nothing of that.
+    pair.primary.thaw();
+    eventually("two primaries", async || servers.trouble().is_some()).await;
+    pair.primary.kill();
+    eventually("one is left", async || servers.trouble().is_none()).await;
+}
+
+/// One address, behind which another server stands now: what was refused did nothing and is tried again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_on_a_standby_looks_for_the_primary_once() {
+    use ferrobase_testkit::proxy::Proxy;
+
+    let pair = Pair::start().await;
+    let proxy = Proxy::start(format!("127.0.0.1:{}", pair.standby.port())).await.unwrap();
+    let connect = ConnectOptions::parse(&pair.primary.url()).unwrap();
+    let connect = connect.with_hosts([Host::tcp("127.0.0.1", proxy.address().port())]);
+    let pool = Pool::new(connect, PoolOptions::default());
+    let write = || pool.run(batch(&["create table if not exists t (n int)"]));
+    let refused = write().await;
+    assert!(matches!(refused, Err(Error::NotPrimary(_))), "{refused:?}");
+    assert_eq!(pool.stats().opened, 2, "a new connection was tried");
+    pair.standby.promote().await.unwrap();
+    write().await.unwrap();
+}

@@ -1,0 +1,357 @@
+//! Which server a read runs on: the one place where that is chosen.
+//!
+//! A read goes to a replica when the configuration or the caller prefers one and one is fresh enough; everything else goes to
+//! the primary. A read that a replica cannot answer (it is gone, has no connection free, conflicts with what it
+//! replays, or does not know yet what the catalog knows) is asked again on the primary, once: nothing of it was sent to
+//! anybody.
+//! Invariant: a read with a token never sees less than the token promises.
+//! Invariant: whoever waits for a replica holds no connection, and is bounded in time and number.
+//! Read on: `ferrobase_pg::servers` (who is fresh), `freshness` (tokens), docs/adr/0012.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use ferrobase_catalog::Catalog;
+use ferrobase_pg::servers::{Pick, ServerStatus};
+use ferrobase_pg::{Error as PgError, Isolation, Lsn, Mode, Pool, PoolStats, Position, Servers, SqlState};
+
+use crate::context::RequestContext;
+use crate::error::Error;
+use crate::freshness::{Freshness, FreshnessKey, Mark, ReadFrom};
+use crate::roles::SERVICE_ROLE;
+use crate::share::Share;
+
+/// "It is not in the state for that": a standby that is asked what only a primary knows.
+const NOT_IN_STATE: SqlState = SqlState::new("55000");
+
+/// How reads are shared out.
+#[derive(Debug)]
+pub struct Rules {
+    /// Whether reads go to replicas when their caller does not say.
+    pub prefers_replicas: bool,
+    /// Longest wait for a replica that does not have what the caller wrote yet.
+    pub wait: Duration,
+    /// Seals freshness tokens.
+    pub key: FreshnessKey,
+}
+
+/// Connections for reads on one server.
+#[derive(Debug)]
+pub struct Member {
+    request: Pool,
+    /// None where the login of the server must not become service_role.
+    service: Option<Pool>,
+    under_way: AtomicUsize,
+    anonymous: Share,
+    streams: [Share; 2],
+}
+
+impl Member {
+    /// Of these pools.
+    pub fn new(request: Pool, service: Option<Pool>) -> Self {
+        let streams = [Share::streams(&request), Share::streams(service.as_ref().unwrap_or(&request))];
+        Self { anonymous: Share::anonymous(&request), streams, under_way: AtomicUsize::new(0), request, service }
+    }
+
+    fn pool(&self, role: &str) -> Option<&Pool> {
+        if role == SERVICE_ROLE { self.service.as_ref() } else { Some(&self.request) }
+    }
+}
+
+/// The servers that may answer reads, and how that goes.
+#[derive(Debug)]
+pub struct Replicas {
+    servers: Servers,
+    /// One for each of the servers.
+    members: Vec<Member>,
+    rules: Rules,
+    counters: Counters,
+    schema: Mutex<Option<Schema>>,
+}
+
+/// A catalog, and the place up to which a replica must have come for it to hold there.
+#[derive(Debug)]
+struct Schema {
+    /// Not kept alive, only told apart.
+    catalog: Weak<Catalog>,
+    seen: Instant,
+    place: Option<Lsn>,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    on_replica: AtomicU64,
+    on_primary: AtomicU64,
+    waits: AtomicU64,
+    waits_in_vain: AtomicU64,
+    unusable_tokens: AtomicU64,
+    fallbacks: AtomicU64,
+}
+
+/// How reads went since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReadStats {
+    /// Answered by a replica.
+    pub on_replica: u64,
+    /// Answered by the primary.
+    pub on_primary: u64,
+    /// Reads that waited for a replica to have what their caller wrote.
+    pub waits: u64,
+    /// Those that waited in vain.
+    pub waits_in_vain: u64,
+    /// Tokens that were damaged, foreign, or ahead of the primary.
+    pub unusable_tokens: u64,
+    /// Reads that a replica could not answer and the primary did.
+    pub fallbacks: u64,
+}
+
+/// A replica that was chosen; counted as long as it lives.
+pub(crate) struct Chosen<'a> {
+    replicas: &'a Replicas,
+    index: usize,
+    pool: &'a Pool,
+}
+
+impl Drop for Chosen<'_> {
+    fn drop(&mut self) {
+        self.member().under_way.fetch_sub(1, Relaxed);
+    }
+}
+
+impl<'a> Chosen<'a> {
+    fn member(&self) -> &'a Member {
+        &self.replicas.members[self.index]
+    }
+
+    pub(crate) fn pool(&self) -> &'a Pool {
+        self.pool
+    }
+
+    /// Whether what the catalog says holds there, too.
+    pub(crate) fn knows(&self, catalog: &Arc<Catalog>) -> bool {
+        self.replicas.holds(catalog, self.index)
+    }
+
+    pub(crate) fn anonymous(&self) -> &'a Share {
+        &self.member().anonymous
+    }
+
+    pub(crate) fn streams_of(&self, role: &str) -> &'a Share {
+        &self.member().streams[usize::from(role == SERVICE_ROLE)]
+    }
+
+    /// The answer of the replica; none when the primary has to be asked.
+    pub(crate) async fn ask<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Option<Result<T, Error>> {
+        let answer = tokio::select! {
+            biased;
+            answer = work => answer,
+            () = self.replicas.servers.lost(self.index) => {
+                self.fell_back("it does not answer any more");
+                return None;
+            }
+        };
+        let Err(error) = &answer else {
+            self.replicas.counters.on_replica.fetch_add(1, Relaxed);
+            return Some(answer);
+        };
+        match verdict(error) {
+            Verdict::Final => {
+                self.replicas.counters.on_replica.fetch_add(1, Relaxed);
+                Some(answer)
+            }
+            Verdict::Primary => {
+                self.fell_back(error);
+                None
+            }
+            Verdict::Gone => {
+                self.replicas.servers.suspect(self.index);
+                self.fell_back(error);
+                None
+            }
+        }
+    }
+
+    fn fell_back(&self, why: impl std::fmt::Display) {
+        self.replicas.counters.fallbacks.fetch_add(1, Relaxed);
+        tracing::debug!(%why, "a replica could not answer a read; the primary is asked");
+    }
+}
+
+impl Replicas {
+    /// Of these servers, each with its connections.
+    pub fn new(servers: Servers, members: Vec<Member>, rules: Rules) -> Self {
+        Self { servers, members, rules, counters: Counters::default(), schema: Mutex::default() }
+    }
+
+    /// Whether what the catalog says, and what it proves of code, holds on a replica: it does once everything was replayed
+    /// that had been committed when the catalog was first seen.
+    fn holds(&self, catalog: &Arc<Catalog>, index: usize) -> bool {
+        let mut schema = self.schema.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = match &mut *schema {
+            Some(known) if std::ptr::eq(known.catalog.as_ptr(), Arc::as_ptr(catalog)) => known,
+            other => other.insert(Schema { catalog: Arc::downgrade(catalog), seen: Instant::now(), place: None }),
+        };
+        if known.place.is_none() {
+            known.place = self.servers.written_since(known.seen);
+        }
+        known.place.is_some_and(|place| self.servers.has_reached(index, place))
+    }
+
+    /// Who is watched.
+    pub fn servers(&self) -> &Servers {
+        &self.servers
+    }
+
+    /// Why nothing may be written.
+    pub(crate) fn check_writable(&self) -> Result<(), Error> {
+        match self.servers.trouble() {
+            None => Ok(()),
+            Some(trouble) => Err(Error::NotOnePrimary { trouble }),
+        }
+    }
+
+    /// The replica that answers a read; none when the primary does.
+    pub(crate) async fn choose(&self, context: &RequestContext, mode: Mode) -> Option<Chosen<'_>> {
+        let chosen = self.find(context, mode).await;
+        if chosen.is_none() {
+            self.counters.on_primary.fetch_add(1, Relaxed);
+        }
+        chosen
+    }
+
+    async fn find(&self, context: &RequestContext, mode: Mode) -> Option<Chosen<'_>> {
+        let freshness = context.freshness.as_deref();
+        let prefers = match freshness.and_then(|freshness| freshness.from) {
+            Some(from) => from == ReadFrom::Replica,
+            None => self.rules.prefers_replicas,
+        };
+        // Standbys have no serializable transactions.
+        if !prefers || matches!(mode, Mode::Explicit { isolation: Isolation::Serializable, .. }) {
+            return None;
+        }
+        let role = context.identity.role();
+        let busy = |index: usize| {
+            let member: &Member = self.members.get(index)?;
+            let is_usable = member.pool(role)?.outage().is_none();
+            is_usable.then(|| member.under_way.load(Relaxed))
+        };
+        let at_least = match freshness.and_then(|freshness| freshness.token.as_deref()) {
+            None => None,
+            Some(token) => Some(self.place(token)?.lsn),
+        };
+        let index = match (self.servers.pick(at_least, busy), at_least) {
+            (Pick::Replica(index), _) => index,
+            (Pick::Later, Some(lsn)) => {
+                self.counters.waits.fetch_add(1, Relaxed);
+                let until = context.deadline.min(Instant::now() + self.rules.wait);
+                let reached = self.servers.wait(lsn, until, busy).await;
+                if reached.is_none() {
+                    self.counters.waits_in_vain.fetch_add(1, Relaxed);
+                }
+                reached?
+            }
+            (Pick::Primary | Pick::Later, _) => return None,
+        };
+        let member = &self.members[index];
+        let pool = member.pool(role)?;
+        member.under_way.fetch_add(1, Relaxed);
+        Some(Chosen { replicas: self, index, pool })
+    }
+
+    /// The place that a token names, when it is ours, of this history, and nothing that the primary has not written.
+    fn place(&self, token: &str) -> Option<Position> {
+        let known = self.servers.position();
+        let place = self.rules.key.open(token).filter(|mark| {
+            known.is_some_and(|(system, here)| {
+                mark.system == system && mark.position.timeline == here.timeline && mark.position.lsn <= here.lsn
+            })
+        });
+        if place.is_none() {
+            self.counters.unusable_tokens.fetch_add(1, Relaxed);
+        }
+        place.map(|mark| mark.position)
+    }
+
+    /// A write of the caller was committed before this place: the answer gives out a token of it.
+    pub(crate) fn committed(&self, freshness: &Freshness, position: Option<Position>) {
+        let (Some(position), Some((system, _))) = (position, self.servers.position()) else { return };
+        self.servers.committed(position);
+        freshness.give(self.rules.key.seal(Mark { system, position }));
+    }
+
+    /// How reads went.
+    pub fn stats(&self) -> ReadStats {
+        let counters = &self.counters;
+        let on_primary = counters.on_primary.load(Relaxed) + counters.fallbacks.load(Relaxed);
+        ReadStats {
+            on_replica: counters.on_replica.load(Relaxed),
+            on_primary,
+            waits: counters.waits.load(Relaxed),
+            waits_in_vain: counters.waits_in_vain.load(Relaxed),
+            unusable_tokens: counters.unusable_tokens.load(Relaxed),
+            fallbacks: counters.fallbacks.load(Relaxed),
+        }
+    }
+
+    /// How the servers stand, and their connections for reads.
+    pub fn status(&self) -> Vec<(ServerStatus, PoolStats)> {
+        let status = self.servers.status();
+        status.into_iter().zip(&self.members).map(|(status, member)| (status, member.request.stats())).collect()
+    }
+
+    /// Whether reads whose callers say nothing are answered by a replica now.
+    pub fn is_answering(&self) -> bool {
+        self.rules.prefers_replicas && matches!(self.servers.pick(None, |_| Some(0)), Pick::Replica(_))
+    }
+
+    /// Takes no more work and closes every connection. The caller bounds the wait.
+    pub async fn close(&self) {
+        for member in &self.members {
+            member.request.close().await;
+            if let Some(service) = &member.service {
+                service.close().await;
+            }
+        }
+    }
+}
+
+/// What a failure on a replica means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// The primary would fail too.
+    Final,
+    /// The primary may well succeed.
+    Primary,
+    /// The same, and nobody else should try here now.
+    Gone,
+}
+
+fn verdict(error: &Error) -> Verdict {
+    let Error::Database { source, .. } = error else { return Verdict::Final };
+    match source {
+        PgError::Db(db) if db.is_fatal() || db.code.is_server_unavailable() => Verdict::Gone,
+        PgError::Db(db) if is_of_standby(db.code) => Verdict::Primary,
+        PgError::Db(_)
+        | PgError::Deadline
+        | PgError::Unsendable(_)
+        | PgError::ReplyTooLarge { .. }
+        | PgError::Protocol(_) => Verdict::Final,
+        PgError::Saturated { .. } | PgError::AcquireTimeout(_) => Verdict::Primary,
+        _ => Verdict::Gone,
+    }
+}
+
+/// Whether a primary may say something else: conflicts with replay (40001, 40P01), what a standby cannot do (25006, 0A000,
+/// 55000), and what it cannot know because the change of the schema did not reach it yet (class 42, 3F000).
+fn is_of_standby(code: SqlState) -> bool {
+    const OTHERS: [SqlState; 6] = [
+        SqlState::SERIALIZATION_FAILURE,
+        SqlState::DEADLOCK_DETECTED,
+        SqlState::READ_ONLY_SQL_TRANSACTION,
+        SqlState::FEATURE_NOT_SUPPORTED,
+        SqlState::INVALID_SCHEMA_NAME,
+        NOT_IN_STATE,
+    ];
+    code.class() == "42" || OTHERS.contains(&code)
+}
