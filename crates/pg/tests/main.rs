@@ -5,6 +5,7 @@
 
 mod support;
 
+mod conflicts;
 mod conversation;
 mod exchange;
 mod faults;

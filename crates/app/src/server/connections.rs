@@ -19,6 +19,8 @@ use ferrobase_request::{FreshnessKey, Pools, Replicas};
 const SERVICE_SHARE: u32 = 4;
 /// Connections for work of our own, beside the configured ones.
 const OWNER_CONNECTIONS: usize = 2;
+/// A transaction that loses against others is tried five times in all, within a third of a second.
+const CONFLICT_RETRIES: u32 = 4;
 /// Longest wait for a connection to a replica: the primary is there, too.
 const REPLICA_PATIENCE: Duration = Duration::from_millis(500);
 
@@ -70,7 +72,10 @@ pub(crate) fn pools(
         let options = owner.clone().with_login(&login.user, login.password.clone());
         // Behind a pooler in transaction mode, what one connection says is nothing about the next.
         let bare_login = is_ours && bounds.pooler == Pooler::Direct;
-        Pool::new(options.with_application_name(name), PoolOptions { bare_login, ..bounds })
+        Pool::new(
+            options.with_application_name(name),
+            PoolOptions { bare_login, conflict_retries: CONFLICT_RETRIES, ..bounds },
+        )
     };
     let is_ours = section.authenticator.password.is_none();
     let member = |server: &ListedServer| {

@@ -14,12 +14,13 @@ use super::traces::Traces;
 /// A counter of a pool: name, help, where it is.
 type Counter = (&'static str, &'static str, fn(&PoolStats) -> u64);
 
-const COUNTERS: [Counter; 11] = [
+const COUNTERS: [Counter; 12] = [
     ("database_connects_total", "Connections that were opened", |stats| stats.opened),
     ("database_connect_failures_total", "Attempts to connect that failed", |stats| stats.connect_failures),
     ("database_saturated_total", "Requests turned away because too many waited", |stats| stats.saturated),
     ("database_cancels_total", "Statements cancelled for a deadline or a caller who left", |stats| stats.cancels),
     ("database_terminated_total", "Backends terminated because they ignored it", |stats| stats.terminated),
+    ("database_retries_total", "Batches tried again because they had lost against others", |stats| stats.retried),
     ("database_session_checks_total", "Sessions checked after code of users", |stats| stats.resets),
     ("database_shared_reads_total", "Reads answered on a connection that they shared", |stats| stats.shared),
     ("database_moved_reads_total", "Reads that left a shared connection which was held up or lost", |stats| {

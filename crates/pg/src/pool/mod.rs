@@ -22,6 +22,8 @@ mod stream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rand::RngExt;
+
 pub use self::conversation::Conversation;
 pub use self::lease::PooledSession;
 pub use self::options::{PoolOptions, Pooler};
@@ -49,8 +51,8 @@ impl Pool {
     /// Runs a batch on a session of its own and answers after ReadyForQuery.
     ///
     /// Dropping the future cancels the batch, and so does its deadline ([`Error::Deadline`]). A batch that provably
-    /// did not run, because the idle connection it was given had been shut down, runs again on another one; nothing
-    /// else is repeated.
+    /// did not run, because the idle connection it was given had been shut down, runs again on another one, and so does one
+    /// that lost against others, where the options say so; nothing else is repeated.
     pub async fn run(&self, batch: Batch) -> Result<Reply, Error> {
         self.run_judged(batch, None).await
     }
@@ -85,6 +87,7 @@ impl Pool {
         let mut renewed = false;
         // Each repetition uses up a dead session, so there are at most as many.
         let mut repetitions = self.0.options.max_connections;
+        let mut conflicts = Conflicts::default();
         loop {
             let mut lease = self.0.acquire(Some(batch.deadline), batch.runs_user_code).await?;
             let wait = started.elapsed();
@@ -115,6 +118,12 @@ impl Pool {
                 Err(_) if did_not_run => {
                     repetitions -= 1;
                     self.0.counters.repeated();
+                }
+                Err(Error::Db(db)) if db.code.is_retryable() => {
+                    if !conflicts.pause(self.0.options.conflict_retries, batch.deadline).await {
+                        return Err(Error::Db(db));
+                    }
+                    stats::count(&self.0.counters.retried);
                 }
                 Err(error) => return Err(error),
                 Ok(mut reply) => {
@@ -177,6 +186,28 @@ impl Pool {
         while self.0.stats().size > 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+}
+
+/// The conflicts that one batch lost.
+#[derive(Default)]
+struct Conflicts(u32);
+
+impl Conflicts {
+    /// The first pause.
+    const PAUSE: Duration = Duration::from_millis(10);
+
+    /// Waits until the batch should be tried again; false when it should not. Whoever lost together does not come back
+    /// together.
+    async fn pause(&mut self, most: u32, deadline: Instant) -> bool {
+        let pause = Self::PAUSE * (1 << self.0.min(10));
+        let pause = pause.mul_f64(rand::rng().random_range(0.5..1.5));
+        if self.0 >= most || Instant::now() + pause >= deadline {
+            return false;
+        }
+        self.0 += 1;
+        tokio::time::sleep(pause).await;
+        true
     }
 }
 

@@ -41,6 +41,9 @@ pub struct PoolOptions {
     /// login can leave such settings to every later connection (`ALTER ROLE ... SET`): turn it on for logins of which
     /// nobody expects settings (false).
     pub bare_login: bool,
+    /// How often a batch that lost against others (40001, 40P01) runs again, after a pause that doubles. Nothing of it was
+    /// kept, and nobody has seen anything of it (0).
+    pub conflict_retries: u32,
     /// How long a cancelled statement may take to end before its backend is terminated, and how long a returned
     /// connection may take to be checked (5 s).
     pub cancel_grace: Duration,
@@ -59,6 +62,7 @@ impl Default for PoolOptions {
             pooler: Pooler::Direct,
             statement_cache_bytes: 4 * 1024 * 1024,
             bare_login: false,
+            conflict_retries: 0,
             cancel_grace: Duration::from_secs(5),
         }
     }

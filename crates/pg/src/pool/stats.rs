@@ -44,6 +44,8 @@ pub struct PoolStats {
     pub terminated: u64,
     /// Batches that ran again because they certainly had not run.
     pub repeated: u64,
+    /// Batches that ran again because they had lost against others.
+    pub retried: u64,
     /// Batches that were answered on a connection which they shared with others.
     pub shared: u64,
     /// Batches that left such a connection for one of their own, because it was held up or lost.
@@ -67,6 +69,7 @@ pub(super) struct Counters {
     pub(super) cancels: AtomicU64,
     pub(super) terminated: AtomicU64,
     pub(super) repeated: AtomicU64,
+    pub(super) retried: AtomicU64,
     pub(super) shared: AtomicU64,
     pub(super) moved: AtomicU64,
     pub(super) protocol_errors: AtomicU64,
@@ -102,6 +105,7 @@ impl Counters {
         stats.cancels = self.cancels.load(Relaxed);
         stats.terminated = self.terminated.load(Relaxed);
         stats.repeated = self.repeated.load(Relaxed);
+        stats.retried = self.retried.load(Relaxed);
         stats.shared = self.shared.load(Relaxed);
         stats.moved = self.moved.load(Relaxed);
         stats.protocol_errors = self.protocol_errors.load(Relaxed);
