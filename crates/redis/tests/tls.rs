@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::Path;
 
-use ferrobase_redis::{Client, Tls, Trouble};
+use ferrobase_redis::{Client, Layout, Login, Tls, Trouble};
 use ferrobase_testkit::RedisServer;
-use ferrobase_testkit::redis::Certificates;
+use ferrobase_testkit::redis::{Certificates, PRIMARY, Watched, cluster_from};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
-use crate::harness::{allowed_of, connected, eventually, login, options};
+use crate::harness::{address, allowed_of, at, connected, eventually, login, options};
 
 /// An authority, and what it signed.
 pub(crate) struct Authority {
@@ -99,6 +99,30 @@ async fn certificates_of_others_are_refused() {
     // A file that holds no certificate does not start at all.
     good.tls = Some(Tls { client: Some((b"no".to_vec(), b"no".to_vec())), ..trusting(&authority.pem) });
     assert_eq!(Client::start(good).unwrap_err().trouble(), Trouble::Ours);
+}
+
+#[tokio::test]
+async fn sentinels_and_clusters_over_tls() {
+    let (folder, authority) = (tempfile::tempdir().unwrap(), Authority::new());
+    let base = RedisServer::builder()
+        .tls(authority.server("127.0.0.1", folder.path()))
+        .line("tls-auth-clients no")
+        .line("tls-replication yes");
+    let watched = Watched::start_from(&base, Some("data-word"), None).unwrap();
+    let nodes = cluster_from(&base.line("tls-cluster yes"), 3).unwrap();
+    let sentinels = watched.addresses().iter().map(|text| address(text)).collect();
+    let watched = Layout::Sentinel { sentinels, primary: PRIMARY.to_owned(), login: Login::default() };
+    let mut with_password = at(watched);
+    with_password.login = login(None, "data-word");
+    for mut options in [with_password, at(Layout::Cluster(vec![address(&nodes[0].address())]))] {
+        options.tls = Some(trusting(&authority.pem));
+        let (_client, limits) = connected(options.clone()).await;
+        for caller in 0..10 {
+            assert_eq!(allowed_of(&limits, &format!("caller {caller}"), 3, 5).await, 3);
+        }
+        options.tls = Some(trusting(&Authority::new().pem));
+        refused(options).await;
+    }
 }
 
 async fn refused(options: ferrobase_redis::Options) {

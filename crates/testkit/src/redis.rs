@@ -249,17 +249,23 @@ pub struct Watched {
 impl Watched {
     /// Starts them, with this password on the servers when there is one and that one on the sentinels.
     pub fn start(password: Option<&str>, sentinel_password: Option<&str>) -> Result<Self> {
+        Self::start_from(&RedisBuilder::default(), password, sentinel_password)
+    }
+
+    /// The same, and all of them with these lines and certificates.
+    pub fn start_from(base: &RedisBuilder, password: Option<&str>, sentinel_password: Option<&str>) -> Result<Self> {
         let server = || match password {
-            Some(password) => RedisServer::builder()
+            Some(password) => base
+                .clone()
                 .line(format!("requirepass {password}"))
                 .line(format!("masterauth {password}"))
                 .login(None, password),
-            None => RedisServer::builder(),
+            None => base.clone(),
         };
         let primary = server().start()?;
         let replica = server().line(format!("replicaof 127.0.0.1 {}", primary.port())).start()?;
         let sentinel = || {
-            let mut sentinel = RedisBuilder { is_sentinel: true, ..RedisBuilder::default() }
+            let mut sentinel = RedisBuilder { is_sentinel: true, ..base.clone() }
                 .line(format!("sentinel monitor {PRIMARY} 127.0.0.1 {} 2", primary.port()))
                 .line(format!("sentinel down-after-milliseconds {PRIMARY} 500"))
                 .line(format!("sentinel failover-timeout {PRIMARY} 2000"));
@@ -296,8 +302,13 @@ impl Watched {
 
 /// A cluster of so many primaries, with all slots. A node that cannot reach another for a second says so.
 pub fn cluster(primaries: usize) -> Result<Vec<RedisServer>> {
+    cluster_from(&RedisBuilder::default(), primaries)
+}
+
+/// The same, and all of them with these lines and certificates.
+pub fn cluster_from(base: &RedisBuilder, primaries: usize) -> Result<Vec<RedisServer>> {
     let node = || {
-        RedisServer::builder()
+        base.clone()
             .line("cluster-enabled yes")
             .line("cluster-node-timeout 1000")
             .line(format!("cluster-port {}", free_port()?))
