@@ -1,4 +1,4 @@
-//! Services beside PostgreSQL, the response cache, secret providers, and tenants: parsed and checked, not built yet.
+//! The response cache, secret providers, and tenants: parsed and checked, not built yet.
 //!
 //! `readiness` says which of them keep `serve` from starting. Each section moves to the crate that builds it.
 

@@ -100,8 +100,8 @@ impl Server {
         let traces = Arc::<Traces>::default();
         let front = Front::bind(&loaded.config, &backend, &lifecycle, log.access(), &traces, options).await?;
         let addresses = (front.api.addresses(), front.admin.addresses());
-        let (app, tls, rest_settings) = (front.app.clone(), front.tls.clone(), front.rest_settings);
-        let sharing = front.sharing;
+        let (app, tls, rest_settings, sharing) =
+            (front.app.clone(), front.tls.clone(), front.rest_settings, front.sharing);
         let api = front.api.serve(front.app, lifecycle.clone());
         let admin = front.admin.serve(front.admin_router, lifecycle.clone());
         let serving = tokio::spawn(async move {
