@@ -16,6 +16,7 @@ mod published_keys;
 mod replicas;
 mod security;
 mod security_private;
+mod shared_limits;
 mod start;
 mod support;
 mod wrong_user;

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The material of one verification key.
 #[derive(Clone, Debug)]
@@ -76,4 +77,35 @@ impl ApiKeys for NoApiKeys {
     fn find(&self, _sha256: &[u8; 32]) -> Option<ApiKeyGrant> {
         None
     }
+}
+
+/// One request, counted against a quota that several nodes share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SharedCount {
+    /// Whether the quota has room for it.
+    pub allowed: bool,
+    /// Requests that count now.
+    pub used: u32,
+    /// Until the oldest of them stops counting.
+    pub reset: Duration,
+}
+
+/// Why a request could not be counted for all nodes; each node then counts for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SharedFault {
+    /// Known to be down: nobody was asked.
+    Unavailable,
+    /// No answer in the time that a request may wait.
+    Late,
+    /// An answer that is no count.
+    Failed,
+}
+
+/// Ends when the request is counted or cannot be, within the few milliseconds that an implementation allows itself.
+pub type SharedCounting<'a> = Pin<Box<dyn Future<Output = Result<SharedCount, SharedFault>> + Send + 'a>>;
+
+/// Counts requests per minute for several nodes together.
+pub trait SharedCounts: Send + Sync {
+    /// Counts one request of `caller` in this tier unless `quota` requests count already.
+    fn count<'a>(&'a self, tier: &'static str, caller: &'a str, quota: u32) -> SharedCounting<'a>;
 }

@@ -15,7 +15,7 @@ use crate::config::{RateLimitSection, SecuritySection, ServerSection};
 use crate::cors::{CorsError, CorsRules};
 use crate::freshness::FreshnessRules;
 use crate::local_only::LocalOnly;
-use crate::rate_limit::{Quotas, RateLimiter};
+use crate::rate_limit::{Quotas, RateLimiter, Shared};
 use crate::response_headers::ResponseHeaders;
 use crate::timing::StageNames;
 use crate::trace::Tracer;
@@ -127,6 +127,15 @@ impl Settings {
             freshness: None,
             forwards_credentials: true,
         })
+    }
+
+    /// Counts requests for several nodes together, where they are limited.
+    #[must_use]
+    pub fn sharing_limits(mut self, shared: Shared) -> Self {
+        if let Some(alone) = &self.rate_limiter {
+            self.rate_limiter = Some(Arc::new(RateLimiter::new(alone.quotas()).sharing(shared)));
+        }
+        self
     }
 
     /// Keeps what must survive a reload: the counts of a limiter whose quotas did not change.

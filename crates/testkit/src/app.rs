@@ -268,6 +268,7 @@ impl Drop for App {
     }
 }
 
-fn free_port() -> Result<u16> {
+/// A port that nobody has at the moment.
+pub(crate) fn free_port() -> Result<u16> {
     Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

@@ -2,7 +2,8 @@
 //!
 //! Real things only: the server is the machine's PostgreSQL, the application is the built binary, faults are cut TCP
 //! connections. Works under `cargo nextest` (a process per test) and under plain `cargo test`.
-//! Never used by a crate outside its tests. Read on: `cluster`, `private`, `database`, `app`, `pooler`, `proxy`, `token`.
+//! Never used by a crate outside its tests. Read on: `cluster`, `private`, `database`, `app`, `pooler`, `proxy`, `redis`,
+//! `token`.
 
 pub mod app;
 pub mod cluster;
@@ -10,12 +11,14 @@ pub mod database;
 pub mod pooler;
 pub mod private;
 pub mod proxy;
+pub mod redis;
 pub mod token;
 
 pub use app::App;
 pub use database::{TestDatabase, database, database_from};
 pub use pooler::PgBouncer;
 pub use private::PrivateCluster;
+pub use redis::RedisServer;
 
 /// The superuser URL of the run's private server, without a test's database: see [`cluster`].
 pub fn postgres_url() -> String {

@@ -22,6 +22,7 @@ mod tests;
 use ferrobase_base::section;
 use ferrobase_edge::config::{ObservabilitySection, SecuritySection, ServerSection};
 use ferrobase_pg::config::DatabaseSection;
+use ferrobase_redis::config::RedisSection;
 use ferrobase_rest::config::RestSection;
 
 pub use auth::AuthSection;
@@ -34,7 +35,7 @@ pub use rooms::{
     AdminSection, FunctionsSection, GraphqlSection, JobsSection, PatternsSection, RealtimeSection, StorageProvider,
     StorageSection,
 };
-pub use services::{CacheSection, RedisMode, RedisSection, SecretsProvider, SecretsSection, TenantSection};
+pub use services::{CacheSection, SecretsProvider, SecretsSection, TenantSection};
 
 section! {
     /// Everything that can be configured.

@@ -9,7 +9,7 @@ use super::services::SecretsProvider;
 use super::{AuthSection, Config, Loaded};
 
 /// Sections that do nothing yet, and what they are for.
-const UNBUILT_SECTIONS: [(&str, &str); 9] = [
+const UNBUILT_SECTIONS: [(&str, &str); 8] = [
     ("graphql", "the GraphQL API"),
     ("realtime", "the realtime API"),
     ("storage", "file storage"),
@@ -17,7 +17,6 @@ const UNBUILT_SECTIONS: [(&str, &str); 9] = [
     ("jobs", "jobs"),
     ("patterns", "data patterns"),
     ("admin", "the dashboard"),
-    ("redis", "Redis"),
     ("cache", "the response cache"),
 ];
 
@@ -58,7 +57,7 @@ fn unbuilt_protections(config: &Config) -> Vec<(&'static str, &'static str)> {
 }
 
 /// Warnings for what is set, does nothing, and harms nobody.
-pub(crate) fn unbuilt_warnings(tree: &Node) -> Vec<Problem> {
+pub(crate) fn unbuilt_warnings(config: &Config, tree: &Node) -> Vec<Problem> {
     let mut warnings: Vec<Problem> = UNBUILT_SECTIONS
         .iter()
         .filter(|(section, _)| tree.at(section).is_some())
@@ -67,6 +66,10 @@ pub(crate) fn unbuilt_warnings(tree: &Node) -> Vec<Problem> {
     let sign_in = AuthSection::sign_in_names();
     let written = sign_in.iter().map(|name| format!("auth.{name}")).filter(|key| tree.at(key).is_some());
     warnings.extend(written.map(|key| refused(tree, &key, "signing in is not built yet; the key does nothing")));
+    if config.redis.is_some() && !config.security.rate_limit.enabled {
+        let reason = "rate limits, all that nodes share through it, are off (security.rate_limit.enabled)";
+        warnings.push(refused(tree, "redis", reason));
+    }
     warnings
 }
 

@@ -1,58 +1,12 @@
-//! Services beside PostgreSQL, the response cache, secret providers, and tenants: parsed and checked, not built yet.
+//! The response cache, secret providers, and tenants: parsed and checked, not built yet.
 //!
 //! `readiness` says which of them keep `serve` from starting. Each section moves to the crate that builds it.
 
 use std::time::Duration;
 
-use ferrobase_base::config::{ByteSize, Host, HttpUrl, Identifier, Report};
+use ferrobase_base::config::{ByteSize, HttpUrl, Identifier, Report};
 use ferrobase_base::{Secret, choice, section};
 use ferrobase_pg::config::DatabaseHost;
-
-choice! {
-    /// How Redis is laid out.
-    pub enum RedisMode {
-        /// One server.
-        Single = "single",
-        /// Sentinels name the primary.
-        Sentinel = "sentinel",
-        /// Keys are spread over several primaries.
-        Cluster = "cluster",
-    }
-}
-
-section! {
-    /// Redis or Valkey. Optional everywhere: without it this node's memory or PostgreSQL does the work.
-    pub struct RedisSection {
-        /// Host name or address.
-        host: Host = Host::from_static("localhost");
-        /// Port.
-        port: u16 = 6379, in 1..=65535;
-        /// Database number.
-        db: u32 = 0, in 0..=1_000_000;
-        /// Login, where there is one.
-        user: Option<String> = None;
-        /// Password.
-        password: Option<Secret> = None;
-        /// Connects with TLS.
-        tls: bool = false;
-        /// How it is laid out.
-        mode: RedisMode = RedisMode::Single;
-        /// `host:port` of sentinels or cluster nodes.
-        nodes: Vec<String> = Vec::new();
-    }
-}
-
-impl RedisSection {
-    /// What only shows when keys are compared.
-    pub fn check(&self, report: &mut Report<'_>) {
-        if self.mode != RedisMode::Single && self.nodes.is_empty() {
-            report.refuse("nodes", format!("the mode `{}` needs the addresses of nodes", self.mode));
-        }
-        if self.mode == RedisMode::Single && !self.nodes.is_empty() {
-            report.refuse("nodes", "the mode `single` has one host; set mode to `sentinel` or `cluster`");
-        }
-    }
-}
 
 section! {
     /// The response cache.

@@ -15,6 +15,7 @@ use ferrobase_request::journal::Statements;
 use crate::config::Config;
 
 use super::backend::Backend;
+use super::sharing::Sharing;
 use super::traces::Traces;
 use super::{Options, numbers, top};
 
@@ -31,6 +32,7 @@ pub(crate) struct Front {
     pub(crate) admin_router: axum::Router,
     pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) rest_settings: Arc<ArcSwap<ferrobase_rest::Settings>>,
+    pub(crate) sharing: Option<Sharing>,
 }
 
 impl Front {
@@ -49,8 +51,13 @@ impl Front {
         let rest_settings = Arc::new(ArcSwap::from_pointee(rest_settings(config)));
         let rest = ferrobase_rest::Deps { registry: backend.registry(), settings: Arc::clone(&rest_settings) };
         let authority = Arc::clone(&backend.target().authority);
+        let sharing =
+            config.redis.as_ref().map(|redis| Sharing::start(redis, &metrics)).transpose().context("redis")?;
         let mut settings = settings(config, authority, options)?;
         settings.tracer = traces.tracer(&config.observability.tracing);
+        if let Some(sharing) = &sharing {
+            settings = sharing.in_force(settings);
+        }
         let app = App::builder(settings, metrics.http())
             .room(ferrobase_rest::room(REST, rest))
             .aliases(Alias::seed())
@@ -84,6 +91,7 @@ impl Front {
             admin_router,
             tls,
             rest_settings,
+            sharing,
         })
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! [`Server::start`] binds and answers at once (503 until the database is up), [`Server::run`] stays until a signal.
 //! SIGHUP reads the configuration again, opens the log anew and reloads certificates and catalog; SIGTERM and SIGINT
-//! drain. Read on: `backend` (the database side), `front` (the HTTP side), `connections` and `target` (from keys to values).
+//! drain. Read on: `backend` (the database side), `front` (the HTTP side), `sharing` (what several
+//! nodes have in common), `connections` and `target` (from keys to values).
 
 pub(crate) mod backend;
 pub(crate) mod connections;
@@ -11,6 +12,7 @@ mod head_start;
 mod keeper;
 mod key_fetcher;
 mod numbers;
+mod sharing;
 mod signals;
 mod target;
 pub(crate) mod top;
@@ -32,6 +34,7 @@ use crate::config::{Current, Loaded, Sources, refusals};
 use backend::Backend;
 pub(crate) use backend::default_privileges;
 use front::Front;
+use sharing::Sharing;
 pub(crate) use signals::{Heard, Signals};
 pub(crate) use target::exposure;
 use traces::Traces;
@@ -47,6 +50,7 @@ pub(crate) struct Server {
     sources: Sources,
     backend: Arc<Backend>,
     app: App,
+    sharing: Option<Sharing>,
     tls: Option<Arc<Tls>>,
     rest_settings: Arc<ArcSwap<ferrobase_rest::Settings>>,
     log: LogHandle,
@@ -96,7 +100,8 @@ impl Server {
         let traces = Arc::<Traces>::default();
         let front = Front::bind(&loaded.config, &backend, &lifecycle, log.access(), &traces, options).await?;
         let addresses = (front.api.addresses(), front.admin.addresses());
-        let (app, tls, rest_settings) = (front.app.clone(), front.tls.clone(), front.rest_settings);
+        let (app, tls, rest_settings, sharing) =
+            (front.app.clone(), front.tls.clone(), front.rest_settings, front.sharing);
         let api = front.api.serve(front.app, lifecycle.clone());
         let admin = front.admin.serve(front.admin_router, lifecycle.clone());
         let serving = tokio::spawn(async move {
@@ -110,6 +115,7 @@ impl Server {
             sources,
             backend,
             app,
+            sharing,
             tls,
             rest_settings,
             log,
@@ -199,6 +205,9 @@ impl Server {
         // Everything that can fail is made before anything is swapped.
         let identities = target::identities(&next.config, self.backend.fetcher().as_deref())?;
         let mut settings = front::settings(&next.config, Arc::clone(&identities.authority), self.options)?;
+        if let Some(sharing) = &self.sharing {
+            settings = sharing.in_force(settings);
+        }
         let rest_settings = front::rest_settings(&next.config);
         settings.tracer = self.traces.tracer(&next.config.observability.tracing);
         warn(&next);

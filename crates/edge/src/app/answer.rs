@@ -47,7 +47,7 @@ impl Exchange {
             return Ok(self.answer_preflight(&parts));
         }
         let identity = self.identify(&parts).await;
-        self.count(identity.as_ref().ok().and_then(Option::as_ref))?;
+        self.count(identity.as_ref().ok().and_then(Option::as_ref)).await?;
         let identity = identity?;
         self.bound_body(&parts, watch.as_ref())?;
         self.prepare(&mut parts, &path, identity);
@@ -105,13 +105,13 @@ impl Exchange {
 
     /// Counts the request against its caller's quota. Who failed to prove anything counts as anonymous, so that
     /// guessing credentials is limited too.
-    fn count(&mut self, identity: Option<&Identity>) -> Result<(), PublicError> {
+    async fn count(&mut self, identity: Option<&Identity>) -> Result<(), PublicError> {
         let Some(limiter) = &self.settings.rate_limiter else { return Ok(()) };
         let counted = match identity {
             Some(identity) => self.counted(identity),
             None => Counted::anonymous(self.client_ip),
         };
-        self.verdict = limiter.check(&counted, Instant::now());
+        self.verdict = limiter.check(&counted, Instant::now()).await;
         match self.verdict {
             Some(verdict) if !verdict.allowed => {
                 self.app.metrics.rate_limited(verdict.tier);

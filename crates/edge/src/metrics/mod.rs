@@ -9,6 +9,7 @@ mod exposition;
 mod http;
 mod process;
 mod sample;
+mod shared_limits;
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -20,6 +21,7 @@ use crate::log::Sink;
 pub use exposition::Exposition;
 pub use http::HttpMetrics;
 pub use sample::{Sample, SampleKind};
+pub use shared_limits::SharedLimitMetrics;
 
 pub(crate) use http::{Counted, UNROUTED, known};
 
@@ -65,6 +67,12 @@ impl Metrics {
     /// The counters of requests, for the app.
     pub fn http(&self) -> Arc<HttpMetrics> {
         Arc::clone(&self.http)
+    }
+
+    /// Adds the counters of limits that are shared with other nodes.
+    pub(crate) fn shared_limits(&self) -> Arc<SharedLimitMetrics> {
+        let mut registry = self.registry.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::new(SharedLimitMetrics::register(&mut registry))
     }
 
     /// Adds a closure that is asked at every scrape. Samples of one name must come together, with one kind.

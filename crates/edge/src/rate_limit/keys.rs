@@ -10,7 +10,7 @@ use std::time::Duration;
 use hashlink::LruCache;
 
 use super::Caller;
-use super::window::{Count, Window};
+use super::window::Window;
 
 const SHARDS: usize = 16;
 
@@ -26,16 +26,17 @@ impl Counters {
         Self { shards: (0..SHARDS).map(|_| Mutex::new(LruCache::new(each))).collect(), hasher: RandomState::new() }
     }
 
-    pub(super) fn count(&self, caller: &Caller, quota: u32, now: Duration) -> Count {
+    /// Works with the window of a caller, who is remembered from now on.
+    pub(super) fn with<T>(&self, caller: &Caller, now: Duration, work: impl FnOnce(&mut Window) -> T) -> T {
         let shard = self.hasher.hash_one(caller) as usize % SHARDS;
         let mut shard = self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(window) = shard.get_mut(caller) {
-            return window.count(quota, now);
+            return work(window);
         }
         let mut window = Window::new(now);
-        let count = window.count(quota, now);
+        let outcome = work(&mut window);
         shard.insert(caller.clone(), window);
-        count
+        outcome
     }
 
     pub(super) fn len(&self) -> usize {

@@ -18,6 +18,8 @@ pub(super) struct Window {
     newest: u64,
     /// Sum of the slots.
     used: u32,
+    /// Until when the quota is used up by requests to other nodes, of which the slots know nothing.
+    closed_until: Duration,
 }
 
 /// The outcome of counting one request.
@@ -29,7 +31,7 @@ pub(super) struct Count {
 
 impl Window {
     pub(super) fn new(now: Duration) -> Self {
-        Self { slots: Box::new([0; SLOTS]), newest: now.as_secs(), used: 0 }
+        Self { slots: Box::new([0; SLOTS]), newest: now.as_secs(), used: 0, closed_until: Duration::ZERO }
     }
 
     /// Counts a request at `now` (since the limiter's start) unless `quota` requests are in the window already.
@@ -41,6 +43,26 @@ impl Window {
             self.used += 1;
         }
         Count { allowed, used: self.used, reset: self.reset(now) }
+    }
+
+    /// The refusal that what is known here is enough for: this node alone let `quota` requests pass, or whoever counts
+    /// for all of them has said until when there is no room.
+    pub(super) fn refusal(&mut self, quota: u32, now: Duration) -> Option<Count> {
+        self.advance(now.as_secs());
+        if self.closed_until > now {
+            return Some(Count { allowed: false, used: quota, reset: self.closed_until.saturating_sub(now) });
+        }
+        (self.used >= quota).then(|| Count { allowed: false, used: self.used, reset: self.reset(now) })
+    }
+
+    /// Counts a request that somebody else allowed.
+    pub(super) fn record(&mut self, now: Duration) {
+        self.count(u32::MAX, now);
+    }
+
+    /// There is no room until then, says who counts for all nodes.
+    pub(super) fn close(&mut self, until: Duration) {
+        self.closed_until = until;
     }
 
     /// Empties the slots of the seconds that have passed. A clock that seems to go back counts into the newest slot.
@@ -90,5 +112,21 @@ mod tests {
         assert_eq!(window.count(2, at(10_000.0)).used, 1);
         // And a clock that steps back breaks nothing.
         assert_eq!(window.count(2, at(9_000.0)).used, 2);
+    }
+
+    #[test]
+    fn what_is_known_refuses_until_there_is_room() {
+        let mut window = Window::new(at(0.0));
+        assert!(window.refusal(2, at(0.0)).is_none());
+        window.record(at(0.1));
+        assert!(window.refusal(2, at(0.2)).is_none());
+        window.close(at(20.0));
+        let refused = window.refusal(2, at(5.0)).unwrap();
+        assert_eq!((refused.allowed, refused.used, refused.reset), (false, 2, at(15.0)));
+        assert!(window.refusal(2, at(20.0)).is_none());
+        // This node's own requests fill the quota, whatever the others forgot.
+        window.record(at(20.0));
+        assert_eq!(window.refusal(2, at(20.0)).unwrap().used, 2);
+        assert!(window.refusal(2, at(61.0)).is_none());
     }
 }

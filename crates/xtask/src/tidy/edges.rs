@@ -1,4 +1,5 @@
-//! Which crate may use which: `base <- pg <- catalog <- query <- request <- edge <- rooms <- app`, `base <- egress <- app`.
+//! Which crate may use which: `base <- pg <- catalog <- query <- request <- edge <- rooms <- app`, and beside it
+//! `base <- egress <- app`, `base <- redis <- app`.
 //!
 //! A crate uses only crates to its left; a room never uses a room. Workshop crates use what they test. Tests of any
 //! crate may use the test kit. A new edge is a decision: docs/adr.
@@ -7,8 +8,8 @@ use cargo_metadata::{DependencyKind, Metadata};
 
 /// The engine, in order.
 const ENGINE: &[&str] = &["base", "pg", "catalog", "query", "request", "edge"];
-/// Stands beside the engine: it uses `base` only, and rooms get what it does through a port (adr/0007).
-const EGRESS: &str = "egress";
+/// Stand beside the engine: they use `base` only, and others get what they do through a port (adr/0007, adr/0010).
+const BESIDE: &[&str] = &["egress", "redis"];
 /// Crates that nothing in the product may use.
 const WORKSHOP: &[&str] = &["testkit", "contract-runner", "xtask"];
 /// What the tests of any crate may use.
@@ -55,9 +56,9 @@ fn refuse(Edge { from, to, dev }: &Edge) -> Option<String> {
     if WORKSHOP.contains(&to.as_str()) {
         return Some(format!("{from} uses {to}, which is for tests only"));
     }
-    if from == EGRESS || to == EGRESS {
-        let allowed = if from == EGRESS { to == "base" } else { from == ASSEMBLY };
-        return (!allowed).then(|| format!("{from} uses {to}: base <- {EGRESS} <- {ASSEMBLY}, and nothing else"));
+    if let Some(beside) = BESIDE.iter().find(|beside| from == *beside || to == *beside) {
+        let allowed = if from == beside { to == "base" } else { from == ASSEMBLY };
+        return (!allowed).then(|| format!("{from} uses {to}: base <- {beside} <- {ASSEMBLY}, and nothing else"));
     }
     let (from_rank, to_rank) = (rank(from), rank(to));
     if to_rank < from_rank {
@@ -94,6 +95,8 @@ mod tests {
             edge("testkit", "embedded", false),
             edge("egress", "base", false),
             edge("app", "egress", false),
+            edge("redis", "base", false),
+            edge("app", "redis", false),
         ];
         assert_eq!(check(&allowed), Vec::<String>::new());
     }
@@ -110,6 +113,9 @@ mod tests {
             edge("egress", "pg", false),
             edge("rest", "egress", false),
             edge("request", "egress", false),
+            edge("edge", "redis", false),
+            edge("redis", "egress", false),
+            edge("egress", "redis", false),
         ];
         assert_eq!(check(&refused).len(), refused.len());
     }

@@ -75,6 +75,16 @@ fn keys_that_contradict_each_other() {
         ("observability: {tracing: {authorization: \"a\\nb\"}}", "observability.tracing.authorization"),
         ("storage: {provider: s3}", "storage.s3_bucket"),
         ("redis: {mode: cluster}", "redis.nodes"),
+        ("redis: {nodes: ['a:1']}", "redis.nodes"),
+        ("redis: {mode: cluster, nodes: ['a:1'], db: 3}", "redis.db"),
+        ("redis: {mode: sentinel, nodes: ['a:1'], sentinel_primary: ''}", "redis.sentinel_primary"),
+        ("redis: {mode: sentinel, nodes: ['redis://a:1']}", "redis.nodes[0]"),
+        ("redis: {user: a}", "redis.user"),
+        ("redis: {sentinel_user: a}", "redis.sentinel_user"),
+        ("redis: {tls_root_cert: a}", "redis.tls_root_cert"),
+        ("redis: {tls: true, tls_cert: a}", "redis.tls_cert"),
+        ("redis: {prefix: '{a}'}", "redis.prefix"),
+        ("redis: {timeout: 1m}", "redis.timeout"),
         ("secrets: {provider: vault}", "secrets.vault.address"),
         ("tenants: [{database: {name: a}}]", "tenants[0].name"),
         ("tenants: [{name: a, schema: a}, {name: a, schema: b}]", "tenants[1].name"),
@@ -96,12 +106,14 @@ fn odd_but_harmless_settings_warn() {
         ("database: {pooler: transaction}", "database.pooler"),
         ("graphql: {max_depth: 5}", "graphql"),
         ("auth: {site_url: 'https://a.example'}", "auth.site_url"),
+        ("redis: {host: a}", "redis"),
     ] {
         let warnings = warnings(text);
         assert_eq!(warnings.len(), 1, "{text}: {warnings:?}");
         assert!(warnings[0].starts_with(key), "{text}: {warnings:?}");
     }
     assert_eq!(warnings("server: {port: 1}"), [""; 0]);
+    assert_eq!(warnings("redis: {host: a}\nsecurity: {rate_limit: {enabled: true}}"), [""; 0]);
 }
 
 #[test]

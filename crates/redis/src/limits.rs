@@ -1,0 +1,72 @@
+//! Rate limits for several nodes: one sliding minute a caller, in Redis (`lua/window_count.lua`).
+//!
+//! One script a check, atomic and on Redis's own clock, so that the count is exact whichever node asks. Keys are
+//! `<prefix>:rl:<tier>:{<hash of the caller>}`: of bounded length, without anybody's name or address in them, and with
+//! the part in braces that decides about the slot in a cluster. Each lives for the minute that it counts.
+
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ferrobase_base::ports::{SharedCount, SharedCounting, SharedCounts};
+use redis::{RedisResult, Script};
+use sha2::{Digest as _, Sha256};
+
+use crate::client::Link;
+use crate::connection::Connection;
+
+const WINDOW_COUNT: &str = include_str!("../lua/window_count.lua");
+static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(WINDOW_COUNT));
+
+/// Counts over one client's connection.
+pub(crate) struct SharedWindows {
+    link: Arc<Link>,
+    prefix: Box<str>,
+}
+
+impl SharedWindows {
+    pub(crate) fn new(link: Arc<Link>, prefix: &str) -> Self {
+        Self { link, prefix: prefix.into() }
+    }
+}
+
+impl SharedCounts for SharedWindows {
+    fn count<'a>(&'a self, tier: &'static str, caller: &'a str, quota: u32) -> SharedCounting<'a> {
+        Box::pin(async move {
+            let key = key(&self.prefix, tier, caller);
+            self.link.ask(async |connection: &Connection| count(connection, &key, quota).await).await
+        })
+    }
+}
+
+async fn count(connection: &Connection, key: &str, quota: u32) -> RedisResult<SharedCount> {
+    let (allowed, used, reset): (bool, u32, u64) = connection.run(&SCRIPT, WINDOW_COUNT, key, quota).await?;
+    Ok(SharedCount { allowed, used, reset: Duration::from_millis(reset) })
+}
+
+/// Counts a request of nobody, to see that a server lets us. Without a limit: a refusal would write nothing.
+pub(crate) async fn probe(connection: &Connection, prefix: &str) -> RedisResult<()> {
+    count(connection, &key(prefix, "probe", ""), u32::MAX).await.map(|_| ())
+}
+
+/// 128 bits of the hash: nobody finds two callers that share a count.
+fn key(prefix: &str, tier: &str, caller: &str) -> String {
+    let hash = Sha256::digest(caller.as_bytes());
+    format!("{prefix}:rl:{tier}:{{{}}}", URL_SAFE_NO_PAD.encode(&hash[..16]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_bounded_and_name_nobody() {
+        let short = key("ferrobase", "anonymous", "address:192.0.2.1");
+        assert!(short.starts_with("ferrobase:rl:anonymous:{") && short.ends_with('}'), "{short}");
+        assert!(!short.contains("192"));
+        let long = key("ferrobase", "authenticated", &"{x}\r\n".repeat(10_000));
+        assert_eq!(long.len(), "ferrobase:rl:authenticated:{}".len() + 22);
+        assert_ne!(key("a", "b", "c"), key("a", "b", "d"));
+    }
+}

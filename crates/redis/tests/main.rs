@@ -1,0 +1,10 @@
+//! The client against real servers of every layout, and against what happens to them.
+#![allow(clippy::unwrap_used)]
+
+mod cluster;
+mod failures;
+mod harness;
+mod login;
+mod sentinel;
+mod tls;
+mod windows;
