@@ -10,11 +10,12 @@ def say(text):
 
 
 def throughput(result):
-    heads = ["request", "conns", "req/s", "p50 ms", "p99 ms", "pipeline", "by cpu", "4 trips", "goal",
+    heads = ["request", "conns", "req/s", "p50 ms", "p99 ms", "pipeline", "goal", "by cpu", "4 trips", "goal",
              "us serve", "us pg", "us wrk", "pgbench", "us pg", "4 trips", "us pg", "RSS MB", "errors"]
     rows = [[
         row["request"] + (" (against)" if row["binary"] == "against" else ""), row["connections"], f"{row['rps']:,.0f}", f"{row['p50']:.2f}", f"{row['p99']:.1f}",
-        f"{row['ratio']:.2f}", f"{row['ratio_cpu']:.2f}", f"{row['ratio_four']:.2f}", f">= {row['goal_four']:.2f}",
+        f"{row['ratio']:.2f}", goal(row["goal_pipelined"]), f"{row['ratio_cpu']:.2f}", f"{row['ratio_four']:.2f}",
+        goal(row["goal_four"]),
         f"{row['us_server']:.1f}", f"{row['us_postgres']:.1f}", f"{row['us_load']:.1f}",
         f"{row['pipelined']['rps']:,.0f}", f"{row['pipelined']['us_postgres']:.1f}",
         f"{row['four']['rps']:,.0f}", f"{row['four']['us_postgres']:.1f}", f"{row['resident_mb']:.0f}", row["errors"],
@@ -22,6 +23,16 @@ def throughput(result):
     aligned(heads, rows)
     print(f"RSS idle {result['idle_mb']:.1f} MB. PostgreSQL {result['postgresql']}. "
           f"Other programs used {result['others']:.2f} cores meanwhile.")
+
+
+def http2(result):
+    aligned(["list of 20 over", "req/s", "server us", "failed"], [
+        [row["way"], f"{row['rps']:,.0f}", f"{row['us_server']:.1f}", f"{row['failed']:.0f}"] for row in result["ways"]
+    ])
+
+
+def goal(least):
+    return f">= {least:.2f}" if least else ""
 
 
 def streams(result):

@@ -21,27 +21,34 @@ FOUR_TRIPS_CLIENTS = 10
 WARM_UP_SECONDS = 1
 
 
-def measure(postgres, binary, given):
-    """Everything; prints as it goes."""
+@contextlib.contextmanager
+def running(postgres, binaries, given):
+    """The data, and these servers on it by name; with the tokens of all users."""
     secret = secrets.token_hex(32)
     tokens = {user: scenarios.token(secret, user) for user in scenarios.USERS}
     bearer = tokens[reference.USER]
     postgres.sql("create database bench")
     table.say(f"PostgreSQL {postgres.version()}, {'unix socket' if given.socket else 'TCP'}; loading the data")
     # A first start makes the roles that the data's grants name; the measured one then starts as usual.
-    with server.Server(binary, postgres.url("bench"), secret) as first:
+    with server.Server(binaries["measured"], postgres.url("bench"), secret) as first:
         first.wait("/rest/v1/", bearer)
     postgres.sql((HERE / "sql/data.sql").read_text(), "bench")
     postgres.sql("vacuum (analyze, freeze)", "bench")
-    binaries = {"measured": binary} | ({"against": given.against} if given.against else {})
-    with contextlib.ExitStack() as running:
+    with contextlib.ExitStack() as started:
         servers = {
-            name: running.enter_context(server.Server(path, postgres.url("bench"), secret, given.environment))
+            name: started.enter_context(server.Server(path, postgres.url("bench"), secret, given.environment))
             for name, path in binaries.items()
         }
-        for started in servers.values():
-            started.wait("/rest/v1/todos?limit=1", bearer)
+        for one in servers.values():
+            one.wait("/rest/v1/todos?limit=1", bearer)
         time.sleep(1)
+        yield servers, tokens
+
+
+def measure(postgres, binary, given):
+    """Everything; prints as it goes."""
+    binaries = {"measured": binary} | ({"against": given.against} if given.against else {})
+    with running(postgres, binaries, given) as (servers, tokens):
         idle = processes.resident_megabytes(servers["measured"].process.pid)
         bench = Bench(postgres, servers, tokens, given)
         rows = [row for request in given.requests for row in bench.request(request)]
@@ -180,6 +187,7 @@ def summary(request, name, connections, rounds):
         "ratio_cpu": median(lambda load: total(load["pipelined"]) / total(load[name, connections])),
         "ratio_four": median(lambda load: load[name, connections]["rps"] / load["four"]["rps"]),
         "goal_four": request.goal,
+        "goal_pipelined": request.goal_pipelined,
         "pipelined": {key: median(lambda load, key=key: load["pipelined"][key])
                       for key in ("rps", "us_postgres", "us_load")},
         "four": {key: median(lambda load, key=key: load["four"][key]) for key in ("rps", "us_postgres", "us_load")},

@@ -37,6 +37,20 @@ insert into comments (todo_id, user_id, body)
 select n / 2 + 1, ('00000000-0000-4000-8000-' || 100000000001 + n / 200)::uuid, 'what somebody said about it, ' || n + 1
   from generate_series(0, 199999) as n;
 
+-- Rows that everybody sees, for large answers.
+create table places (
+    id int primary key,
+    name text not null,
+    height numeric not null,
+    found timestamptz not null,
+    open boolean not null
+);
+insert into places
+select n, 'place number ' || n, n * 0.5, timestamptz '2026-01-01' + n * interval '1 hour', n % 2 = 0
+  from generate_series(1, 10000) as n;
+alter table places enable row level security;
+create policy everybody on places using (true);
+
 create index on lists (user_id);
 create index on todos (user_id);
 create index on todos (list_id);
@@ -57,6 +71,8 @@ create function add_them(a integer, b integer) returns integer language sql immu
     return a + b;
 
 grant select, insert on lists, todos, comments to authenticated;
+grant update on todos to authenticated;
+grant select on places to authenticated;
 grant execute on function caller(), add_them(integer, integer) to authenticated;
 
 -- The login of pgbench: what the server's own login may do, with a password that we know.
