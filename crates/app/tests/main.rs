@@ -7,6 +7,7 @@ mod clients;
 mod contract;
 mod dev;
 mod faults;
+mod guards;
 mod isolation;
 mod observe;
 mod openapi;

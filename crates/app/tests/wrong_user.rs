@@ -1,8 +1,9 @@
 //! Many users at once through everything that shares: lanes, pools, caches of tokens and statements. Every row that
 //! anybody gets must be his own, whoever leaves in the middle.
 //!
-//! 6,000 requests; 100,000 with `FERROBASE_LONG=1` in the environment. `isolation` is about what requests leave behind;
-//! this is about whose answer is whose.
+//! 6,000 requests; 100,000 with `FERROBASE_LONG=1` in the environment. `FERROBASE_TEST_BINARY` names a release to test, which
+//! shares connections far more than a debug build; `FERROBASE_TEST_POOLER=pgbouncer` puts PgBouncer between. `isolation` is
+//! about what requests leave behind; this is about whose answer is whose.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use ferrobase_pg::{End, Error, Isolation, Mode, Session, SqlState, StatementResult};
+use ferrobase_pg::{Batch, End, Error, Isolation, Mode, Session, SqlState, StatementResult};
 
-use crate::support::{BatchExt, batch, cell, database, login, statement, value};
+use crate::support::{BatchExt, batch, cell, database, login, pool, statement, value};
 
 const COMMIT: Mode = Mode::Explicit { isolation: Isolation::ReadCommitted, read_only: false, end: End::Commit };
 const ROLLBACK: Mode = Mode::Explicit { isolation: Isolation::ReadCommitted, read_only: false, end: End::Rollback };
@@ -241,4 +241,46 @@ async fn a_batch_without_statements_only_proves_the_connection() {
     let database = database().await;
     let mut session = Session::connect(&login(&database)).await.unwrap();
     assert!(session.run(&batch(&[])).await.unwrap().results.is_empty());
+}
+
+/// PostgreSQL settles on one plan for all values after five times. Of a usual kind there is a row near the beginning, which
+/// makes reading in order look cheap; for the value of this request it reads everything.
+#[tokio::test]
+async fn a_prepared_plan_that_has_gone_bad_is_given_up() {
+    let database = database().await;
+    database
+        .script(
+            "create table readings (id int primary key, kind int);
+             insert into readings select n, n % 7 from generate_series(1, 400000) n;
+             insert into readings values (500000, 100);
+             create index on readings (kind);
+             grant select on readings to public;
+             analyze readings;",
+        )
+        .await;
+    let pool = pool(&database, 1);
+    let ask = async || {
+        let sql = "select id from readings where kind = $1::int order by id limit 1";
+        let reply = pool.run(Batch { statements: vec![statement(sql, &[Some("100")])], ..batch(&[]) }).await.unwrap();
+        assert_eq!(cell(&reply), Some("500000"));
+        reply.timing.execute
+    };
+    let is_prepared = async || {
+        let sql = "select count(*) from pg_prepared_statements where statement like '%from readings%'";
+        cell(&pool.run(batch(&[sql])).await.unwrap()) == Some("1")
+    };
+    let mut times = Vec::new();
+    for _ in 0..60 {
+        times.push(ask().await);
+        if times.len() > 8 && !is_prepared().await {
+            break;
+        }
+    }
+    let slow = times.iter().filter(|time| **time > Duration::from_millis(8)).count();
+    assert!(slow > 0, "the plan for all values is slow here: {times:?}");
+    assert!(!is_prepared().await, "it is given up: {times:?}");
+    for _ in 0..5 {
+        ask().await;
+    }
+    assert!(!is_prepared().await, "it is not prepared again at once");
 }

@@ -129,6 +129,11 @@ impl AppBuilder {
     }
 }
 
+/// `FERROBASE_TEST_BINARY` names another build to test than the one that was made for the tests: a release, say.
+fn chosen(binary: &Path) -> PathBuf {
+    std::env::var_os("FERROBASE_TEST_BINARY").map_or_else(|| binary.to_owned(), PathBuf::from)
+}
+
 /// A running application.
 pub struct App {
     child: Child,
@@ -143,7 +148,7 @@ impl App {
     /// `ferrobase serve` with the test secret on this database. `binary` is `env!("CARGO_BIN_EXE_ferrobase")`.
     pub fn serve(binary: impl AsRef<Path>, database_url: &str) -> AppBuilder {
         let app = AppBuilder {
-            binary: binary.as_ref().to_owned(),
+            binary: chosen(binary.as_ref()),
             arguments: vec!["serve".into()],
             environment: BTreeMap::from([
                 (DATABASE_URL.into(), database_url.into()),
@@ -166,7 +171,7 @@ impl App {
     /// `ferrobase postgrest` with the test secret on this database; its log is what it writes to both streams.
     pub fn postgrest(binary: impl AsRef<Path>, database_url: &str) -> AppBuilder {
         AppBuilder {
-            binary: binary.as_ref().to_owned(),
+            binary: chosen(binary.as_ref()),
             arguments: vec!["postgrest".into()],
             environment: BTreeMap::from([
                 ("PGRST_DB_URI".into(), database_url.into()),

@@ -69,7 +69,7 @@ pub(crate) fn pools(
     // Only requests keep connections ready; the others are opened when somebody needs them.
     let on_demand = DatabaseSection { min_connections: 0, ..section.clone() };
     let pool = |login: &Login, name: &str, bounds: PoolOptions, is_ours: bool| {
-        let options = owner.clone().with_login(&login.user, login.password.clone());
+        let options = section.guarded(owner.clone().with_login(&login.user, login.password.clone()));
         // Behind a pooler in transaction mode, what one connection says is nothing about the next.
         let bare_login = is_ours && bounds.pooler == Pooler::Direct;
         Pool::new(
@@ -86,6 +86,7 @@ pub(crate) fn pools(
             let acquire_timeout = bounds.acquire_timeout.min(REPLICA_PATIENCE);
             let bare_login = is_ours && bounds.pooler == Pooler::Direct;
             let options = connect.clone().with_login(&login.user, login.password.clone()).with_application_name(name);
+            let options = section.guarded(options);
             Pool::new(options, PoolOptions { bare_login, acquire_timeout, ..bounds })
         };
         match &server.login {

@@ -35,6 +35,21 @@ impl DatabaseSection {
         }
     }
 
+    /// The bounds that PostgreSQL keeps for the sessions of requests. A pooler in transaction mode takes no settings with a
+    /// session's start.
+    pub fn guarded(&self, options: ConnectOptions) -> ConnectOptions {
+        if self.pooler == PoolerSetting::Transaction {
+            return options;
+        }
+        let milliseconds = |time: Duration| format!("{}ms", time.as_millis());
+        let idle = milliseconds(self.idle_in_transaction_timeout);
+        let options = options.with_setting("idle_in_transaction_session_timeout", idle);
+        match self.lock_timeout {
+            Some(time) => options.with_setting("lock_timeout", milliseconds(time)),
+            None => options,
+        }
+    }
+
     /// Bounds of a pool that gets `max_connections` of this process's connections.
     pub fn pool(&self, max_connections: usize) -> PoolOptions {
         PoolOptions {

@@ -112,6 +112,12 @@ section! {
         max_waiting: u32 = 1000, in 0..=1_000_000;
         /// Upper bound of one statement. Without it the request's own deadline and the role's setting decide.
         statement_timeout: Option<Duration> = None;
+        /// Longest wait of a statement for somebody else's lock; then the answer is 409 (55P03). Without it the request's own
+        /// deadline decides.
+        lock_timeout: Option<Duration> = None;
+        /// A transaction that waits so long for this process is ended by PostgreSQL, with its locks: for a process that was
+        /// stopped or cut off in the middle of one. Not behind a pooler in transaction mode.
+        idle_in_transaction_timeout: Duration = Duration::from_secs(60), in Duration::from_secs(1)..=Duration::from_secs(86_400);
         /// TLS towards PostgreSQL; what the URL says, else `prefer`, when absent.
         ssl_mode: Option<SslModeSetting> = None;
         /// Client certificate, PEM.
@@ -250,6 +256,12 @@ impl DatabaseSection {
             report.refuse(
                 "read_preference",
                 "there are no replicas: list them in `database.replicas` or `database.regions`",
+            );
+        }
+        if self.pooler == PoolerSetting::Transaction && self.lock_timeout.is_some() {
+            report.refuse(
+                "lock_timeout",
+                "has no effect behind a pooler in transaction mode; give it to the login there",
             );
         }
         if self.pooler == PoolerSetting::Transaction && self.listen_url.is_none() {

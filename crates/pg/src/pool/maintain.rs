@@ -98,7 +98,7 @@ async fn open(mut attempt: Attempt) {
         super::Pooler::Transaction => 0,
     };
     let generation = shared.generation();
-    let result = Session::connect_with(shared.connect.clone(), budget, shared.sightings.clone()).await;
+    let result = Session::connect_with(shared.connect.clone(), budget, shared.shapes.clone()).await;
     let result = result.map(|mut session| {
         session.generation = generation;
         session

@@ -19,7 +19,7 @@ use crate::connect::guide::Guide;
 use crate::error::Error;
 use crate::options::ConnectOptions;
 use crate::session::Session;
-use crate::session::statements::Sightings;
+use crate::session::statements::Shapes;
 use crate::sqlstate::SqlState;
 
 /// What a caller who is turned away should wait before asking again.
@@ -31,7 +31,7 @@ const RENEWAL_PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct Shared {
     pub(super) connect: Arc<ConnectOptions>,
     pub(super) options: PoolOptions,
-    pub(super) sightings: Arc<Sightings>,
+    pub(super) shapes: Arc<Shapes>,
     pub(super) counters: Counters,
     pub(super) lanes: Lanes,
     state: Mutex<State>,
@@ -139,7 +139,7 @@ impl Shared {
             connect: Arc::new(connect),
             lanes: Lanes::new(&options),
             options,
-            sightings: Arc::default(),
+            shapes: Arc::default(),
             counters: Counters::default(),
             state: Mutex::default(),
             attention: Notify::new(),

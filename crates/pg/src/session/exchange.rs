@@ -78,6 +78,10 @@ impl Session {
             };
             match outcome {
                 Ok(results) => {
+                    if let ([statement], false) = (&*batch.statements, retried) {
+                        let key = Key { sql: statement.sql.clone(), scope: batch.scope.clone() };
+                        self.statements.took(&key, execute);
+                    }
                     return Ok(Reply { results, timing: Timing { execute, ..Timing::default() }, position });
                 }
                 Err(Failure { stale: Some(stale), .. }) if !retried => {

@@ -11,6 +11,7 @@ mod copy;
 mod exchange;
 mod lines;
 mod load;
+mod pace;
 mod parameters;
 mod pipeline;
 mod plain;
@@ -30,7 +31,7 @@ pub(crate) use progress::{Failure, Progress, WRONG_NONCE};
 pub(crate) use turn::Clean;
 
 use self::parameters::Asides;
-use self::statements::{Sightings, Statements};
+use self::statements::{Shapes, Statements};
 use crate::batch::StatementResult;
 use crate::connect::cancel::CancelToken;
 use crate::connect::stream::Address;
@@ -90,7 +91,7 @@ impl Session {
     pub(crate) async fn connect_with(
         options: Arc<ConnectOptions>,
         statement_budget: usize,
-        sightings: Arc<Sightings>,
+        shapes: Arc<Shapes>,
     ) -> Result<Self, Error> {
         // Boxed: connecting is rare and its future is large.
         let connection = Box::pin(connect::connect(&options)).await?;
@@ -98,7 +99,7 @@ impl Session {
         let version = asides.parameter("server_version").map_or(0, version_number);
         Ok(Self {
             channel: connection.channel,
-            statements: Statements::new(statement_budget, sightings),
+            statements: Statements::new(statement_budget, shapes),
             progress: Progress::new(options.max_reply_bytes),
             following: VecDeque::new(),
             doing: Doing::Nothing,

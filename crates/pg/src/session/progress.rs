@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
+use super::pace::Pace;
 use super::statements::{Control, Entry, Key, Name, Statements};
 use crate::batch::{Column, StatementResult};
 use crate::db_error::DbError;
@@ -233,7 +234,7 @@ impl Progress {
         match std::mem::replace(&mut step.parse, Parse::Nothing) {
             Parse::Named { name, types } => {
                 if let Some(key) = &step.key {
-                    statements.prepared(key.clone(), Entry { name, types, columns: None });
+                    statements.prepared(key.clone(), Entry { name, types, columns: None, pace: Pace::default() });
                 }
             }
             Parse::Control { control, name } => statements.prepared_control(control, name),

@@ -3,15 +3,20 @@
 //! Keyed by (SQL, scope), since a plan depends on role and search_path. A statement is prepared at its second sight
 //! in the whole pool, so that one-off shapes never crowd out the common ones; least recently used ones go when the
 //! budget is spent. Names are random, so that code in the database cannot know them without looking; that it looked
-//! and replaced one is found by `check.rs`, that it dropped one by SQLSTATE 26000 (`exchange.rs`).
+//! and replaced one is found by `check.rs`, that it dropped one by SQLSTATE 26000 (`exchange.rs`). One whose plan went bad
+//! is not prepared any more for a while (`pace.rs`).
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt::Write;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
+use ferrobase_base::Sightings;
 use hashlink::LruCache;
 use rand::Rng;
 
+use super::pace::{Pace, Verdict};
 use crate::batch::{Column, Isolation};
 
 /// What a prepared statement costs the server: a measured plan of a plain list is some 20 kB for 1 kB of SQL.
@@ -19,6 +24,10 @@ const COST_OF_ANY: usize = 4 * 1024;
 const COST_PER_BYTE: usize = 16;
 /// Shapes that are remembered as seen once, for a whole pool.
 const SEEN_ONCE: usize = 4096;
+/// How long a statement is not prepared whose plan was bad; then statistics may be others.
+const UNPREPARED_FOR: Duration = Duration::from_secs(600);
+/// Most of them at a time.
+const MAX_UNPREPARED: usize = 256;
 /// Most prepared statements of a session on which user code runs: the check after such a request lists all of them,
 /// at about 1 µs each (`check.rs`).
 const MAX_WHEN_CHECKED: usize = 24;
@@ -42,6 +51,8 @@ pub(crate) struct Entry {
     pub(crate) types: Box<[u32]>,
     /// Unknown until a Describe succeeded.
     pub(crate) columns: Option<Arc<[Column]>>,
+    /// How long it takes.
+    pub(crate) pace: Pace,
 }
 
 /// Statements of our own around a request.
@@ -115,8 +126,29 @@ pub(crate) enum Lookup<'a> {
     Unnamed,
 }
 
-/// Shapes seen once, shared by the sessions of a pool.
-pub(crate) type Sightings = ferrobase_base::Sightings<SEEN_ONCE>;
+/// What the sessions of a pool know of shapes together.
+#[derive(Debug, Default)]
+pub(crate) struct Shapes {
+    seen: Sightings<SEEN_ONCE>,
+    /// Shapes that are better planned each time, and until when.
+    unprepared: Mutex<HashMap<Key, Instant>>,
+}
+
+impl Shapes {
+    fn unprepare(&self, key: &Key) {
+        let mut unprepared = self.unprepared.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        unprepared.retain(|_, until| *until > now);
+        if unprepared.len() < MAX_UNPREPARED {
+            unprepared.insert(key.clone(), now + UNPREPARED_FOR);
+        }
+    }
+
+    fn is_unprepared(&self, key: &Key) -> bool {
+        let unprepared = self.unprepared.lock().unwrap_or_else(PoisonError::into_inner);
+        unprepared.get(key).is_some_and(|until| *until > Instant::now())
+    }
+}
 
 /// The prepared statements of one session.
 pub(crate) struct Statements {
@@ -128,7 +160,9 @@ pub(crate) struct Statements {
     checked: bool,
     /// Names to close in the next flush.
     closing: Vec<Name>,
-    sightings: Arc<Sightings>,
+    shapes: Arc<Shapes>,
+    /// A statement that runs planned for its values although it is prepared.
+    attempt: Option<Key>,
     /// Whether the unnamed statement is the one of `check.rs`.
     pub(crate) unnamed_is_check: bool,
     /// Nothing goes by a name: code of the same transaction ran before and may have replaced what a name means.
@@ -136,7 +170,7 @@ pub(crate) struct Statements {
 }
 
 impl Statements {
-    pub(crate) fn new(budget: usize, sightings: Arc<Sightings>) -> Self {
+    pub(crate) fn new(budget: usize, shapes: Arc<Shapes>) -> Self {
         Self {
             cached: LruCache::new_unbounded(),
             controls: Vec::new(),
@@ -144,7 +178,8 @@ impl Statements {
             budget,
             checked: false,
             closing: Vec::new(),
-            sightings,
+            shapes,
+            attempt: None,
             unnamed_is_check: false,
             distrust_names: false,
         }
@@ -156,11 +191,33 @@ impl Statements {
             return Lookup::Unnamed;
         }
         match self.cached.get(key) {
+            Some(entry) if entry.pace.is_suspect() => {
+                self.attempt = Some(key.clone());
+                Lookup::Unnamed
+            }
             Some(entry) if *entry.types == *types => Lookup::Known(&entry.name, entry.columns.clone()),
             // The same text with other types is another statement; too rare for a key of its own.
             Some(_) => Lookup::Unnamed,
-            None if cost(key) > self.budget || !self.sightings.seen_before(key) => Lookup::Unnamed,
+            None if cost(key) > self.budget || !self.shapes.seen.seen_before(key) => Lookup::Unnamed,
+            None if self.shapes.is_unprepared(key) => Lookup::Unnamed,
             None => Lookup::New(random_name()),
+        }
+    }
+
+    /// The only user statement of a flush was answered.
+    pub(crate) fn took(&mut self, key: &Key, took: Duration) {
+        let attempted = self.attempt.take().is_some_and(|attempt| attempt == *key);
+        let Some(entry) = self.cached.peek_mut(key) else { return };
+        if !attempted {
+            return entry.pace.ran(took);
+        }
+        if entry.pace.attempted(took) == Verdict::Bad {
+            tracing::info!(
+                sql = &*key.sql,
+                "a prepared statement has a bad plan; for ten minutes it is planned each time"
+            );
+            self.shapes.unprepare(key);
+            self.forget(key);
         }
     }
 
@@ -263,15 +320,15 @@ mod tests {
     }
 
     fn prepare(statements: &mut Statements, sql: &str) {
-        let entry = Entry { name: random_name(), types: Box::new([]), columns: None };
+        let entry = Entry { name: random_name(), types: Box::new([]), columns: None, pace: Pace::default() };
         statements.prepared(key(sql), entry);
     }
 
     #[test]
     fn a_statement_is_prepared_at_second_sight_by_any_session_of_the_pool() {
-        let sightings = Arc::new(Sightings::default());
-        let mut one = Statements::new(1 << 20, sightings.clone());
-        let mut two = Statements::new(1 << 20, sightings);
+        let shapes = Arc::new(Shapes::default());
+        let mut one = Statements::new(1 << 20, shapes.clone());
+        let mut two = Statements::new(1 << 20, shapes);
         assert!(matches!(one.find(&key("a"), &[]), Lookup::Unnamed));
         assert!(matches!(two.find(&key("a"), &[]), Lookup::New(_)));
         prepare(&mut two, "a");
