@@ -27,6 +27,8 @@ pub enum Stop {
     Fast,
     /// As if the machine had been switched off; the next start recovers.
     Immediate,
+    /// `kill -9` of the server's first process; the others notice and end by themselves.
+    Kill,
 }
 
 /// A private server.
@@ -221,15 +223,49 @@ fn children(parent: i32) -> Vec<i32> {
 }
 
 fn start(bin: &Path, data: &Path, log: &Path) -> Result<()> {
-    check(as_server_user(bin, "pg_ctl").args(["start", "-w", "-s", "-l"]).arg(log).arg("-D").arg(data))
+    let started = check(as_server_user(bin, "pg_ctl").args(["start", "-w", "-s", "-l"]).arg(log).arg("-D").arg(data));
+    started.with_context(|| {
+        let log = fs::read_to_string(log).unwrap_or_default();
+        log.lines().rev().take(5).collect::<Vec<_>>().join(" < ")
+    })
 }
 
 fn stop(bin: &Path, data: &Path, how: Stop) -> Result<()> {
     let mode = match how {
         Stop::Fast => "fast",
         Stop::Immediate => "immediate",
+        Stop::Kill => return kill_postmaster(data),
     };
     check(as_server_user(bin, "pg_ctl").args(["stop", "-w", "-s", "-m", mode, "-D"]).arg(data))
+}
+
+/// A new server refuses to start while processes of the old one are attached to its memory: waits for their end too.
+fn kill_postmaster(data: &Path) -> Result<()> {
+    let file = fs::read_to_string(data.join("postmaster.pid"))?;
+    let postmaster: i32 = file.lines().next().unwrap_or_default().parse().context("postmaster.pid")?;
+    let family = children(postmaster);
+    kill(Pid::from_raw(postmaster), Signal::SIGKILL)?;
+    let end = Instant::now() + Duration::from_secs(30);
+    while family.iter().any(|child| is_postgres(*child)) {
+        anyhow::ensure!(Instant::now() < end, "processes of a killed server live on");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // Until init has reaped it, it looks to its successor as if it ran.
+    Ok(fs::remove_file(data.join("postmaster.pid"))?)
+}
+
+fn children(parent: i32) -> Vec<i32> {
+    let ours = |pid: &i32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)?.parse().ok()) == Some(parent)
+    };
+    let all = fs::read_dir("/proc").into_iter().flatten();
+    all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).filter(ours).collect()
+}
+
+fn is_postgres(pid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.contains("(postgres)") && !stat.contains(") Z ")
 }
 
 /// The callers of a test go on asking while the server starts or stops.
