@@ -7,6 +7,7 @@ mod clients;
 mod contract;
 mod dev;
 mod faults;
+mod hostile;
 mod isolation;
 mod load;
 mod observe;
