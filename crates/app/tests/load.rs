@@ -204,7 +204,8 @@ impl Client {
                 let request = self.caller.request(Method::GET, &format!("/pages?id=eq.{id}"));
                 let Some(rows) = self.served(request, 200).await else { return };
                 let body = rows[0]["body"].as_str().unwrap_or_default();
-                let is_whole = body.len() == PAGE && body.as_bytes().chunks(32).all(|piece| piece == &body.as_bytes()[..32]);
+                let is_whole =
+                    body.len() == PAGE && body.as_bytes().chunks(32).all(|piece| piece == &body.as_bytes()[..32]);
                 assert!(rows[0]["id"] == id && is_whole, "page {id}: {} bytes", body.len());
             }
             11..=14 => {
@@ -238,7 +239,8 @@ impl Client {
 
     /// The answer, unless the client was told to come back later.
     async fn served(&self, request: reqwest::RequestBuilder, status: u16) -> Option<Value> {
-        let answer = self.caller.send(request).await.unwrap_or_else(|error| panic!("client {}: {error:?}", self.number));
+        let answer =
+            self.caller.send(request).await.unwrap_or_else(|error| panic!("client {}: {error:?}", self.number));
         self.seen.longest_us.fetch_max(micros(answer.took), Relaxed);
         assert!(answer.took <= self.habits.latest, "client {}: too late: {answer:?}", self.number);
         if answer.status == status {

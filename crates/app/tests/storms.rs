@@ -68,7 +68,9 @@ async fn no_fault_of_the_network_yields_a_wrong_answer_or_loses_a_write() {
         let recovery = seen.last_refusal().saturating_duration_since(over);
         let (right, longest, refusals) = (seen.right(), seen.longest(), seen.refusals());
         let written = load.end().await;
-        println!("{name}: {right} right; {refusals}; longest {longest:.0?}; the last refusal {recovery:.0?} after the end");
+        println!(
+            "{name}: {right} right; {refusals}; longest {longest:.0?}; the last refusal {recovery:.0?} after the end"
+        );
         assert!(recovery < RECOVERY, "{name}: {recovery:?}");
         load::assert_nothing_lost(&mut session, &written).await;
     }
