@@ -44,8 +44,8 @@ pub(crate) struct Habits {
     pub(crate) clients: u64,
     /// No answer may take longer.
     pub(crate) latest: Duration,
-    /// Pause between an answer and the next request.
-    pub(crate) pause: Duration,
+    /// A request each so often, as long as the server keeps up; without it the next one follows the answer.
+    pub(crate) every: Option<Duration>,
     /// Whether they also ask for what is larger than a packet.
     pub(crate) large: bool,
 }
@@ -165,14 +165,22 @@ struct Client {
 impl Client {
     async fn play(mut self, stop: Arc<AtomicBool>) -> BTreeSet<u64> {
         let mut dice = (self.number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        // One after the other, not all at the same moment.
+        let mut pace = self.habits.every.map(|every| {
+            let first = every.mul_f64(self.number as f64 / self.habits.clients as f64);
+            tokio::time::interval_at(tokio::time::Instant::now() + first, every)
+        });
+        if let Some(pace) = &mut pace {
+            pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        }
         while !stop.load(Relaxed) {
             dice ^= dice << 13;
             dice ^= dice >> 7;
             dice ^= dice << 17;
-            self.ask(dice >> 20).await;
-            if !self.habits.pause.is_zero() {
-                tokio::time::sleep(self.habits.pause).await;
+            if let Some(pace) = &mut pace {
+                pace.tick().await;
             }
+            self.ask(dice >> 20).await;
         }
         self.written
     }

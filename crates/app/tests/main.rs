@@ -19,6 +19,7 @@ mod replicas;
 mod security;
 mod security_private;
 mod shared_limits;
+mod soak;
 mod start;
 mod storms;
 mod support;

@@ -18,7 +18,7 @@ use crate::support::{self, BINARY};
 /// Two seconds, and the one that an attempt to connect may take which was swallowed at the last moment.
 const RECOVERY: Duration = Duration::from_secs(3);
 /// One second is what the server gives itself; the rest is for a machine that has other things to do.
-const HABITS: Habits = Habits { clients: 16, latest: Duration::from_secs(3), pause: Duration::ZERO, large: true };
+const HABITS: Habits = Habits { clients: 16, latest: Duration::from_secs(3), every: None, large: true };
 
 const STORMS: [(&str, Fault); 10] = [
     ("20 ms more on each way", Fault::Delay(Duration::from_millis(20))),

@@ -250,8 +250,15 @@ fn kill_postmaster(data: &Path) -> Result<()> {
         anyhow::ensure!(Instant::now() < end, "processes of a killed server live on");
         std::thread::sleep(Duration::from_millis(10));
     }
-    // Until init has reaped it, it looks to its successor as if it ran.
-    Ok(fs::remove_file(data.join("postmaster.pid"))?)
+    // Until init has reaped it, it looks to its successor as if it ran: its lock files are no use then.
+    fs::remove_file(data.join("postmaster.pid"))?;
+    for entry in fs::read_dir(data.parent().unwrap_or(data))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "lock") {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
 }
 
 fn children(parent: i32) -> Vec<i32> {
