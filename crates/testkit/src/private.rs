@@ -93,9 +93,7 @@ impl PrivateCluster {
         while killed.iter().any(|pid| is_running(*pid)) && Instant::now() < end {
             std::thread::sleep(Duration::from_millis(5));
         }
-        // Where nobody buries the dead, PostgreSQL would take them for alive.
-        let _ = fs::remove_file(self.data().join("postmaster.pid"));
-        let _ = fs::remove_file(self.folder.path().join(format!(".s.PGSQL.{}.lock", self.port)));
+        let _ = remove_locks(&self.data());
     }
 
     /// Stops all its processes: nothing answers and nothing is closed, until they go on.
@@ -246,11 +244,15 @@ fn kill_postmaster(data: &Path) -> Result<()> {
     let family = children(postmaster);
     kill(Pid::from_raw(postmaster), Signal::SIGKILL)?;
     let end = Instant::now() + Duration::from_secs(30);
-    while family.iter().any(|child| is_postgres(*child)) {
+    while family.iter().any(|child| is_running(*child)) {
         anyhow::ensure!(Instant::now() < end, "processes of a killed server live on");
         std::thread::sleep(Duration::from_millis(10));
     }
-    // Until init has reaped it, it looks to its successor as if it ran: its lock files are no use then.
+    remove_locks(data)
+}
+
+/// Where nobody buries the dead at once, PostgreSQL would take them for alive.
+fn remove_locks(data: &Path) -> Result<()> {
     fs::remove_file(data.join("postmaster.pid"))?;
     for entry in fs::read_dir(data.parent().unwrap_or(data))? {
         let path = entry?.path();
@@ -259,20 +261,6 @@ fn kill_postmaster(data: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn children(parent: i32) -> Vec<i32> {
-    let ours = |pid: &i32| {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)?.parse().ok()) == Some(parent)
-    };
-    let all = fs::read_dir("/proc").into_iter().flatten();
-    all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).filter(ours).collect()
-}
-
-fn is_postgres(pid: i32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.contains("(postgres)") && !stat.contains(") Z ")
 }
 
 /// The callers of a test go on asking while the server starts or stops.
