@@ -160,12 +160,15 @@ async fn end_statement(held: &mut Held, grace: Duration) -> Result<(), Error> {
     if let Ok(ended) = tokio::time::timeout(SILENCE, &mut ending).await {
         return ended;
     }
-    shared.close_silent(SILENCE);
     let look = async { if told.load(Relaxed) { state_of(&shared, pid, &connect).await } else { Seen::Nothing } };
     let seen = tokio::select! {
         ended = &mut ending => return ended,
         seen = look => seen,
     };
+    if !matches!(seen, Seen::AtWork) {
+        // Each idle one could be as dead, and would cost a caller his deadline.
+        shared.close_silent(SILENCE);
+    }
     match seen {
         Seen::AtWork => {}
         Seen::AtRest => return Err(Error::Closed),

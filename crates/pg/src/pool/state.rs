@@ -356,7 +356,7 @@ impl Shared {
         self.bury([session]);
     }
 
-    /// Closes what has been idle for so long. On a half-open network each of them would cost somebody his deadline.
+    /// Closes what has been idle for so long.
     pub(super) fn close_silent(self: &Arc<Self>, silence: Duration) {
         let mut state = self.lock();
         let idle = std::mem::take(&mut state.idle);
@@ -365,7 +365,7 @@ impl Shared {
         state.size -= silent.len();
         drop(state);
         if !silent.is_empty() {
-            tracing::warn!(closed = silent.len(), "the database is out of reach; idle connections to it are closed");
+            tracing::warn!(closed = silent.len(), "a connection to the database has gone dead without a word; those that are idle are closed");
         }
         self.bury(silent.into_iter().map(|idle| idle.session));
         self.open_wanted();
