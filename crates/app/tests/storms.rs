@@ -73,7 +73,7 @@ async fn no_fault_of_the_network_yields_a_wrong_answer_or_loses_a_write() {
         let (right, longest, refusals) = (seen.right(), seen.longest(), seen.refusals());
         let written = load.end().await;
         println!(
-            "{name}: {right} right; {refusals}; longest {longest:.0?}; the last refusal {recovery:.0?} after the end"
+            "{name}: {right} right; {refusals}; longest {longest:.2?}; the last refusal {recovery:.2?} after the end"
         );
         assert!(recovery < RECOVERY, "{name}: {recovery:?}");
         load::assert_nothing_lost(&mut session, &written).await;

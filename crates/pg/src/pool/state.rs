@@ -365,7 +365,10 @@ impl Shared {
         state.size -= silent.len();
         drop(state);
         if !silent.is_empty() {
-            tracing::warn!(closed = silent.len(), "a connection to the database has gone dead without a word; those that are idle are closed");
+            tracing::warn!(
+                closed = silent.len(),
+                "a connection to the database has gone dead without a word; those that are idle are closed"
+            );
         }
         self.bury(silent.into_iter().map(|idle| idle.session));
         self.open_wanted();
