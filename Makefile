@@ -1,5 +1,5 @@
 # Two commands do everything on a fresh Debian or Ubuntu with a Rust toolchain: `make demo` and `make test`.
-.PHONY: demo demo-stop test test-pooler check bench dist
+.PHONY: demo demo-stop test test-pooler check bench soak dist
 
 # Installs what is missing, builds, starts a database with real data, prints how to call it. Leaves it running.
 demo:
@@ -27,6 +27,12 @@ check:
 bench:
 	scripts/install-tools bench
 	bench/run
+
+# Half an hour at 70 % load with faults: wrong answers, lost writes, growing memory. MINUTES=480 for a night.
+soak:
+	scripts/install-tools test
+	FERROBASE_SOAK_MINUTES=$(or $(MINUTES),30) cargo test --release -p ferrobase-app --test main -- \
+		--ignored --exact soak::half_an_hour_of_load_and_faults_leaves_nothing_behind --nocapture
 
 # A release archive in dist/: binary, checksums, systemd unit, example configuration.
 dist:

@@ -79,7 +79,7 @@ struct Seen {
     longest_ms: AtomicU64,
 }
 
-/// 32 clients read and write while PostgreSQL dies and comes back, in three ways: nobody hangs, nobody is lied to, every
+/// 32 clients read and write while PostgreSQL dies and comes back, in four ways: nobody hangs, nobody is lied to, every
 /// acknowledged row is there, nothing was written twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_under_load_loses_nothing_and_hangs_nobody() {
@@ -98,7 +98,7 @@ async fn a_restart_under_load_loses_nothing_and_hangs_nobody() {
         .map(|client| tokio::spawn(read_and_write(Caller::of(&app), client, Arc::clone(&seen), Arc::clone(&stop))))
         .collect();
     let progress = || seen.reads.load(Relaxed) + seen.writes.load(Relaxed);
-    for how in [Stop::Immediate, Stop::Fast] {
+    for how in [Stop::Immediate, Stop::Kill, Stop::Fast] {
         let before = progress();
         eventually("load", PATIENCE, async || progress() > before + 200).await;
         cluster.stop(how).await.unwrap();

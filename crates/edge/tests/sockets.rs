@@ -79,6 +79,31 @@ async fn sec_29_a_caller_that_does_not_read_is_cut() {
     assert!(lines[0]["duration_ms"].as_f64().unwrap() < 5_000.0);
 }
 
+/// On HTTP/2 only the window of the stream closes, and hyper never asks for more of the answer.
+#[tokio::test]
+async fn sec_29_a_stream_that_is_not_read_is_dropped_and_its_connection_lives() {
+    let server = Setup { limits: quick(), ..Setup::default() }.start().await;
+    let client = reqwest::Client::builder().http2_prior_knowledge().http2_initial_stream_window_size(1024);
+    let client = client.build().unwrap();
+    let get = async |path: &str| client.get(server.url(path)).send().await.unwrap();
+    let mut unread = get("/endless").await;
+    let started = Instant::now();
+    let is_cut = |line: &serde_json::Value| line["path"] == "/rest/v1/endless" && line["cut"] == true;
+    while !server.lines().iter().any(is_cut) {
+        assert!(started.elapsed() < Duration::from_secs(5), "what an answer holds is held for ever");
+        assert_eq!(get("/hello").await.text().await.unwrap(), "hello");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    while let Some(piece) = unread.chunk().await.transpose() {
+        if piece.is_err() {
+            assert_eq!(get("/hello").await.text().await.unwrap(), "hello");
+            assert_eq!(server.metric("http_connections_active"), Some(1.0));
+            return;
+        }
+    }
+    panic!("an answer that was dropped looks complete");
+}
+
 #[tokio::test]
 async fn connections_over_the_bound_are_told_to_come_back() {
     let limits = ConnectionLimits { connections: 2, ..ConnectionLimits::default() };

@@ -128,6 +128,64 @@ async fn a_peer_that_vanished_costs_its_deadline_and_its_connection() {
     assert!(pool.stats().closed >= 1);
 }
 
+/// A firewall that forgot all connections, so that only new ones work: one caller waits for nothing, not one for each.
+#[tokio::test]
+async fn connections_that_are_half_open_cost_one_deadline() {
+    let database = database().await;
+    let (proxy, pool) = proxied(&database, options(4)).await;
+    let four = async || {
+        let runs: Vec<_> = (0..4)
+            .map(|_| {
+                let pool = pool.clone();
+                tokio::spawn(async move { pool.run(batch(&["select pg_sleep(0.1)"])).await })
+            })
+            .collect();
+        for run in runs {
+            run.await.unwrap().unwrap();
+        }
+    };
+    four().await;
+    eventually("at rest", async || pool.stats().idle == 4).await;
+    proxy.set(Fault::Swallow);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    proxy.set(Fault::None);
+    let error = pool.run(batch(&["select 1"]).within(Duration::from_millis(200))).await.unwrap_err();
+    assert!(matches!(error, Error::Deadline), "{error}");
+    let started = Instant::now();
+    eventually("all are given up", async || pool.stats().closed == 4).await;
+    assert!(started.elapsed() < Duration::from_secs(3), "long before the grace is over: {:?}", started.elapsed());
+    four().await;
+    let stats = pool.stats();
+    assert_eq!((stats.opened, stats.terminated, stats.active), (8, 0, 0), "{stats:?}");
+}
+
+/// Of sessions that are waited for because their server is out of reach none keeps others from being opened.
+#[tokio::test]
+async fn sessions_out_of_reach_take_nobodys_place() {
+    let database = database().await;
+    let (proxy, pool) = proxied(&database, options(2)).await;
+    for _ in 0..2 {
+        pool.run(batch(&["select 1"])).await.unwrap();
+        proxy.set(Fault::Swallow);
+        let lost: Vec<_> = (0..2)
+            .map(|_| {
+                let pool = pool.clone();
+                tokio::spawn(async move { pool.run(batch(&["select 1"]).within(Duration::from_millis(200))).await })
+            })
+            .collect();
+        for lost in lost {
+            lost.await.unwrap().unwrap_err();
+        }
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        proxy.set(Fault::None);
+        let back = Instant::now();
+        eventually("served", async || pool.run(batch(&["select 1"])).await.is_ok()).await;
+        // The second is that of an attempt to connect which was swallowed.
+        assert!(back.elapsed() < Duration::from_secs(3), "{:?}", back.elapsed());
+        assert!(pool.stats().size <= 2, "{:?}", pool.stats());
+    }
+}
+
 #[tokio::test]
 async fn a_server_without_free_slots_does_not_stop_those_who_are_in() {
     let (server, _) = Server::start(false).await;

@@ -27,6 +27,8 @@ pub enum Stop {
     Fast,
     /// As if the machine had been switched off; the next start recovers.
     Immediate,
+    /// `kill -9` of the server's first process; the others notice and end by themselves.
+    Kill,
 }
 
 /// A private server.
@@ -91,9 +93,7 @@ impl PrivateCluster {
         while killed.iter().any(|pid| is_running(*pid)) && Instant::now() < end {
             std::thread::sleep(Duration::from_millis(5));
         }
-        // Where nobody buries the dead, PostgreSQL would take them for alive.
-        let _ = fs::remove_file(self.data().join("postmaster.pid"));
-        let _ = fs::remove_file(self.folder.path().join(format!(".s.PGSQL.{}.lock", self.port)));
+        let _ = remove_locks(&self.data());
     }
 
     /// Stops all its processes: nothing answers and nothing is closed, until they go on.
@@ -221,15 +221,46 @@ fn children(parent: i32) -> Vec<i32> {
 }
 
 fn start(bin: &Path, data: &Path, log: &Path) -> Result<()> {
-    check(as_server_user(bin, "pg_ctl").args(["start", "-w", "-s", "-l"]).arg(log).arg("-D").arg(data))
+    let started = check(as_server_user(bin, "pg_ctl").args(["start", "-w", "-s", "-l"]).arg(log).arg("-D").arg(data));
+    started.with_context(|| {
+        let log = fs::read_to_string(log).unwrap_or_default();
+        log.lines().rev().take(5).collect::<Vec<_>>().join(" < ")
+    })
 }
 
 fn stop(bin: &Path, data: &Path, how: Stop) -> Result<()> {
     let mode = match how {
         Stop::Fast => "fast",
         Stop::Immediate => "immediate",
+        Stop::Kill => return kill_postmaster(data),
     };
     check(as_server_user(bin, "pg_ctl").args(["stop", "-w", "-s", "-m", mode, "-D"]).arg(data))
+}
+
+/// A new server refuses to start while processes of the old one are attached to its memory: waits for their end too.
+fn kill_postmaster(data: &Path) -> Result<()> {
+    let file = fs::read_to_string(data.join("postmaster.pid"))?;
+    let postmaster: i32 = file.lines().next().unwrap_or_default().parse().context("postmaster.pid")?;
+    let family = children(postmaster);
+    kill(Pid::from_raw(postmaster), Signal::SIGKILL)?;
+    let end = Instant::now() + Duration::from_secs(30);
+    while family.iter().any(|child| is_running(*child)) {
+        anyhow::ensure!(Instant::now() < end, "processes of a killed server live on");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    remove_locks(data)
+}
+
+/// Where nobody buries the dead at once, PostgreSQL would take them for alive.
+fn remove_locks(data: &Path) -> Result<()> {
+    fs::remove_file(data.join("postmaster.pid"))?;
+    for entry in fs::read_dir(data.parent().unwrap_or(data))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "lock") {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
 }
 
 /// The callers of a test go on asking while the server starts or stops.

@@ -35,14 +35,20 @@ enum Cut {
 }
 
 /// Watches a body: ends it with an error at the deadline, and says how it ended. `report` runs exactly once.
+///
+/// The deadline is for a source that keeps its caller waiting. An answer that is complete leaves also when it was ready at
+/// the last moment: cutting it would close the connection without a word. How long it may take for that is the
+/// listener's business.
 pub(crate) fn watch(body: Body, deadline: Option<Instant>, report: impl FnOnce(Ending) + Send + 'static) -> Body {
     let timer = deadline.map(|deadline| Box::pin(tokio::time::sleep_until(deadline)));
-    Body::new(Watched { inner: body, timer, report: Some(Box::new(report)) })
+    Body::new(Watched { inner: body, timer, has_waited: false, report: Some(Box::new(report)) })
 }
 
 struct Watched {
     inner: Body,
     timer: Option<Pin<Box<Sleep>>>,
+    /// Whether the source had nothing to hand over at some time.
+    has_waited: bool,
     report: Option<Box<dyn FnOnce(Ending) + Send>>,
 }
 
@@ -56,6 +62,20 @@ impl Watched {
 
     fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
         self.timer.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready())
+    }
+
+    fn poll_in_time(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        if self.has_waited && self.is_late(cx) {
+            return Poll::Ready(Some(Err(Cut::Deadline)));
+        }
+        let polled = self.poll_source(cx);
+        if polled.is_pending() {
+            self.has_waited = true;
+            if self.is_late(cx) {
+                return Poll::Ready(Some(Err(Cut::Deadline)));
+            }
+        }
+        polled
     }
 
     fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
@@ -75,8 +95,7 @@ impl HttpBody for Watched {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = self.get_mut();
-        let polled = if this.is_late(cx) { Poll::Ready(Some(Err(Cut::Deadline))) } else { this.poll_source(cx) };
-        match polled {
+        match this.poll_in_time(cx) {
             Poll::Ready(Some(Err(cut))) => {
                 tracing::warn!(error = &cut as &dyn std::error::Error, "An answer was cut");
                 this.end(Ending::Cut(match cut {
@@ -136,6 +155,17 @@ mod tests {
         assert_eq!(ending.recv().unwrap(), Ending::Cut("deadline"));
         drop(body);
         assert!(ending.recv().is_err(), "the ending is reported once");
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_ready_at_its_deadline_leaves_whole() {
+        let pieces = ["all ", "of ", "it"].map(|piece| Ok::<_, std::io::Error>(Frame::data(Bytes::from(piece))));
+        let pieces = Body::new(StreamBody::new(futures_util::stream::iter(pieces)));
+        for complete in [Body::from("all of it"), pieces] {
+            let (body, ending) = watched(complete, Some(Instant::now()));
+            assert_eq!(body.collect().await.unwrap().to_bytes(), "all of it");
+            assert_eq!(ending.recv().unwrap(), Ending::Complete);
+        }
     }
 
     #[tokio::test]

@@ -22,6 +22,7 @@ use hyper_util::server::conn::auto::Builder;
 
 use super::activity::{Activity, Behind, RequestGuard, Verdict};
 use super::transport::{Observed, Transport};
+use super::untaken::Untaken;
 use super::{ConnectionLimits, Handler, Peer};
 use crate::lifecycle::{Lifecycle, Phase};
 
@@ -44,7 +45,8 @@ impl<S: Handler> Connection<S> {
         let activity = Activity::new();
         let io = TokioIo::new(Observed::new(transport, Arc::clone(&activity)));
         let builder = builder(&self.limits);
-        let service = self.service(Arc::clone(&activity));
+        let untaken = Arc::new(Untaken::default());
+        let service = self.service(Arc::clone(&activity), Arc::clone(&untaken));
         let mut http = pin!(builder.serve_connection_with_upgrades(io, service));
         let mut closing = pin!(self.lifecycle.reached(Phase::Closing));
         let mut clock = tokio::time::interval(tick(&self.limits));
@@ -61,7 +63,9 @@ impl<S: Handler> Connection<S> {
                     http.as_mut().graceful_shutdown();
                     retired_at = Some(tokio::time::Instant::now());
                 }
-                _ = clock.tick() => match activity.verdict(&self.limits) {
+                _ = clock.tick() => {
+                    untaken.drop_stale(self.limits.stall);
+                    match activity.verdict(&self.limits) {
                     Verdict::Cut(reason) => {
                         tracing::debug!(reason, "A connection was cut");
                         return;
@@ -76,13 +80,14 @@ impl<S: Handler> Connection<S> {
                         Some(_) => {}
                     },
                     Verdict::Keep => {}
-                },
+                    }
+                }
             }
         }
     }
 
-    fn service(&self, activity: Arc<Activity>) -> HttpService<S> {
-        HttpService { handler: self.handler.clone(), peer: self.peer, activity }
+    fn service(&self, activity: Arc<Activity>, untaken: Arc<Untaken>) -> HttpService<S> {
+        HttpService { handler: self.handler.clone(), peer: self.peer, activity, untaken }
     }
 }
 
@@ -115,6 +120,7 @@ struct HttpService<S> {
     handler: S,
     peer: Peer,
     activity: Arc<Activity>,
+    untaken: Arc<Untaken>,
 }
 
 impl<S: Handler> hyper::service::Service<Request<Incoming>> for HttpService<S> {
@@ -123,14 +129,19 @@ impl<S: Handler> hyper::service::Service<Request<Incoming>> for HttpService<S> {
     type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let guard = self.activity.request(behind(&request));
+        let behind = behind(&request);
+        let guard = self.activity.request(behind);
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(self.peer);
         let mut handler = self.handler.clone();
         let answer = handler.call(request);
+        let untaken = (behind == Behind::Frames).then(|| Arc::clone(&self.untaken));
         Box::pin(async move {
             let Ok(response) = answer.await;
-            Ok(hold(response, guard))
+            Ok(match untaken {
+                Some(untaken) => untaken.watch(response, guard),
+                None => hold(response, guard),
+            })
         })
     }
 }

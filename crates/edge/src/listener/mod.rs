@@ -5,7 +5,7 @@
 //! to read (security 29), how everything ends (security 30).
 //! Invariant: no connection can hold up another one or the accept loop.
 //! Read on: `bind` (addresses), `limits`, `tls`, `connection` (one connection's life), `activity` (when it is cut),
-//! `transport`, `request_line` (raw characters in targets).
+//! `transport`, `untaken` (answers that nobody takes on HTTP/2), `request_line` (raw characters in targets).
 
 mod activity;
 mod bind;
@@ -14,6 +14,7 @@ mod limits;
 mod request_line;
 mod tls;
 mod transport;
+mod untaken;
 
 use std::convert::Infallible;
 use std::future::Future;

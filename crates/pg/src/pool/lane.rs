@@ -18,6 +18,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::lease::Lease;
 use super::options::{PoolOptions, Pooler};
+use super::settle;
 use super::speed::{Shape, Speeds};
 use super::state::Shared;
 use super::stats::count;
@@ -383,12 +384,9 @@ impl Driver {
         self.shared.count_failure(error);
         let token = lease.session().cancel_token();
         lease.close();
-        if matches!(error, Error::Deadline)
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
+        if matches!(error, Error::Deadline) {
             // Nothing else is under way there.
-            count(&self.shared.counters.cancels);
-            runtime.spawn(async move { token.cancel().await });
+            settle::cancel_behind(self.shared.clone(), token);
         }
         for UnderWay { job, .. } in std::mem::take(&mut self.under_way) {
             let verdict = match error {

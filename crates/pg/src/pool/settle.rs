@@ -4,16 +4,27 @@
 //! catches the cancellation (plpgsql `exception when query_canceled`, requirements/security.md 20) is ended with
 //! `pg_terminate_backend` from a connection of the same login, which PostgreSQL allows for one's own sessions and no
 //! code can catch. Merely closing the socket would let such a backend run on until it next writes.
+//!
+//! A session that stays silent after its CancelRequest may also be half-open: the server is out of reach, or only this
+//! connection is (a firewall has forgotten it). So that nobody waits for that, a session that is not known to run something
+//! is closed or no longer counts, and idle ones that gave no sign of life meanwhile are closed.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::options::Pooler;
 use super::state::Shared;
 use super::stats::count;
+use crate::connect::cancel::CancelToken;
 use crate::error::Error;
+use crate::options::ConnectOptions;
 use crate::session::Session;
 
+/// How long a cancelled session may be silent before its connection is in doubt.
+const SILENCE: Duration = Duration::from_secs(1);
+const STATE: &str = include_str!("../../sql/backend_state.sql");
 const TERMINATE: &str = include_str!("../../sql/backend_terminate.sql");
 
 /// What a session needs before somebody else may have it.
@@ -31,6 +42,8 @@ pub(super) enum Way {
 struct Held {
     shared: Arc<Shared>,
     session: Option<Box<Session>>,
+    /// Whether it takes the place of another session.
+    counts: bool,
 }
 
 impl Held {
@@ -47,15 +60,18 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        if let Some(session) = self.session.take() {
+        let Some(session) = self.session.take() else { return };
+        if self.counts {
             self.shared.discard(session);
+        } else {
+            self.shared.bury_outsider(session);
         }
     }
 }
 
 /// Brings a session to rest and returns or closes it, in the background.
 pub(super) fn spawn(shared: Arc<Shared>, session: Box<Session>, way: Way) {
-    let held = Held { shared, session: Some(session) };
+    let held = Held { shared, session: Some(session), counts: true };
     // Without a runtime (it is shutting down) the session is closed.
     if let Ok(runtime) = tokio::runtime::Handle::try_current() {
         runtime.spawn(settle(held, way));
@@ -72,6 +88,19 @@ async fn settle(mut held: Held, way: Way) {
     if at_rest {
         held.put_back();
     }
+}
+
+/// Cancels what runs on a connection that was closed, in the background.
+pub(super) fn cancel_behind(shared: Arc<Shared>, token: CancelToken) {
+    let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+    count(&shared.counters.cancels);
+    runtime.spawn(async move {
+        let mut telling = pin!(token.cancel());
+        if tokio::time::timeout(SILENCE, &mut telling).await.is_err() {
+            shared.close_silent(SILENCE);
+            let _ = telling.await;
+        }
+    });
 }
 
 /// Takes back, or closes, a session whose check is over already.
@@ -99,23 +128,79 @@ async fn check(held: &mut Held, grace: Duration) -> bool {
 
 async fn cancel(held: &mut Held, grace: Duration) -> bool {
     count(&held.shared.counters.cancels);
-    let token = held.session().cancel_token();
-    let session = held.session();
-    let ended = within(grace, async {
-        let (told, drained) = tokio::join!(token.cancel(), session.make_ready());
-        drained.and(told)
-    })
-    .await;
-    match ended {
+    match end_statement(held, grace).await {
         // The signal was sent before the server closed the cancelling connection, so the check is the last statement
         // that it can hit.
-        Ok(()) if held.shared.options.pooler == Pooler::Direct => check(held, grace).await,
+        Ok(()) if held.counts && held.shared.options.pooler == Pooler::Direct => check(held, grace).await,
         Err(Error::Deadline) => {
             terminate(held, grace).await;
             false
         }
         // Told or not, in doubt: a signal that comes late would hit the next request.
         _ => false,
+    }
+}
+
+/// Cancels what runs and waits for its end. A session that stays silent gives up its place, unless it is at work.
+async fn end_statement(held: &mut Held, grace: Duration) -> Result<(), Error> {
+    let shared = held.shared.clone();
+    let session = held.session.as_mut().expect("held until it is put back");
+    let (pid, connect) = (session.backend_pid(), session.options_for_same_server());
+    let (token, told) = (session.cancel_token(), AtomicBool::new(false));
+    let ending = within(grace, async {
+        let tell = async {
+            let result = token.cancel().await;
+            told.store(result.is_ok(), Relaxed);
+            result
+        };
+        let (told, drained) = tokio::join!(tell, session.make_ready());
+        drained.and(told)
+    });
+    let mut ending = pin!(ending);
+    if let Ok(ended) = tokio::time::timeout(SILENCE, &mut ending).await {
+        return ended;
+    }
+    let look = async { if told.load(Relaxed) { state_of(&shared, pid, &connect).await } else { Seen::Nothing } };
+    let seen = tokio::select! {
+        ended = &mut ending => return ended,
+        seen = look => seen,
+    };
+    if !matches!(seen, Seen::AtWork) {
+        // Each idle one could be as dead, and would cost a caller his deadline.
+        shared.close_silent(SILENCE);
+    }
+    match seen {
+        Seen::AtWork => {}
+        Seen::AtRest => return Err(Error::Closed),
+        Seen::Nothing => held.counts = !shared.leave(),
+    }
+    ending.await
+}
+
+/// What another connection sees of a silent session's backend.
+enum Seen {
+    /// It runs something, as far as one can tell: its cancellation was swallowed, or takes long.
+    AtWork,
+    /// It has nothing to do: what it was sent, or its answer, was lost.
+    AtRest,
+    /// There is no such backend, or it waits within a transaction, or nobody can be asked.
+    Nothing,
+}
+
+async fn state_of(shared: &Shared, pid: i32, connect: &ConnectOptions) -> Seen {
+    if shared.options.pooler != Pooler::Direct || pid == 0 {
+        return Seen::AtWork;
+    }
+    let look = async {
+        let mut session = Session::connect(connect).await?;
+        let seen = session.query(STATE, &[Some(&pid.to_string())]).await?;
+        session.close().await;
+        Ok(seen.rows.first().and_then(|row| row.text(0)).unwrap_or_default().to_owned())
+    };
+    match within(2 * SILENCE, look).await.as_deref() {
+        Ok("idle") => Seen::AtRest,
+        Ok("gone" | "idle in transaction" | "idle in transaction (aborted)") | Err(Error::Deadline) => Seen::Nothing,
+        _ => Seen::AtWork,
     }
 }
 

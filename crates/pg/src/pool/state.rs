@@ -52,6 +52,8 @@ pub(super) struct State {
     /// Sessions that exist or are being opened.
     pub(super) size: usize,
     pub(super) opening: usize,
+    /// Sessions that are out of reach and no longer counted, but not given up yet.
+    outside: usize,
     pub(super) closed: bool,
     pub(super) down: Option<Down>,
     renewed_at: Option<Instant>,
@@ -331,6 +333,44 @@ impl Shared {
     pub(super) fn discard(self: &Arc<Self>, session: Box<Session>) {
         self.lock().size -= 1;
         self.bury([session]);
+        self.open_wanted();
+    }
+
+    /// The server does not take what it is told: lets another session be opened in the place of one that waits for it.
+    /// `false` when as many as the pool may hold are waited for already.
+    pub(super) fn leave(self: &Arc<Self>) -> bool {
+        let mut state = self.lock();
+        if state.outside >= self.options.max_connections {
+            return false;
+        }
+        state.outside += 1;
+        state.size -= 1;
+        drop(state);
+        self.open_wanted();
+        true
+    }
+
+    /// Closes a session that had left.
+    pub(super) fn bury_outsider(&self, session: Box<Session>) {
+        self.lock().outside -= 1;
+        self.bury([session]);
+    }
+
+    /// Closes what has been idle for so long.
+    pub(super) fn close_silent(self: &Arc<Self>, silence: Duration) {
+        let mut state = self.lock();
+        let idle = std::mem::take(&mut state.idle);
+        let (silent, fresh): (Vec<_>, Vec<_>) = idle.into_iter().partition(|idle| idle.since.elapsed() >= silence);
+        state.idle = fresh;
+        state.size -= silent.len();
+        drop(state);
+        if !silent.is_empty() {
+            tracing::warn!(
+                closed = silent.len(),
+                "a connection to the database has gone dead without a word; those that are idle are closed"
+            );
+        }
+        self.bury(silent.into_iter().map(|idle| idle.session));
         self.open_wanted();
     }
 
