@@ -5,7 +5,8 @@
 -- Gives one row each: its sort, its number, whether it is harmless by itself, other numbers that it leads to (list),
 -- stored expressions (list). The number of an insert, update or delete is its table's oid plus 1, 2 or 3 times 2^32,
 -- that of anything else its oid. Sort `unsafe` is one row: PostgreSQL's own functions that do more than compute, as the list of
--- oids. Sort `shadow` is there only if a function or operator could be taken for one of PostgreSQL's. No row at all
+-- oids. Sort `shadow` is there only if a function, operator, cast or part of an operator class could be taken for one of
+-- PostgreSQL's, or run where one of them is. No row at all
 -- where nothing tells of schema changes (the event trigger is missing or disabled), because then nothing stays proven.
 -- Harmless by itself: a function of PostgreSQL's own kind or of an extension in C that is not volatile and parallel
 -- safe, which excludes whatever changes a session; a function whose body is stored as an expression; a write that fires
@@ -44,6 +45,14 @@ with native as (
     select from pg_catalog.pg_operator o
     join pg_catalog.pg_proc p on p.oid = o.oprcode
     where o.oid >= 16384 and o.oprleft < 16384 and o.oprright < 16384 and p.prolang not in (select oid from native)
+  ) or exists (
+    select from pg_catalog.pg_amproc m
+    join pg_catalog.pg_proc p on p.oid = m.amproc
+    where m.oid >= 16384 and p.prolang not in (select oid from native)
+  ) or exists (
+    select from pg_catalog.pg_cast c
+    join pg_catalog.pg_proc p on p.oid = c.castfunc
+    where c.oid >= 16384 and c.castsource < 16384 and c.casttarget < 16384 and p.prolang not in (select oid from native)
   )
   union all
   select 'function', p.oid::bigint,
@@ -80,7 +89,7 @@ with native as (
   select w.sort, c.oid::bigint + w.number,
          not exists (
            select from pg_catalog.pg_trigger g
-           where g.tgrelid = c.oid and g.tgtype & w.fires <> 0 and g.tgfoid >= 16384)
+           where g.tgrelid = c.oid and g.tgtype & w.fires <> 0 and (g.tgfoid >= 16384 or g.tgqual is not null))
          and not exists (select from pg_catalog.pg_rewrite r where r.ev_class = c.oid and r.ev_type = w.event)
          and not exists (
            -- SET DEFAULT runs defaults, and whatever those count up.
@@ -105,7 +114,18 @@ with native as (
                  from pg_catalog.pg_policy pol, lateral (values (pol.polqual), (pol.polwithcheck)) as e (tree)
                  where pol.polrelid = c.oid and pol.polcmd in (w.command, '*') and e.tree is not null)
            || array(select d.adbin::text from pg_catalog.pg_attrdef d
-                    where d.adrelid = c.oid and w.sort = 'insert'))
+                    where d.adrelid = c.oid and w.sort = 'insert')
+           -- A column without a default of its own has its domain's.
+           || array(select t.typdefaultbin::text
+                    from pg_catalog.pg_attribute a
+                    join pg_catalog.pg_type t on t.oid = a.atttypid
+                    where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and t.typdefaultbin is not null
+                      and w.sort = 'insert')
+           -- A row must be one of its partition, by the conditions of everything above it.
+           || array(select t.partexprs::text
+                    from pg_catalog.pg_partition_ancestors(c.oid) as up (relid)
+                    join pg_catalog.pg_partitioned_table t on t.partrelid = up.relid
+                    where c.relispartition and t.partexprs is not null))
   from pg_catalog.pg_class c,
     lateral (values ('insert', 1::bigint << 32, 4, '3', 'a'),
                     ('update', 2::bigint << 32, 16, '2', 'w'),
@@ -130,4 +150,4 @@ with native as (
 )
 select sort, number, harmless, leads, trees
 from rows
-where exists (select from pg_catalog.pg_event_trigger e where e.evtname = 'ferrobase_ddl' and e.evtenabled <> 'D')
+where exists (select from pg_catalog.pg_event_trigger e where e.evtname = 'ferrobase_ddl' and e.evtenabled in ('A', 'O'))

@@ -20,7 +20,8 @@ pub struct CatalogHandle(Arc<Place>);
 struct Place {
     current: ArcSwapOption<Catalog>,
     generation: AtomicU64,
-    proven: ArcSwapOption<Proven>,
+    /// With the generation of the catalog that it is about.
+    proven: ArcSwapOption<(u64, Arc<Proven>)>,
     /// What was heard of changes. Locked while `proven` is written.
     heard: Mutex<Heard>,
 }
@@ -60,7 +61,13 @@ impl CatalogHandle {
 
     /// What is proven to run known code only; `None` while nobody knows.
     pub fn proven(&self) -> Option<Arc<Proven>> {
-        self.0.proven.load_full()
+        self.0.proven.load().as_ref().map(|proven| Arc::clone(&proven.1))
+    }
+
+    /// The same of the objects that this catalog tells of: with another catalog names mean other objects.
+    pub fn proven_of(&self, catalog: &Catalog) -> Option<Arc<Proven>> {
+        let proven = self.0.proven.load();
+        proven.as_ref().filter(|proven| proven.0 == catalog.generation).map(|proven| Arc::clone(&proven.1))
     }
 
     /// The schema changed: what was proven of it may be so no longer, and what is being proven belongs to the past.
@@ -85,13 +92,17 @@ impl CatalogHandle {
     pub(crate) fn prove(&self, proven: Proven, since: Moment) {
         let heard = self.heard();
         if heard.listens && heard.changes == since.0 {
-            self.0.proven.store(Some(Arc::new(proven)));
+            let generation = self.get().map_or(0, |catalog| catalog.generation);
+            proven.stands.flag().store(true, Ordering::Release);
+            self.0.proven.store(Some(Arc::new((generation, Arc::new(proven)))));
         }
     }
 
     fn forget(&self, heard: &mut Heard) {
         heard.changes += 1;
-        self.0.proven.store(None);
+        if let Some(old) = self.0.proven.swap(None) {
+            old.1.stands.flag().store(false, Ordering::Release);
+        }
     }
 
     fn heard(&self) -> MutexGuard<'_, Heard> {
@@ -125,8 +136,11 @@ mod tests {
         let before = handle.moment();
         handle.prove(Proven::of([1], []), before);
         assert!(handle.proven().unwrap().has_relation(1));
+        let stood = handle.proven().unwrap();
+        assert!(stood.stands().flag().load(Ordering::Acquire));
         handle.doubt();
         assert!(handle.proven().is_none());
+        assert!(!stood.stands().flag().load(Ordering::Acquire), "who acted on it can see that");
         handle.prove(Proven::of([1], []), before);
         assert!(handle.proven().is_none(), "read before the change");
         handle.prove(Proven::of([1], []), handle.moment());

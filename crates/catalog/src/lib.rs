@@ -35,6 +35,6 @@ pub use exposure::{ExposureRules, Hidden};
 pub use handle::CatalogHandle;
 pub use load::{load, load_in_two};
 pub use model::*;
-pub use proven::{Proven, Verb};
+pub use proven::{Proven, Stands, Verb};
 pub use reload::{Connect, Connecting, ReloadOptions, ReloadState, Reloader, Trigger, connect_with};
 pub use scope::Scope;

@@ -10,6 +10,8 @@
 //! in a database that does not tell. Pure but for the one query. What is looked at: `sql/code_list.sql`.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use ferrobase_pg::{Session, StatementResult};
 
@@ -32,7 +34,29 @@ pub struct Proven {
     relations: HashSet<u32>,
     functions: HashSet<u32>,
     writes: HashSet<(Verb, u32)>,
+    pub(crate) stands: Stands,
 }
+
+/// Whether a proof still stands. Whoever acted on it looks here once he is done: what was proven may have changed while he
+/// waited for a connection or a lock.
+#[derive(Clone, Debug, Default)]
+pub struct Stands(pub(crate) Arc<AtomicBool>);
+
+impl Stands {
+    /// False from the moment on in which the schema was said to have changed.
+    pub fn flag(&self) -> &Arc<AtomicBool> {
+        &self.0
+    }
+}
+
+/// It is no part of what is proven.
+impl PartialEq for Stands {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Stands {}
 
 /// How a table is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -59,6 +83,11 @@ impl Proven {
         self.writes.contains(&(verb, oid))
     }
 
+    /// Whether it still stands.
+    pub fn stands(&self) -> &Stands {
+        &self.stands
+    }
+
     /// For plans of tests.
     #[must_use]
     pub fn with_writes(self, writes: impl IntoIterator<Item = (Verb, u32)>) -> Self {
@@ -68,7 +97,7 @@ impl Proven {
     /// For plans of tests.
     pub fn of(relations: impl IntoIterator<Item = u32>, functions: impl IntoIterator<Item = u32>) -> Self {
         let (relations, functions) = (relations.into_iter().collect(), functions.into_iter().collect());
-        Self { relations, functions, writes: HashSet::new() }
+        Self { relations, functions, ..Self::default() }
     }
 }
 

@@ -183,6 +183,13 @@ async fn sec_03_only_writes_that_run_known_code_are_proven() {
         create table by_function (id int, number int default in_plpgsql());
         create table by_setting (id int, name text default set_config('app.me', '1', false));
         create table of_domain (id judged);
+        create domain named as text default in_plpgsql()::text;
+        create table by_domain (id int, name named);
+        create domain counted_up as bigint default nextval('counted');
+        create table counting_by_domain (id counted_up);
+        create table on_condition (id int);
+        create trigger now_and_then before update on on_condition for each row when (new.id > in_plpgsql())
+          execute function suppress_redundant_updates_trigger();
         create table kept (id int, whole tsvector, title text);
         create trigger own before insert on kept
           for each row execute function tsvector_update_trigger(whole, 'pg_catalog.english', title);
@@ -239,6 +246,7 @@ async fn sec_03_only_writes_that_run_known_code_are_proven() {
     database.script(TELLS).await;
     let (catalog, proven) = prove(&database).await;
     let expected = [
+        "by_domain ud",
         "by_function ud",
         "by_setting ud",
         "checked ud",
@@ -246,6 +254,7 @@ async fn sec_03_only_writes_that_run_known_code_are_proven() {
         "child_of_it d",
         "child_of_unreadable_key -",
         "counting iud",
+        "counting_by_domain iud",
         "emptied iu",
         "falls_back iud",
         "goes_along iu",
@@ -253,6 +262,7 @@ async fn sec_03_only_writes_that_run_known_code_are_proven() {
         "kept iud",
         "let_go iu",
         "of_domain -",
+        "on_condition id",
         "on_delete iu",
         "on_insert ud",
         "on_update id",
@@ -286,6 +296,10 @@ async fn nothing_is_proven_where_names_of_postgresql_are_given_a_second_meaning(
         "create function count(int) returns int language sql as 'select 1';",
         "create function equal(varchar, varchar) returns bool language plpgsql as 'begin return true; end';
          create operator = (leftarg = varchar, rightarg = varchar, function = equal);",
+        "create function own_hash(int, bigint) returns bigint immutable language plpgsql as 'begin return 1; end';
+         create operator class own for type int using hash as operator 1 =, function 2 own_hash(int, bigint);",
+        "create function own_cast(point) returns int language plpgsql as 'begin return 1; end';
+         create cast (point as int) with function own_cast(point) as assignment;",
     ] {
         let database = crate::database(&format!("create table plain (id int); {script} {TELLS}")).await;
         let (catalog, proven) = prove(&database).await;

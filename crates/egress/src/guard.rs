@@ -76,11 +76,15 @@ impl Guard {
         };
         match realm {
             None => Ok(()),
-            Some(Realm::Loopback | Realm::Private) if self.is_named => Ok(()),
+            Some(Realm::Loopback | Realm::Private) if self.is_named && !METADATA.contains(&address) => Ok(()),
             Some(realm) => Err(realm),
         }
     }
 }
+
+/// Where clouds keep metadata outside of the local link.
+const METADATA: [IpAddr; 2] =
+    [IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)), IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200))];
 
 fn realm_v4(address: Ipv4Addr) -> Option<Realm> {
     match address.octets() {

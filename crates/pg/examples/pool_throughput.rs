@@ -66,6 +66,7 @@ fn request(caller: usize, statement: &Statement, scope: &Arc<str>, checked: bool
         scope: scope.clone(),
         runs_user_code: checked,
         counts_up: false,
+        proof: None,
         shareable: false,
         deadline: Instant::now() + Duration::from_secs(10),
     }

@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -35,11 +36,20 @@ pub struct Batch {
     /// Whether it may count up sequences and leaves nothing else behind: they are forgotten at its end, in the same flush.
     /// Only in [`Mode::Implicit`].
     pub counts_up: bool,
+    /// Becomes false when what was known of the code that it runs is no longer so: then it is as if it ran any.
+    pub proof: Option<Arc<AtomicBool>>,
     /// Whether it may share a connection with others while it runs: it only reads, in [`Mode::Implicit`], and runs no
     /// code that we do not know. It may be asked twice.
     pub shareable: bool,
     /// When the caller stops waiting: then the statement is cancelled, and after a grace the backend is terminated.
     pub deadline: Instant,
+}
+
+impl Batch {
+    /// Whether it ran something else than was known when it was made, for all that anybody can say.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.proof.as_ref().is_some_and(|stands| !stands.load(Ordering::Acquire))
+    }
 }
 
 /// What begins a transaction of several flushes ([`crate::Pool::converse`]).

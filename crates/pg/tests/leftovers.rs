@@ -2,7 +2,10 @@
 //!
 //! One connection, two callers: the first runs a function of his own, the second runs what everybody runs.
 
-use ferrobase_pg::{Batch, ConnectOptions, Pool, PoolOptions, Session};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ferrobase_pg::{Batch, ConnectOptions, Judge, Pool, PoolOptions, Session, StatementResult};
 use ferrobase_testkit::TestDatabase;
 
 use crate::support::{BatchExt, batch, cell, database, eventually, options, pool, user_batch};
@@ -156,6 +159,27 @@ async fn sec_04_where_sequences_stand_is_forgotten_in_the_same_flush() {
     let lastval = pool.run(as_role(batch(&["select lastval()"]), "fbpg_two")).await.unwrap_err();
     assert!(lastval.to_string().contains("lastval is not yet defined"), "{lastval}");
     assert_eq!((pool.stats().resets, pool.stats().opened), (1, 1));
+    // With a condition in the middle there are two flushes.
+    let passes = |_: &[StatementResult]| true;
+    let two = Batch { counts_up: true, ..batch(&["select 1", "select nextval('counted')"]) };
+    pool.run_judged(as_role(two, "fbpg_one"), Some(Judge { leading: 1, passes: &passes })).await.unwrap();
+    let lastval = pool.run(as_role(batch(&["select lastval()"]), "fbpg_two")).await.unwrap_err();
+    assert!(lastval.to_string().contains("lastval is not yet defined"), "{lastval}");
+}
+
+/// What was known of a batch's code when it was made was no longer so when it ran.
+#[tokio::test]
+async fn sec_03_a_batch_whose_proof_fell_is_followed_by_a_check() {
+    let (_database, pool) = one_connection().await;
+    let stands = Arc::new(AtomicBool::new(true));
+    let proven = || as_role(Batch { proof: Some(Arc::clone(&stands)), ..batch(&["select 1"]) }, "fbpg_one");
+    pool.run(proven()).await.unwrap();
+    settled(&pool).await;
+    assert_eq!(pool.stats().resets, 0);
+    stands.store(false, Ordering::Release);
+    pool.run(proven()).await.unwrap();
+    settled(&pool).await;
+    assert_eq!(pool.stats().resets, 1);
 }
 
 /// What is left behind, what the next caller asks, and what he must hear.

@@ -56,6 +56,7 @@ impl Company {
             scope: Arc::from(""),
             runs_user_code: true,
             counts_up: false,
+            proof: None,
             shareable: false,
             deadline: Instant::now() + Duration::from_secs(30),
         };

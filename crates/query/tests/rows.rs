@@ -120,6 +120,7 @@ impl Bench {
             scope: Arc::from(""),
             runs_user_code: false,
             counts_up: false,
+            proof: None,
             shareable: false,
             deadline: Instant::now() + Duration::from_secs(30),
         };

@@ -28,3 +28,6 @@ drop event trigger if exists ferrobase_ddl;
 drop event trigger if exists ferrobase_drop;
 create event trigger ferrobase_ddl on ddl_command_end execute function ferrobase.notify_ddl();
 create event trigger ferrobase_drop on sql_drop execute function ferrobase.notify_ddl();
+-- Also in sessions of tools that switch triggers off (`session_replication_role = replica`).
+alter event trigger ferrobase_ddl enable always;
+alter event trigger ferrobase_drop enable always;

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ferrobase_catalog::{Catalog, QualifiedName, Role};
+use ferrobase_catalog::{Catalog, QualifiedName, Role, Stands};
 use ferrobase_pg::{Batch, End, Isolation, Judge, Mode, Pool, Reply, Statement, StatementResult, Turn};
 
 use crate::context::{Identity, RequestContext};
@@ -45,6 +45,8 @@ pub struct Work {
     pub settings: Vec<(Cow<'static, str>, String)>,
     /// Whether code that we do not know may run: functions, triggers, policies. When in doubt, true.
     pub runs_user_code: bool,
+    /// What says otherwise, and whether that still stands ([`ferrobase_catalog::Stands`]).
+    pub proof: Option<Stands>,
 }
 
 impl Work {
@@ -60,6 +62,7 @@ impl Work {
             function_settings: Vec::new(),
             settings: Vec::new(),
             runs_user_code: true,
+            proof: None,
         }
     }
 
@@ -244,6 +247,7 @@ pub(crate) fn batch(context: &RequestContext, work: Work, role: Option<&Role>, r
         settings,
         shareable: work.read_only && is_implicit && !runs_user_code,
         counts_up: !work.read_only && !runs_user_code,
+        proof: work.proof.as_ref().map(|stands| Arc::clone(stands.flag())),
         statements: with_pre_request(work.statements, rules),
         mode,
         scope,

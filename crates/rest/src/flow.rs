@@ -89,9 +89,9 @@ impl Flow<'_> {
         if streams.incoming {
             return Box::pin(self.take_in(request)).await;
         }
-        let catalog = self.target.catalog.get().ok_or(Error::NoCatalog)?;
         let (parts, body) = request.into_parts();
         let body = collect(body).await?;
+        let catalog = self.target.catalog.get().ok_or(Error::NoCatalog)?;
         if batch::is_meant(&parts, self.settings) && !self.is_postgrest() {
             return Box::pin(batch::run(self, &catalog, &parts.headers, &body)).await;
         }
@@ -105,7 +105,7 @@ impl Flow<'_> {
         let Some(mut text) = Text::of(&parts, &body, role, streams.outgoing) else {
             return self.follow(head, &body, streams, catalog).await;
         };
-        let proven = self.target.catalog.proven();
+        let proven = self.target.catalog.proven_of(&catalog);
         let basis = Basis { settings: self.settings, target: self.target, catalog: &catalog, proven: proven.as_ref() };
         let started = Instant::now();
         let known = match self.plans.find(&basis, &text) {
@@ -296,14 +296,16 @@ impl Flow<'_> {
             planned.read_only = false;
         }
         let is_own = check.is_none() && self.target.transaction.pre_request.is_none();
-        let proven = self.target.catalog.proven().filter(|_| is_own);
-        let runs_user_code = !proven.is_some_and(|proven| runs_known_code(&planned.query, catalog, &proven));
+        let proven = self.target.catalog.proven_of(catalog).filter(|_| is_own);
+        let proven = proven.filter(|proven| runs_known_code(&planned.query, catalog, proven));
+        let runs_user_code = proven.is_none();
+        let proof = proven.map(|proven| proven.stands().clone());
         let compiled = self.journal().measure(Stage::Query, || {
             let from_rows = !runs_user_code && planned.read_only;
             let rows = if from_rows { compile_rows(&planned.query, catalog) } else { Ok(None) };
             rows.transpose().unwrap_or_else(|| compile(&planned.query)).map_err(|error| refused(&error))
         })?;
-        Ok(Ready { planned, media, statements: Statements { check, compiled, runs_user_code } })
+        Ok(Ready { planned, media, statements: Statements { check, compiled, runs_user_code, proof } })
     }
 
     /// How the answer looks, and whether all that is preferred is known.

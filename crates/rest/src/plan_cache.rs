@@ -148,6 +148,11 @@ impl PlanCache {
 
     /// Keeps a plan, unless what it was made from is the past by now.
     pub(crate) fn keep(&self, basis: &Basis<'_>, text: Text<'_>, known: &Arc<Known>) {
+        let proof = known.ready.statements.proof.as_ref();
+        let stands = basis.proven.map(|proven| proven.stands().flag());
+        if proof.is_some_and(|proof| !stands.is_some_and(|stands| Arc::ptr_eq(proof.flag(), stands))) {
+            return;
+        }
         let cost = cost(&text.key, known);
         let mut evicted = Vec::new();
         let mut kept = self.lock();

@@ -102,6 +102,12 @@ impl ObservabilitySection {
         if tracing.authorization.as_ref().is_some_and(|secret| !is_field(secret)) {
             report.refuse("tracing.authorization", "it holds characters that a field cannot have");
         }
+        if tracing.authorization.is_some() && tracing.endpoint.as_ref().is_some_and(|url| url.starts_with("http://")) {
+            report.warn(
+                "tracing.authorization",
+                "goes over the network in clear text; give the collector an https address",
+            );
+        }
         if tracing.endpoint.as_ref().is_some_and(is_jaeger_thrift) {
             report.warn(
                 "tracing.endpoint",

@@ -13,13 +13,13 @@ use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::response::Response;
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::activity::RequestGuard;
 
 /// Most bytes that are handed over at once: hyper takes a piece whole as soon as there is room for a byte of it.
-const PIECE: usize = 64 * 1024;
+const PIECE: usize = 16 * 1024;
 /// Streams that are remembered before those that ended are looked for.
 const FEW: usize = 64;
 
@@ -110,7 +110,13 @@ impl Answer {
     }
 
     fn next_piece(&mut self) -> Frame<Bytes> {
-        Frame::data(self.rest.split_to(self.rest.len().min(PIECE)))
+        if self.rest.len() <= PIECE {
+            return Frame::data(std::mem::take(&mut self.rest));
+        }
+        // A copy: what lies with the connection must not keep the whole answer alive.
+        let piece = Bytes::copy_from_slice(&self.rest[..PIECE]);
+        self.rest.advance(PIECE);
+        Frame::data(piece)
     }
 }
 

@@ -240,6 +240,8 @@ impl ConnectOptions {
     #[must_use]
     pub fn with_hosts(mut self, hosts: impl IntoIterator<Item = Host>) -> Self {
         self.hosts = hosts.into_iter().collect();
+        // It is about other hosts.
+        self.guide = None;
         self
     }
 

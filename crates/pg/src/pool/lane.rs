@@ -322,8 +322,13 @@ impl Driver {
                 }
                 Err(failure) => Verdict::Answered(Err(Error::Db(failure.error))),
             };
+            let in_doubt = job.batch.is_in_doubt();
             self.answer(job, verdict);
             self.lane.is_held_up.store(false, Relaxed);
+            if in_doubt {
+                // Those under way are asked again elsewhere.
+                return Err(Error::Closed);
+            }
         }
         Ok(any)
     }

@@ -109,8 +109,8 @@ impl Pool {
             }
             let did_not_run = repetitions > 0 && may_repeat(&result, &mut lease, &batch);
             self.0.count(&result);
-            if batch.counts_up && result.is_err() {
-                // What would have made it forget was skipped.
+            if batch.is_in_doubt() || (batch.counts_up && result.is_err()) {
+                // In the second case what would have made it forget was skipped.
                 lease = lease.for_user_code(true);
             }
             lease.give_back();

@@ -27,6 +27,9 @@ use crate::connect::guide::Guide;
 use crate::lsn::{Lsn, Position};
 use crate::options::{ConnectOptions, Host, TargetSessionAttrs};
 
+/// How long to wait before asking again who may answer.
+const AGAIN: Duration = Duration::from_millis(5);
+
 /// A server to watch.
 #[derive(Clone, Debug)]
 pub struct Watched {
@@ -140,7 +143,12 @@ impl Servers {
 
     /// The same, waiting for a replica to get there; none when that takes too long, or too many wait.
     pub async fn wait(&self, at_least: Lsn, until: Instant, busy: impl Fn(usize) -> Option<usize>) -> Option<usize> {
+        let mut first = true;
         loop {
+            if !std::mem::take(&mut first) {
+                // Woken, and yet nobody may answer: what is wrong with those who could is not settled at once.
+                tokio::time::sleep(AGAIN).await;
+            }
             let (place, woken) = {
                 let mut state = self.0.lock();
                 match state.pick(Some(at_least), &busy, Instant::now()) {

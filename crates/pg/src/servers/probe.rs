@@ -45,6 +45,7 @@ pub(super) async fn ask(session: &mut Session) -> Result<Answer, String> {
         runs_user_code: false,
         shareable: false,
         counts_up: false,
+        proof: None,
         deadline: asked + PATIENCE,
     };
     let reply = within(session.run(&batch)).await?;

@@ -129,6 +129,9 @@ impl Session {
         for statement in others {
             self.encode_statement(statement, &batch.scope);
         }
+        if batch.counts_up {
+            self.encode_control(Control::DiscardSequences);
+        }
         self.encode_end(end);
         self.end_flush(Doing::Flush);
         Ok(self.finish_flush().await?.map(|more| {

@@ -51,6 +51,7 @@ pub fn batch(statements: &[&str]) -> Batch {
         scope: "test".into(),
         runs_user_code: false,
         counts_up: false,
+        proof: None,
         shareable: false,
         deadline: Instant::now() + Duration::from_secs(20),
     }
