@@ -140,8 +140,14 @@ impl<'a> Text<'a> {
 impl PlanCache {
     /// What is known of this text.
     pub(crate) fn find(&self, basis: &Basis<'_>, text: &Text<'_>) -> Sight {
-        if let Some(known) = self.kept(basis).plans.get(&*text.key) {
-            return Sight::Planned(Arc::clone(known));
+        let mut kept = self.lock();
+        // Under one lock: in between somebody else could put plans of another basis there.
+        let old = kept.begin(basis);
+        let known = kept.plans.get(&*text.key).cloned();
+        drop(kept);
+        drop(old);
+        if let Some(known) = known {
+            return Sight::Planned(known);
         }
         if self.sightings.seen_before(&text.key) { Sight::Again } else { Sight::First }
     }
@@ -173,21 +179,18 @@ impl PlanCache {
         drop(kept);
     }
 
-    /// The plans of this basis.
-    fn kept(&self, basis: &Basis<'_>) -> MutexGuard<'_, Kept> {
-        let kept = self.lock();
-        if kept.basis.as_ref().is_some_and(|kept| kept.is(basis)) {
-            return kept;
-        }
-        let fresh = Kept { basis: Some(KeptBasis::of(basis)), ..Kept::default() };
-        // The old plans are freed outside the lock.
-        let old = { std::mem::replace(&mut *{ kept }, fresh) };
-        drop(old);
-        self.lock()
-    }
-
     fn lock(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    /// Forgets what was made from anything else than this basis; the caller frees it outside the lock.
+    fn begin(&mut self, basis: &Basis<'_>) -> Option<Self> {
+        if self.basis.as_ref().is_some_and(|kept| kept.is(basis)) {
+            return None;
+        }
+        Some(std::mem::replace(self, Self { basis: Some(KeptBasis::of(basis)), ..Self::default() }))
     }
 }
 
