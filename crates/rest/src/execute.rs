@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use ferrobase_base::{Kind, PublicError};
-use ferrobase_catalog::Stands;
+use ferrobase_catalog::Proof;
 use ferrobase_pg::{self as pg, DbError, End, Isolation, Row, Statement, StatementResult};
 use ferrobase_query::plan::{Mutation, Query};
 use ferrobase_query::{CHANGED_SETTING, Compiled, Outcome, Output, compile};
@@ -48,17 +48,15 @@ pub(crate) struct Statements {
     pub(crate) check: Option<pg::Statement>,
     /// The request's own.
     pub(crate) compiled: Compiled,
-    /// Whether code that nobody knows may run.
-    pub(crate) runs_user_code: bool,
-    /// What says otherwise.
-    pub(crate) proof: Option<Stands>,
+    /// That no code runs that nobody knows.
+    pub(crate) proof: Option<Proof>,
 }
 
 impl Statements {
     /// For a read whose rows were not of the form that the catalog let expect, because the schema has just changed:
     /// PostgreSQL makes the JSON of whatever they are now.
     fn by_postgresql(planned: &Planned) -> Result<Self, Error> {
-        Ok(Self { check: None, compiled: compiled(&planned.query)?, runs_user_code: true, proof: None })
+        Ok(Self { check: None, compiled: compiled(&planned.query)?, proof: None })
     }
 }
 
@@ -179,12 +177,11 @@ fn compiled_work(
     planned: &Planned,
     statements: &Statements,
 ) -> (Work, usize) {
-    let Statements { check, compiled, runs_user_code, proof } = statements;
+    let Statements { check, compiled, proof } = statements;
     let Compiled { statement, output, estimate } = compiled;
     let own = usize::from(check.is_some());
     let statements = check.iter().chain([statement]).chain(estimate).cloned().collect();
-    let mut work =
-        Work { runs_user_code: *runs_user_code, proof: proof.clone(), ..work(settings, request, planned, statements) };
+    let mut work = Work { proof: proof.clone(), ..work(settings, request, planned, statements) };
     if matches!(output, Output::Rows(rows) if rows.is_dated()) {
         // The order of day and month stays what it is.
         work.settings.push(("datestyle".into(), "ISO".to_owned()));
@@ -212,7 +209,6 @@ pub(crate) fn work(
         timezone: request.prefer.timezone.clone(),
         function_settings: function.map(|function| function.settings.clone()).unwrap_or_default(),
         settings: Vec::new(),
-        runs_user_code: true,
         proof: None,
     }
 }

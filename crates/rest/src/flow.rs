@@ -16,7 +16,7 @@ use ferrobase_catalog::{Catalog, ReturnShape};
 use ferrobase_edge::{Caller, Streams, collect};
 use ferrobase_pg::{self as pg, End};
 use ferrobase_query::plan::Lock;
-use ferrobase_query::{CompileError, Outcome, compile, compile_check, compile_rows, runs_known_code};
+use ferrobase_query::{CompileError, Outcome, compile, compile_check, compile_rows, prove};
 use ferrobase_request::{Journal, Opening, Profile, Stage, Target, Transaction};
 use http::{HeaderValue, header};
 
@@ -297,15 +297,13 @@ impl Flow<'_> {
         }
         let is_own = check.is_none() && self.target.transaction.pre_request.is_none();
         let proven = self.target.catalog.proven_of(catalog).filter(|_| is_own);
-        let proven = proven.filter(|proven| runs_known_code(&planned.query, catalog, proven));
-        let runs_user_code = proven.is_none();
-        let proof = proven.map(|proven| proven.stands().clone());
+        let proof = proven.and_then(|proven| prove(&planned.query, catalog, &proven));
         let compiled = self.journal().measure(Stage::Query, || {
-            let from_rows = !runs_user_code && planned.read_only;
+            let from_rows = proof.is_some() && planned.read_only;
             let rows = if from_rows { compile_rows(&planned.query, catalog) } else { Ok(None) };
             rows.transpose().unwrap_or_else(|| compile(&planned.query)).map_err(|error| refused(&error))
         })?;
-        Ok(Ready { planned, media, statements: Statements { check, compiled, runs_user_code, proof } })
+        Ok(Ready { planned, media, statements: Statements { check, compiled, proof } })
     }
 
     /// How the answer looks, and whether all that is preferred is known.

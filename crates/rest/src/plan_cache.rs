@@ -156,7 +156,7 @@ impl PlanCache {
     pub(crate) fn keep(&self, basis: &Basis<'_>, text: Text<'_>, known: &Arc<Known>) {
         let proof = known.ready.statements.proof.as_ref();
         let stands = basis.proven.map(|proven| proven.stands().flag());
-        if proof.is_some_and(|proof| !stands.is_some_and(|stands| Arc::ptr_eq(proof.flag(), stands))) {
+        if proof.is_some_and(|proof| !stands.is_some_and(|stands| Arc::ptr_eq(proof.stands.flag(), stands))) {
             return;
         }
         let cost = cost(&text.key, known);
