@@ -18,6 +18,7 @@ use crate::element;
 use crate::error::Error;
 use crate::flow::refused;
 use crate::plan::{Planned, extended};
+use crate::plan_cache::Values;
 use crate::request::RestRequest;
 use crate::settings::Settings;
 
@@ -65,7 +66,7 @@ pub(crate) fn compiled(query: &Query) -> Result<Compiled, Error> {
     compile(query).map_err(|error| Error::Database(Box::new(refused(&error))))
 }
 
-/// Runs the statements.
+/// Runs the statements, with these values in them.
 pub(crate) async fn execute(
     target: &Target,
     context: &RequestContext,
@@ -73,8 +74,9 @@ pub(crate) async fn execute(
     request: &RestRequest,
     planned: &Planned,
     statements: &Statements,
+    values: &Values,
 ) -> Result<Executed, Error> {
-    let (work, own) = compiled_work(settings, request, planned, statements);
+    let (work, own) = compiled_work(settings, request, planned, statements, values);
     let reply = match ferrobase_request::run(target, context, work).await {
         Ok(reply) => reply,
         Err(error) => return Err(explained(target, context, request, planned, error).await),
@@ -82,7 +84,8 @@ pub(crate) async fn execute(
     if let Some(executed) = read(reply.results.get(own..).unwrap_or_default(), &statements.compiled.output) {
         return Ok(executed);
     }
-    Box::pin(execute(target, context, settings, request, planned, &Statements::by_postgresql(planned)?)).await
+    let statements = Statements::by_postgresql(planned)?;
+    Box::pin(execute(target, context, settings, request, planned, &statements, values)).await
 }
 
 /// Runs the statement as one of several in a transaction.
@@ -94,7 +97,7 @@ pub(crate) async fn execute_within(
     planned: &Planned,
     statements: &Statements,
 ) -> Result<Executed, Error> {
-    let (mut work, own) = compiled_work(settings, request, planned, statements);
+    let (mut work, own) = compiled_work(settings, request, planned, statements, &Values::default());
     work.settings.extend(nothing_told());
     let reply = match transaction.run(work).await {
         Ok(reply) => reply,
@@ -176,11 +179,12 @@ fn compiled_work(
     request: &RestRequest,
     planned: &Planned,
     statements: &Statements,
+    values: &Values,
 ) -> (Work, usize) {
     let Statements { check, compiled, proof } = statements;
     let Compiled { statement, output, estimate } = compiled;
     let own = usize::from(check.is_some());
-    let statements = check.iter().chain([statement]).chain(estimate).cloned().collect();
+    let statements = check.iter().chain([statement]).chain(estimate).map(|statement| values.fill(statement)).collect();
     let mut work = Work { proof: proof.clone(), ..work(settings, request, planned, statements) };
     if matches!(output, Output::Rows(rows) if rows.is_dated()) {
         // The order of day and month stays what it is.
