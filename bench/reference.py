@@ -1,8 +1,8 @@
 """The same SQL by pgbench: what the server asked for one request, read from PostgreSQL's log, asked again as fast as can be.
 
 The reference has no HTTP, no tokens, no JSON parsing and no pool. Two shapes of it: everything in one pipeline with one
-Sync (what the server does), and BEGIN, settings, statement, COMMIT one after the other (what servers with a general
-client do).
+Sync (what the server does, with the settings that it sends), and BEGIN, settings, statement, COMMIT one after the other
+with the settings that PostgREST sends (what servers with a general client do).
 """
 
 import os
@@ -58,7 +58,8 @@ class Reference:
         self.pipelined = folder / f"{request.name}-pipelined.sql"
         self.pipelined.write_text(begin + "\\startpipeline\n" + "".join(bodies) + "\\endpipeline\n")
         self.four_trips = folder / f"{request.name}-four.sql"
-        self.four_trips.write_text(begin + "".join(["begin;\n", *bodies, "commit;\n"]))
+        general = self._statement(*general_settings(request, statements[0][1]))
+        self.four_trips.write_text(begin + "".join(["begin;\n", general, *bodies[1:], "commit;\n"]))
 
     def _statement(self, sql, values):
         # A script's statement ends with its line's semicolon; none of ours contains one.
@@ -85,6 +86,22 @@ class Reference:
         return [str(postgres.bin / "pgbench"), "-n", "-M", "prepared", "-c", str(clients), "-j", "1",
                 "-T", str(max(1, round(seconds))), "-h", postgres.host, "-p", str(postgres.port), "-U", LOGIN,
                 *variables, "-f", str(script), "bench"]
+
+
+def general_settings(request, sent):
+    """The seven settings of a server that does not know what its SQL looks at: a statement and its values."""
+    of_server = dict(zip(sent[::2], sent[1::2]))
+    settings = {
+        "search_path": of_server["search_path"],
+        "role": of_server["role"],
+        "request.jwt.claims": of_server["request.jwt.claims"],
+        "request.method": request.method,
+        "request.path": request.path.partition("?")[0],
+        "request.headers": '{"host":"127.0.0.1","accept":"*/*"}',
+        "request.cookies": "{}",
+    }
+    calls = [f"pg_catalog.set_config(${2 * at + 1},${2 * at + 2},true)" for at in range(len(settings))]
+    return "select " + ",".join(calls), [text for pair in settings.items() for text in pair]
 
 
 def run(command):

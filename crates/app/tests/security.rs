@@ -270,6 +270,54 @@ async fn sec_05_a_header_or_host_chooses_no_tenant() {
     }
 }
 
+/// Only settings that a plan's code looks at are set (adr/0009): whatever way it does that, it finds its own request's.
+#[tokio::test]
+async fn sec_04_known_code_finds_the_settings_of_its_own_request() {
+    let database = support::installed().await;
+    database
+        .script(
+            "create table said (id int primary key, place text);
+             insert into said values (1, 'a'), (2, 'b'), (3, null);
+             alter table said enable row level security;
+             create policy by_header on said for select
+               using (place = (current_setting('request.headers', true)::json ->> 'x-place'));
+             create function place() returns text stable return current_setting('request.headers')::json ->> 'x-place';
+             create table by_function (id int, place text default place());
+             insert into by_function values (1, 'a'), (2, 'b');
+             alter table by_function enable row level security;
+             create policy own on by_function using (place = place()) with check (place = place());
+             create view request with (security_barrier) as select place() as place, app.user_id() as user_id,
+               current_setting('request.method') as method, current_setting('request.path') as path,
+               current_setting('app.' || 'role') as role;
+             grant select on request to anon, authenticated; grant all on said, by_function to anon, authenticated",
+        )
+        .await;
+    let app = support::serve(&database)
+        .env("FERROBASE_SECURITY__DEFINER_VIEWS", "allow")
+        .env("FERROBASE_DATABASE__MAX_CONNECTIONS", "2")
+        .start()
+        .await
+        .unwrap();
+    for round in 0..6 {
+        for (caller, user, role) in [(ann(&app), json!(ANN), "authenticated"), (Caller::of(&app), json!(null), "anon")] {
+            for (place, id) in [("a", 1), ("b", 2)] {
+                let ask = async |path: &str| {
+                    let request = caller.request(Method::GET, path).header("x-place", place);
+                    caller.send(request).await.unwrap().json()
+                };
+                assert_eq!(ask("/said?select=id").await, json!([{ "id": id }]), "{round} {place}");
+                let mine = ask("/by_function?select=place&limit=1").await;
+                assert_eq!(mine, json!([{ "place": place }]), "{round} {place}");
+                let told = json!([{ "place": place, "user_id": user, "method": "GET", "path": "/request", "role": role }]);
+                assert_eq!(ask("/request").await, told, "{round} {place}");
+                let request = caller.request(Method::POST, "/by_function?select=place").json(&json!({ "id": 3 + round }));
+                let request = request.header("x-place", place).header("prefer", "return=representation");
+                assert_eq!(caller.send(request).await.unwrap().json(), json!([{ "place": place }]), "{round}");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn sec_10_a_table_without_policies_is_hidden_and_the_start_says_so() {
     let database = attacked().await;

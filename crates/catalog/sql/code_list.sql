@@ -2,8 +2,8 @@
 -- relations (policies, views, and whatever else the planner may evaluate), types and operators; and for tables what a
 -- write of each kind adds (triggers, rules, defaults, policies, and what foreign keys make PostgreSQL read and write).
 -- `proven` resolves them.
--- Gives one row each: its sort, its number, whether it is harmless by itself, other numbers that it leads to (list),
--- stored expressions (list). The number of an insert, update or delete is its table's oid plus 1, 2 or 3 times 2^32,
+-- Gives one row each: its sort, its number, whether it is harmless by itself, whether it is code in C that does not come
+-- with PostgreSQL (which may look at any setting), other numbers that it leads to (list), stored expressions (list). The number of an insert, update or delete is its table's oid plus 1, 2 or 3 times 2^32,
 -- that of anything else its oid. Sort `unsafe` is one row: PostgreSQL's own functions that do more than compute, as the list of
 -- oids. Sort `shadow` is there only if a function, operator, cast or part of an operator class could be taken for one of
 -- PostgreSQL's, or run where one of them is. No row at all
@@ -28,14 +28,14 @@ with native as (
     lateral (values (c.castsource), (c.casttarget)) as e (oid)
   where c.oid >= 16384 and p.prolang not in (select oid from native)
 ), rows as (
-  select 'unsafe' as sort, 0::bigint as number, false as harmless,
+  select 'unsafe' as sort, 0::bigint as number, false as harmless, false as opaque,
          pg_catalog.json_agg(p.oid::bigint) as leads, '[]'::json as trees
   from pg_catalog.pg_proc p
   where p.oid < 16384 and (p.provolatile = 'v' or p.proparallel <> 's')
     -- These are volatile because they give something else each time, and leave nothing behind.
     and p.proname not in ('clock_timestamp', 'timeofday', 'gen_random_uuid', 'uuidv4', 'uuidv7', 'random', 'random_normal')
   union all
-  select 'shadow', 0, false, '[]', '[]'
+  select 'shadow', 0, false, false, '[]', '[]'
   where exists (
     select from pg_catalog.pg_proc p
     where p.oid >= 16384 and p.prolang not in (select oid from native)
@@ -58,12 +58,13 @@ with native as (
   select 'function', p.oid::bigint,
          p.prokind = 'f' and (p.prosqlbody is not null
            or p.prolang in (select oid from native) and p.provolatile <> 'v' and p.proparallel = 's'),
+         p.prosqlbody is null,
          pg_catalog.to_json(p.prorettype::bigint || p.proargtypes::oid[]::bigint[] || coalesce(p.proallargtypes, '{}')::bigint[]),
          pg_catalog.json_build_array(p.prosqlbody::text, p.proargdefaults::text)
   from pg_catalog.pg_proc p
   where p.oid >= 16384
   union all
-  select 'relation', c.oid::bigint, c.relkind in ('r', 'p', 'v', 'm'),
+  select 'relation', c.oid::bigint, c.relkind in ('r', 'p', 'v', 'm'), false,
          pg_catalog.to_json(
            array(select distinct a.atttypid::bigint from pg_catalog.pg_attribute a
                  where a.attrelid = c.oid and a.atttypid >= 16384 and a.attnum > 0 and not a.attisdropped)
@@ -96,6 +97,7 @@ with native as (
            select from pg_catalog.pg_constraint k
            where k.confrelid = c.oid and k.contype = 'f'
              and (w.sort = 'update' and k.confupdtype = 'd' or w.sort = 'delete' and k.confdeltype = 'd')),
+         false,
          pg_catalog.to_json(
            array[c.oid::bigint]
            -- A row that is updated may move: it is deleted from one partition and inserted into another.
@@ -138,16 +140,17 @@ with native as (
            or t.typtype = 'b' and not exists (
              select from pg_catalog.pg_proc p
              where p.oid in (t.typinput, t.typoutput) and p.prolang not in (select oid from native))),
+         t.typtype = 'b' and t.typinput >= 16384,
          pg_catalog.to_json(array[t.typbasetype, t.typelem]::bigint[]),
          pg_catalog.to_json(array(select k.conbin::text from pg_catalog.pg_constraint k
                                   where k.contypid = t.oid and k.conbin is not null))
   from pg_catalog.pg_type t
   where t.oid >= 16384
   union all
-  select 'operator', o.oid::bigint, true, pg_catalog.to_json(array[o.oprcode::oid::bigint]), '[]'
+  select 'operator', o.oid::bigint, true, false, pg_catalog.to_json(array[o.oprcode::oid::bigint]), '[]'
   from pg_catalog.pg_operator o
   where o.oid >= 16384
 )
-select sort, number, harmless, leads, trees
+select sort, number, harmless, opaque, leads, trees
 from rows
 where exists (select from pg_catalog.pg_event_trigger e where e.evtname = 'ferrobase_ddl' and e.evtenabled in ('A', 'O'))

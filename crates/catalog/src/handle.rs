@@ -135,7 +135,7 @@ mod tests {
         handle.listens(true);
         let before = handle.moment();
         handle.prove(Proven::of([1], []), before);
-        assert!(handle.proven().unwrap().has_relation(1));
+        assert!(handle.proven().unwrap().relation(1).is_some());
         let stood = handle.proven().unwrap();
         assert!(stood.stands().flag().load(Ordering::Acquire));
         handle.doubt();

@@ -10,6 +10,7 @@
 //! in a database that does not tell. Pure but for the one query. What is looked at: `sql/code_list.sql`.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -17,6 +18,7 @@ use ferrobase_pg::{Session, StatementResult};
 
 use crate::cells::Cells;
 use crate::error::LoadError;
+use crate::settings_read::{self, CURRENT_SETTING, SettingsRead};
 use crate::sql::CODE;
 
 /// The first oid of objects that do not come with PostgreSQL.
@@ -28,13 +30,23 @@ const NEXTVAL: u32 = 1574;
 /// Fields of a stored expression that name the function which is called.
 const CALLS: [&str; 4] = [":funcid", ":opfuncid", ":aggfnoid", ":winfnoid"];
 
-/// Relations that can be read or written, and functions that can be called, without running code that nobody knows.
+/// Relations that can be read or written, and functions that can be called, without running code that nobody knows; each
+/// with the settings that the code which is run looks at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Proven {
-    relations: HashSet<u32>,
-    functions: HashSet<u32>,
-    writes: HashSet<(Verb, u32)>,
+    relations: HashMap<u32, SettingsRead>,
+    functions: HashMap<u32, SettingsRead>,
+    writes: HashMap<(Verb, u32), SettingsRead>,
     pub(crate) stands: Stands,
+}
+
+/// That a piece of work runs no code that nobody knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// Whether that is still so.
+    pub stands: Stands,
+    /// What the code that runs looks at.
+    pub settings: SettingsRead,
 }
 
 /// Whether a proof still stands. Whoever acted on it looks here once he is done: what was proven may have changed while he
@@ -68,19 +80,19 @@ pub enum Verb {
 }
 
 impl Proven {
-    /// Whether reading this relation (`pg_class.oid`) is proven.
-    pub fn has_relation(&self, oid: u32) -> bool {
-        self.relations.contains(&oid)
+    /// What reading this relation (`pg_class.oid`) looks at; `None` when it is not proven.
+    pub fn relation(&self, oid: u32) -> Option<&SettingsRead> {
+        self.relations.get(&oid)
     }
 
-    /// Whether calling this function (`pg_proc.oid`) is proven.
-    pub fn has_function(&self, oid: u32) -> bool {
-        self.functions.contains(&oid)
+    /// What calling this function (`pg_proc.oid`) looks at; `None` when it is not proven.
+    pub fn function(&self, oid: u32) -> Option<&SettingsRead> {
+        self.functions.get(&oid)
     }
 
-    /// Whether writing this table (`pg_class.oid`) is proven, apart from sequences that are counted up.
-    pub fn has_write(&self, verb: Verb, oid: u32) -> bool {
-        self.writes.contains(&(verb, oid))
+    /// What writing this table (`pg_class.oid`) looks at; `None` when it is not proven. Sequences may be counted up.
+    pub fn write(&self, verb: Verb, oid: u32) -> Option<&SettingsRead> {
+        self.writes.get(&(verb, oid))
     }
 
     /// Whether it still stands.
@@ -91,14 +103,18 @@ impl Proven {
     /// For plans of tests.
     #[must_use]
     pub fn with_writes(self, writes: impl IntoIterator<Item = (Verb, u32)>) -> Self {
-        Self { writes: writes.into_iter().collect(), ..self }
+        Self { writes: blind(writes), ..self }
     }
 
     /// For plans of tests.
     pub fn of(relations: impl IntoIterator<Item = u32>, functions: impl IntoIterator<Item = u32>) -> Self {
-        let (relations, functions) = (relations.into_iter().collect(), functions.into_iter().collect());
-        Self { relations, functions, ..Self::default() }
+        Self { relations: blind(relations), functions: blind(functions), ..Self::default() }
     }
+}
+
+/// What looks at no setting.
+fn blind<K: Eq + Hash>(keys: impl IntoIterator<Item = K>) -> HashMap<K, SettingsRead> {
+    keys.into_iter().map(|key| (key, SettingsRead::default())).collect()
 }
 
 /// Reads and resolves the objects of a database.
@@ -113,6 +129,7 @@ fn resolve(answer: &StatementResult) -> Result<Proven, LoadError> {
     for row in &answer.rows {
         let mut cells = Cells::new(CODE.name, row);
         let (sort, number, harmless) = (cells.text()?, cells.number()?, cells.flag()?);
+        let opaque = cells.flag()?;
         let (leads, trees) = (cells.list::<u64>()?, cells.list::<Option<String>>()?);
         match sort {
             "unsafe" => objects.unsafe_functions = leads.into_iter().map(|oid| oid as u32).collect(),
@@ -120,7 +137,7 @@ fn resolve(answer: &StatementResult) -> Result<Proven, LoadError> {
             _ => {
                 let Some(sort) = Sort::named(sort) else { return Err(cells.wrong("is no sort of object")) };
                 let trees = trees.into_iter().flatten().collect();
-                objects.all.entry(number).or_default().push((sort, Object { harmless, leads, trees }));
+                objects.all.entry(number).or_default().push((sort, Object { harmless, opaque, leads, trees }));
             }
         }
     }
@@ -153,6 +170,8 @@ impl Sort {
 
 struct Object {
     harmless: bool,
+    /// Whether it may look at any setting.
+    opaque: bool,
     leads: Vec<u64>,
     trees: Vec<String>,
 }
@@ -170,16 +189,15 @@ impl Objects {
         let mut verdicts = HashMap::new();
         let mut proven = Proven::default();
         for (number, objects) in &self.all {
-            if !self.is_proven(*number, &mut verdicts, 0) {
-                continue;
-            }
+            let Some(read) = self.verdict(*number, &mut verdicts, 0) else { continue };
             // What is above an oid says how a table is written.
             let oid = *number as u32;
             for (sort, _) in objects {
+                let read = read.clone();
                 match sort {
-                    Sort::Relation => proven.relations.insert(oid),
-                    Sort::Function => proven.functions.insert(oid),
-                    Sort::Write(verb) => proven.writes.insert((*verb, oid)),
+                    Sort::Relation => proven.relations.insert(oid, read),
+                    Sort::Function => proven.functions.insert(oid, read),
+                    Sort::Write(verb) => proven.writes.insert((*verb, oid), read),
                     Sort::Type | Sort::Operator => continue,
                 };
             }
@@ -187,54 +205,79 @@ impl Objects {
         proven
     }
 
-    /// Whether nothing of this number leads to code that nobody knows. What leads back to itself through others is not
-    /// proven; the query of a view names the view itself.
-    fn is_proven(&self, number: u64, verdicts: &mut HashMap<u64, bool>, depth: usize) -> bool {
-        let Some(objects) = self.all.get(&number) else { return true };
+    /// What everything of this number looks at; `None` when any of it leads to code that nobody knows. What leads back to itself
+    /// through others is not proven; the query of a view names the view itself.
+    fn verdict(
+        &self,
+        number: u64,
+        verdicts: &mut HashMap<u64, Option<SettingsRead>>,
+        depth: usize,
+    ) -> Option<SettingsRead> {
+        let Some(objects) = self.all.get(&number) else { return Some(Self::of_postgresql(number)) };
         if let Some(verdict) = verdicts.get(&number) {
-            return *verdict;
+            return verdict.clone();
         }
         if depth > MAX_DEPTH {
-            return false;
+            return None;
         }
-        verdicts.insert(number, false);
-        let mut leads_well = |other: u64| other == number || self.is_proven(other, verdicts, depth + 1);
-        let verdict = objects.iter().all(|(sort, object)| {
+        verdicts.insert(number, None);
+        let mut read = SettingsRead::default();
+        let mut follow = |other: u64| match other == number {
+            true => Some(SettingsRead::default()),
+            false => self.verdict(other, verdicts, depth + 1),
+        };
+        let is_proven = objects.iter().all(|(sort, object)| {
             let counts = *sort == Sort::Write(Verb::Insert);
+            let mut gathers = |more: Option<SettingsRead>| more.map(|more| read.extend(&more)).is_some();
             object.harmless
-                && object.leads.iter().all(|other| leads_well(*other))
-                && object.trees.iter().all(|tree| self.reads_well(tree, counts, &mut leads_well))
+                && (!object.opaque || gathers(Some(SettingsRead::Any)))
+                && object.leads.iter().all(|other| gathers(follow(*other)))
+                && object.trees.iter().all(|tree| gathers(self.of_tree(tree, counts, &mut follow)))
         });
-        verdicts.insert(number, verdict);
+        let verdict = is_proven.then_some(read);
+        verdicts.insert(number, verdict.clone());
         verdict
     }
 
-    /// Whether a stored expression only computes, or counts up a sequence where it may. Words are looked at wherever they stand: an alias that looks like a
-    /// field can make an expression suspect, never the other way round.
-    fn reads_well(&self, tree: &str, counts: bool, leads_well: &mut impl FnMut(u64) -> bool) -> bool {
+    /// What an object that comes with PostgreSQL looks at, wherever it is used in a way that does not say more.
+    fn of_postgresql(number: u64) -> SettingsRead {
+        let tells = u32::try_from(number).is_ok_and(|oid| CURRENT_SETTING.contains(&oid));
+        if tells { SettingsRead::Any } else { SettingsRead::default() }
+    }
+
+    /// What a stored expression looks at if it only computes, or counts up a sequence where it may. Words are looked at
+    /// wherever they stand: an alias that looks like a field can make an expression suspect, never the other way round.
+    fn of_tree(
+        &self,
+        tree: &str,
+        counts: bool,
+        follow: &mut impl FnMut(u64) -> Option<SettingsRead>,
+    ) -> Option<SettingsRead> {
         let is_end = |c: char| matches!(c, ' ' | '\n' | '(' | ')' | '{' | '}' | '[' | ']');
         let mut words = tree.split(is_end).filter(|word| !word.is_empty()).peekable();
+        let mut read = SettingsRead::default();
         while let Some(word) = words.next() {
             let next = words.peek().copied().unwrap_or_default();
-            let is_fine = match word {
+            match word {
                 // A domain's conditions are expressions of their own; a default may count up a sequence.
-                "COERCETODOMAIN" | "NEXTVALUEEXPR" => false,
-                ":commandType" => next == "1",
-                _ if CALLS.contains(&word) => match next.parse::<u32>() {
-                    Ok(NEXTVAL) => counts,
-                    Ok(function) => !self.unsafe_functions.contains(&function),
-                    Err(_) => false,
+                "COERCETODOMAIN" | "NEXTVALUEEXPR" => return None,
+                ":commandType" if next != "1" => return None,
+                _ if CALLS.contains(&word) => match next.parse::<u32>().ok()? {
+                    NEXTVAL if counts => {}
+                    NEXTVAL => return None,
+                    function if self.unsafe_functions.contains(&function) => return None,
+                    function if CURRENT_SETTING.contains(&function) => {
+                        read.extend(&SettingsRead::one(settings_read::named(words.clone()).as_deref()));
+                    }
+                    _ => {}
                 },
                 _ => match word.parse::<u32>() {
-                    Ok(oid) if oid >= FIRST_OF_USERS => leads_well(oid.into()),
-                    _ => true,
+                    Ok(oid) if oid >= FIRST_OF_USERS => read.extend(&follow(oid.into())?),
+                    _ => {}
                 },
-            };
-            if !is_fine {
-                return false;
             }
         }
-        true
+        Some(read)
     }
 }
 
@@ -245,7 +288,8 @@ mod tests {
     fn objects(list: &[(u64, Sort, bool, &[u64], &str)]) -> Objects {
         let mut objects = Objects { unsafe_functions: HashSet::from([2078]), ..Objects::default() };
         for (oid, sort, harmless, leads, tree) in list {
-            let object = Object { harmless: *harmless, leads: leads.to_vec(), trees: vec![(*tree).to_owned()] };
+            let (leads, trees) = (leads.to_vec(), vec![(*tree).to_owned()]);
+            let object = Object { harmless: *harmless, opaque: *sort == Sort::Operator, leads, trees };
             objects.all.entry(*oid).or_default().push((*sort, object));
         }
         objects
@@ -273,7 +317,30 @@ mod tests {
                 (20_002, Sort::Relation, true, &[20_001], ""),
                 (20_003, Sort::Type, true, &[0], ""),
             ]);
-            assert_eq!(objects.proven().has_relation(1), is_proven, "{tree}");
+            assert_eq!(objects.proven().relation(1).is_some(), is_proven, "{tree}");
+        }
+    }
+
+    #[test]
+    fn settings_are_found_through_whatever_leads_to_them() {
+        let claims = ":funcid 3294 :args ({CONST :consttype 25 :constvalue 7 [ 28 0 0 0 97 46 98 ]})";
+        let objects = objects(&[
+            (20_000, Sort::Function, true, &[], claims),
+            (20_001, Sort::Relation, true, &[20_000], ""),
+            (20_002, Sort::Relation, true, &[], ":opno 20005"),
+            (20_003, Sort::Relation, true, &[], ":funcid 3294 :args ({VAR :vartype 25})"),
+            (20_005, Sort::Operator, true, &[], ""),
+            (20_006, Sort::Relation, true, &[2077], ""),
+            (20_007, Sort::Relation, true, &[20_000, 20_003], ""),
+            (20_008, Sort::Relation, true, &[], ":opno 96"),
+        ]);
+        let proven = objects.proven();
+        let only = SettingsRead::Only(vec!["a.b".into()]);
+        assert_eq!(proven.function(20_000), Some(&only));
+        assert_eq!(proven.relation(20_001), Some(&only));
+        assert_eq!(proven.relation(20_008), Some(&SettingsRead::default()));
+        for oid in [20_002, 20_003, 20_006, 20_007] {
+            assert_eq!(proven.relation(oid), Some(&SettingsRead::Any), "{oid}");
         }
     }
 
@@ -305,6 +372,6 @@ mod tests {
         let chain: Vec<_> = (0..200_u64).map(|n| (20_000 + n, Sort::Function, true, vec![20_001 + n], "")).collect();
         let chain: Vec<_> =
             chain.iter().map(|(oid, sort, fine, leads, tree)| (*oid, *sort, *fine, &leads[..], *tree)).collect();
-        assert!(objects(&chain).proven().has_function(20_199), "however deep the others are");
+        assert!(objects(&chain).proven().function(20_199).is_some(), "however deep the others are");
     }
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ferrobase_catalog::{Catalog, CatalogHandle, Proven, ReloadOptions, Reloader, Scope, Verb, connect_with};
+use ferrobase_catalog::{
+    Catalog, CatalogHandle, Proven, ReloadOptions, Reloader, Scope, SettingsRead, Verb, connect_with,
+};
 use ferrobase_pg::ConnectOptions;
 use ferrobase_testkit::TestDatabase;
 use tokio::sync::watch;
@@ -34,9 +36,9 @@ async fn prove(database: &TestDatabase) -> (Arc<Catalog>, Option<Arc<Proven>>) {
 /// `name yes|no` of every relation and function of `public`.
 fn table(catalog: &Catalog, proven: &Proven) -> Vec<String> {
     let word = |is_proven: bool| if is_proven { "yes" } else { "no" };
-    let relations = catalog.relations.values().map(|r| (r.name.name.clone(), word(proven.has_relation(r.oid))));
+    let relations = catalog.relations.values().map(|r| (r.name.name.clone(), word(proven.relation(r.oid).is_some())));
     let functions = catalog.functions.values().flatten();
-    let functions = functions.map(|f| (format!("{}()", f.name.name), word(proven.has_function(f.oid))));
+    let functions = functions.map(|f| (format!("{}()", f.name.name), word(proven.function(f.oid).is_some())));
     let mut lines: Vec<_> = relations.chain(functions).map(|(name, word)| format!("{name} {word}")).collect();
     lines.sort();
     lines
@@ -159,7 +161,7 @@ fn writes(catalog: &Catalog, proven: &Proven) -> Vec<String> {
         .map(|relation| {
             let letters: String = verbs
                 .iter()
-                .filter(|(verb, _)| proven.has_write(*verb, relation.oid))
+                .filter(|(verb, _)| proven.write(*verb, relation.oid).is_some())
                 .map(|(_, letter)| letter)
                 .collect();
             format!("{} {}", relation.name.name, if letters.is_empty() { "-" } else { &letters })
@@ -330,7 +332,7 @@ async fn a_proof_ends_with_the_first_word_of_a_change_and_is_made_anew() {
         reloader.first_load().await.unwrap();
         handle.get().unwrap().relation("public", "plain").unwrap().oid
     };
-    assert!(proven().await.has_relation(oid));
+    assert!(proven().await.relation(oid).is_some());
     database
         .script(
             "
@@ -340,5 +342,76 @@ async fn a_proof_ends_with_the_first_word_of_a_change_and_is_made_anew() {
         .await;
     reloader.trigger().request();
     assert!(handle.proven().is_none(), "at once, not after the load");
-    assert!(!proven().await.has_relation(oid));
+    assert!(proven().await.relation(oid).is_none());
+}
+
+/// `name: settings` of every relation and function of `public`, and of writes with the verb; `*` is any setting.
+fn looks_at(catalog: &Catalog, proven: &Proven) -> Vec<String> {
+    let words = |read: &SettingsRead| match read {
+        SettingsRead::Any => "*".to_owned(),
+        SettingsRead::Only(names) => names.join(" "),
+    };
+    let mut lines = Vec::new();
+    for relation in catalog.relations.values() {
+        lines.extend(proven.relation(relation.oid).map(|read| format!("{}: {}", relation.name.name, words(read))));
+        for verb in [Verb::Insert, Verb::Update, Verb::Delete] {
+            let written = proven.write(verb, relation.oid);
+            lines.extend(written.map(|read| format!("{verb:?} {}: {}", relation.name.name, words(read))));
+        }
+    }
+    let functions = catalog.functions.values().flatten();
+    lines.extend(functions.filter_map(|f| Some(format!("{}(): {}", f.name.name, words(proven.function(f.oid)?)))));
+    lines.sort();
+    lines
+}
+
+#[tokio::test]
+async fn what_proven_code_looks_at_is_known_by_name_or_is_anything() {
+    let database = crate::database(
+        "
+        create function by_name() returns text stable return current_setting('App.Me', true);
+        create function strictly() returns text stable return current_setting('request.path');
+        create function through() returns text stable return coalesce(by_name(), strictly());
+        create function by_column(name text) returns text stable return current_setting(name, true);
+        create function composed() returns text stable return current_setting('app.' || current_user, true);
+        create function umlaut() returns text stable return current_setting('app.grün', true);
+        create function nothing() returns int return 1;
+        create table plain (a int primary key, b text default by_name());
+        create table mine (a int references plain, b text);
+        alter table mine enable row level security;
+        create policy seen on mine for select using (b = (select current_setting('app.seen', true)));
+        create policy made on mine for insert with check (b = current_setting('app.made', true));
+        create policy gone on mine for delete using (exists (select from plain p where p.b = strictly()));
+        create table anything (a int);
+        alter table anything enable row level security;
+        create policy named on anything using (current_setting('a' || a) = 'x');
+        create view shows as select a, current_setting('app.view', true) as b from mine;
+        ",
+    )
+    .await;
+    database.script(TELLS).await;
+    let (catalog, proven) = prove(&database).await;
+    let expected = [
+        "Delete anything: *",
+        "Delete mine: app.seen request.path",
+        "Delete plain: app.seen",
+        "Insert anything: *",
+        "Insert mine: app.made app.seen",
+        "Insert plain: App.Me",
+        "Update anything: *",
+        "Update mine: app.seen",
+        "Update plain: app.seen",
+        "anything: *",
+        "by_column(): *",
+        "by_name(): App.Me",
+        "composed(): *",
+        "mine: app.seen",
+        "nothing(): ",
+        "plain: ",
+        "shows: app.seen app.view",
+        "strictly(): request.path",
+        "through(): App.Me request.path",
+        "umlaut(): app.grün",
+    ];
+    assert_eq!(looks_at(&catalog, &proven.unwrap()), expected);
 }

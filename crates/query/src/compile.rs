@@ -74,7 +74,7 @@ pub fn compile(query: &Query) -> Result<Compiled, CompileError> {
 }
 
 /// Compiles a read whose rows become JSON on our side; `None` when PostgreSQL has to make it. What SQL code sets for the
-/// response is not asked for: only for plans that run none ([`crate::runs_known_code`]).
+/// response is not asked for: only for plans that run none ([`crate::prove`]).
 ///
 /// # Errors
 /// As [`compile`].

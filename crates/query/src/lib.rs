@@ -22,7 +22,7 @@ pub use compile::{
     CHANGED_SETTING, CompileError, compile, compile_check, compile_count, compile_lines, compile_rows,
     response_settings,
 };
-pub use proven::runs_known_code;
+pub use proven::prove;
 pub use rows::Rows;
 pub use sql::{CatalogSql, Sql};
 pub use statement::{Compiled, Layout, Missing, Outcome, Output, PageKeys, RowKey};

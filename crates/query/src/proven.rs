@@ -1,33 +1,38 @@
-//! Whether a plan runs code that nobody knows.
+//! Whether a plan runs code that nobody knows, and if not, which settings the code looks at that it runs.
 //!
 //! The catalog says which relations and functions are proven to run none ([`Proven`]); here is looked at what a plan
 //! does with them. After a plan that is not proven its connection is checked for what that code may have left there.
 //! Invariant: only what is recognised is proven; a new part of a plan is not, until it is added here.
 
-use ferrobase_catalog::{Catalog, Proven, QualifiedName, Relation, Verb};
+use std::cell::RefCell;
+
+use ferrobase_catalog::{Catalog, Proof, Proven, QualifiedName, Relation, SettingsRead, Verb};
 
 use crate::plan::{
     Aggregate, Body, Comparison, Condition, Delete, Distinct, Embed, EmbedOutput, Field, GroupKey, InputColumn, Insert,
     Join, Mutation, Operation, OrderBy, Payload, Query, Read, Resolution, Select, Source, Update, Value,
 };
 
-/// Whether the plan runs only PostgreSQL's own code. After one that writes, its session has forgotten nothing but where
-/// sequences stand.
-pub fn runs_known_code(query: &Query, catalog: &Catalog, proven: &Proven) -> bool {
+/// That the plan runs only PostgreSQL's own code, if it is proven. After one that writes, its session has forgotten nothing
+/// but where sequences stand.
+pub fn prove(query: &Query, catalog: &Catalog, proven: &Proven) -> Option<Proof> {
     let Query { mutation, read, keyset: _, body, count: _, guard: _, precondition, explain, lock } = query;
     let is_plain = precondition.is_none() && explain.is_none() && lock.is_none();
     let own_form = matches!(body, Body::None | Body::Json { .. } | Body::Csv | Body::Lines);
-    let known = Known { catalog, proven };
+    let known = Known { catalog, proven, settings: RefCell::default() };
     let written = match mutation {
         None => Some(None),
         Some(mutation) => known.mutation(mutation).map(Some),
     };
-    is_plain && own_form && written.is_some_and(|written| known.read(read, written))
+    let is_proven = is_plain && own_form && written.is_some_and(|written| known.read(read, written));
+    is_proven.then(|| Proof { stands: proven.stands().clone(), settings: known.settings.into_inner() })
 }
 
 struct Known<'a> {
     catalog: &'a Catalog,
     proven: &'a Proven,
+    /// What the code looks at that was come across.
+    settings: RefCell<SettingsRead>,
 }
 
 impl<'a> Known<'a> {
@@ -81,7 +86,12 @@ impl<'a> Known<'a> {
     }
 
     fn has_write(&self, verb: Verb, relation: &Relation) -> bool {
-        self.proven.has_write(verb, relation.oid)
+        self.looks_at(self.proven.write(verb, relation.oid))
+    }
+
+    /// Whether something is proven; then the plan looks at whatever that does.
+    fn looks_at(&self, settings: Option<&SettingsRead>) -> bool {
+        settings.map(|settings| self.settings.borrow_mut().extend(settings)).is_some()
     }
 
     /// `written` is the table whose changed rows are read.
@@ -142,13 +152,13 @@ impl<'a> Known<'a> {
 
     fn relation(&self, name: &QualifiedName) -> Option<&'a Relation> {
         let relation = self.catalog.relation(&name.schema, &name.name)?;
-        self.proven.has_relation(relation.oid).then_some(relation)
+        self.looks_at(self.proven.relation(relation.oid)).then_some(relation)
     }
 
     /// Which of several functions of a name is called, only PostgreSQL knows.
     fn function(&self, name: &QualifiedName) -> bool {
         let overloads = self.catalog.overloads(&name.schema, &name.name);
-        !overloads.is_empty() && overloads.iter().all(|function| self.proven.has_function(function.oid))
+        !overloads.is_empty() && overloads.iter().all(|function| self.looks_at(self.proven.function(function.oid)))
     }
 }
 

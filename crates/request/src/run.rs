@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ferrobase_catalog::{Catalog, QualifiedName, Role, Stands};
+use ferrobase_catalog::{Catalog, Proof, QualifiedName, Role};
 use ferrobase_pg::{Batch, End, Isolation, Judge, Mode, Pool, Reply, Statement, StatementResult, Turn};
 
 use crate::context::{Identity, RequestContext};
@@ -43,10 +43,9 @@ pub struct Work {
     pub function_settings: Vec<(String, String)>,
     /// Further transaction-local settings of the room, after all others.
     pub settings: Vec<(Cow<'static, str>, String)>,
-    /// Whether code that we do not know may run: functions, triggers, policies. When in doubt, true.
-    pub runs_user_code: bool,
-    /// What says otherwise, and whether that still stands ([`ferrobase_catalog::Stands`]).
-    pub proof: Option<Stands>,
+    /// That no code runs which nobody knows (functions, triggers, policies). Settings that the proven code does not look
+    /// at are not set.
+    pub proof: Option<Proof>,
 }
 
 impl Work {
@@ -61,7 +60,6 @@ impl Work {
             timezone: None,
             function_settings: Vec::new(),
             settings: Vec::new(),
-            runs_user_code: true,
             proof: None,
         }
     }
@@ -88,15 +86,16 @@ async fn run_unnoted(target: &Target, context: &RequestContext, work: Work) -> R
     let catalog = target.catalog.get().ok_or(Error::NoCatalog)?;
     let role = admit(target, &catalog, &context.identity)?;
     let only_reads = work.read_only;
-    let batch = batch(context, work, role, &target.transaction);
     let Some(replicas) = &target.pools.replicas else {
+        let batch = batch(context, work, role, &target.transaction);
         return Place::primary(target, context).run(batch, only_reads).await;
     };
     // Boxed: most servers have no replicas, and every request's future would carry it.
     if only_reads {
-        return Box::pin(read_somewhere(replicas, target, context, &catalog, batch)).await;
+        return Box::pin(read_somewhere(replicas, target, context, (&catalog, role), work)).await;
     }
     replicas.check_writable()?;
+    let batch = batch(context, work, role, &target.transaction);
     let commits = !matches!(batch.mode, Mode::Explicit { end: End::Rollback, .. });
     let freshness = context.freshness.as_deref().filter(|_| commits);
     let place = Place { positioned: freshness.is_some(), ..Place::primary(target, context) };
@@ -112,16 +111,16 @@ async fn read_somewhere(
     replicas: &Replicas,
     target: &Target,
     context: &RequestContext,
-    catalog: &Arc<Catalog>,
-    batch: Batch,
+    (catalog, role): (&Arc<Catalog>, Option<&Role>),
+    work: Work,
 ) -> Result<Reply, Error> {
+    let batch = batch(context, work.clone(), role, &target.transaction);
     if let Some(chosen) = replicas.choose(context, batch.mode).await {
         // The catalog is the primary's: what it proves of code may not hold on the replica yet.
-        let mut copy = batch.clone();
-        if !chosen.knows(catalog) {
-            copy.shareable = false;
-            copy.runs_user_code = true;
-        }
+        let copy = match chosen.knows(catalog) {
+            true => batch.clone(),
+            false => self::batch(context, Work { proof: None, ..work }, role, &target.transaction),
+        };
         let place = Place {
             pool: chosen.pool(),
             anonymous: target.anonymous.as_ref().map(|_| chosen.anonymous()),
@@ -242,12 +241,12 @@ pub(crate) fn batch(context: &RequestContext, work: Work, role: Option<&Role>, r
     let settings = settings(context, &work, role, rules);
     let is_implicit = mode == Mode::Implicit;
     // A proven write forgets its sequences within its own flush; other transactions are checked afterwards.
-    let runs_user_code = work.runs_user_code || rules.pre_request.is_some() || (!work.read_only && !is_implicit);
+    let runs_user_code = work.proof.is_none() || rules.pre_request.is_some() || (!work.read_only && !is_implicit);
     Batch {
         settings,
         shareable: work.read_only && is_implicit && !runs_user_code,
         counts_up: !work.read_only && !runs_user_code,
-        proof: work.proof.as_ref().map(|stands| Arc::clone(stands.flag())),
+        proof: work.proof.as_ref().map(|proof| Arc::clone(proof.stands.flag())),
         statements: with_pre_request(work.statements, rules),
         mode,
         scope,

@@ -2,13 +2,14 @@
 //!
 //! Pure: from context, work and rules to a list in the order in which PostgreSQL takes it. Settings that need the
 //! login's own rights (a role's settings may be granted to the login only) come before `role`.
-//! Invariant: every setting of ours is in every list, empty when there is nothing to say, so that nothing which an
-//! earlier request left on the connection can be read. Every `search_path` ends with `pg_temp`, so that a temporary
+//! Invariant: every setting of ours that the work's code may look at is in the list, empty when there is nothing to say, so
+//! that nothing which an earlier request left on the connection can be read. Only of proven work is known what its code
+//! looks at (adr/0009); PostgreSQL takes about a microsecond for each setting. Every `search_path` ends with `pg_temp`, so that a temporary
 //! table never shadows a real one.
 
 use std::borrow::Cow;
 
-use ferrobase_catalog::Role;
+use ferrobase_catalog::{Role, SettingsRead};
 
 use crate::context::RequestContext;
 use crate::role_settings::{clamp, milliseconds, shortest};
@@ -25,15 +26,16 @@ pub(crate) fn settings(
     role: Option<&Role>,
     rules: &TransactionRules,
 ) -> Vec<Setting> {
-    let mut list = List(Vec::with_capacity(28));
+    let looks_at = work.proof.as_ref().map(|proof| &proof.settings).filter(|_| rules.pre_request.is_none());
+    let mut list = List { settings: Vec::with_capacity(28), looks_at };
     list.set("search_path", search_path(&work.search_path, rules.profile));
     list.role_settings(role, rules);
     list.set("role", context.identity.role());
     list.set("request.jwt.claims", &**context.identity.claims.json());
-    list.set("request.method", &*context.method);
-    list.set("request.path", &*context.path);
-    list.set("request.headers", &*context.headers);
-    list.set("request.cookies", &*context.cookies);
+    list.tell("request.method", &*context.method);
+    list.tell("request.path", &*context.path);
+    list.tell("request.headers", &*context.headers);
+    list.tell("request.cookies", &*context.cookies);
     if rules.profile == Profile::Ferrobase {
         list.application(context);
     }
@@ -41,12 +43,14 @@ pub(crate) fn settings(
         list.set("timezone", timezone);
     }
     list.function_settings(work, rules);
-    list.0.extend(rules.app_settings.iter().map(|(name, value)| (Cow::Owned(name.clone()), value.clone())));
-    list.0.extend(work.settings.iter().cloned());
+    let app_settings = rules.app_settings.iter().filter(|(name, _)| list.is_looked_at(name));
+    let app_settings: Vec<_> = app_settings.map(|(name, value)| (Cow::Owned(name.clone()), value.clone())).collect();
+    list.settings.extend(app_settings);
+    list.settings.extend(work.settings.iter().cloned());
     if work.read_only {
         list.set("transaction_read_only", "on");
     }
-    list.0
+    list.settings
 }
 
 /// Quoted schemas, then `pg_temp`.
@@ -78,23 +82,39 @@ pub(crate) fn quote_into(text: &mut String, identifier: &str) {
     text.push('"');
 }
 
-struct List(Vec<Setting>);
+struct List<'a> {
+    settings: Vec<Setting>,
+    /// What the code looks at that will run; `None` where nobody knows.
+    looks_at: Option<&'a SettingsRead>,
+}
 
-impl List {
+impl List<'_> {
     fn set(&mut self, name: &'static str, value: impl Into<String>) {
-        self.0.push((Cow::Borrowed(name), value.into()));
+        self.settings.push((Cow::Borrowed(name), value.into()));
+    }
+
+    /// What nobody but SQL code asks for.
+    fn tell(&mut self, name: &'static str, value: impl Into<String>) {
+        if self.is_looked_at(name) {
+            self.set(name, value);
+        }
+    }
+
+    /// PostgreSQL itself looks at nothing whose name has two parts.
+    fn is_looked_at(&self, name: &str) -> bool {
+        self.looks_at.is_none_or(|looked_at| !name.contains('.') || looked_at.contains(name))
     }
 
     /// The role's own settings and the server's statement timeout.
     fn role_settings(&mut self, role: Option<&Role>, rules: &TransactionRules) {
         let own = role.map_or(&[][..], |role| &role.settings);
         if rules.profile == Profile::Postgrest {
-            self.0.extend(own.iter().map(|(name, value)| (Cow::Owned(name.clone()), value.clone())));
+            self.settings.extend(own.iter().map(|(name, value)| (Cow::Owned(name.clone()), value.clone())));
             return;
         }
         let own = clamp(own, &rules.role_limits);
         let has_timeout = own.iter().any(|(name, _)| name == "statement_timeout");
-        self.0.extend(own.into_iter().map(|(name, value)| (Cow::Owned(name), value)));
+        self.settings.extend(own.into_iter().map(|(name, value)| (Cow::Owned(name), value)));
         if let Some(bound) = rules.role_limits.statement_timeout
             && !has_timeout
         {
@@ -107,14 +127,16 @@ impl List {
         let identity = &context.identity;
         let user = identity.user_id().unwrap_or_default();
         let tenant = identity.tenant_id().unwrap_or_default();
-        self.set("request.id", &*context.request_id);
-        self.set("app.client_ip", context.client_ip.map(|ip| ip.to_string()).unwrap_or_default());
-        self.set("app.user_id", user);
-        self.set("app.current_user_id", user);
-        self.set("app.role", identity.role());
-        self.set("app.tenant_id", tenant);
-        self.set("app.current_tenant_id", tenant);
-        self.set("app.current_tenant", tenant);
+        self.tell("request.id", &*context.request_id);
+        if self.is_looked_at("app.client_ip") {
+            self.set("app.client_ip", context.client_ip.map(|ip| ip.to_string()).unwrap_or_default());
+        }
+        self.tell("app.user_id", user);
+        self.tell("app.current_user_id", user);
+        self.tell("app.role", identity.role());
+        self.tell("app.tenant_id", tenant);
+        self.tell("app.current_tenant_id", tenant);
+        self.tell("app.current_tenant", tenant);
     }
 
     /// Settings of the called function that must hold before it starts (`rest.hoisted_tx_settings`).
@@ -131,7 +153,7 @@ impl List {
                 }
                 _ => value.clone(),
             };
-            self.0.push((Cow::Owned(name.clone()), value));
+            self.settings.push((Cow::Owned(name.clone()), value));
         }
     }
 }

@@ -84,13 +84,13 @@ impl Drop for Lines {
 /// Runs the work, whose last statement gives one text a row, and hands these on.
 pub async fn lines(target: &Target, context: &RequestContext, work: Work) -> Result<Lines, Error> {
     let only_reads = work.read_only;
-    let (batch, skip) = prepare(target, context, work)?;
     let role = context.identity.role();
-    if let Some(replicas) = &target.pools.replicas
-        && only_reads
+    let elsewhere = target.pools.replicas.as_ref().filter(|_| only_reads).map(|replicas| (replicas, work.clone()));
+    let (batch, skip) = prepare(target, context, work)?;
+    if let Some((replicas, work)) = elsewhere
         && let Some(chosen) = replicas.choose(context, batch.mode).await
     {
-        let copy = Batch { runs_user_code: true, ..batch.clone() };
+        let (copy, _) = prepare(target, context, Work { proof: None, ..work })?;
         let shares = (target.anonymous.as_ref().map(|_| chosen.anonymous()), chosen.streams_of(role));
         if let Some(answer) = chosen.ask(lines_at(chosen.pool(), shares, target, context, copy, skip)).await {
             return answer;

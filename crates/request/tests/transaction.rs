@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use ferrobase_base::{Kind, PublicError};
-use ferrobase_catalog::QualifiedName;
+use ferrobase_catalog::{Proof, QualifiedName, SettingsRead, Stands};
 use ferrobase_pg::{End, Isolation, Pool, PoolOptions};
 use ferrobase_request::role_settings::RoleLimits;
 use ferrobase_request::{Error, Profile, TransactionRules, Work, run};
@@ -56,6 +56,29 @@ async fn every_setting_is_there_also_when_it_is_empty() {
     for empty in ["app.user_id", "app.current_user_id", "app.tenant_id", "app.current_tenant"] {
         assert_eq!(anonymous[empty], "", "{empty}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn proven_code_is_told_what_it_looks_at_and_postgresql_what_it_needs() {
+    let fixture = Fixture::new("").await;
+    let bearer = || fixture.bearer(&token::with_claims(&json!({"role": "authenticated", "exp": token::now() + 60})));
+    for names in [&["Request.Path", "app.role"][..], &[]] {
+        let looks_at = SettingsRead::Only(names.iter().map(|name| (*name).into()).collect());
+        let proof = Proof { stands: Stands::default(), settings: looks_at };
+        let work = Work { proof: Some(proof), ..Work::read(path(), statement(SETTINGS)) };
+        let reply = fixture.run(bearer(), work).await.unwrap();
+        let seen: Value = serde_json::from_str(&first(&reply.results[0]).unwrap()).unwrap();
+        for always in ["search_path", "role", "transaction_read_only", "request.jwt.claims"] {
+            assert_ne!(seen[always], "", "{always}");
+        }
+        let told = |name: &str| seen[name].as_str().is_some_and(|value| !value.is_empty());
+        assert_eq!((told("request.path"), told("app.role")), (!names.is_empty(), !names.is_empty()), "{seen}");
+        for never in ["request.headers", "request.method", "request.id", "app.client_ip"] {
+            assert!(!told(never), "{never}: {seen}");
+        }
+    }
+    // Nobody knows what this code looks at.
+    assert_eq!(settings(&fixture, bearer()).await["request.method"], "GET");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use ferrobase_base::{Kind, PublicError};
-use ferrobase_catalog::Stands;
+use ferrobase_catalog::Proof;
 use ferrobase_pg::{self as pg, DbError, End, Isolation, Row, Statement, StatementResult};
 use ferrobase_query::plan::{Mutation, Query};
 use ferrobase_query::{CHANGED_SETTING, Compiled, Outcome, Output, compile};
@@ -18,6 +18,7 @@ use crate::element;
 use crate::error::Error;
 use crate::flow::refused;
 use crate::plan::{Planned, extended};
+use crate::plan_cache::Values;
 use crate::request::RestRequest;
 use crate::settings::Settings;
 
@@ -48,17 +49,15 @@ pub(crate) struct Statements {
     pub(crate) check: Option<pg::Statement>,
     /// The request's own.
     pub(crate) compiled: Compiled,
-    /// Whether code that nobody knows may run.
-    pub(crate) runs_user_code: bool,
-    /// What says otherwise.
-    pub(crate) proof: Option<Stands>,
+    /// That no code runs that nobody knows.
+    pub(crate) proof: Option<Proof>,
 }
 
 impl Statements {
     /// For a read whose rows were not of the form that the catalog let expect, because the schema has just changed:
     /// PostgreSQL makes the JSON of whatever they are now.
     fn by_postgresql(planned: &Planned) -> Result<Self, Error> {
-        Ok(Self { check: None, compiled: compiled(&planned.query)?, runs_user_code: true, proof: None })
+        Ok(Self { check: None, compiled: compiled(&planned.query)?, proof: None })
     }
 }
 
@@ -67,7 +66,7 @@ pub(crate) fn compiled(query: &Query) -> Result<Compiled, Error> {
     compile(query).map_err(|error| Error::Database(Box::new(refused(&error))))
 }
 
-/// Runs the statements.
+/// Runs the statements, with these values in them.
 pub(crate) async fn execute(
     target: &Target,
     context: &RequestContext,
@@ -75,8 +74,9 @@ pub(crate) async fn execute(
     request: &RestRequest,
     planned: &Planned,
     statements: &Statements,
+    values: &Values,
 ) -> Result<Executed, Error> {
-    let (work, own) = compiled_work(settings, request, planned, statements);
+    let (work, own) = compiled_work(settings, request, planned, statements, values);
     let reply = match ferrobase_request::run(target, context, work).await {
         Ok(reply) => reply,
         Err(error) => return Err(explained(target, context, request, planned, error).await),
@@ -84,7 +84,8 @@ pub(crate) async fn execute(
     if let Some(executed) = read(reply.results.get(own..).unwrap_or_default(), &statements.compiled.output) {
         return Ok(executed);
     }
-    Box::pin(execute(target, context, settings, request, planned, &Statements::by_postgresql(planned)?)).await
+    let statements = Statements::by_postgresql(planned)?;
+    Box::pin(execute(target, context, settings, request, planned, &statements, values)).await
 }
 
 /// Runs the statement as one of several in a transaction.
@@ -96,7 +97,7 @@ pub(crate) async fn execute_within(
     planned: &Planned,
     statements: &Statements,
 ) -> Result<Executed, Error> {
-    let (mut work, own) = compiled_work(settings, request, planned, statements);
+    let (mut work, own) = compiled_work(settings, request, planned, statements, &Values::default());
     work.settings.extend(nothing_told());
     let reply = match transaction.run(work).await {
         Ok(reply) => reply,
@@ -178,13 +179,13 @@ fn compiled_work(
     request: &RestRequest,
     planned: &Planned,
     statements: &Statements,
+    values: &Values,
 ) -> (Work, usize) {
-    let Statements { check, compiled, runs_user_code, proof } = statements;
+    let Statements { check, compiled, proof } = statements;
     let Compiled { statement, output, estimate } = compiled;
     let own = usize::from(check.is_some());
-    let statements = check.iter().chain([statement]).chain(estimate).cloned().collect();
-    let mut work =
-        Work { runs_user_code: *runs_user_code, proof: proof.clone(), ..work(settings, request, planned, statements) };
+    let statements = check.iter().chain([statement]).chain(estimate).map(|statement| values.fill(statement)).collect();
+    let mut work = Work { proof: proof.clone(), ..work(settings, request, planned, statements) };
     if matches!(output, Output::Rows(rows) if rows.is_dated()) {
         // The order of day and month stays what it is.
         work.settings.push(("datestyle".into(), "ISO".to_owned()));
@@ -212,7 +213,6 @@ pub(crate) fn work(
         timezone: request.prefer.timezone.clone(),
         function_settings: function.map(|function| function.settings.clone()).unwrap_or_default(),
         settings: Vec::new(),
-        runs_user_code: true,
         proof: None,
     }
 }

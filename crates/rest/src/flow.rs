@@ -16,7 +16,7 @@ use ferrobase_catalog::{Catalog, ReturnShape};
 use ferrobase_edge::{Caller, Streams, collect};
 use ferrobase_pg::{self as pg, End};
 use ferrobase_query::plan::Lock;
-use ferrobase_query::{CompileError, Outcome, compile, compile_check, compile_rows, runs_known_code};
+use ferrobase_query::{CompileError, Outcome, compile, compile_check, compile_rows, prove};
 use ferrobase_request::{Journal, Opening, Profile, Stage, Target, Transaction};
 use http::{HeaderValue, header};
 
@@ -29,7 +29,7 @@ use crate::nested::{Tree, Writer};
 use crate::openapi::Documents;
 use crate::parse::Dialect;
 use crate::plan::{Answer, Estimates, Planned, Planner, Rules, demand};
-use crate::plan_cache::{Basis, Known, PlanCache, Sight, Text};
+use crate::plan_cache::{Basis, PlanCache, Sight, Text, Values};
 use crate::prefer::Count;
 use crate::render::{self, Facts};
 use crate::request::{self, Action, Head, RestRequest};
@@ -108,34 +108,34 @@ impl Flow<'_> {
         let proven = self.target.catalog.proven_of(&catalog);
         let basis = Basis { settings: self.settings, target: self.target, catalog: &catalog, proven: proven.as_ref() };
         let started = Instant::now();
-        let known = match self.plans.find(&basis, &text) {
+        let known = match self.plans.find(&basis, &mut text) {
             Sight::Planned(known) => Some(known),
             Sight::First => None,
-            Sight::Again => {
-                let (head, body) = text.head();
-                let known = self.known(head, body, streams, &catalog);
-                if let Some(known) = &known {
-                    self.plans.keep(&basis, text, known);
-                }
-                known
-            }
+            Sight::Again => self.plans.keep(&basis, text, |head, body| self.known(head, body, streams, &catalog)),
         };
         let Some(known) = known else { return self.follow(head, &body, streams, catalog).await };
         self.journal().note(Stage::Parse, started, started.elapsed());
         self.journal().note(Stage::Plan, Instant::now(), Duration::ZERO);
         drop(catalog);
-        self.answer_one(&known.request, &known.ready).await
+        let (request, ready, values) = known.parts();
+        self.answer_one(request, ready, values).await
     }
 
     /// The plan of a request, if it is one that can be kept: one statement, whose answer does not stream, and nobody to
     /// be told of anything.
-    fn known(&self, head: Head<'_>, body: &Bytes, streams: Streams, catalog: &Catalog) -> Option<Arc<Known>> {
+    fn known(
+        &self,
+        head: Head<'_>,
+        body: &Bytes,
+        streams: Streams,
+        catalog: &Catalog,
+    ) -> Option<(RestRequest, Ready)> {
         let request = self.read(head, body, streams).ok()?;
         let is_call = matches!(request.action, Action::Read { .. } | Action::Call { .. });
         let Prepared::One(ready) = is_call.then(|| self.prepare(&request, catalog, None))?.ok()? else { return None };
         let is_plain = ready.statements.check.is_none() && ready.planned.legacy_paths.is_empty();
         let keeps = is_plain && !outgoing::applies(&request, &ready.planned);
-        keeps.then(|| Arc::new(Known { request, ready: *ready }))
+        keeps.then(|| (request, *ready))
     }
 
     /// Every stage of a request.
@@ -174,14 +174,19 @@ impl Flow<'_> {
             let Ready { planned, media, .. } = *ready;
             return Box::pin(self.give_out(&request, planned, &media)).await;
         }
-        self.answer_one(&request, &ready).await
+        self.answer_one(&request, &ready, &Values::default()).await
     }
 
     /// Runs one statement and renders what it gives.
-    async fn answer_one(&self, request: &RestRequest, ready: &Ready) -> Result<Response, PublicError> {
+    async fn answer_one(
+        &self,
+        request: &RestRequest,
+        ready: &Ready,
+        values: &Values,
+    ) -> Result<Response, PublicError> {
         let Ready { planned, media, statements } = ready;
         self.runs(&statements.compiled.statement.sql, request, planned);
-        let executed = execute(self.target, &self.caller.0, self.settings, request, planned, statements).await?;
+        let executed = execute(self.target, &self.caller.0, self.settings, request, planned, statements, values).await?;
         Ok(self.render(request, planned, media, executed)?)
     }
 
@@ -297,15 +302,13 @@ impl Flow<'_> {
         }
         let is_own = check.is_none() && self.target.transaction.pre_request.is_none();
         let proven = self.target.catalog.proven_of(catalog).filter(|_| is_own);
-        let proven = proven.filter(|proven| runs_known_code(&planned.query, catalog, proven));
-        let runs_user_code = proven.is_none();
-        let proof = proven.map(|proven| proven.stands().clone());
+        let proof = proven.and_then(|proven| prove(&planned.query, catalog, &proven));
         let compiled = self.journal().measure(Stage::Query, || {
-            let from_rows = !runs_user_code && planned.read_only;
+            let from_rows = proof.is_some() && planned.read_only;
             let rows = if from_rows { compile_rows(&planned.query, catalog) } else { Ok(None) };
             rows.transpose().unwrap_or_else(|| compile(&planned.query)).map_err(|error| refused(&error))
         })?;
-        Ok(Ready { planned, media, statements: Statements { check, compiled, runs_user_code, proof } })
+        Ok(Ready { planned, media, statements: Statements { check, compiled, proof } })
     }
 
     /// How the answer looks, and whether all that is preferred is known.

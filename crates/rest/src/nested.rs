@@ -79,8 +79,7 @@ impl Writer<'_, '_> {
         if let Some(Mutation::Pick(pick)) = &mut tree.planned.query.mutation {
             pick.json = list(&written.rows);
         }
-        let statements =
-            Statements { check: None, compiled: compiled(&tree.planned.query)?, runs_user_code: true, proof: None };
+        let statements = Statements { check: None, compiled: compiled(&tree.planned.query)?, proof: None };
         let executed =
             execute_within(self.transaction, self.context, self.settings, self.request, &tree.planned, &statements);
         let mut executed = executed.await?;

@@ -1,4 +1,4 @@
-//! Plans of requests whose text was seen before.
+//! Plans of requests whose text was seen before, but for the values that they compare with.
 //!
 //! A server is asked the same few things most of the time, and parse -> plan -> query take a fifth of what it spends on
 //! them. Their outcome depends on the text of the request and on the caller's role (the key), and on configuration,
@@ -6,7 +6,7 @@
 //! second sight, so that requests which never come again push nothing out.
 //! Invariant: what is found here is what the stages would give now. A plan that is kept was made from its key alone
 //! ([`Text::head`] hides every field that is not in it), so nothing that is not in the key can be in the plan.
-//! Bounds: entries, bytes of keys and statements, size of each.
+//! Bounds: entries, bytes of keys and statements, size of each. Read on: `shape` (values that are not part of the key).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -21,6 +21,11 @@ use http::{HeaderMap, HeaderName, Method, header};
 use crate::flow::Ready;
 use crate::request::{Head, RestRequest};
 use crate::settings::Settings;
+
+mod shape;
+
+pub(crate) use shape::Values;
+use shape::{Gaps, fits};
 
 /// Most plans that are kept.
 const ENTRIES: usize = 1000;
@@ -44,8 +49,26 @@ const FIELDS: [HeaderName; 8] = [
 
 /// A request up to the point where values of the database come in.
 pub(crate) struct Known {
-    pub(crate) request: RestRequest,
-    pub(crate) ready: Ready,
+    request: RestRequest,
+    ready: Ready,
+    /// What stands in the plan for the values of the request.
+    words: Vec<Bytes>,
+}
+
+/// One request, from its own values and a plan that it shares with others.
+pub(crate) struct Recognised {
+    known: Arc<Known>,
+    values: Values,
+    /// The plan's own request will do where nothing stands for anything.
+    request: Option<RestRequest>,
+}
+
+/// What is kept of a text.
+#[derive(Clone)]
+enum Kept {
+    Plan(Arc<Known>),
+    /// The plan depends on the values: each has its own.
+    Each,
 }
 
 /// What plans depend on, apart from the request.
@@ -61,13 +84,16 @@ pub(crate) struct Text<'a> {
     parts: &'a Parts,
     body: &'a Bytes,
     fields: HeaderMap,
+    gaps: Gaps<'a>,
+    role: &'a str,
+    streams: bool,
     key: Vec<u8>,
 }
 
 /// What is known of a text.
 pub(crate) enum Sight {
     /// Its plan.
-    Planned(Arc<Known>),
+    Planned(Recognised),
     /// It was here before.
     Again,
     /// Nothing.
@@ -77,13 +103,13 @@ pub(crate) enum Sight {
 /// The plans of one room.
 #[derive(Default)]
 pub(crate) struct PlanCache {
-    kept: Mutex<Kept>,
+    kept: Mutex<Plans>,
     sightings: Sightings<SEEN_ONCE>,
 }
 
-struct Kept {
+struct Plans {
     basis: Option<KeptBasis>,
-    plans: LruCache<Box<[u8]>, Arc<Known>>,
+    plans: LruCache<Box<[u8]>, Kept>,
     bytes: usize,
 }
 
@@ -97,94 +123,161 @@ struct KeptBasis {
 
 impl<'a> Text<'a> {
     /// Of a read or a call; `None` for what is not worth keeping, or never asked twice.
-    pub(crate) fn of(parts: &'a Parts, body: &'a Bytes, role: &str, streams: bool) -> Option<Self> {
+    pub(crate) fn of(parts: &'a Parts, body: &'a Bytes, role: &'a str, streams: bool) -> Option<Self> {
         let path = parts.uri.path();
         let calls = parts.method == Method::POST && path.starts_with("/rpc/");
         let reads = matches!(parts.method, Method::GET | Method::HEAD);
         if !(calls || reads && body.is_empty()) {
             return None;
         }
-        let query = parts.uri.query().unwrap_or_default();
-        let mut key = Vec::with_capacity(path.len() + query.len() + body.len() + 192);
-        key.push(u8::from(streams));
-        let mut add = |part: &[u8]| {
-            key.extend_from_slice(&part.len().to_le_bytes());
-            key.extend_from_slice(part);
-        };
-        for part in [role, parts.method.as_str(), path, query] {
-            add(part.as_bytes());
-        }
-        add(body);
-        for (index, name) in FIELDS.iter().enumerate() {
-            for value in parts.headers.get_all(name) {
-                add(&[index as u8]);
-                add(value.as_bytes());
-            }
-        }
-        (key.len() <= LONGEST_KEY).then(|| Self { parts, body, fields: HeaderMap::new(), key })
+        let (fields, gaps, key) = (HeaderMap::new(), Gaps::default(), Vec::new());
+        let mut text = Self { parts, body, fields, gaps, role, streams, key };
+        // What a function is given looks like a filter.
+        text.set_key(!path.starts_with("/rpc/"));
+        (text.key.len() <= LONGEST_KEY).then_some(text)
     }
 
-    /// The request as the key has it.
-    pub(crate) fn head(&mut self) -> (Head<'_>, &Bytes) {
-        for name in &FIELDS {
+    fn query(&self) -> &'a str {
+        self.parts.uri.query().unwrap_or_default()
+    }
+
+    /// Makes the key, with gaps for values or with the values.
+    fn set_key(&mut self, with_gaps: bool) {
+        let (path, query) = (self.parts.uri.path(), self.query());
+        let mut key = Vec::with_capacity(path.len() + query.len() + self.body.len() + 192);
+        key.push(u8::from(self.streams) | u8::from(with_gaps) << 1);
+        let mut start = 0;
+        // Each part is followed by its length, so that no two lists of parts are one key.
+        let mut end = |key: &mut Vec<u8>| {
+            let length = key.len() - start;
+            key.extend_from_slice(&length.to_le_bytes());
+            start = key.len();
+        };
+        for part in [self.role, self.parts.method.as_str(), path] {
+            key.extend_from_slice(part.as_bytes());
+            end(&mut key);
+        }
+        if with_gaps {
+            self.gaps = Gaps::of(query, &mut key);
+        } else {
+            self.gaps = Gaps::default();
+            key.extend_from_slice(query.as_bytes());
+        }
+        end(&mut key);
+        key.extend_from_slice(self.body);
+        end(&mut key);
+        for (index, name) in FIELDS.iter().enumerate() {
             for value in self.parts.headers.get_all(name) {
-                self.fields.append(name, value.clone());
+                key.push(index as u8);
+                key.extend_from_slice(value.as_bytes());
+                end(&mut key);
             }
         }
-        let uri = &self.parts.uri;
-        let query = uri.query().unwrap_or_default();
-        (Head { method: &self.parts.method, path: uri.path(), query, headers: &self.fields }, self.body)
+        self.key = key;
+    }
+
+    /// The request as the key has it, with this query string.
+    fn head<'h>(&'h mut self, query: &'h str) -> Head<'h> {
+        if self.fields.is_empty() {
+            for name in &FIELDS {
+                for value in self.parts.headers.get_all(name) {
+                    self.fields.append(name, value.clone());
+                }
+            }
+        }
+        Head { method: &self.parts.method, path: self.parts.uri.path(), query, headers: &self.fields }
+    }
+}
+
+impl Recognised {
+    fn new(known: Arc<Known>, text: &Text<'_>) -> Self {
+        let values = text.gaps.values(&known.words);
+        let request = (!known.words.is_empty()).then(|| values.request(&known.request));
+        Self { known, values, request }
+    }
+
+    /// The request, its plan, and the values to put into it.
+    pub(crate) fn parts(&self) -> (&RestRequest, &Ready, &Values) {
+        (self.request.as_ref().unwrap_or(&self.known.request), &self.known.ready, &self.values)
     }
 }
 
 impl PlanCache {
-    /// What is known of this text.
-    pub(crate) fn find(&self, basis: &Basis<'_>, text: &Text<'_>) -> Sight {
-        let mut kept = self.lock();
+    /// What is known of this text. Its key is the exact one afterwards, where values count.
+    pub(crate) fn find(&self, basis: &Basis<'_>, text: &mut Text<'_>) -> Sight {
+        let mut plans = self.lock();
         // Under one lock: in between somebody else could put plans of another basis there.
-        let old = kept.begin(basis);
-        let known = kept.plans.get(&*text.key).cloned();
-        drop(kept);
-        drop(old);
-        if let Some(known) = known {
-            return Sight::Planned(known);
+        let old = plans.begin(basis);
+        let mut kept = plans.plans.get(&*text.key).cloned();
+        if matches!(kept, Some(Kept::Each)) {
+            text.set_key(false);
+            kept = plans.plans.get(&*text.key).cloned();
         }
-        if self.sightings.seen_before(&text.key) { Sight::Again } else { Sight::First }
+        drop(plans);
+        drop(old);
+        match kept {
+            Some(Kept::Plan(known)) => Sight::Planned(Recognised::new(known, text)),
+            _ if self.sightings.seen_before(&text.key) => Sight::Again,
+            _ => Sight::First,
+        }
     }
 
-    /// Keeps a plan, unless what it was made from is the past by now.
-    pub(crate) fn keep(&self, basis: &Basis<'_>, text: Text<'_>, known: &Arc<Known>) {
+    /// Makes and keeps a plan, if it is one that can be kept: at best for every request that differs in nothing but values.
+    pub(crate) fn keep(
+        &self,
+        basis: &Basis<'_>,
+        mut text: Text<'_>,
+        plan: impl Fn(Head<'_>, &Bytes) -> Option<(RestRequest, Ready)>,
+    ) -> Option<Recognised> {
+        let (query, body) = (text.query(), text.body);
+        let (request, ready) = plan(text.head(query), body)?;
+        let mut known = Known { request, ready, words: Vec::new() };
+        if !text.gaps.is_empty() {
+            let (filled, words) = text.gaps.filled(query);
+            let shared = plan(text.head(&filled), body);
+            match shared.filter(|(_, ready)| fits(ready, &text.gaps.values(&words), &known.ready)) {
+                Some((request, ready)) => known = Known { request, ready, words },
+                None => {
+                    self.insert(basis, &text.key, Kept::Each);
+                    text.set_key(false);
+                }
+            }
+        }
+        let known = Arc::new(known);
         let proof = known.ready.statements.proof.as_ref();
         let stands = basis.proven.map(|proven| proven.stands().flag());
-        if proof.is_some_and(|proof| !stands.is_some_and(|stands| Arc::ptr_eq(proof.flag(), stands))) {
-            return;
+        // Unless what it was made from is the past by now.
+        if proof.is_none_or(|proof| stands.is_some_and(|stands| Arc::ptr_eq(proof.stands.flag(), stands))) {
+            self.insert(basis, &text.key, Kept::Plan(Arc::clone(&known)));
         }
-        let cost = cost(&text.key, known);
-        let mut evicted = Vec::new();
-        let mut kept = self.lock();
-        if !kept.basis.as_ref().is_some_and(|kept| kept.is(basis)) {
-            return;
-        }
-        kept.bytes += cost;
-        let key = text.key.into_boxed_slice();
-        if let Some(old) = kept.plans.insert(key.clone(), Arc::clone(known)) {
-            kept.bytes -= self::cost(&key, &old);
-            evicted.push(old);
-        }
-        while kept.plans.len() > ENTRIES || kept.bytes > BYTES {
-            let Some((key, plan)) = kept.plans.remove_lru() else { break };
-            kept.bytes -= self::cost(&key, &plan);
-            evicted.push(plan);
-        }
-        drop(kept);
+        Some(Recognised::new(known, &text))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Kept> {
+    fn insert(&self, basis: &Basis<'_>, key: &[u8], new: Kept) {
+        let mut evicted = Vec::new();
+        let mut plans = self.lock();
+        if !plans.basis.as_ref().is_some_and(|kept| kept.is(basis)) {
+            return;
+        }
+        plans.bytes += cost(key, &new);
+        if let Some(old) = plans.plans.insert(key.into(), new) {
+            plans.bytes -= cost(key, &old);
+            evicted.push(old);
+        }
+        while plans.plans.len() > ENTRIES || plans.bytes > BYTES {
+            let Some((key, plan)) = plans.plans.remove_lru() else { break };
+            plans.bytes -= cost(&key, &plan);
+            evicted.push(plan);
+        }
+        drop(plans);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Plans> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Kept {
+impl Plans {
     /// Forgets what was made from anything else than this basis; the caller frees it outside the lock.
     fn begin(&mut self, basis: &Basis<'_>) -> Option<Self> {
         if self.basis.as_ref().is_some_and(|kept| kept.is(basis)) {
@@ -194,7 +287,7 @@ impl Kept {
     }
 }
 
-impl Default for Kept {
+impl Default for Plans {
     fn default() -> Self {
         Self { basis: None, plans: LruCache::new_unbounded(), bytes: 0 }
     }
@@ -222,6 +315,10 @@ impl KeptBasis {
     }
 }
 
-fn cost(key: &[u8], known: &Known) -> usize {
-    key.len() + known.ready.statements.compiled.statement.sql.len()
+fn cost(key: &[u8], kept: &Kept) -> usize {
+    let statement = match kept {
+        Kept::Plan(known) => known.ready.statements.compiled.statement.sql.len(),
+        Kept::Each => 0,
+    };
+    key.len() + statement
 }
