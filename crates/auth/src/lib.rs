@@ -34,8 +34,7 @@ pub use settings::Settings;
 use ferrobase_request::install::{Migration, RoomMigrations, RoomOwner};
 
 /// Whose schema `auth` is, and how this room logs in.
-pub const OWNER: RoomOwner =
-    RoomOwner { schema: "auth", role: "supabase_auth_admin", login: "authenticator_auth" };
+pub const OWNER: RoomOwner = RoomOwner { schema: "auth", role: "supabase_auth_admin", login: "authenticator_auth" };
 
 /// Migrations of schema `auth`.
 pub const MIGRATIONS: RoomMigrations = RoomMigrations {

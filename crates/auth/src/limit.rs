@@ -80,9 +80,7 @@ impl Limiter {
         let (quota, span) = limit.quota(section);
         match self.take(limit, address, quota, span, Instant::now()) {
             None => Ok(()),
-            Some(wait) => {
-                Err(Error::too_many(ErrorCode::OverRequestRateLimit, "Request rate limit reached", wait))
-            }
+            Some(wait) => Err(Error::too_many(ErrorCode::OverRequestRateLimit, "Request rate limit reached", wait)),
         }
     }
 
@@ -98,9 +96,11 @@ impl Limiter {
         let most = f64::from(quota);
         let each = span.as_secs_f64() / most;
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        let bucket = buckets
-            .entry((limit, address.map(network)))
-            .or_insert_with(|| Bucket { left: most, seen: now });
+        let key = (limit, address.map(network));
+        if !buckets.contains_key(&key) {
+            buckets.insert(key, Bucket { left: most, seen: now });
+        }
+        let bucket = buckets.get_mut(&key)?;
         let passed = now.saturating_duration_since(bucket.seen).as_secs_f64();
         bucket.left = (bucket.left + passed / each).min(most);
         bucket.seen = now;

@@ -100,10 +100,7 @@ pub fn room(mount: &str, deps: Deps) -> ferrobase_edge::Room {
         error_shape: edge_shape,
         ..RoutePolicy::default()
     };
-    let open = RoutePolicy {
-        auth: AuthPolicy { gate: Gate { key_required: false, ..gate }, ..policy.auth },
-        ..policy
-    };
+    let open = RoutePolicy { auth: AuthPolicy { gate: Gate { key_required: false, ..gate }, ..policy.auth }, ..policy };
     let room = ferrobase_edge::Room::new(mount, router(deps)).policy(policy);
     OPEN.iter().fold(room, |room, path| room.route_policy(path, open))
 }

@@ -11,7 +11,8 @@ async fn pages_are_newest_first_and_say_where_they_lead() {
         auth.admin("POST /admin/users", json!({"email": format!("u{number}@example.com")})).await.ok();
     }
     let page = auth.admin("GET /admin/users?page=2&per_page=2", Value::Null).await;
-    let emails: Vec<_> = page.ok()["users"].as_array().expect("users").iter().map(|u| text(u, "email").to_owned()).collect();
+    let emails: Vec<_> =
+        page.ok()["users"].as_array().expect("users").iter().map(|u| text(u, "email").to_owned()).collect();
     assert_eq!(emails, ["u3@example.com", "u2@example.com"]);
     assert_eq!((page.field("x-total-count"), text(&page.json(), "aud")), ("5", "authenticated"));
     let links = "</admin/users?page=3&per_page=2>; rel=\"next\", </admin/users?page=3&per_page=2>; rel=\"last\"";
@@ -33,7 +34,8 @@ async fn an_account_is_made_as_it_is_written() {
     assert_eq!(user["app_metadata"], json!({"tenant_id": 7, "provider": "email", "providers": ["email"]}));
     assert_eq!(text(&user, "role"), "editor");
     assert!(user.get("confirmed_at").is_none(), "not even where sign-ups are confirmed at once");
-    let confirmed = json!({"email": "bob@example.com", "email_confirm": true, "phone": "+49151", "phone_confirm": true});
+    let confirmed =
+        json!({"email": "bob@example.com", "email_confirm": true, "phone": "+49151", "phone_confirm": true});
     let user = auth.admin("POST /admin/users", confirmed).await.ok();
     assert!(user["email_confirmed_at"].is_string() && user["phone_confirmed_at"].is_string());
     assert_eq!(user["app_metadata"]["providers"], json!(["email", "phone"]));

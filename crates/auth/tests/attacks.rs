@@ -121,3 +121,13 @@ async fn sec_two_thieves_of_one_token_end_with_nothing() {
         assert_eq!(bearer.1, "session_not_found");
     }
 }
+
+#[tokio::test]
+async fn sec_signing_up_again_leads_into_nobodys_account() {
+    let auth = auth().await;
+    let body = json!({"email": "boss@example.com", "app_metadata": {"tenant_id": "all"}});
+    auth.admin("POST /admin/users", body).await.ok();
+    let refused = auth.post("/signup", json!({"email": "boss@example.com", "password": "password"})).await.error();
+    assert_eq!((refused.0, refused.1.as_str()), (422, "user_already_exists"));
+    assert_eq!(auth.value("select count(*)::text from auth.sessions").await, "0");
+}

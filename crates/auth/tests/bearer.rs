@@ -12,7 +12,8 @@ async fn each_reason_has_its_words() {
     let id = text(&session["user"], "id").to_owned();
     let expired = token::with_claims(&json!({"sub": id, "role": "authenticated", "exp": token::now() - 120}));
     let unknown = token::of_user("0190b6f0-0000-7000-8000-000000000009");
-    let other_session = json!({"sub": id, "role": "authenticated", "session_id": "0190b6f0-0000-7000-8000-000000000009"});
+    let other_session =
+        json!({"sub": id, "role": "authenticated", "session_id": "0190b6f0-0000-7000-8000-000000000009"});
     let cases = [
         (None, 401, "no_authorization", "This endpoint requires a valid Bearer token"),
         (Some("garbage".to_owned()), 403, "bad_jwt", "invalid JWT: unable to parse or verify signature, "),

@@ -55,7 +55,10 @@ async fn bodies_and_grants_that_make_no_sense() {
     let auth = auth().await;
     let grant = async |grant: &str, body| auth.post(&format!("/token?grant_type={grant}"), body).await.error();
     assert_eq!(grant("password", json!({"password": "x"})).await.2, "missing email or phone");
-    assert_eq!(grant("password", json!({"email": "a@b.c", "phone": "1", "password": "x"})).await.1, "validation_failed");
+    assert_eq!(
+        grant("password", json!({"email": "a@b.c", "phone": "1", "password": "x"})).await.1,
+        "validation_failed"
+    );
     let unknown = (400, "invalid_credentials".to_owned(), "unsupported_grant_type".to_owned());
     assert_eq!(grant("magic", json!({})).await, unknown);
     assert_eq!(grant("password", json!({"phone": "49151", "password": "x"})).await.1, "phone_provider_disabled");

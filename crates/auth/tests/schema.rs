@@ -13,9 +13,24 @@ async fn every_table_of_the_contract_is_there_and_belongs_to_the_rooms_role() {
         )
         .await;
     for table in [
-        "users", "identities", "sessions", "refresh_tokens", "mfa_factors", "mfa_challenges", "mfa_amr_claims",
-        "one_time_tokens", "flow_state", "sso_providers", "sso_domains", "saml_providers", "saml_relay_states",
-        "audit_log_entries", "oauth_clients", "oauth_authorizations", "oauth_consents", "webauthn_credentials",
+        "users",
+        "identities",
+        "sessions",
+        "refresh_tokens",
+        "mfa_factors",
+        "mfa_challenges",
+        "mfa_amr_claims",
+        "one_time_tokens",
+        "flow_state",
+        "sso_providers",
+        "sso_domains",
+        "saml_providers",
+        "saml_relay_states",
+        "audit_log_entries",
+        "oauth_clients",
+        "oauth_authorizations",
+        "oauth_consents",
+        "webauthn_credentials",
     ] {
         assert!(tables.split(' ').any(|name| name == table), "{table} in {tables}");
     }
@@ -45,7 +60,8 @@ async fn sec_17_the_role_and_its_login_can_do_nothing_else() {
 #[tokio::test]
 async fn api_roles_have_nothing_on_the_tables() {
     let auth = auth().await;
-    let granted = "select count(*)::text from pg_class c, unnest(array['anon', 'authenticated', 'service_role']) as role
+    let granted =
+        "select count(*)::text from pg_class c, unnest(array['anon', 'authenticated', 'service_role']) as role
         where relnamespace = 'auth'::regnamespace and relkind = 'r'
           and has_table_privilege(role, c.oid, 'select, insert, update, delete, truncate, references, trigger')";
     assert_eq!(auth.value(granted).await, "0");

@@ -50,7 +50,13 @@ pub struct Pools {
 impl Pools {
     /// One login for everything, as PostgREST has it (`ferrobase postgrest`).
     pub fn single(pool: &Pool) -> Self {
-        Self { request: pool.clone(), service: pool.clone(), owner: pool.clone(), rooms: HashMap::new(), replicas: None }
+        Self {
+            request: pool.clone(),
+            service: pool.clone(),
+            owner: pool.clone(),
+            rooms: HashMap::new(),
+            replicas: None,
+        }
     }
 
     /// Whether it is certain which server is written to.

@@ -47,7 +47,8 @@ pub(super) async fn update(caller: SignedIn, Json(body): Json<Update>) -> Result
     let gone = || Error::forbidden(ErrorCode::UserNotFound, "User from sub claim in JWT does not exist");
     let user = users::lock(&mut tx, caller.user.id()).await?.ok_or_else(gone)?;
     if let Some(data) = &changes.data {
-        users::set_metadata(&mut tx, user.id(), None, Some(&merged(user.row.raw_user_meta_data.as_ref(), data))).await?;
+        users::set_metadata(&mut tx, user.id(), None, Some(&merged(user.row.raw_user_meta_data.as_ref(), data)))
+            .await?;
     }
     if let Some(hash) = &changes.password {
         users::set_password(&mut tx, user.id(), hash).await?;

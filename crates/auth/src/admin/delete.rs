@@ -15,11 +15,7 @@ pub(super) struct Delete {
     should_soft_delete: Option<bool>,
 }
 
-pub(super) async fn delete(
-    admin: Admin,
-    Path(path): Path<String>,
-    Json(body): Json<Delete>,
-) -> Result<Json<Value>> {
+pub(super) async fn delete(admin: Admin, Path(path): Path<String>, Json(body): Json<Delete>) -> Result<Json<Value>> {
     let id = id(&path)?;
     let mut tx = admin.flow.begin().await?;
     let user = lock(&mut tx, id).await?;

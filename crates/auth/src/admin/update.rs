@@ -28,11 +28,7 @@ pub(super) struct Update {
     ban_duration: Option<String>,
 }
 
-pub(super) async fn update(
-    admin: Admin,
-    Path(path): Path<String>,
-    Json(body): Json<Update>,
-) -> Result<Json<Value>> {
+pub(super) async fn update(admin: Admin, Path(path): Path<String>, Json(body): Json<Update>) -> Result<Json<Value>> {
     let (flow, id) = (&admin.flow, id(&path)?);
     let hash = new_hash(flow, &body).await?;
     let mut tx = flow.begin().await?;

@@ -10,6 +10,6 @@ mod signed_in;
 
 pub use admin::Admin;
 pub use body::{BODY_LIMIT, Json};
-pub use flow::{Client, Flow};
 pub(crate) use flow::query_value;
+pub use flow::{Client, Flow};
 pub use signed_in::SignedIn;

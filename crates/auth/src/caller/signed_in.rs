@@ -60,8 +60,7 @@ impl FromRequestParts<Room> for SignedIn {
 
 /// The claims of the Bearer token, if one of our keys signed it and it is valid now.
 pub(super) fn claims(flow: &Flow) -> Result<Claims> {
-    let missing =
-        || Error::unauthorized(ErrorCode::NoAuthorization, "This endpoint requires a valid Bearer token");
+    let missing = || Error::unauthorized(ErrorCode::NoAuthorization, "This endpoint requires a valid Bearer token");
     let token = flow.client.bearer.as_deref().ok_or_else(missing)?;
     flow.target.authority.claims_of(token).map_err(|reason| {
         forbidden(ErrorCode::BadJwt, format!("invalid JWT: unable to parse or verify signature, {reason}"))
@@ -71,8 +70,7 @@ pub(super) fn claims(flow: &Flow) -> Result<Claims> {
 fn subject(claims: &Claims) -> Result<Uuid> {
     let sub = claims.get("sub").and_then(serde_json::Value::as_str).filter(|sub| !sub.is_empty());
     let sub = sub.ok_or_else(|| forbidden(ErrorCode::BadJwt, "invalid claim: missing sub claim"))?;
-    Uuid::parse_str(sub)
-        .map_err(|_| Error::bad_request(ErrorCode::BadJwt, "invalid claim: sub claim must be a UUID"))
+    Uuid::parse_str(sub).map_err(|_| Error::bad_request(ErrorCode::BadJwt, "invalid claim: sub claim must be a UUID"))
 }
 
 fn session_id(claims: &Claims) -> Result<Option<Uuid>> {

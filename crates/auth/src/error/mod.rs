@@ -126,12 +126,7 @@ impl Error {
 
     /// 429.
     pub fn too_many(code: ErrorCode, message: impl Into<Cow<'static, str>>, wait: Duration) -> Self {
-        Self::Refused {
-            status: StatusCode::TOO_MANY_REQUESTS,
-            code,
-            message: message.into(),
-            retry_after: Some(wait),
-        }
+        Self::Refused { status: StatusCode::TOO_MANY_REQUESTS, code, message: message.into(), retry_after: Some(wait) }
     }
 
     /// A failure of our own, with its cause for the log.

@@ -21,7 +21,8 @@ fn eddsa(kid: &str, operations: &[&str]) -> Value {
 fn the_signing_key_signs_and_the_published_one_verifies() {
     for key in [es256("a", &["sign", "verify"]), eddsa("a", &["sign", "verify"])] {
         let keys = SigningKeys::read(&json!([key])).unwrap();
-        let token = Signer::new(&keys, Some(b"unused")).unwrap().sign(&json!({"sub": "u", "exp": 4102444800_i64})).unwrap();
+        let token =
+            Signer::new(&keys, Some(b"unused")).unwrap().sign(&json!({"sub": "u", "exp": 4102444800_i64})).unwrap();
         let public: Jwk = serde_json::from_value(keys.public_set()["keys"][0].clone()).unwrap();
         let header = jsonwebtoken::decode_header(&token).unwrap();
         assert_eq!(header.kid.as_deref(), Some("a"));
@@ -32,8 +33,10 @@ fn the_signing_key_signs_and_the_published_one_verifies() {
 
 #[test]
 fn nothing_private_is_published() {
-    let secret = json!({"kty": "oct", "kid": "old", "k": "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75", "key_ops": ["verify"]});
-    let keys = SigningKeys::read(&json!({"keys": [es256("now", &["sign"]), eddsa("next", &["verify"]), secret]})).unwrap();
+    let secret =
+        json!({"kty": "oct", "kid": "old", "k": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8", "key_ops": ["verify"]});
+    let keys =
+        SigningKeys::read(&json!({"keys": [es256("now", &["sign"]), eddsa("next", &["verify"]), secret]})).unwrap();
     let published = keys.public_set();
     let names: Vec<_> = published["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap()).collect();
     assert_eq!(names, ["now", "next"]);

@@ -53,9 +53,7 @@ async fn find(flow: &Flow, body: &PasswordGrant) -> Result<Option<User>> {
     let section = &flow.settings.section;
     let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     match (given(&body.email), given(&body.phone)) {
-        (Some(_), Some(_)) => {
-            Err(Error::invalid("Only an email address or phone number should be provided on login."))
-        }
+        (Some(_), Some(_)) => Err(Error::invalid("Only an email address or phone number should be provided on login.")),
         (None, None) => Err(Error::invalid("missing email or phone")),
         (Some(_), None) if !section.email.enabled => {
             Err(Error::unprocessable(ErrorCode::EmailProviderDisabled, "Email logins are disabled"))

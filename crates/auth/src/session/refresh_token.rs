@@ -41,11 +41,8 @@ impl RefreshToken {
         let (head, mac) = rest.split_at_checked(rest.len().checked_sub(MAC)?)?;
         let (version, head) = head.split_first()?;
         let (session, counter) = head.split_first_chunk::<16>()?;
-        let token = Self {
-            session: Uuid::from_bytes(*session),
-            counter: read_number(counter)?,
-            mac: mac.try_into().ok()?,
-        };
+        let token =
+            Self { session: Uuid::from_bytes(*session), counter: read_number(counter)?, mac: mac.try_into().ok()? };
         (*version == VERSION).then_some(token)
     }
 

@@ -36,7 +36,7 @@ pub(super) async fn by_email(flow: &Flow, request: Request) -> Result<Response> 
     };
     let known = users::find_by_email(&mut tx, email).await?;
     let user = match find_or_make(&mut tx, flow, known, new, "email").await? {
-        Account::Known(user) if user.row.email_confirmed_at.is_some() => {
+        Account::Known(user) if autoconfirm || user.row.email_confirmed_at.is_some() => {
             return repeated(flow, tx, &user, &request, autoconfirm).await;
         }
         Account::Known(user) | Account::New(user) => *user,
@@ -63,7 +63,7 @@ pub(super) async fn by_phone(flow: &Flow, request: Request) -> Result<Response> 
     };
     let known = users::find_by_phone(&mut tx, phone).await?;
     let user = match find_or_make(&mut tx, flow, known, new, "phone").await? {
-        Account::Known(user) if user.row.phone_confirmed_at.is_some() => {
+        Account::Known(user) if autoconfirm || user.row.phone_confirmed_at.is_some() => {
             return repeated(flow, tx, &user, &request, autoconfirm).await;
         }
         Account::Known(user) | Account::New(user) => *user,
@@ -83,13 +83,7 @@ enum Account {
     Known(Box<User>),
 }
 
-async fn find_or_make(
-    tx: &mut Tx,
-    flow: &Flow,
-    known: Option<User>,
-    new: NewUser,
-    provider: &str,
-) -> Result<Account> {
+async fn find_or_make(tx: &mut Tx, flow: &Flow, known: Option<User>, new: NewUser, provider: &str) -> Result<Account> {
     if let Some(user) = known {
         return Ok(Account::Known(Box::new(user)));
     }
@@ -124,7 +118,8 @@ async fn finish(mut tx: Tx, user: &User) -> Result<Response> {
     Ok(Json(user::user(&user)).into_response())
 }
 
-/// Somebody signs up who has an account. Where mails confirm, nobody but the owner of the address may learn that.
+/// Somebody signs up who has an account. Where mails confirm, nobody but the owner of the address may learn that. Where
+/// nothing is confirmed, nobody gets into an account that waits for its owner by signing up again.
 async fn repeated(flow: &Flow, mut tx: Tx, user: &User, request: &Request, autoconfirm: bool) -> Result<Response> {
     audit::note(&mut tx, "user_repeated_signup", user, flow.client.ip, None).await?;
     tx.commit().await?;

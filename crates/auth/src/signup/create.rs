@@ -20,12 +20,10 @@ pub async fn create_with_identity(tx: &mut Tx, mut new: NewUser, provider: &str)
     new.app_metadata.insert("provider".to_owned(), provider.into());
     new.app_metadata.insert("providers".to_owned(), json!([provider]));
     let data = new.user_metadata.clone();
-    tx.savepoint();
+    tx.savepoint().await?;
     let id = match users::insert(tx, &new).await {
         Ok(id) => id,
-        Err(error)
-            if ["users_email_partial_key", "users_phone_key"].iter().any(|key| is_duplicate(&error, key)) =>
-        {
+        Err(error) if ["users_email_partial_key", "users_phone_key"].iter().any(|key| is_duplicate(&error, key)) => {
             tx.rollback_to_savepoint();
             return Ok(Made::Taken);
         }

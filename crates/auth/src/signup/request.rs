@@ -42,9 +42,8 @@ impl SignUp {
     }
 
     pub(super) fn check(self, section: &SignInSection) -> Result<Request> {
-        let password = given(&self.password)
-            .ok_or_else(|| Error::invalid("Signup requires a valid password"))?
-            .to_owned();
+        let password =
+            given(&self.password).ok_or_else(|| Error::invalid("Signup requires a valid password"))?.to_owned();
         password::check(&password, &section.password)?;
         let (email, phone) = (given(&self.email), given(&self.phone));
         if email.is_some() && phone.is_some() {

@@ -9,13 +9,7 @@ use crate::params;
 use crate::user::Identity;
 
 /// Adds a way into an account. A duplicate violates `identities_provider_id_provider_unique`.
-pub async fn insert(
-    tx: &mut Tx,
-    user: Uuid,
-    provider: &str,
-    subject: &str,
-    data: &Map<String, Value>,
-) -> Result<()> {
+pub async fn insert(tx: &mut Tx, user: Uuid, provider: &str, subject: &str, data: &Map<String, Value>) -> Result<()> {
     let sql = "insert into auth.identities
         (provider_id, user_id, identity_data, provider, last_sign_in_at, created_at, updated_at)
         values ($1, $2::uuid, $3::jsonb, $4, now(), now(), now())";

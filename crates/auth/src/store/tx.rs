@@ -113,8 +113,13 @@ impl Tx {
     }
 
     /// From here on everything can be undone. One at a time.
-    pub fn savepoint(&mut self) {
+    pub async fn savepoint(&mut self) -> Result<()> {
+        // Going back would undo settings that were made after it, the role among them.
+        if !self.settings.is_empty() {
+            self.rows("select 1", Vec::new()).await?;
+        }
         self.conversation.savepoint();
+        Ok(())
     }
 
     /// Keeps what happened since the savepoint.

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use ferrobase_base::ports::{ApiKeys, KeySource};
 
-use super::{AuthError, AuthRules, Credentials, Gate, TokenCache, TokenError, authenticate_at};
 use super::authenticate::unix_now;
+use super::{AuthError, AuthRules, Credentials, Gate, TokenCache, TokenError, authenticate_at};
 use crate::context::{Claims, Identity};
 
 /// Longest that a request waits for a key that its token names and that is not known yet.

@@ -220,7 +220,8 @@ async fn record(session: &mut Session, kind: Kind, user: &str) -> Result<Secret,
     session.execute(include_str!("../../sql/secret_generate.sql"), &key).await.map_err(InstallError::sql(DOING))?;
     let result =
         session.query(include_str!("../../sql/secret_list.sql"), &[]).await.map_err(InstallError::sql(DOING))?;
-    let password = result.rows.iter().find(|row| row.text(0) == Some(password_key.as_str())).and_then(|row| row.text(1));
+    let password =
+        result.rows.iter().find(|row| row.text(0) == Some(password_key.as_str())).and_then(|row| row.text(1));
     password.map(Secret::new).ok_or(InstallError::Unexpected(DOING))
 }
 
