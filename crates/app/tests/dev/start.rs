@@ -34,6 +34,7 @@ async fn a_first_start_makes_everything_and_tells_how_to_reach_it() {
     let (said, url) = (banner(&dev.out()), dev.says("url"));
     let expected = [
         ("REST", dev.url("/rest/v1")),
+        ("auth", dev.url("/auth/v1")),
         ("health", dev.says("admin_url") + "/ready"),
         ("metrics", dev.says("admin_url") + "/metrics"),
         ("database", dev.says("database_url")),
