@@ -20,6 +20,7 @@ mod replicas;
 mod security;
 mod security_private;
 mod shared_limits;
+mod signing_in;
 mod soak;
 mod start;
 mod storms;

@@ -20,7 +20,7 @@ pub(crate) fn root() -> PathBuf {
 
 /// A database in which Ferrobase's own schemas are installed.
 pub(crate) async fn installed() -> TestDatabase {
-    database_from("installed_3", async |url| {
+    database_from("installed_4", async |url| {
         let app = App::serve(BINARY, &url).start().await.unwrap();
         drop(app);
     })

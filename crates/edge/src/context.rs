@@ -52,7 +52,10 @@ pub(crate) async fn identify(
     uri: &Uri,
 ) -> Result<Option<Identity>, PublicError> {
     if policy.verify {
-        let credentials = credentials::extract(headers, uri, policy.key_in_query)?;
+        let mut credentials = credentials::extract(headers, uri, policy.key_in_query)?;
+        if policy.tokens_are_the_rooms {
+            credentials.bearer = credentials.bearer.take().filter(|bearer| credentials.is_key(bearer));
+        }
         return Ok(Some(authority.identify(policy.gate, &credentials).await?));
     }
     let mut gate = policy.gate;

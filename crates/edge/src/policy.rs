@@ -49,6 +49,9 @@ pub enum CorsOwner {
 pub struct AuthPolicy {
     /// Looks at credentials. When off, callers are the anonymous role whatever they send (callbacks, public keys).
     pub verify: bool,
+    /// The room judges Bearer tokens itself; the edge looks at API keys only. For a room whose protocol has its own
+    /// answers to tokens that are not valid.
+    pub tokens_are_the_rooms: bool,
     /// What API keys mean here.
     pub gate: Gate,
     /// Also takes the key from the query parameter `apikey`, which the room then does not see.
@@ -57,7 +60,7 @@ pub struct AuthPolicy {
 
 impl Default for AuthPolicy {
     fn default() -> Self {
-        Self { verify: true, gate: Gate::default(), key_in_query: false }
+        Self { verify: true, tokens_are_the_rooms: false, gate: Gate::default(), key_in_query: false }
     }
 }
 

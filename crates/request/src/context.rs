@@ -51,6 +51,12 @@ impl Identity {
         }
     }
 
+    /// Somebody without a role, where none is needed: nothing runs in the database as this identity.
+    pub(crate) fn nobody() -> Self {
+        let claims = Claims::of_role(Map::new(), "");
+        Self { claims, via: Via::Anonymous, is_anonymous: true, expires_at: None, api_key: None }
+    }
+
     /// The database role.
     pub fn role(&self) -> &str {
         self.claims.role().unwrap_or_default()

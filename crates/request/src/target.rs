@@ -40,14 +40,23 @@ pub struct Pools {
     pub service: Pool,
     /// The owner: migrations, introspection, leases. No statement that a caller causes runs here.
     pub owner: Pool,
-    /// Other servers of the cluster, where reads may run; all three pools above lead to the primary.
+    /// Logins of rooms with a schema of their own, by the schema; each becomes the schema's owner and nothing else. A
+    /// room has connections of its own, so that other load never keeps people from signing in (security 29).
+    pub rooms: HashMap<&'static str, Pool>,
+    /// Other servers of the cluster, where reads may run; all pools above lead to the primary.
     pub replicas: Option<Arc<Replicas>>,
 }
 
 impl Pools {
     /// One login for everything, as PostgREST has it (`ferrobase postgrest`).
     pub fn single(pool: &Pool) -> Self {
-        Self { request: pool.clone(), service: pool.clone(), owner: pool.clone(), replicas: None }
+        Self {
+            request: pool.clone(),
+            service: pool.clone(),
+            owner: pool.clone(),
+            rooms: HashMap::new(),
+            replicas: None,
+        }
     }
 
     /// Whether it is certain which server is written to.

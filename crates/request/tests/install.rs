@@ -84,6 +84,7 @@ async fn default_privileges_are_chosen_once() {
 
 const EXTRA: RoomMigrations = RoomMigrations {
     room: "request",
+    owner: None,
     migrations: &[
         MIGRATIONS.migrations[0],
         MIGRATIONS.migrations[1],
@@ -106,10 +107,14 @@ async fn an_older_program_works_on_the_schema_of_a_newer_one() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_changed_or_failing_migration_stops_the_start() {
-    const CHANGED: RoomMigrations =
-        RoomMigrations { room: "request", migrations: &[Migration { version: 1, name: "schemas", sql: "select 1" }] };
+    const CHANGED: RoomMigrations = RoomMigrations {
+        room: "request",
+        owner: None,
+        migrations: &[Migration { version: 1, name: "schemas", sql: "select 1" }],
+    };
     const FAILING: RoomMigrations = RoomMigrations {
         room: "broken",
+        owner: None,
         migrations: &[Migration { version: 1, name: "half", sql: "create table ferrobase.half (a int); select 1/0" }],
     };
     let db = installed_database().await;

@@ -76,6 +76,7 @@ impl Fixture {
                 request: pool(&installed.logins.request),
                 service: pool(&installed.logins.service),
                 owner: Pool::new(owner(&db), PoolOptions::default()),
+                rooms: Default::default(),
                 replicas: None,
             },
             catalog,

@@ -113,6 +113,7 @@ impl Setup {
                 request: pool(&logins.request),
                 service: pool(&logins.service),
                 owner: Pool::new(owner.clone(), PoolOptions::default()),
+                rooms: Default::default(),
                 replicas: None,
             },
             catalog: catalog.clone(),

@@ -26,7 +26,7 @@ pub fn refusals(loaded: &Loaded, located: bool) -> Vec<Problem> {
     let (config, tree) = (&loaded.config, &loaded.tree);
     let mut refusals: Vec<Problem> =
         unbuilt_protections(config).into_iter().map(|(key, what)| not_built(tree, key, what)).collect();
-    if !config.auth.tokens.has_keys() {
+    if !config.auth.has_keys() {
         refusals.push(refused(
             tree,
             "auth.jwt_secret",
@@ -52,6 +52,8 @@ fn unbuilt_protections(config: &Config) -> Vec<(&'static str, &'static str)> {
     let set = [
         (config.secrets.provider != SecretsProvider::None, "secrets.provider", "a secrets provider"),
         (!config.tenants.is_empty(), "tenants", "tenancy"),
+        (config.auth.sign_in.captcha.enabled, "auth.captcha", "a captcha"),
+        (config.auth.sign_in.password.check_leaked, "auth.password.check_leaked", "the check for leaked passwords"),
     ];
     set.into_iter().filter(|(set, ..)| *set).map(|(_, key, what)| (key, what)).collect()
 }
@@ -63,9 +65,9 @@ pub(crate) fn unbuilt_warnings(config: &Config, tree: &Node) -> Vec<Problem> {
         .filter(|(section, _)| tree.at(section).is_some())
         .map(|(section, what)| refused(tree, section, &format!("{what} is not built yet; the section does nothing")))
         .collect();
-    let sign_in = AuthSection::sign_in_names();
-    let written = sign_in.iter().map(|name| format!("auth.{name}")).filter(|key| tree.at(key).is_some());
-    warnings.extend(written.map(|key| refused(tree, &key, "signing in is not built yet; the key does nothing")));
+    let unbuilt = AuthSection::unbuilt_names().iter();
+    let written = unbuilt.map(|name| format!("auth.{name}")).filter(|key| tree.at(key).is_some());
+    warnings.extend(written.map(|key| refused(tree, &key, "it is not built yet; the key does nothing")));
     if config.redis.is_some() && !config.security.rate_limit.enabled {
         let reason = "rate limits, all that nodes share through it, are off (security.rate_limit.enabled)";
         warnings.push(refused(tree, "redis", reason));

@@ -69,6 +69,8 @@ fn configure(project: &Project, mut sources: Sources) -> Result<(Loaded, Sources
         ("server.host", Ipv4Addr::LOCALHOST.to_string()),
         ("auth.jwt_secret", project.secret()?.expose().to_owned()),
         ("observability.log.format", "text".to_owned()),
+        // Nobody reads mail on a developer's machine before the first sign-up.
+        ("auth.email.autoconfirm", "true".to_owned()),
     ];
     let unset = ["server.port", "server.admin_port"].map(|key| (key, "0".to_owned()));
     sources.command = ("dev", preferences.iter().cloned().chain(unset).collect());

@@ -7,7 +7,7 @@
 //! Invariant: a notification is a hint without data (security 25): the most it does is one more load of the catalog.
 //! Invariant: the listener listens before the first load begins, so that no change falls between the two.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -83,7 +83,8 @@ impl Backend {
         let config = &loaded.config;
         let catalog = CatalogHandle::new();
         let nobody = |user: &str| Login { user: user.to_owned(), password: None };
-        let logins = Logins { request: nobody("authenticator"), service: nobody("authenticator_service") };
+        let (request, service) = (nobody("authenticator"), nobody("authenticator_service"));
+        let logins = Logins { request, service, rooms: HashMap::new() };
         let cluster = Cluster::watch(&config.database)?;
         let owner = guided(cluster.as_ref(), config.database.owner()?);
         let pools = connections::pools(&config.database, &owner, &logins, cluster.as_ref(), None);
@@ -163,7 +164,12 @@ impl Backend {
                 replicas.close().await;
             }
         };
-        tokio::join!(pools.request.close(), pools.service.close(), pools.owner.close(), reads);
+        let rooms = async {
+            for pool in pools.rooms.values() {
+                pool.close().await;
+            }
+        };
+        tokio::join!(pools.request.close(), pools.service.close(), pools.owner.close(), rooms, reads);
     }
 
     /// Listens and loads no longer: the server has ended, perhaps without [`Backend::finish`].
@@ -348,7 +354,8 @@ fn install_options(config: &Config) -> InstallOptions {
     let replicas = section.replicas.iter().chain(section.regions.values().flat_map(|region| &region.replicas));
     let readers = replicas.filter_map(|replica| replica.user.as_ref()).map(ToString::to_string).collect();
     let default_privileges = default_privileges(section);
-    InstallOptions { default_privileges, authenticator, readers, ..InstallOptions::default() }
+    let rooms = [InstallOptions::default().rooms, vec![ferrobase_auth::MIGRATIONS]].concat();
+    InstallOptions { rooms, default_privileges, authenticator, readers, ..InstallOptions::default() }
 }
 
 /// What the configuration grants by default, in the installation's words.

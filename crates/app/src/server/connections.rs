@@ -19,6 +19,11 @@ use ferrobase_request::{FreshnessKey, Pools, Replicas};
 const SERVICE_SHARE: u32 = 4;
 /// Connections for work of our own, beside the configured ones.
 const OWNER_CONNECTIONS: usize = 2;
+/// One for so many configured ones, beside them, for each room with a login of its own; opened when it is needed. Other
+/// load cannot take them (security 29).
+const ROOM_SHARE: usize = 4;
+/// A room that has one connection would wait for itself.
+const FEWEST_OF_ROOM: usize = 2;
 /// A transaction that loses against others is tried five times in all, within a third of a second.
 const CONFLICT_RETRIES: u32 = 4;
 /// Longest wait for a connection to a replica: the primary is there, too.
@@ -110,8 +115,13 @@ pub(crate) fn pools(
         };
         Arc::new(Replicas::new(cluster.servers.clone(), cluster.listed.iter().map(member).collect(), rules))
     });
+    let room = |login: &Login| {
+        let most = (section.max_connections as usize / ROOM_SHARE).max(FEWEST_OF_ROOM);
+        pool(login, "ferrobase room", on_demand.pool(most), true)
+    };
     Pools {
         replicas,
+        rooms: logins.rooms.iter().map(|(schema, login)| (*schema, room(login))).collect(),
         request: pool(&logins.request, "ferrobase", section.pool(request as usize), is_ours),
         service: pool(&logins.service, "ferrobase service", on_demand.pool(service as usize), true),
         owner: Pool::new(owner.clone().with_application_name("ferrobase owner"), on_demand.pool(OWNER_CONNECTIONS)),

@@ -32,6 +32,7 @@ pub(crate) struct Front {
     pub(crate) admin_router: axum::Router,
     pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) rest_settings: Arc<ArcSwap<ferrobase_rest::Settings>>,
+    pub(crate) auth_settings: Arc<ArcSwap<ferrobase_auth::Settings>>,
     pub(crate) sharing: Option<Sharing>,
 }
 
@@ -58,8 +59,10 @@ impl Front {
         if let Some(sharing) = &sharing {
             settings = sharing.in_force(settings);
         }
+        let auth_settings = Arc::new(ArcSwap::from_pointee(auth_settings(config)));
         let app = App::builder(settings, metrics.http())
             .room(ferrobase_rest::room(REST, rest))
+            .room(auth(config, backend, &auth_settings)?)
             .aliases(Alias::seed())
             .access_log(access)
             .statements(Arc::clone(&statements))
@@ -91,9 +94,51 @@ impl Front {
             admin_router,
             tls,
             rest_settings,
+            auth_settings,
             sharing,
         })
     }
+}
+
+/// The room of signing in.
+fn auth(
+    config: &Config,
+    backend: &Arc<Backend>,
+    settings: &Arc<ArcSwap<ferrobase_auth::Settings>>,
+) -> Result<ferrobase_edge::Room> {
+    let section = &config.auth.sign_in;
+    let deps = ferrobase_auth::Deps {
+        registry: backend.registry(),
+        settings: Arc::clone(settings),
+        hasher: ferrobase_auth::Hasher::new(&section.password).context("auth.password")?,
+        mailer: Arc::new(ferrobase_auth::mail::NoMailer),
+        texter: Arc::new(ferrobase_auth::sms::NoTexter),
+    };
+    Ok(ferrobase_auth::room(&section.path, deps))
+}
+
+/// The settings of signing in for a configuration.
+pub(crate) fn auth_settings(config: &Config) -> ferrobase_auth::Settings {
+    let section = &config.auth.sign_in;
+    let secret = config.auth.tokens.keys().ok();
+    let secret = secret.as_ref().and_then(|keys| keys.shared_secret());
+    let external_url = format!("{}{}", external_url(config), section.path);
+    ferrobase_auth::Settings::new(section, config.auth.tokens.jwt_expiry, external_url, secret)
+}
+
+/// Where the outside finds this server, without a slash at the end.
+fn external_url(config: &Config) -> String {
+    let server = &config.server;
+    if let Some(url) = &server.public_url {
+        return url.to_string().trim_end_matches('/').to_owned();
+    }
+    let scheme = if server.tls.files().is_some() { "https" } else { "http" };
+    let host = match server.host.address() {
+        Some(address) if address.is_unspecified() => "localhost".to_owned(),
+        Some(std::net::IpAddr::V6(address)) => format!("[{address}]"),
+        _ => server.host.to_string(),
+    };
+    format!("{scheme}://{host}:{}", server.port)
 }
 
 /// The REST room's settings for a configuration. No parameter is reserved by another part of the server yet.

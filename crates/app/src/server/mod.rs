@@ -53,6 +53,7 @@ pub(crate) struct Server {
     sharing: Option<Sharing>,
     tls: Option<Arc<Tls>>,
     rest_settings: Arc<ArcSwap<ferrobase_rest::Settings>>,
+    auth_settings: Arc<ArcSwap<ferrobase_auth::Settings>>,
     log: LogHandle,
     traces: Arc<Traces>,
     options: Options,
@@ -100,8 +101,8 @@ impl Server {
         let traces = Arc::<Traces>::default();
         let front = Front::bind(&loaded.config, &backend, &lifecycle, log.access(), &traces, options).await?;
         let addresses = (front.api.addresses(), front.admin.addresses());
-        let (app, tls, rest_settings, sharing) =
-            (front.app.clone(), front.tls.clone(), front.rest_settings, front.sharing);
+        let (app, tls, sharing) = (front.app.clone(), front.tls.clone(), front.sharing);
+        let (rest_settings, auth_settings) = (front.rest_settings, front.auth_settings);
         let api = front.api.serve(front.app, lifecycle.clone());
         let admin = front.admin.serve(front.admin_router, lifecycle.clone());
         let serving = tokio::spawn(async move {
@@ -118,6 +119,7 @@ impl Server {
             sharing,
             tls,
             rest_settings,
+            auth_settings,
             log,
             traces,
             options,
@@ -209,6 +211,7 @@ impl Server {
             settings = sharing.in_force(settings);
         }
         let rest_settings = front::rest_settings(&next.config);
+        let auth_settings = front::auth_settings(&next.config);
         settings.tracer = self.traces.tracer(&next.config.observability.tracing);
         warn(&next);
         let reloaded = self.current.replace(next);
@@ -216,6 +219,7 @@ impl Server {
         self.backend.reconfigure(Arc::clone(&next), identities);
         self.app.reload(settings);
         self.rest_settings.store(Arc::new(rest_settings));
+        self.auth_settings.store(Arc::new(auth_settings));
         self.log.set_level(&log_settings(&next, self.options).level)?;
         tracing::info!(changed = ?reloaded.changed, at_restart = ?reloaded.at_restart, "configuration reloaded");
         Ok(())

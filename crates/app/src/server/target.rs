@@ -31,7 +31,7 @@ pub(crate) struct Identities {
 /// Must be called on a runtime.
 pub(crate) fn identities(config: &Config, before: Option<&KeyFetcher>) -> Result<Identities> {
     let tokens = &config.auth.tokens;
-    let configured = tokens.keys().context("auth")?;
+    let configured = config.auth.keys().context("auth")?;
     let fetcher = tokens
         .jwks_url
         .as_ref()

@@ -17,6 +17,12 @@ impl SecretJson {
     }
 }
 
+impl From<serde_json::Value> for SecretJson {
+    fn from(value: serde_json::Value) -> Self {
+        Self(value)
+    }
+}
+
 impl fmt::Debug for SecretJson {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")

@@ -38,6 +38,13 @@ impl std::fmt::Debug for Credentials {
     }
 }
 
+impl Credentials {
+    /// Whether this Bearer is an API key: clients repeat their key there.
+    pub fn is_key(&self, bearer: &str) -> bool {
+        bearer.starts_with(OPAQUE) || (!bearer.is_empty() && self.apikey.as_deref() == Some(bearer))
+    }
+}
+
 /// What a route does with API keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gate {
@@ -46,11 +53,14 @@ pub struct Gate {
     pub key_gives_role: bool,
     /// Whether the request must bring a key when `security.require_api_key` is on. Off where browsers land.
     pub key_required: bool,
+    /// Whether the caller needs a role. Off on `/auth/v1`, where nothing runs as the caller: without an anonymous role
+    /// its callers have none.
+    pub role_required: bool,
 }
 
 impl Default for Gate {
     fn default() -> Self {
-        Self { key_gives_role: true, key_required: true }
+        Self { key_gives_role: true, key_required: true, role_required: true }
     }
 }
 
@@ -77,7 +87,7 @@ pub fn authenticate_at(
     Check { keys, api_keys, rules, cache, now: unix_now() }.identify(gate, credentials)
 }
 
-fn unix_now() -> i64 {
+pub(super) fn unix_now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs() as i64)
 }
 
@@ -116,6 +126,7 @@ impl Check<'_> {
         let mut identity = match (token, &key) {
             (Some(token), _) => self.token(token)?,
             (None, Some(key)) if gate.key_gives_role => self.keyed(key)?,
+            (None, _) if !gate.role_required && self.rules.anon_role.is_none() => Identity::nobody(),
             (None, _) => self.anonymous()?,
         };
         identity.api_key = key.map(|key| key.grant);

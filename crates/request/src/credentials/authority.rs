@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use ferrobase_base::ports::{ApiKeys, KeySource};
 
+use super::authenticate::unix_now;
 use super::{AuthError, AuthRules, Credentials, Gate, TokenCache, TokenError, authenticate_at};
-use crate::context::Identity;
+use crate::context::{Claims, Identity};
 
 /// Longest that a request waits for a key that its token names and that is not known yet.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -33,6 +34,16 @@ impl Authority {
     /// Credentials that are not valid, or missing where they are needed.
     pub fn authenticate(&self, gate: Gate, credentials: &Credentials) -> Result<Identity, AuthError> {
         authenticate_at(gate, credentials, &*self.keys, &*self.api_keys, &self.rules, &self.cache)
+    }
+
+    /// The claims of a token that one of our keys signed and that is valid now, whatever role it names. For rooms that
+    /// judge tokens themselves; remembered like every other verified token.
+    ///
+    /// # Errors
+    /// A token that is not genuine, or not valid here and now.
+    pub fn claims_of(&self, token: &str) -> Result<Claims, AuthError> {
+        let verified = self.cache.verified(token, &*self.keys, &self.rules, unix_now())?;
+        Ok(verified.claims.clone())
     }
 
     /// The same for callers that can wait: a token whose key is not known yet gets a second look when the source has

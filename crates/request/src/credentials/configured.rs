@@ -106,6 +106,12 @@ impl ConfiguredKeys {
         Self { set: Arc::new(KeySet { epoch, keys }) }
     }
 
+    /// The same with keys that a room signs with, which are tried first.
+    #[must_use]
+    pub fn signed_with(self, others: Vec<VerificationKey>) -> Self {
+        Self::of(others.into_iter().chain(self.set.keys.iter().cloned()).collect())
+    }
+
     /// These keys and others, as one set.
     pub(super) fn with(&self, others: &[VerificationKey]) -> KeySet {
         let keys: Vec<VerificationKey> = self.set.keys.iter().chain(others).cloned().collect();

@@ -1,22 +1,27 @@
-//! The API roles: anon, authenticated, service_role. Roles belong to the whole cluster, so two servers on two
-//! databases can make them at the same moment; their statements are tried again.
+//! The API roles (anon, authenticated, service_role) and the roles that own rooms' schemas. Roles belong to the whole
+//! cluster, so two servers on two databases can make them at the same moment; their statements are tried again.
 
 use std::time::Duration;
 
 use ferrobase_pg::{Error as PgError, Session};
 
-use super::InstallError;
 use super::state::State;
+use super::{InstallError, InstallOptions};
 
 /// The roles that requests run as.
-pub(super) const NAMES: [&str; 3] = ["anon", "authenticated", SERVICE];
+const NAMES: [&str; 3] = ["anon", "authenticated", SERVICE];
 const SERVICE: &str = "service_role";
 
 const ATTEMPTS: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(25);
 
-pub(super) fn are_complete(state: &State) -> bool {
-    NAMES.iter().all(|name| state.roles.contains_key(*name)) && !wants_bypass(state)
+/// Every role that must be there: those that requests run as, and those that own a room's schema.
+pub(super) fn names(options: &InstallOptions) -> impl Iterator<Item = &'static str> {
+    NAMES.into_iter().chain(options.owners().map(|owner| owner.role))
+}
+
+pub(super) fn are_complete(state: &State, options: &InstallOptions) -> bool {
+    missing(state, options).is_empty() && !wants_bypass(state)
 }
 
 /// service_role exists without the right that it is for, and we may give it.
@@ -24,13 +29,13 @@ fn wants_bypass(state: &State) -> bool {
     state.is_superuser && state.roles.get(SERVICE).is_some_and(|role| !role.bypass_rls)
 }
 
-fn missing(state: &State) -> Vec<&'static str> {
-    NAMES.into_iter().filter(|name| !state.roles.contains_key(*name)).collect()
+fn missing(state: &State, options: &InstallOptions) -> Vec<&'static str> {
+    names(options).filter(|name| !state.roles.contains_key(*name)).collect()
 }
 
 /// Whether what is missing can be made; asked before anything is written.
-pub(super) fn check(state: &State) -> Result<(), InstallError> {
-    let missing = missing(state);
+pub(super) fn check(state: &State, options: &InstallOptions) -> Result<(), InstallError> {
+    let missing = missing(state, options);
     if missing.is_empty() || state.may_create_roles {
         return Ok(());
     }
@@ -40,9 +45,13 @@ pub(super) fn check(state: &State) -> Result<(), InstallError> {
 }
 
 /// Makes what is missing and says what was made.
-pub(super) async fn ensure(session: &mut Session, state: &State) -> Result<Vec<String>, InstallError> {
+pub(super) async fn ensure(
+    session: &mut Session,
+    state: &State,
+    options: &InstallOptions,
+) -> Result<Vec<String>, InstallError> {
     let mut done = Vec::new();
-    for name in missing(state) {
+    for name in missing(state, options) {
         create(session, name, state.may_bypass_rls).await?;
         done.push(format!("role {name}"));
     }

@@ -26,8 +26,22 @@ pub struct Migration {
 pub struct RoomMigrations {
     /// The room's name.
     pub room: &'static str,
+    /// Whose the room's schema is; `None` leaves it with the owner of the database.
+    pub owner: Option<RoomOwner>,
     /// In ascending order.
     pub migrations: &'static [Migration],
+}
+
+/// The role that owns a room's schema and everything in it (security 17): no superuser, no login, member of nothing.
+/// The room logs in as another role, which can become this one and nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoomOwner {
+    /// The schema.
+    pub schema: &'static str,
+    /// Its owner, which is made when it does not exist.
+    pub role: &'static str,
+    /// The room's login; a second database of a cluster takes a name of its own.
+    pub login: &'static str,
 }
 
 impl Migration {
@@ -66,7 +80,7 @@ pub(super) fn pending<'a>(
 /// Applies one migration and records it, or does neither.
 pub(super) async fn apply(
     session: &mut Session,
-    room: &'static str,
+    room: &RoomMigrations,
     migration: &Migration,
     lease: &Lease,
 ) -> Result<(), InstallError> {
@@ -77,7 +91,7 @@ pub(super) async fn apply(
             // The session is closed after a failed installation, which rolls back too.
             let _ = session.script("rollback").await;
             let Migration { version, name, .. } = *migration;
-            Err(InstallError::Migration { room, version, name, source })
+            Err(InstallError::Migration { room: room.room, version, name, source })
         }
     }
 }
@@ -85,16 +99,21 @@ pub(super) async fn apply(
 /// Whether it was committed: not when the lease was lost meanwhile.
 async fn apply_in_transaction(
     session: &mut Session,
-    room: &str,
+    room: &RoomMigrations,
     migration: &Migration,
     lease: &Lease,
 ) -> Result<bool, PgError> {
     session.script("begin").await?;
     session.script(migration.sql).await?;
+    if let Some(owner) = &room.owner {
+        let whose = "select set_config('ferrobase.room_schema', $1, true), set_config('ferrobase.room_role', $2, true)";
+        session.query(whose, &[Some(owner.schema), Some(owner.role)]).await?;
+        session.script(include_str!("../../sql/room_adopt.sql")).await?;
+    }
     let (version, checksum) = (migration.version.to_string(), migration.checksum());
     let (lease_name, holder, fence) = lease.proof();
     let parameters = [
-        room,
+        room.room,
         &version,
         migration.name,
         &checksum,

@@ -1,5 +1,6 @@
-//! The two logins of requests (security requirements 1 and 2): `authenticator` becomes anon and authenticated,
-//! `authenticator_service` becomes service_role. Neither can do anything by itself.
+//! The logins of requests (security requirements 1, 2 and 17): `authenticator` becomes anon and authenticated,
+//! `authenticator_service` becomes service_role, and a room with a schema of its own has a login that becomes the
+//! schema's owner. None can do anything by itself.
 //!
 //! Passwords are made in the server and kept in `ferrobase.secrets`. Roles belong to the cluster, secrets to the
 //! database: a second database of a cluster takes logins of its own (`authenticator_` and a hash of its name), so that
@@ -9,10 +10,11 @@ use std::collections::HashMap;
 
 use ferrobase_base::Secret;
 use ferrobase_pg::{ConnectOptions, Session};
+use futures_util::future::join_all;
 use sha2::{Digest, Sha256};
 
 use super::state::{RoleState, State, quote};
-use super::{InstallError, InstallOptions, cluster_roles, scram};
+use super::{InstallError, InstallOptions, RoomOwner, cluster_roles, scram};
 
 /// A login.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,51 +25,60 @@ pub struct Login {
     pub password: Option<Secret>,
 }
 
-/// The logins of the two request pools.
+/// The logins of the request pools.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Logins {
     /// For anon, authenticated and roles of the application.
     pub request: Login,
     /// For service_role.
     pub service: Login,
+    /// For rooms with a schema of their own, by the schema.
+    pub rooms: HashMap<&'static str, Login>,
 }
 
-/// Which of the two.
+/// Which of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Request,
     Service,
+    Room(RoomOwner),
 }
 
-const KINDS: [Kind; 2] = [Kind::Request, Kind::Service];
+fn kinds(options: &InstallOptions) -> impl Iterator<Item = Kind> {
+    [Kind::Request, Kind::Service].into_iter().chain(options.owners().map(Kind::Room))
+}
 
 impl Kind {
     fn base_name(self) -> &'static str {
         match self {
             Self::Request => "authenticator",
             Self::Service => "authenticator_service",
+            Self::Room(owner) => owner.login,
         }
     }
 
     /// Roles that it becomes.
-    fn becomes(self) -> &'static [&'static str] {
+    fn becomes(self) -> Vec<&'static str> {
         match self {
-            Self::Request => &["anon", "authenticated"],
-            Self::Service => &["service_role"],
+            Self::Request => vec!["anon", "authenticated"],
+            Self::Service => vec!["service_role"],
+            Self::Room(owner) => vec![owner.role],
         }
     }
 
-    fn user_key(self) -> &'static str {
-        match self {
-            Self::Request => "login.request.user",
-            Self::Service => "login.service.user",
-        }
+    fn user_key(self) -> String {
+        self.key("user")
     }
 
-    fn password_key(self) -> &'static str {
+    fn password_key(self) -> String {
+        self.key("password")
+    }
+
+    fn key(self, what: &str) -> String {
         match self {
-            Self::Request => "login.request.password",
-            Self::Service => "login.service.password",
+            Self::Request => format!("login.request.{what}"),
+            Self::Service => format!("login.service.{what}"),
+            Self::Room(owner) => format!("login.room.{}.{what}", owner.schema),
         }
     }
 
@@ -87,7 +98,7 @@ impl Kind {
     }
 
     fn recorded_user(self, state: &State) -> Option<&str> {
-        state.secrets.get(self.user_key()).map(Secret::expose)
+        state.secrets.get(&self.user_key()).map(Secret::expose)
     }
 
     /// The login's name: the operator's, the recorded one, the plain one when it is free or ours, else our own.
@@ -112,7 +123,7 @@ impl Kind {
 /// The recorded login of requests; `None` before the first installation.
 pub(super) async fn recorded(session: &mut Session) -> Result<Option<String>, ferrobase_pg::Error> {
     let sql = "select value from ferrobase.secrets where name = $1";
-    match session.query(sql, &[Some(Kind::Request.user_key())]).await {
+    match session.query(sql, &[Some(&Kind::Request.user_key())]).await {
         Ok(result) => Ok(result.rows.first().and_then(|row| row.text(0)).map(str::to_owned)),
         // undefined_table, invalid_schema_name
         Err(error) if error.code().is_some_and(|code| matches!(code.as_str(), "42P01" | "3F000")) => Ok(None),
@@ -128,19 +139,19 @@ pub(super) fn possible_names(
 ) -> Vec<String> {
     let mut names: Vec<_> = options.authenticator.iter().map(|login| login.user.clone()).collect();
     names.extend(options.readers.iter().cloned());
-    for kind in KINDS {
+    for kind in kinds(options) {
         names.extend([kind.base_name().to_owned(), kind.own_name(database)]);
-        names.extend(secrets.get(kind.user_key()).map(|user| user.expose().to_owned()));
+        names.extend(secrets.get(&kind.user_key()).map(|user| user.expose().to_owned()));
     }
     names
 }
 
 pub(super) fn are_complete(state: &State, options: &InstallOptions) -> bool {
-    KINDS.iter().all(|kind| {
+    kinds(options).all(|kind| {
         let user = kind.user(state, options);
         let Some(role) = state.roles.get(&user) else { return false };
         let is_recorded = kind.configured(options).is_some()
-            || (kind.recorded_user(state).is_some() && state.secrets.contains_key(kind.password_key()));
+            || (kind.recorded_user(state).is_some() && state.secrets.contains_key(&kind.password_key()));
         is_recorded && kind.becomes().iter().all(|name| role.is_member_of(name)) && !wants_limit(state, role, options)
     })
 }
@@ -162,7 +173,7 @@ pub(super) async fn ensure(
     options: &InstallOptions,
 ) -> Result<Vec<String>, InstallError> {
     let mut done = Vec::new();
-    for kind in KINDS {
+    for kind in kinds(options) {
         let user = kind.user(state, options);
         if !state.roles.contains_key(&user) {
             let password = match kind.configured(options) {
@@ -181,7 +192,7 @@ pub(super) async fn ensure(
 
 /// Whether what is missing can be made; asked before anything is written.
 pub(super) fn check(state: &State, options: &InstallOptions) -> Result<(), InstallError> {
-    for kind in KINDS {
+    for kind in kinds(options) {
         let user = kind.user(state, options);
         if !state.may_create_roles && !state.roles.contains_key(&user) {
             return Err(missing(kind, &user, state));
@@ -202,13 +213,15 @@ fn missing(kind: Kind, user: &str, state: &State) -> InstallError {
 /// Name and password of a login in the secrets; gives the password.
 async fn record(session: &mut Session, kind: Kind, user: &str) -> Result<Secret, InstallError> {
     const DOING: &str = "making the password of a request login";
-    let put = [Some(kind.user_key()), Some(user)];
+    let (user_key, password_key) = (kind.user_key(), kind.password_key());
+    let put = [Some(user_key.as_str()), Some(user)];
     session.execute(include_str!("../../sql/secret_put.sql"), &put).await.map_err(InstallError::sql(DOING))?;
-    let key = [Some(kind.password_key())];
+    let key = [Some(password_key.as_str())];
     session.execute(include_str!("../../sql/secret_generate.sql"), &key).await.map_err(InstallError::sql(DOING))?;
     let result =
         session.query(include_str!("../../sql/secret_list.sql"), &[]).await.map_err(InstallError::sql(DOING))?;
-    let password = result.rows.iter().find(|row| row.text(0) == Some(kind.password_key())).and_then(|row| row.text(1));
+    let password =
+        result.rows.iter().find(|row| row.text(0) == Some(password_key.as_str())).and_then(|row| row.text(1));
     password.map(Secret::new).ok_or(InstallError::Unexpected(DOING))
 }
 
@@ -239,8 +252,8 @@ async fn grant(
     done: &mut Vec<String>,
 ) -> Result<(), InstallError> {
     let role = state.roles.get(user);
-    let wanted = kind.becomes().iter().filter(|name| !role.is_some_and(|role| role.is_member_of(name)));
-    let wanted: Vec<_> = wanted.copied().collect();
+    let becomes = kind.becomes().into_iter();
+    let wanted: Vec<_> = becomes.filter(|name| !role.is_some_and(|role| role.is_member_of(name))).collect();
     if !wanted.is_empty() {
         let sql = format!("grant {} to {}", wanted.join(", "), quote(user));
         match cluster_roles::run(session, &sql).await {
@@ -269,27 +282,42 @@ async fn grant(
     Ok(())
 }
 
-/// Checks that both logins are harmless and get in; a password of ours that does not fit any more is set again.
+/// Checks that the logins are harmless and get in; a password of ours that does not fit any more is set again.
 pub(super) async fn verify(
     session: &mut Session,
     owner: &ConnectOptions,
     state: &State,
     options: &InstallOptions,
 ) -> Result<Logins, InstallError> {
-    let (request, service) =
-        (Candidate::of(Kind::Request, state, options)?, Candidate::of(Kind::Service, state, options)?);
+    let candidates = kinds(options).map(|kind| Candidate::of(kind, state, options));
+    let candidates = candidates.collect::<Result<Vec<_>, _>>()?;
     for reader in &options.readers {
         if let Some(reason) = state.roles.get(reader).and_then(|role| unsafe_because(Kind::Request, role)) {
             return Err(InstallError::UnsafeLogin { user: reader.clone(), reason });
         }
     }
-    for candidate in [&request, &service] {
+    for candidate in &candidates {
         candidate.undo_settings(session, state).await?;
     }
-    let (request_result, service_result) = tokio::join!(request.try_login(owner), service.try_login(owner));
-    request.settle(request_result, session, owner, state).await?;
-    service.settle(service_result, session, owner, state).await?;
-    Ok(Logins { request: request.login, service: service.login })
+    let tried = join_all(candidates.iter().map(|candidate| candidate.try_login(owner))).await;
+    for (candidate, result) in candidates.iter().zip(tried) {
+        candidate.settle(result, session, owner, state).await?;
+    }
+    let mut rooms = HashMap::new();
+    let (mut request, mut service) = (None, None);
+    for Candidate { kind, login, .. } in candidates {
+        match kind {
+            Kind::Request => request = Some(login),
+            Kind::Service => service = Some(login),
+            Kind::Room(owner) => {
+                rooms.insert(owner.schema, login);
+            }
+        }
+    }
+    match (request, service) {
+        (Some(request), Some(service)) => Ok(Logins { request, service, rooms }),
+        _ => Err(InstallError::Unexpected("looking for the request logins")),
+    }
 }
 
 struct Candidate {
@@ -309,7 +337,7 @@ impl Candidate {
         }
         let password = match configured {
             Some(login) => login.password.clone(),
-            None => state.secrets.get(kind.password_key()).cloned(),
+            None => state.secrets.get(&kind.password_key()).cloned(),
         };
         Ok(Self { kind, login: Login { user, password }, is_configured: configured.is_some() })
     }
@@ -372,10 +400,15 @@ impl Candidate {
 
 /// Forgets logins that belong to another database of the cluster (this one is a restored dump, or another process was
 /// faster), so that the next look takes logins of our own.
-pub(super) async fn forget(session: &mut Session, user: &str, state: &State) -> Result<(), InstallError> {
-    for kind in KINDS.into_iter().filter(|kind| kind.recorded_user(state) == Some(user)) {
+pub(super) async fn forget(
+    session: &mut Session,
+    user: &str,
+    state: &State,
+    options: &InstallOptions,
+) -> Result<(), InstallError> {
+    for kind in kinds(options).filter(|kind| kind.recorded_user(state) == Some(user)) {
         for name in [kind.user_key(), kind.password_key()] {
-            let deleted = session.execute(include_str!("../../sql/secret_delete.sql"), &[Some(name)]).await;
+            let deleted = session.execute(include_str!("../../sql/secret_delete.sql"), &[Some(&name)]).await;
             deleted.map_err(InstallError::sql("forgetting a login of another database"))?;
         }
     }
@@ -384,7 +417,7 @@ pub(super) async fn forget(session: &mut Session, user: &str, state: &State) -> 
 
 /// Why requests must not log in as this role.
 fn unsafe_because(kind: Kind, role: &RoleState) -> Option<String> {
-    let becomes_service = kind == Kind::Request && (role.reaches_bypass || role.is_member_of("service_role"));
+    let becomes_service = kind != Kind::Service && (role.reaches_bypass || role.is_member_of("service_role"));
     let reasons = [
         (role.superuser, "it is a superuser"),
         (role.create_role, "it may make roles (CREATEROLE)"),

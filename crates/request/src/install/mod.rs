@@ -22,7 +22,7 @@ use std::time::Duration;
 use ferrobase_pg::{ConnectOptions, Session};
 
 pub use error::InstallError;
-pub use ledger::{Migration, RoomMigrations};
+pub use ledger::{Migration, RoomMigrations, RoomOwner};
 pub use logins::{Login, Logins};
 
 use lease::Lease;
@@ -31,6 +31,7 @@ use state::State;
 /// Migrations of this crate.
 pub const MIGRATIONS: RoomMigrations = RoomMigrations {
     room: "request",
+    owner: None,
     migrations: &[
         Migration { version: 1, name: "schemas", sql: include_str!("../../migrations/0001_schemas.sql") },
         Migration {
@@ -75,6 +76,13 @@ impl Default for InstallOptions {
             readers: Vec::new(),
             lease_wait: Duration::from_secs(60),
         }
+    }
+}
+
+impl InstallOptions {
+    /// Rooms whose schemas have an owner of their own.
+    fn owners(&self) -> impl Iterator<Item = RoomOwner> {
+        self.rooms.iter().filter_map(|room| room.owner)
     }
 }
 
@@ -176,7 +184,7 @@ impl Installer<'_> {
 
     /// Does what is missing, under the lease. What another process did in the meantime is not missing any more.
     async fn complete(&mut self, state: State) -> Result<State, InstallError> {
-        cluster_roles::check(&state)?;
+        cluster_roles::check(&state, self.options)?;
         logins::check(&state, self.options)?;
         if !state.has_bootstrap {
             database::bootstrap(self.session).await?;
@@ -193,12 +201,12 @@ impl Installer<'_> {
     async fn complete_under(&mut self, lease: &mut Lease) -> Result<State, InstallError> {
         let options = self.options;
         let state = State::read(self.session, options).await?;
-        self.done.extend(cluster_roles::ensure(self.session, &state).await?);
+        self.done.extend(cluster_roles::ensure(self.session, &state, options).await?);
         self.done.extend(logins::ensure(self.session, &state, options).await?);
         for room in &options.rooms {
             for migration in ledger::pending(room, &state.applied) {
                 lease.renew(self.session).await?;
-                ledger::apply(self.session, room.room, migration, lease).await?;
+                ledger::apply(self.session, room, migration, lease).await?;
                 self.done.push(format!("migration {}/{:04} {}", room.room, migration.version, migration.name));
             }
         }
@@ -208,11 +216,11 @@ impl Installer<'_> {
     }
 
     async fn logins(&mut self, state: &mut State) -> Result<Logins, InstallError> {
-        // At most once for each of the two logins: our own ones are nobody else's.
-        for _ in 0..2 {
+        // At most once for each login: our own ones are nobody else's.
+        for _ in 0..2 + self.options.owners().count() {
             match logins::verify(self.session, self.owner, state, self.options).await {
                 Err(InstallError::ForeignLogin { user }) => {
-                    logins::forget(self.session, &user, state).await?;
+                    logins::forget(self.session, &user, state, self.options).await?;
                     let now = State::read(self.session, self.options).await?;
                     *state = self.complete(now).await?;
                 }

@@ -94,7 +94,7 @@ impl State {
         } else {
             (Vec::new(), HashMap::new())
         };
-        let mut names: Vec<String> = cluster_roles::NAMES.map(str::to_owned).to_vec();
+        let mut names: Vec<String> = cluster_roles::names(options).map(str::to_owned).collect();
         names.extend(logins::possible_names(&probe.database, &secrets, options));
         let facts = Self::read_facts(session, &names).await?;
         Ok(Self { applied, secrets, ..facts })
@@ -113,7 +113,7 @@ impl State {
     pub(super) fn is_complete(&self, options: &InstallOptions) -> bool {
         self.has_bootstrap
             && options.rooms.iter().all(|room| ledger::pending(room, &self.applied).next().is_none())
-            && cluster_roles::are_complete(self)
+            && cluster_roles::are_complete(self, options)
             && logins::are_complete(self, options)
             && !(self.public_may_make_temporary && self.owns_database)
             && !self.wants_publication()

@@ -1,0 +1,229 @@
+//! `PUT /user`: a user changes the account. `app_metadata` is not among what can be changed here.
+//!
+//! Everything is checked and hashed before the transaction begins; it then locks the account and writes.
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::caller::{Flow, Json, SignedIn};
+use crate::error::{Error, ErrorCode, Result};
+use crate::limit::Limit;
+use crate::mail::{Code, Mail, MailKind};
+use crate::password::{self, Verdict};
+use crate::signup::identity_data;
+use crate::store::one_time_tokens::{self, TokenType};
+use crate::store::{Tx, audit, identities, is_duplicate, sessions, users};
+use crate::user::{self, User, address};
+
+/// A session younger than this may change the password without another proof, in seconds.
+const FRESH: f64 = 24.0 * 60.0 * 60.0;
+
+/// The body.
+#[derive(Deserialize)]
+pub(super) struct Update {
+    email: Option<String>,
+    phone: Option<String>,
+    password: Option<String>,
+    current_password: Option<String>,
+    nonce: Option<String>,
+    data: Option<Map<String, Value>>,
+}
+
+/// What will be written.
+#[derive(Default)]
+struct Changes {
+    email: Option<String>,
+    phone: Option<String>,
+    /// A hash.
+    password: Option<String>,
+    data: Option<Map<String, Value>>,
+}
+
+pub(super) async fn update(caller: SignedIn, Json(body): Json<Update>) -> Result<Json<Value>> {
+    caller.flow.count(Limit::SignIn)?;
+    let changes = Box::pin(check(&caller, body)).await?;
+    let flow = &caller.flow;
+    let mut tx = flow.begin().await?;
+    let gone = || Error::forbidden(ErrorCode::UserNotFound, "User from sub claim in JWT does not exist");
+    let user = users::lock(&mut tx, caller.user.id()).await?.ok_or_else(gone)?;
+    if let Some(data) = &changes.data {
+        users::set_metadata(&mut tx, user.id(), None, Some(&merged(user.row.raw_user_meta_data.as_ref(), data)))
+            .await?;
+    }
+    if let Some(hash) = &changes.password {
+        users::set_password(&mut tx, user.id(), hash).await?;
+        let own = caller.session.as_ref().map(|session| session.id);
+        sessions::delete_others(&mut tx, user.id(), own).await?;
+        audit::note(&mut tx, "user_updated_password", &user, flow.client.ip, None).await?;
+    }
+    if let Some(email) = &changes.email {
+        Box::pin(change_email(flow, &mut tx, &user, email)).await?;
+    }
+    if let Some(phone) = &changes.phone {
+        change_phone(flow, &mut tx, &user, phone).await?;
+    }
+    audit::note(&mut tx, "user_modified", &user, flow.client.ip, None).await?;
+    let user = users::find(&mut tx, user.id()).await?.ok_or_else(gone)?;
+    tx.commit().await?;
+    Ok(Json(user::user(&user)))
+}
+
+async fn check(caller: &SignedIn, body: Update) -> Result<Changes> {
+    let user = &caller.user;
+    let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    let email = given(&body.email).map(|email| address::email(&email)).transpose()?;
+    let phone = given(&body.phone).map(|phone| address::phone(&phone)).transpose()?;
+    let changes_credentials = email.is_some() || phone.is_some() || body.password.is_some();
+    if user.row.is_sso_user && changes_credentials {
+        let message = "Updating email, phone, password of a SSO account only possible via SSO";
+        return Err(Error::unprocessable(ErrorCode::UserSsoManaged, message));
+    }
+    if changes_credentials && user.has_verified_factor() && caller.aal() != "aal2" {
+        let message = "AAL2 session is required to update email or password when MFA is enabled.";
+        return Err(Error::unauthorized(ErrorCode::InsufficientAal, message));
+    }
+    let password = match &body.password {
+        Some(password) => Some(new_password(caller, password, &body).await?),
+        None => None,
+    };
+    Ok(Changes {
+        email: email.filter(|email| email != user.email()),
+        phone: phone.filter(|phone| phone != user.phone()),
+        password,
+        data: body.data,
+    })
+}
+
+/// The hash of a password that may be set.
+async fn new_password(caller: &SignedIn, password: &str, body: &Update) -> Result<String> {
+    let (user, section) = (&caller.user, &caller.flow.settings.section.password);
+    if user.row.is_anonymous && body.email.is_none() && body.phone.is_none() {
+        let message = "Updating password of an anonymous user without an email or phone is not allowed";
+        return Err(Error::unprocessable(ErrorCode::ValidationFailed, message));
+    }
+    password::check(password, section)?;
+    let is_fresh = caller.session.as_ref().is_some_and(|session| session.age < FRESH);
+    if section.reauthenticate && !is_fresh {
+        return Err(match body.nonce.as_deref() {
+            None | Some("") => {
+                Error::bad_request(ErrorCode::ReauthenticationNeeded, "Password update requires reauthentication")
+            }
+            // No code has been sent yet that could be right.
+            Some(_) => Error::unprocessable(ErrorCode::ReauthenticationNotValid, "Nonce has expired or is invalid"),
+        });
+    }
+    let hasher = caller.flow.room.hasher();
+    if let Some(current) = body.current_password.as_deref()
+        && hasher.verify(current, user.password()).await? == Verdict::Wrong
+    {
+        return Err(Error::bad_request(ErrorCode::CurrentPasswordInvalid, "Current password is not valid"));
+    }
+    if user.password().is_some() && hasher.verify(password, user.password()).await? != Verdict::Wrong {
+        let message = "New password should be different from the old password.";
+        return Err(Error::unprocessable(ErrorCode::SamePassword, message));
+    }
+    hasher.hash(password).await
+}
+
+/// Metadata with the given keys; null takes one away.
+pub(crate) fn merged(before: Option<&Map<String, Value>>, data: &Map<String, Value>) -> Map<String, Value> {
+    let mut out = before.cloned().unwrap_or_default();
+    for (name, value) in data {
+        match value {
+            Value::Null => drop(out.remove(name)),
+            value => drop(out.insert(name.clone(), value.clone())),
+        }
+    }
+    out
+}
+
+/// An anonymous account takes its address at once where nobody has to confirm; everybody else confirms it first.
+async fn change_email(flow: &Flow, tx: &mut Tx, user: &User, email: &str) -> Result<()> {
+    let section = &flow.settings.section.email;
+    let taken = || {
+        let message = "A user with this email address has already been registered";
+        Error::unprocessable(ErrorCode::EmailExists, message)
+    };
+    if users::find_by_email(tx, email).await?.is_some() {
+        return Err(taken());
+    }
+    if user.row.is_anonymous && section.autoconfirm {
+        let set = users::set_email(tx, user.id(), email).await;
+        set.map_err(|error| if is_duplicate(&error, "users_email_partial_key") { taken() } else { error })?;
+        users::confirm_email(tx, user.id()).await?;
+        return add_identity(tx, user, "email", Some(email), None).await;
+    }
+    let code = Code::make(email, section.otp_length);
+    one_time_tokens::put(tx, user.id(), TokenType::EmailChangeNew, &code.hash, email).await?;
+    users::email_change_begun(tx, user.id(), email).await?;
+    let redirect_to = flow.client.redirect_to.clone();
+    let kind = MailKind::EmailChange;
+    let mail = |to: &str, code| Mail {
+        kind,
+        to: to.to_owned(),
+        code,
+        redirect_to: redirect_to.clone(),
+        new_email: Some(email.to_owned()),
+        user: user::user(user),
+    };
+    if section.double_confirm_changes && !user.email().is_empty() {
+        let current = Code::make(user.email(), section.otp_length);
+        one_time_tokens::put(tx, user.id(), TokenType::EmailChangeCurrent, &current.hash, user.email()).await?;
+        flow.room.mailer().queue(tx, mail(user.email(), current)).await?;
+    }
+    flow.room.mailer().queue(tx, mail(email, code)).await
+}
+
+async fn change_phone(flow: &Flow, tx: &mut Tx, user: &User, phone: &str) -> Result<()> {
+    let taken = || {
+        let message = "A user with this phone number has already been registered";
+        Error::unprocessable(ErrorCode::PhoneExists, message)
+    };
+    if users::find_by_phone(tx, phone).await?.is_some() {
+        return Err(taken());
+    }
+    let section = &flow.settings.section.sms;
+    if section.autoconfirm {
+        let set = users::set_phone(tx, user.id(), phone).await;
+        set.map_err(|error| if is_duplicate(&error, "users_phone_key") { taken() } else { error })?;
+        users::confirm_phone(tx, user.id()).await?;
+        return add_identity(tx, user, "phone", None, Some(phone)).await;
+    }
+    let code = Code::make(phone, section.otp_length);
+    one_time_tokens::put(tx, user.id(), TokenType::PhoneChange, &code.hash, phone).await?;
+    users::phone_change_begun(tx, user.id(), phone).await?;
+    let text = section.template.replace("{{ .Code }}", &code.digits).replace("{{.Code}}", &code.digits);
+    let message = crate::sms::Message { to: phone.to_owned(), channel: "sms".to_owned(), text };
+    flow.room.texter().send(message).await.map(drop)
+}
+
+/// The address or number is a way in from now on.
+pub(crate) async fn add_identity(
+    tx: &mut Tx,
+    user: &User,
+    provider: &str,
+    email: Option<&str>,
+    phone: Option<&str>,
+) -> Result<()> {
+    let subject = user.id().to_string();
+    match identities::find(tx, user.id(), provider).await? {
+        Some(identity) => {
+            let mut data = Map::new();
+            data.extend(email.map(|email| ("email".to_owned(), email.into())));
+            data.extend(phone.map(|phone| ("phone".to_owned(), phone.into())));
+            identities::merge(tx, identity.id, &data).await?;
+        }
+        None => {
+            let data = identity_data(&subject, email, phone, &Map::new());
+            identities::insert(tx, user.id(), provider, &subject, &data).await?;
+        }
+    }
+    let mut app = user.row.raw_app_meta_data.clone().unwrap_or_default();
+    let mut providers: Vec<Value> = app.get("providers").and_then(Value::as_array).cloned().unwrap_or_default();
+    if !providers.iter().any(|known| known == provider) {
+        providers.push(provider.into());
+    }
+    app.entry("provider").or_insert_with(|| provider.into());
+    app.insert("providers".to_owned(), json!(providers));
+    users::set_metadata(tx, user.id(), Some(&app), None).await
+}

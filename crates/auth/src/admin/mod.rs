@@ -1,0 +1,37 @@
+//! `/admin`: accounts as administrators see and change them (contract 5).
+
+mod create;
+mod delete;
+mod list;
+mod show;
+mod update;
+
+use axum::Router;
+use axum::routing::get;
+use uuid::Uuid;
+
+use crate::error::{Error, ErrorCode, Result};
+use crate::router::Room;
+use crate::store::{Tx, users};
+use crate::user::User;
+
+pub(crate) fn routes() -> Router<Room> {
+    Router::new()
+        .route("/admin/users", get(list::list).post(create::create))
+        .route("/admin/users/{id}", get(show::show).put(update::update).delete(delete::delete))
+}
+
+/// A path's id.
+fn id(text: &str) -> Result<Uuid> {
+    let not_an_id = |_| Error::not_found(ErrorCode::ValidationFailed, "user_id must be an UUID");
+    Uuid::parse_str(text).map_err(not_an_id)
+}
+
+/// The account of a path, locked.
+async fn lock(tx: &mut Tx, id: Uuid) -> Result<User> {
+    users::lock(tx, id).await?.ok_or_else(not_found)
+}
+
+fn not_found() -> Error {
+    Error::not_found(ErrorCode::UserNotFound, "User not found")
+}

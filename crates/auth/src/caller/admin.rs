@@ -1,0 +1,46 @@
+//! A caller with a service key: as Bearer token, or as an opaque key in `apikey`.
+//!
+//! A JWT in `apikey` alone is no proof here (contract 0.1): browsers send their key there, too.
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+
+use super::Flow;
+use super::signed_in::claims;
+use crate::error::{Error, ErrorCode, Result};
+use crate::router::Room;
+
+/// Roles of administrators.
+const ROLES: [&str; 2] = ["service_role", "supabase_admin"];
+
+/// An administrator.
+#[derive(Clone)]
+pub struct Admin {
+    /// The request.
+    pub flow: Flow,
+}
+
+impl FromRequestParts<Room> for Admin {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, room: &Room) -> Result<Self> {
+        let flow = Flow::from_request_parts(parts, room).await?;
+        if has_opaque_key(&flow) {
+            return Ok(Self { flow });
+        }
+        let claims = claims(&flow)?;
+        // The claim itself, not where `auth.jwt_role_claim` looks: that is for roles of the application.
+        let role = claims.get("role").and_then(serde_json::Value::as_str).unwrap_or_default();
+        if !ROLES.contains(&role) {
+            return Err(Error::forbidden(ErrorCode::NotAdmin, "User not allowed"));
+        }
+        Ok(Self { flow })
+    }
+}
+
+/// The edge has verified `apikey` and a Bearer that is one.
+fn has_opaque_key(flow: &Flow) -> bool {
+    let key = flow.context.identity.api_key.as_ref().filter(|key| key.id.is_some());
+    let bearer = flow.client.bearer.as_deref();
+    key.is_some_and(|key| key.role == ROLES[0]) && bearer.is_none_or(|bearer| bearer.starts_with("sb_"))
+}

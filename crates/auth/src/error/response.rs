@@ -1,0 +1,148 @@
+//! The body of a failure in either of the two shapes, chosen by the request's `X-Supabase-Api-Version`.
+//!
+//! A handler's error becomes a response that carries it; [`shape`], the room's outermost layer, knows the request and writes
+//! the body. What the edge refuses before the room is called has no request to look at: it gets the older shape, which
+//! every client reads.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use ferrobase_base::{Kind, PublicError, error::causes};
+use ferrobase_edge::Caller;
+use ferrobase_edge::error as edge;
+use ferrobase_pg::Error as PgError;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde_json::{Map, Value, json};
+
+use super::{Error, ErrorCode};
+
+/// The version from which codes are in `code`.
+const VERSION: &str = "2024-01-01";
+const VERSION_FIELD: &str = "x-supabase-api-version";
+const CODE_FIELD: &str = "x-sb-error-code";
+/// What a caller is told about a failure of ours.
+const UNEXPECTED: &str = "Unexpected failure, please check server logs for more information";
+
+#[derive(Clone)]
+struct Failure(Arc<Error>);
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let mut response = self.status().into_response();
+        response.extensions_mut().insert(Failure(Arc::new(self)));
+        response
+    }
+}
+
+/// Writes the bodies of failures.
+pub(crate) async fn shape(request: Request, next: Next) -> Response {
+    let is_new = is_new(request.headers());
+    let id = request.extensions().get::<Caller>().map(|caller| caller.0.request_id.to_string());
+    let mut response = next.run(request).await;
+    let Some(Failure(error)) = response.extensions_mut().remove::<Failure>() else { return response };
+    log(&error);
+    render(&error, is_new, id.as_deref())
+}
+
+/// Versions are dates, which compare as text.
+fn is_new(headers: &HeaderMap) -> bool {
+    headers.get(VERSION_FIELD).and_then(|value| value.to_str().ok()).is_some_and(|version| version >= VERSION)
+}
+
+fn log(error: &Error) {
+    if error.status().is_server_error() {
+        tracing::error!(error = causes(error), "a request to auth failed");
+    }
+}
+
+fn render(error: &Error, is_new: bool, request_id: Option<&str>) -> Response {
+    let (status, code) = (error.status(), error.code());
+    if let Error::OAuth { error, description } = error {
+        return respond(status, code, &json!({"error": error, "error_description": description}), is_new);
+    }
+    let message = match error {
+        Error::Database(_) | Error::Internal { .. } if status == StatusCode::INTERNAL_SERVER_ERROR => {
+            UNEXPECTED.to_owned()
+        }
+        Error::Database(_) => of_database(status).to_owned(),
+        other => other.to_string(),
+    };
+    let mut body = Map::new();
+    if is_new {
+        body.insert("code".to_owned(), code.as_str().into());
+        body.insert("message".to_owned(), message.into());
+    } else {
+        body.insert("code".to_owned(), status.as_u16().into());
+        body.insert("error_code".to_owned(), code.as_str().into());
+        body.insert("msg".to_owned(), message.into());
+        if let Some(id) = request_id.filter(|_| status.is_server_error()) {
+            body.insert("error_id".to_owned(), id.into());
+        }
+    }
+    if let Error::WeakPassword { reasons, .. } = error {
+        let reasons: Vec<_> = reasons.iter().map(|reason| reason.as_str()).collect();
+        body.insert("weak_password".to_owned(), json!({ "reasons": reasons }));
+    }
+    let mut response = respond(status, code, &Value::Object(body), is_new);
+    if let Error::Refused { retry_after: Some(wait), .. } = error {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+    }
+    response
+}
+
+fn respond(status: StatusCode, code: ErrorCode, body: &Value, is_new: bool) -> Response {
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CODE_FIELD, HeaderValue::from_static(code.as_str()));
+    if is_new {
+        headers.insert(VERSION_FIELD, HeaderValue::from_static(VERSION));
+    }
+    response.extensions_mut().insert(edge::ErrorCode(code.as_str().into()));
+    response
+}
+
+/// How the edge's own refusals look here.
+pub(crate) fn edge_shape(error: &PublicError) -> Response {
+    let code = match error.kind {
+        Kind::Unauthenticated => ErrorCode::NoAuthorization,
+        Kind::BodyTooLarge => ErrorCode::RequestEntityTooLarge,
+        Kind::Timeout | Kind::RequestTimeout => ErrorCode::RequestTimeout,
+        Kind::TooManyRequests => ErrorCode::OverRequestRateLimit,
+        Kind::Invalid => ErrorCode::ValidationFailed,
+        Kind::Internal => ErrorCode::UnexpectedFailure,
+        _ => ErrorCode::Unknown,
+    };
+    let status = edge::status(error.kind);
+    let body = json!({"code": status.as_u16(), "error_code": code.as_str(), "msg": error.message});
+    let mut response = respond(status, code, &body, false);
+    edge::decorate(&mut response, error);
+    response
+}
+
+/// Whose fault a failed statement is. Values that PostgreSQL cannot hold are the caller's.
+pub(super) fn status_of_database(error: &PgError) -> StatusCode {
+    match error {
+        PgError::Db(db) => match db.code.as_str() {
+            // A character that text cannot have, and JSON that says there is one.
+            "22021" | "22P05" => StatusCode::BAD_REQUEST,
+            "57014" => StatusCode::GATEWAY_TIMEOUT,
+            "53300" | "57P01" | "57P02" | "57P03" | "55P03" => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        },
+        PgError::Deadline => StatusCode::GATEWAY_TIMEOUT,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+fn of_database(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::GATEWAY_TIMEOUT => "Processing this request timed out, please retry after a moment.",
+        StatusCode::SERVICE_UNAVAILABLE => "The database cannot be reached, please retry after a moment.",
+        _ => "The request has characters that cannot be stored",
+    }
+}

@@ -1,0 +1,50 @@
+//! Signing in: accounts, sessions and their tokens, as `supabase.auth.*` speaks to them (`/auth/v1`).
+//!
+//! A room. A request goes: `caller` (who asks, what was sent) -> a flow's folder (`signup`, `password`, `session`, `user`,
+//! `admin`, ...: the rules of the contract) -> `store` (SQL in one transaction as the schema's owner) -> `session::issue` and
+//! `keys` (tokens) -> JSON (`user::shape`). Each flow contributes its routes to `router`.
+//! Invariants: nothing here runs in the database as the caller; a handler answers only after its transaction ended;
+//! `app_metadata` is written by administrators and by the server, never by users; codes, tokens and passwords are compared
+//! in constant time and never logged.
+//! Read on: docs/guide/auth.md, docs/adr/0014 (database access, passwords, keys, refresh tokens), `error` (codes).
+
+mod account;
+mod admin;
+pub mod caller;
+pub mod config;
+pub mod error;
+pub mod keys;
+pub mod limit;
+pub mod mail;
+mod password;
+mod router;
+mod service;
+pub mod session;
+mod settings;
+mod signup;
+pub mod sms;
+pub mod store;
+pub mod user;
+
+pub use error::{Error, ErrorCode, Result};
+pub use password::{Hasher, HasherError};
+pub use router::{Deps, room, router};
+pub use settings::Settings;
+
+use ferrobase_request::install::{Migration, RoomMigrations, RoomOwner};
+
+/// Whose schema `auth` is, and how this room logs in.
+pub const OWNER: RoomOwner = RoomOwner { schema: "auth", role: "supabase_auth_admin", login: "authenticator_auth" };
+
+/// Migrations of schema `auth`.
+pub const MIGRATIONS: RoomMigrations = RoomMigrations {
+    room: "auth",
+    owner: Some(OWNER),
+    migrations: &[
+        Migration { version: 1, name: "types", sql: include_str!("../migrations/0001_types.sql") },
+        Migration { version: 2, name: "users", sql: include_str!("../migrations/0002_users.sql") },
+        Migration { version: 3, name: "sessions", sql: include_str!("../migrations/0003_sessions.sql") },
+        Migration { version: 4, name: "providers", sql: include_str!("../migrations/0004_providers.sql") },
+        Migration { version: 5, name: "privacy", sql: include_str!("../migrations/0005_privacy.sql") },
+    ],
+};

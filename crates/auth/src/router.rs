@@ -1,0 +1,106 @@
+//! The room's front: its routes, and the policies under which the edge runs them.
+//!
+//! One place knows every route: each flow's `routes()` is merged here. Read on: `caller` (what handlers are given).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use ferrobase_edge::{AuthPolicy, Bound, RoutePolicy};
+use ferrobase_request::{Gate, Registry, Target};
+
+use crate::caller::BODY_LIMIT;
+use crate::error::{Error, ErrorCode, edge_shape, shape};
+use crate::limit::Limiter;
+use crate::mail::Mailer;
+use crate::password::Hasher;
+use crate::settings::Settings;
+use crate::sms::Texter;
+use crate::{account, admin, service, session, signup};
+
+/// Longest time for a request (contract 0.3).
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// Where browsers land without a key (contract 0.1).
+const OPEN: [&str; 6] = ["/verify", "/callback", "/authorize", "/.well-known", "/sso/saml", "/oauth/authorize"];
+
+/// What the room needs.
+#[derive(Clone)]
+pub struct Deps {
+    /// Where requests run.
+    pub registry: Arc<Registry>,
+    /// The configuration; whoever reloads it stores a new value.
+    pub settings: Arc<ArcSwap<Settings>>,
+    /// Hashes passwords.
+    pub hasher: Hasher,
+    /// Takes mails.
+    pub mailer: Arc<dyn Mailer>,
+    /// Takes text messages.
+    pub texter: Arc<dyn Texter>,
+}
+
+/// What the room keeps between requests. Cheap to clone.
+#[derive(Clone)]
+pub struct Room(Arc<Inner>);
+
+struct Inner {
+    deps: Deps,
+    limiter: Limiter,
+}
+
+impl Room {
+    pub(crate) fn settings(&self) -> Arc<Settings> {
+        self.0.deps.settings.load_full()
+    }
+
+    pub(crate) fn target(&self) -> Arc<Target> {
+        self.0.deps.registry.default_target()
+    }
+
+    pub(crate) fn limiter(&self) -> &Limiter {
+        &self.0.limiter
+    }
+
+    pub(crate) fn hasher(&self) -> &Hasher {
+        &self.0.deps.hasher
+    }
+
+    pub(crate) fn mailer(&self) -> &dyn Mailer {
+        &*self.0.deps.mailer
+    }
+
+    pub(crate) fn texter(&self) -> &dyn Texter {
+        &*self.0.deps.texter
+    }
+}
+
+/// The room as a router; paths begin below the room's own.
+pub fn router(deps: Deps) -> Router {
+    Router::new()
+        .merge(service::routes())
+        .merge(signup::routes())
+        .merge(session::routes())
+        .merge(account::routes())
+        .merge(admin::routes())
+        .fallback(async || Error::not_found(ErrorCode::Unknown, "Nothing is served at this path"))
+        .method_not_allowed_fallback(async || {
+            Error::refused(http::StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unknown, "Method not allowed")
+        })
+        .layer(axum::middleware::from_fn(shape))
+        .with_state(Room(Arc::new(Inner { deps, limiter: Limiter::default() })))
+}
+
+/// The room as the edge mounts it.
+pub fn room(mount: &str, deps: Deps) -> ferrobase_edge::Room {
+    let gate = Gate { key_gives_role: false, key_required: true, role_required: false };
+    let policy = RoutePolicy {
+        body_limit: Bound::Own(BODY_LIMIT),
+        timeout: Bound::Own(TIMEOUT),
+        auth: AuthPolicy { tokens_are_the_rooms: true, gate, ..AuthPolicy::default() },
+        error_shape: edge_shape,
+        ..RoutePolicy::default()
+    };
+    let open = RoutePolicy { auth: AuthPolicy { gate: Gate { key_required: false, ..gate }, ..policy.auth }, ..policy };
+    let room = ferrobase_edge::Room::new(mount, router(deps)).policy(policy);
+    OPEN.iter().fold(room, |room, path| room.route_policy(path, open))
+}

@@ -1,0 +1,20 @@
+//! Sessions: opened, refreshed, limited, ended; and `/token`, which leads to the flows that open them.
+
+mod claims;
+mod limits;
+mod logout;
+mod open;
+mod refresh;
+pub mod refresh_token;
+mod token;
+
+use axum::Router;
+use axum::routing::post;
+
+pub use open::{Tokens, of_session, open};
+
+use crate::router::Room;
+
+pub(crate) fn routes() -> Router<Room> {
+    Router::new().route("/token", post(token::token)).route("/logout", post(logout::logout))
+}

@@ -1,0 +1,19 @@
+//! What this room keeps in schema `auth`, a file for each table.
+//!
+//! Every function takes the transaction that it belongs to ([`Tx`]). SQL is constant text with parameters; rows come back as
+//! one JSON value each, so that a column added by a later release changes nothing here. Times are compared in SQL, by
+//! the database's clock.
+//! Invariant: everything runs as the schema's owner, never as the caller.
+
+pub mod amr;
+pub mod audit;
+pub mod factors;
+pub mod identities;
+pub mod one_time_tokens;
+pub mod param;
+pub mod refresh_tokens;
+pub mod sessions;
+mod tx;
+pub mod users;
+
+pub use tx::{Database, Tx, is_duplicate};

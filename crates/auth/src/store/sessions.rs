@@ -1,0 +1,124 @@
+//! `auth.sessions`: signed-in devices.
+
+use std::net::IpAddr;
+
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::tx::Tx;
+use crate::error::Result;
+use crate::params;
+
+/// A session, with what the database's clock says about it.
+#[derive(Clone, Debug, Deserialize)]
+#[allow(missing_docs)]
+pub struct Session {
+    pub id: Uuid,
+    pub user_id: Uuid,
+    pub aal: Option<String>,
+    pub factor_id: Option<Uuid>,
+    pub tag: Option<String>,
+    pub refresh_token_hmac_key: Option<String>,
+    pub refresh_token_counter: Option<i64>,
+    pub oauth_client_id: Option<Uuid>,
+    pub scopes: Option<String>,
+    /// Seconds since it was opened.
+    pub age: f64,
+    /// Seconds since it was opened or refreshed.
+    pub idle: f64,
+    /// Whether `not_after` has passed.
+    pub has_ended: bool,
+}
+
+macro_rules! session {
+    ($rest:literal) => {
+        concat!(
+            "select (to_jsonb(s) || jsonb_build_object(
+                'age', extract(epoch from now() - coalesce(s.created_at, now())),
+                'idle', extract(epoch from now() - greatest(s.created_at, s.refreshed_at at time zone 'utc')),
+                'has_ended', coalesce(s.not_after <= now(), false)
+            ))::text
+            from auth.sessions s ",
+            $rest
+        )
+    };
+}
+
+const BY_ID: &str = session!("where s.id = $1::uuid");
+
+/// By id.
+pub async fn find(tx: &mut Tx, id: Uuid) -> Result<Option<Session>> {
+    tx.one(BY_ID, params![id]).await
+}
+
+/// By id, for this transaction alone. `None` also when another transaction has it.
+pub async fn try_lock(tx: &mut Tx, id: Uuid) -> Result<Option<Session>> {
+    tx.one(session!("where s.id = $1::uuid for update of s skip locked"), params![id]).await
+}
+
+/// What a new session begins with.
+#[derive(Clone, Debug)]
+pub struct NewSession<'a> {
+    /// Its id.
+    pub id: Uuid,
+    /// Whose.
+    pub user: Uuid,
+    /// How well the user is known (`aal1`, `aal2`).
+    pub aal: &'a str,
+    /// The second factor that was used.
+    pub factor: Option<Uuid>,
+    /// Key of its refresh tokens.
+    pub key: &'a str,
+    /// The client program.
+    pub user_agent: &'a str,
+    /// Where it comes from.
+    pub ip: Option<IpAddr>,
+}
+
+/// Opens a session.
+pub async fn insert(tx: &mut Tx, new: &NewSession<'_>) -> Result<()> {
+    let sql = "insert into auth.sessions
+        (id, user_id, aal, factor_id, refresh_token_hmac_key, refresh_token_counter, user_agent, ip, created_at, updated_at)
+        values ($1::uuid, $2::uuid, $3::auth.aal_level, $4::uuid, $5, 0, nullif($6, ''), $7::inet, now(), now())";
+    let NewSession { id, user, aal, factor, key, user_agent, ip } = new;
+    tx.execute(sql, params![id, user, aal, factor, key, user_agent, ip]).await.map(drop)
+}
+
+/// The next refresh token is out.
+pub async fn rotated(tx: &mut Tx, id: Uuid, counter: i64, user_agent: &str, ip: Option<IpAddr>) -> Result<()> {
+    let sql = "update auth.sessions set refresh_token_counter = $2::int8, refreshed_at = now() at time zone 'utc',
+        updated_at = now(), user_agent = nullif($3, ''), ip = $4::inet where id = $1::uuid";
+    tx.execute(sql, params![id, counter, user_agent, ip]).await.map(drop)
+}
+
+/// Gives an imported session a key for refresh tokens of ours.
+pub async fn set_key(tx: &mut Tx, id: Uuid, key: &str) -> Result<()> {
+    let sql = "update auth.sessions set refresh_token_hmac_key = $2, refresh_token_counter = 0 where id = $1::uuid";
+    tx.execute(sql, params![id, key]).await.map(drop)
+}
+
+/// Ends one.
+pub async fn delete(tx: &mut Tx, id: Uuid) -> Result<()> {
+    tx.execute("delete from auth.sessions where id = $1::uuid", params![id]).await.map(drop)
+}
+
+/// Ends all of a user's.
+pub async fn delete_all(tx: &mut Tx, user: Uuid) -> Result<()> {
+    tx.execute("delete from auth.sessions where user_id = $1::uuid", params![user]).await.map(drop)
+}
+
+/// Ends all of a user's but one; without one, all.
+pub async fn delete_others(tx: &mut Tx, user: Uuid, kept: Option<Uuid>) -> Result<()> {
+    let sql = "delete from auth.sessions where user_id = $1::uuid and id is distinct from $2::uuid";
+    tx.execute(sql, params![user, kept]).await.map(drop)
+}
+
+/// Whether the user has opened a session of this tag after this one.
+pub async fn has_newer(tx: &mut Tx, session: &Session) -> Result<bool> {
+    let sql = "select exists (
+            select from auth.sessions n join auth.sessions s on s.id = $1::uuid
+            where n.user_id = s.user_id and n.id <> s.id and n.tag is not distinct from s.tag
+              and (n.created_at, n.id) > (s.created_at, s.id)
+        )::text";
+    tx.must(sql, params![session.id]).await
+}

@@ -1,0 +1,102 @@
+//! `/admin/users` (contract 5).
+
+use serde_json::{Value, json};
+
+use crate::harness::{auth, text};
+
+#[tokio::test]
+async fn pages_are_newest_first_and_say_where_they_lead() {
+    let auth = auth().await;
+    for number in 1..=5 {
+        auth.admin("POST /admin/users", json!({"email": format!("u{number}@example.com")})).await.ok();
+    }
+    let page = auth.admin("GET /admin/users?page=2&per_page=2", Value::Null).await;
+    let emails: Vec<_> =
+        page.ok()["users"].as_array().expect("users").iter().map(|u| text(u, "email").to_owned()).collect();
+    assert_eq!(emails, ["u3@example.com", "u2@example.com"]);
+    assert_eq!((page.field("x-total-count"), text(&page.json(), "aud")), ("5", "authenticated"));
+    let links = "</admin/users?page=3&per_page=2>; rel=\"next\", </admin/users?page=3&per_page=2>; rel=\"last\"";
+    assert_eq!(page.field("link"), links);
+    let all = auth.admin("GET /admin/users?page=&per_page=", Value::Null).await.ok();
+    assert_eq!(all["users"].as_array().map(Vec::len), Some(5));
+    assert_eq!(auth.admin("GET /admin/users?page=-1", Value::Null).await.status, 400);
+    let found = auth.admin("GET /admin/users?filter=u4", Value::Null).await.ok();
+    assert_eq!(found["users"].as_array().map(Vec::len), Some(1));
+}
+
+#[tokio::test]
+async fn an_account_is_made_as_it_is_written() {
+    let auth = auth().await;
+    let body = json!({"email": "Ada@Example.com", "password": "password", "user_metadata": {"name": "Ada"},
+        "app_metadata": {"tenant_id": 7, "provider": "forged"}, "role": "editor"});
+    let user = auth.admin("POST /admin/users", body).await.ok();
+    assert_eq!(user["user_metadata"], json!({"name": "Ada"}), "exactly what was sent");
+    assert_eq!(user["app_metadata"], json!({"tenant_id": 7, "provider": "email", "providers": ["email"]}));
+    assert_eq!(text(&user, "role"), "editor");
+    assert!(user.get("confirmed_at").is_none(), "not even where sign-ups are confirmed at once");
+    let confirmed =
+        json!({"email": "bob@example.com", "email_confirm": true, "phone": "+49151", "phone_confirm": true});
+    let user = auth.admin("POST /admin/users", confirmed).await.ok();
+    assert!(user["email_confirmed_at"].is_string() && user["phone_confirmed_at"].is_string());
+    assert_eq!(user["app_metadata"]["providers"], json!(["email", "phone"]));
+    let again = auth.admin("POST /admin/users", json!({"email": "bob@example.com"})).await.error();
+    assert_eq!((again.0, again.1.as_str()), (422, "email_exists"));
+    let again = auth.admin("POST /admin/users", json!({"phone": "49151"})).await.error();
+    assert_eq!((again.0, again.1.as_str()), (422, "phone_exists"));
+    assert_eq!(auth.admin("POST /admin/users", json!({"password": "password"})).await.error().0, 400);
+    let hash = auth.admin("POST /admin/users", json!({"email": "c@d.e", "password_hash": "plain"})).await.error();
+    assert_eq!(hash.1, "validation_failed");
+}
+
+#[tokio::test]
+async fn changes_take_effect_at_once() {
+    let auth = auth().await;
+    let session = auth.sign_up("ada@example.com").await;
+    let path = format!("/admin/users/{}", text(&session["user"], "id"));
+    let put = async |body| auth.admin(&format!("PUT {path}"), body).await;
+    let user = put(json!({"email": "ada@new.example.com", "app_metadata": {"plan": "pro"}, "user_metadata": {"a": 1}}))
+        .await
+        .ok();
+    assert_eq!(text(&user, "email"), "ada@new.example.com");
+    assert_eq!(user["app_metadata"], json!({"provider": "email", "providers": ["email"], "plan": "pro"}));
+    assert_eq!(user["user_metadata"], json!({"email_verified": true, "a": 1}));
+    assert_eq!(text(&user["identities"][0]["identity_data"], "email"), "ada@new.example.com");
+    let user = put(json!({"app_metadata": {"plan": null}, "ban_duration": "24h"})).await.ok();
+    assert!(user["app_metadata"].get("plan").is_none() && user["banned_until"].is_string());
+    assert_eq!(put(json!({"ban_duration": "soon"})).await.error().0, 400);
+    put(json!({"ban_duration": "none", "password": "another password"})).await.ok();
+    assert_eq!(auth.refresh(text(&session, "refresh_token")).await.error().1, "refresh_token_not_found");
+    auth.sign_in("ada@new.example.com", "another password").await.ok();
+    auth.sign_up("bob@example.com").await;
+    assert_eq!(put(json!({"email": "bob@example.com"})).await.error().1, "email_exists");
+}
+
+#[tokio::test]
+async fn ids_that_are_none_and_accounts_that_are_not_there() {
+    let auth = auth().await;
+    for method in ["GET", "PUT", "DELETE"] {
+        let none = auth.admin(&format!("{method} /admin/users/7"), json!({})).await.error();
+        assert_eq!((none.0, none.1.as_str()), (404, "validation_failed"), "{method}");
+        let line = format!("{method} /admin/users/0190b6f0-0000-7000-8000-000000000009");
+        let gone = auth.admin(&line, json!({})).await.error();
+        assert_eq!(gone, (404, "user_not_found".to_owned(), "User not found".to_owned()), "{method}");
+    }
+}
+
+#[tokio::test]
+async fn a_soft_delete_keeps_the_row_and_nothing_of_the_person() {
+    let auth = auth().await;
+    let session = auth.sign_up("ada@example.com").await;
+    let id = text(&session["user"], "id");
+    let body = json!({"should_soft_delete": true});
+    assert_eq!(auth.admin(&format!("DELETE /admin/users/{id}"), body).await.ok(), json!({}));
+    let row = "select (deleted_at is not null)::text || u::text from auth.users u";
+    let row = auth.value(row).await;
+    assert!(row.starts_with("true") && !row.contains("ada@"), "{row}");
+    assert!(!auth.value("select string_agg(i::text, '') from auth.identities i").await.contains("ada@"));
+    let bearer = auth.call("GET /user", Some(text(&session, "access_token")), Value::Null).await.error();
+    assert_eq!(bearer.1, "user_not_found");
+    assert_eq!(auth.sign_in("ada@example.com", "password").await.error().1, "invalid_credentials");
+    // The address is free again.
+    auth.sign_up("ada@example.com").await;
+}

@@ -1,0 +1,78 @@
+//! Bearer tokens (contract 0.4) and API keys (0.1).
+
+use ferrobase_testkit::token;
+use serde_json::{Value, json};
+
+use crate::harness::{auth, text};
+
+#[tokio::test]
+async fn each_reason_has_its_words() {
+    let auth = auth().await;
+    let session = auth.sign_up("ada@example.com").await;
+    let id = text(&session["user"], "id").to_owned();
+    let expired = token::with_claims(&json!({"sub": id, "role": "authenticated", "exp": token::now() - 120}));
+    let unknown = token::of_user("0190b6f0-0000-7000-8000-000000000009");
+    let other_session =
+        json!({"sub": id, "role": "authenticated", "session_id": "0190b6f0-0000-7000-8000-000000000009"});
+    let cases = [
+        (None, 401, "no_authorization", "This endpoint requires a valid Bearer token"),
+        (Some("garbage".to_owned()), 403, "bad_jwt", "invalid JWT: unable to parse or verify signature, "),
+        (Some(expired), 403, "bad_jwt", "invalid JWT: unable to parse or verify signature, "),
+        (Some(token::of_role("anon")), 403, "bad_jwt", "invalid claim: missing sub claim"),
+        (Some(token::of_user("7")), 400, "bad_jwt", "invalid claim: sub claim must be a UUID"),
+        (Some(unknown), 403, "user_not_found", "User from sub claim in JWT does not exist"),
+        (
+            Some(token::with_claims(&other_session)),
+            403,
+            "session_not_found",
+            "Session from session_id claim in JWT does not exist",
+        ),
+    ];
+    for (bearer, status, code, message) in cases {
+        let answer = auth.call("GET /user", bearer.as_deref(), Value::Null).await.error();
+        assert_eq!((answer.0, answer.1.as_str()), (status, code), "{answer:?}");
+        assert!(answer.2.starts_with(message), "{answer:?}");
+    }
+    // A token without a session is good as long as the account is there.
+    let plain = token::of_user(&id);
+    assert_eq!(auth.call("GET /user", Some(&plain), Value::Null).await.ok()["id"], json!(id));
+    auth.admin(&format!("PUT /admin/users/{id}"), json!({"ban_duration": "1h"})).await.ok();
+    let banned = auth.call("GET /user", Some(&plain), Value::Null).await.error();
+    assert_eq!((banned.0, banned.1.as_str()), (403, "user_banned"));
+}
+
+#[tokio::test]
+async fn a_key_in_apikey_is_no_token() {
+    let auth = auth().await;
+    let service = token::of_role("service_role");
+    let version = ("x-supabase-api-version", "2024-01-01");
+    for line in ["GET /user", "GET /admin/users"] {
+        let answer = auth.send(line, &[("apikey", &service), version], "").await.error();
+        assert_eq!((answer.0, answer.1.as_str()), (401, "no_authorization"), "{line}");
+        assert!(answer.2.contains("Bearer token"));
+    }
+    let wrong = auth.send("POST /signup", &[("apikey", "wrong"), version], "{}").await;
+    assert_eq!(wrong.status, 401, "{wrong:?}");
+    assert_eq!(wrong.json()["error_code"], "no_authorization");
+    // Browsers land there without any.
+    let open = auth.send("GET /.well-known/jwks.json", &[], "").await;
+    assert_eq!(open.status, 200);
+    // The key repeated as Bearer is a key, and one of nobody.
+    let bearer = format!("Bearer {service}");
+    let same = auth.send("GET /user", &[("apikey", &service), ("authorization", &bearer), version], "").await.error();
+    assert_eq!(same.2, "invalid claim: missing sub claim");
+}
+
+#[tokio::test]
+async fn administrators_need_no_user_and_no_end() {
+    let auth = auth().await;
+    for role in ["service_role", "supabase_admin"] {
+        let forever = token::with_claims(&json!({"role": role, "sub": "not a uuid"}));
+        auth.call("GET /admin/users", Some(&forever), Value::Null).await.ok();
+    }
+    let session = auth.sign_up("ada@example.com").await;
+    for bearer in [text(&session, "access_token").to_owned(), token::of_role("anon")] {
+        let refused = auth.call("GET /admin/users", Some(&bearer), Value::Null).await.error();
+        assert_eq!(refused, (403, "not_admin".to_owned(), "User not allowed".to_owned()));
+    }
+}

@@ -1,0 +1,226 @@
+//! The room on a database of its own.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::body::Body;
+use ferrobase_auth::config::SignInSection;
+use ferrobase_auth::keys::SigningKeys;
+use ferrobase_auth::mail::{Mail, Mailer, Queueing};
+use ferrobase_auth::sms::NoTexter;
+use ferrobase_auth::store::Tx;
+use ferrobase_auth::{Deps, Hasher, MIGRATIONS, OWNER, Settings};
+use ferrobase_base::Secret;
+use ferrobase_base::ports::NoApiKeys;
+use ferrobase_edge::App;
+use ferrobase_edge::config::{SecuritySection, ServerSection};
+use ferrobase_edge::listener::Peer;
+use ferrobase_edge::metrics::Metrics;
+use ferrobase_pg::{ConnectOptions, Pool, PoolOptions};
+use ferrobase_request::credentials::{ConfiguredKeys, TokenCache};
+use ferrobase_request::exposure::{DefinerViews, Exposure};
+use ferrobase_request::install::{InstallOptions, Login, install};
+use ferrobase_request::{AuthRules, Authority, Pools, Registry, Target, TargetParts, TransactionRules};
+use ferrobase_testkit::{TestDatabase, database_from, token};
+use http::{HeaderMap, Request, StatusCode};
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+use tower::ServiceExt;
+
+/// The room with its database.
+pub struct Auth {
+    pub db: TestDatabase,
+    pub mails: Arc<Mails>,
+    router: Router,
+}
+
+/// Mails that were queued.
+#[derive(Default)]
+pub struct Mails(pub Mutex<Vec<Mail>>);
+
+impl Mailer for Mails {
+    fn queue<'a>(&'a self, _tx: &'a mut Tx, mail: Mail) -> Queueing<'a> {
+        Box::pin(async move {
+            self.0.lock().await.push(mail);
+            Ok(())
+        })
+    }
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: String,
+}
+
+impl Answer {
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// A field, empty when it is not there.
+    pub fn field(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().expect("a text"))
+    }
+
+    /// Status, code and message of an error, as clients of today read it.
+    pub fn error(&self) -> (u16, String, String) {
+        let body = self.json();
+        let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+        (self.status.as_u16(), text("code"), text("message"))
+    }
+
+    /// Asserts that it succeeded and gives the body.
+    pub fn ok(&self) -> Value {
+        assert_eq!(self.status, 200, "{self:?}");
+        self.json()
+    }
+}
+
+/// What a test changes of the configuration.
+pub fn section(change: impl FnOnce(&mut SignInSection)) -> SignInSection {
+    let mut section = SignInSection::default();
+    section.email.autoconfirm = true;
+    section.enable_anonymous_sign_ins = true;
+    // Tests are about what a hash does, not about how long it takes.
+    section.password.hash_passes = 1;
+    section.rate_limits.sign_in = 1000;
+    section.rate_limits.token = 1000;
+    section.rate_limits.anonymous_per_hour = 1000;
+    change(&mut section);
+    section
+}
+
+/// The room with the usual configuration.
+pub async fn auth() -> Auth {
+    with(section(|_| {})).await
+}
+
+/// The room with this configuration.
+pub async fn with(section: SignInSection) -> Auth {
+    let options = || InstallOptions {
+        rooms: [InstallOptions::default().rooms, vec![MIGRATIONS]].concat(),
+        ..InstallOptions::default()
+    };
+    let db = database_from("auth_1", |url| async move {
+        install(&ConnectOptions::parse(&url).expect("a URL"), &options()).await.expect("installed");
+    })
+    .await;
+    let owner = ConnectOptions::parse(db.url()).expect("a URL");
+    let logins = install(&owner, &options()).await.expect("installed").logins;
+    let pool = |login: &Login| {
+        let options = PoolOptions { max_connections: 4, ..PoolOptions::default() };
+        Pool::new(owner.clone().with_login(&login.user, login.password.clone()), options)
+    };
+    let listed = section.signing_keys.as_ref().map(|keys| SigningKeys::read(keys.expose()).expect("keys"));
+    let keys = ConfiguredKeys::new(Some(&Secret::new(token::SECRET)), false, None).expect("keys");
+    let keys = keys.signed_with(listed.unwrap_or_default().verification_keys());
+    let authority = Arc::new(Authority {
+        keys: Arc::new(keys),
+        api_keys: Arc::new(NoApiKeys),
+        rules: AuthRules::default(),
+        cache: TokenCache::new(TokenCache::DEFAULT_CAPACITY),
+    });
+    let target = Target::new(TargetParts {
+        name: "test".to_owned(),
+        pools: Pools {
+            request: pool(&logins.request),
+            service: pool(&logins.service),
+            owner: Pool::new(owner.clone(), PoolOptions::default()),
+            rooms: HashMap::from([(OWNER.schema, pool(&logins.rooms[OWNER.schema]))]),
+            replicas: None,
+        },
+        catalog: Default::default(),
+        authority: Arc::clone(&authority),
+        transaction: TransactionRules::default(),
+        exposure: Exposure::guarded(vec!["public".to_owned()], true, Vec::new(), DefinerViews::Refuse, Vec::new()),
+        epoch: 1,
+    });
+    let secret = Some(token::SECRET.as_bytes());
+    let external = "http://localhost:8000/auth/v1".to_owned();
+    let settings = Settings::new(&section, Duration::from_secs(3600), external, secret);
+    let mails = Arc::<Mails>::default();
+    let deps = Deps {
+        registry: Arc::new(Registry::of(target)),
+        settings: Arc::new(ArcSwap::from_pointee(settings)),
+        hasher: Hasher::new(&section.password).expect("a hasher"),
+        mailer: Arc::clone(&mails) as Arc<dyn Mailer>,
+        texter: Arc::new(NoTexter),
+    };
+    let edge =
+        ferrobase_edge::Settings::from_sections(&ServerSection::default(), &SecuritySection::default(), authority);
+    let app = App::builder(edge.expect("settings"), Metrics::new().http())
+        .room(ferrobase_auth::room("/auth/v1", deps))
+        .build();
+    Auth { db, mails, router: app.into_router() }
+}
+
+impl Auth {
+    /// Sends a request line (`POST /signup` below the room) with fields and a body.
+    pub async fn send(&self, line: &str, fields: &[(&str, &str)], body: impl Into<Body>) -> Answer {
+        let (method, target) = line.split_once(' ').expect("METHOD target");
+        let mut request = Request::builder().method(method).uri(format!("/auth/v1{target}"));
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        let mut request = request.body(body.into()).expect("a request");
+        request.extensions_mut().insert(Peer { address: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)), tls: false });
+        let (parts, body) = self.router.clone().oneshot(request).await.expect("an answer").into_parts();
+        let body = axum::body::to_bytes(body, usize::MAX).await.expect("a body");
+        Answer { status: parts.status, headers: parts.headers, body: String::from_utf8_lossy(&body).into_owned() }
+    }
+
+    /// The same as clients of today send it.
+    pub async fn call(&self, line: &str, bearer: Option<&str>, body: Value) -> Answer {
+        let authorization = bearer.map(|token| format!("Bearer {token}"));
+        let mut fields = vec![("x-supabase-api-version", "2024-01-01"), ("content-type", "application/json")];
+        if let Some(authorization) = &authorization {
+            fields.push(("authorization", authorization));
+        }
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        self.send(line, &fields, body).await
+    }
+
+    /// Without a token.
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.call(&format!("POST {path}"), None, body).await
+    }
+
+    /// With a service key.
+    pub async fn admin(&self, line: &str, body: Value) -> Answer {
+        self.call(line, Some(&token::of_role("service_role")), body).await
+    }
+
+    /// Somebody new with this address; the password is `password`.
+    pub async fn sign_up(&self, email: &str) -> Value {
+        self.post("/signup", json!({"email": email, "password": "password"})).await.ok()
+    }
+
+    /// The token endpoint with the password.
+    pub async fn sign_in(&self, email: &str, password: &str) -> Answer {
+        self.post("/token?grant_type=password", json!({"email": email, "password": password})).await
+    }
+
+    /// The token endpoint with a refresh token.
+    pub async fn refresh(&self, token: &str) -> Answer {
+        self.post("/token?grant_type=refresh_token", json!({"refresh_token": token})).await
+    }
+
+    /// Asks the database as its owner for one value.
+    pub async fn value(&self, sql: &str) -> String {
+        let result = self.db.connect().await.query(sql, &[]).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        result.rows.first().and_then(|row| row.text(0).map(str::to_owned)).unwrap_or_default()
+    }
+}
+
+/// A text of an answer.
+pub fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap_or_else(|| panic!("no {name} in {value}"))
+}

@@ -1,0 +1,15 @@
+//! The room `auth` over HTTP messages and a real PostgreSQL: as `serve` composes it, without a socket.
+
+mod admin;
+mod attacks;
+mod bearer;
+mod errors;
+mod harness;
+mod keys;
+mod logout;
+mod passwords;
+mod refresh;
+mod schema;
+mod service;
+mod signup;
+mod user;
