@@ -17,6 +17,7 @@ pub mod keys;
 pub mod limit;
 pub mod mail;
 mod password;
+pub mod pkce;
 mod router;
 mod service;
 pub mod session;
