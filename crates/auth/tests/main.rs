@@ -2,6 +2,7 @@
 
 mod admin;
 mod attacks;
+mod attacks_on_proofs;
 mod bearer;
 mod errors;
 mod harness;
@@ -9,8 +10,10 @@ mod keys;
 mod logout;
 mod passwords;
 mod pkce;
+mod proofs;
 mod refresh;
 mod schema;
 mod service;
 mod signup;
 mod user;
+mod verify;
