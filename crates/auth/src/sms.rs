@@ -122,9 +122,9 @@ mod tests {
         SmsSection {
             provider: Some(SmsProvider::Twilio),
             account: Some("AC1".to_owned()),
-            token: Some("secret".into()),
+            token: Some("secret".to_owned().into()),
             from: Some("+15550".to_owned()),
-            test_otp: [("+1 234 567".to_owned(), "123456".into())].into(),
+            test_otp: [("+1 234 567".to_owned(), "123456".to_owned().into())].into(),
             ..SmsSection::default()
         }
     }

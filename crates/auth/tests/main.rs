@@ -8,6 +8,7 @@ mod errors;
 mod harness;
 mod keys;
 mod logout;
+mod mails;
 mod passwords;
 mod pkce;
 mod proofs;

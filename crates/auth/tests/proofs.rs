@@ -258,7 +258,7 @@ async fn signing_up_by_number_waits_for_the_code() {
 #[tokio::test]
 async fn numbers_of_tests_have_fixed_codes_and_get_no_message() {
     let auth = with(confirming(|section| {
-        section.sms.test_otp = [("+1234567890".to_owned(), "123456".into())].into();
+        section.sms.test_otp = [("+1234567890".to_owned(), "123456".to_owned().into())].into();
     }))
     .await;
     let body = |digits: &str| json!({"type": "sms", "phone": "1234567890", "token": digits});
