@@ -38,6 +38,8 @@ pub struct Batch {
     pub counts_up: bool,
     /// Becomes false when what was known of the code that it runs is no longer so: then it is as if it ran any.
     pub proof: Option<Arc<AtomicBool>>,
+    /// Whether it may write: not while it is uncertain which server is the primary.
+    pub writes: bool,
     /// Whether it may share a connection with others while it runs: it only reads, in [`Mode::Implicit`], and runs no
     /// code that we do not know. It may be asked twice.
     pub shareable: bool,

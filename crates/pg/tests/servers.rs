@@ -4,13 +4,14 @@ use std::time::{Duration, Instant};
 
 use ferrobase_pg::servers::{Bounds, Pick, Standing, Watched};
 use ferrobase_pg::{
-    ConnectOptions, End, Error, Guide, Host, Isolation, Lsn, Mode, Opening, Pool, PoolOptions, Servers, Session, Turn,
+    Batch, ConnectOptions, End, Error, Guide, Host, Isolation, Lsn, Mode, Opening, Pool, PoolOptions, Servers, Session, Turn,
 };
 use ferrobase_testkit::PrivateCluster;
 
 use super::support::{BatchExt, batch, eventually};
 
 const SOON: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 struct Pair {
     primary: PrivateCluster,
@@ -56,6 +57,52 @@ fn all(_: usize) -> Option<usize> {
     Some(0)
 }
 
+fn opening() -> Opening {
+    Opening {
+        isolation: Isolation::ReadCommitted,
+        read_only: false,
+        defer_constraints: false,
+        deadline: Instant::now() + PATIENCE,
+    }
+}
+
+fn turn(sql: &str) -> Turn {
+    Turn { settings: Vec::new(), statements: batch(&[sql]).statements, continues: false }
+}
+
+/// Who is in doubt is asked when a connection is there, not before the wait for one, and before a transaction is kept.
+#[tokio::test]
+async fn nothing_is_written_that_waited_until_the_primary_was_in_doubt() {
+    let (database, guide) = (super::support::database().await, Guide::default());
+    database.script("create table t (n int); grant all on t to fbpg_login").await;
+    let connect = super::support::login(&database).with_guide(guide.clone());
+    let pool = Pool::new(connect, super::support::options(1));
+    let read = || Batch { writes: false, ..batch(&["select count(*) from t"]) };
+    let mut talk = pool.converse(opening()).await.unwrap();
+    talk.exchange(&turn("insert into t values (1)")).await.unwrap();
+    let waiting = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.run(batch(&["insert into t values (2)"])).await }
+    });
+    eventually("it waits", async || pool.stats().waiting == 1).await;
+    guide.doubt(true);
+    let (kept, waited) = (talk.end(End::Commit).await, waiting.await.unwrap());
+    assert!(matches!((&kept, &waited), (Err(Error::Unsettled), Err(Error::Unsettled))), "{kept:?} {waited:?}");
+    assert!(matches!(pool.converse(opening()).await, Err(Error::Unsettled)));
+    assert_eq!(super::support::cell(&pool.run(read()).await.unwrap()), Some("0"), "reading goes on");
+    let slow = tokio::spawn({
+        let pool = pool.clone();
+        guide.doubt(false);
+        async move { pool.run(batch(&["insert into t values (3)", "select pg_sleep(20)"])).await }
+    });
+    eventually("it runs", async || pool.stats().active == 1).await;
+    guide.doubt(true);
+    let slow = slow.await.unwrap();
+    assert!(matches!(slow, Err(Error::Moved)), "what was under way is unknown: {slow:?}");
+    guide.doubt(false);
+    pool.run(batch(&["insert into t values (4)"])).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pair_through_its_life() {
     let (pair, guide) = (Pair::start().await, Guide::default());
@@ -96,16 +143,8 @@ async fn sec_14_a_place_is_behind_the_commit(pair: &Pair, servers: &Servers, poo
                 pool.run_positioned(batch(&quiet).mode(mode), None).await.unwrap().position
             }
             _ => {
-                let opening = Opening {
-                    isolation: Isolation::ReadCommitted,
-                    read_only: false,
-                    defer_constraints: false,
-                    deadline: Instant::now() + SOON,
-                };
-                let mut conversation = pool.converse(opening).await.unwrap();
-                let statements = batch(&[&insert]).statements;
-                let turn = Turn { settings: Vec::new(), statements, continues: false };
-                conversation.exchange(&turn).await.unwrap();
+                let mut conversation = pool.converse(opening()).await.unwrap();
+                conversation.exchange(&turn(&insert)).await.unwrap();
                 conversation.commit_positioned().await.unwrap()
             }
         };
@@ -148,25 +187,39 @@ async fn frozen_and_back(pair: &Pair, servers: &Servers) {
 
 /// The primary freezes, which closes no connection; another one takes over, and everything moves there.
 async fn promoted(pair: &Pair, servers: &Servers, pool: &Pool) {
+    let (spare, mut talk) = (pool.converse(opening()).await.unwrap(), pool.converse(opening()).await.unwrap());
+    talk.exchange(&turn("insert into t values (-4)")).await.unwrap();
+    spare.abort().await.unwrap();
+    eventually("a connection is free", async || pool.stats().idle == 1).await;
     pair.primary.freeze();
-    let under_way = tokio::spawn({
-        let pool = pool.clone();
-        async move { pool.run(batch(&["insert into t values (-2)"])).await }
-    });
+    let write = |row: i32| {
+        let (pool, insert) = (pool.clone(), format!("insert into t values ({row})"));
+        tokio::spawn(async move { pool.run(batch(&[&insert])).await })
+    };
+    let under_way = write(-2);
+    eventually("it is sent", async || pool.stats().idle == 0).await;
+    let without_connection = write(-6);
     servers.lost(0).await;
     pair.standby.promote().await.unwrap();
     eventually("the other one is the primary", async || standings(servers)[1] == Standing::Primary).await;
     let outcome = under_way.await.unwrap();
     assert!(matches!(outcome, Err(Error::Moved)), "{outcome:?}");
+    without_connection.await.unwrap().unwrap();
     let started = Instant::now();
     let port = pool.run(batch(&["select inet_server_port()"])).await.unwrap();
     assert_eq!(port.results[0].rows[0].text(0), Some(pair.standby.port().to_string().as_str()));
     assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
     assert_eq!(servers.position().unwrap().1.timeline, 2);
     assert_eq!(servers.trouble(), None);
-    // The old one knows nothing of that.
+    // The old one knows nothing of that, and would keep what was begun there.
     pair.primary.thaw();
+    let kept = talk.end(End::Commit).await;
+    assert!(matches!(kept, Err(Error::Moved)), "{kept:?}");
+    let mut old = session(&pair.primary).await;
+    assert_eq!(old.query("select n from t where n = -4", &[]).await.unwrap().rows.len(), 0);
     eventually("two primaries", async || servers.trouble().is_some()).await;
+    let refused = pool.run(batch(&["insert into t values (-5)"])).await;
+    assert!(matches!(refused, Err(Error::Unsettled)), "{refused:?}");
     pair.primary.kill();
     eventually("one is left", async || servers.trouble().is_none()).await;
 }

@@ -244,6 +244,7 @@ pub(crate) fn batch(context: &RequestContext, work: Work, role: Option<&Role>, r
     let runs_user_code = work.proof.is_none() || rules.pre_request.is_some() || (!work.read_only && !is_implicit);
     Batch {
         settings,
+        writes: !work.read_only,
         shareable: work.read_only && is_implicit && !runs_user_code,
         counts_up: !work.read_only && !runs_user_code,
         proof: work.proof.as_ref().map(|proof| Arc::clone(proof.stands.flag())),

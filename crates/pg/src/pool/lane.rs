@@ -151,7 +151,7 @@ impl Shared {
         } else {
             lane.arrival.notify_one();
         }
-        match self.unless_moved(tokio::time::timeout_at(batch.deadline.into(), verdict)).await? {
+        match self.unless_moved(self.moves(), false, tokio::time::timeout_at(batch.deadline.into(), verdict)).await? {
             Err(_) => Some(Err(Error::Deadline)),
             Ok(Ok(Verdict::Answered(answer))) => Some(answer.map(|results| {
                 let timing = Timing { execute: started.elapsed(), ..Timing::default() };

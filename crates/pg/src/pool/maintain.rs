@@ -97,10 +97,16 @@ async fn open(mut attempt: Attempt) {
         super::Pooler::Direct => shared.options.statement_cache_bytes,
         super::Pooler::Transaction => 0,
     };
-    let generation = shared.generation();
-    let result = Session::connect_with(shared.connect.clone(), budget, shared.shapes.clone()).await;
+    let (generation, moves) = (shared.generation(), shared.moves());
+    let connecting = Session::connect_with(shared.connect.clone(), budget, shared.shapes.clone());
+    let Some(result) = shared.unless_moved(moves, false, connecting).await else {
+        // Those who wait would wait for a server that is not the one.
+        drop(attempt);
+        return shared.open_wanted();
+    };
     let result = result.map(|mut session| {
         session.generation = generation;
+        session.moves = moves;
         session
     });
     let result = match result {

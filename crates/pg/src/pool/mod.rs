@@ -91,9 +91,17 @@ impl Pool {
         loop {
             let mut lease = self.0.acquire(Some(batch.deadline), batch.runs_user_code).await?;
             let wait = started.elapsed();
+            match self.0.check_course(lease.session(), batch.writes) {
+                Err(Error::Moved) => {
+                    lease.close();
+                    continue;
+                }
+                course => course?,
+            }
+            let moves = lease.session().moves;
             let exchange = lease.session().exchange_judged(&batch, judge, Behind { position, check });
             let exchange = tokio::time::timeout_at(batch.deadline.into(), exchange);
-            let Some(result) = self.0.unless_moved(exchange).await else {
+            let Some(result) = self.0.unless_moved(moves, batch.writes, exchange).await else {
                 lease.close();
                 return Err(Error::Moved);
             };

@@ -248,7 +248,7 @@ impl Shared {
 
     /// Which generation the connections of now belong to: older ones lead to a server that is not to be used any more.
     pub(super) fn generation(&self) -> u64 {
-        self.renewals.load(Relaxed) + self.connect.guide.as_ref().map_or(0, Guide::moves)
+        self.renewals.load(Relaxed) + self.moves()
     }
 
     /// Has every connection replaced, unless that happened just now: idle ones at once, the others when they come back.
@@ -264,14 +264,29 @@ impl Shared {
         true
     }
 
-    /// The outcome, unless the primary becomes another server before it is there.
-    pub(super) async fn unless_moved<F: Future>(&self, work: F) -> Option<F::Output> {
+    /// How often the primary has become another server.
+    pub(super) fn moves(&self) -> u64 {
+        self.connect.guide.as_ref().map_or(0, Guide::moves)
+    }
+
+    /// Refuses to go on with a session whose server is not the primary any more, and to write where that is in doubt. To be
+    /// asked right before something is sent that must not be acknowledged by the wrong server.
+    pub(super) fn check_course(&self, session: &Session, writes: bool) -> Result<(), Error> {
+        let Some(guide) = &self.connect.guide else { return Ok(()) };
+        if writes && guide.is_in_doubt() {
+            return Err(Error::Unsettled);
+        }
+        if guide.moves() == session.moves { Ok(()) } else { Err(Error::Moved) }
+    }
+
+    /// The outcome, unless the primary has become another server than after so many moves before it is there, or for work
+    /// that `writes` is in doubt then.
+    pub(super) async fn unless_moved<F: Future>(&self, moves: u64, writes: bool, work: F) -> Option<F::Output> {
         let Some(guide) = &self.connect.guide else { return Some(work.await) };
-        let moves = guide.moves();
         tokio::select! {
             biased;
             outcome = work => Some(outcome),
-            () = guide.moved_since(moves) => None,
+            () = guide.moved_since(moves, writes) => None,
         }
     }
 

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch as channel};
 
+pub(crate) use self::state::not_one_primary;
 pub use self::state::{Leader, Pick, Standing, Trouble};
 
 use self::state::State;

@@ -64,9 +64,14 @@ impl fmt::Display for Trouble {
 /// Where servers are and what they say stays in the log.
 impl From<&Trouble> for PublicError {
     fn from(_: &Trouble) -> Self {
-        let message = "Nothing can be written at the moment: it is not certain which database server is the primary";
-        PublicError::new(Kind::Unavailable, "FB401", message).retry_after(Duration::from_secs(2))
+        not_one_primary()
     }
+}
+
+/// What callers hear while it is uncertain where to write.
+pub(crate) fn not_one_primary() -> PublicError {
+    let message = "Nothing can be written at the moment: it is not certain which database server is the primary";
+    PublicError::new(Kind::Unavailable, "FB401", message).retry_after(Duration::from_secs(2))
 }
 
 /// How a server stands, in one word.
