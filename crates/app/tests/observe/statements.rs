@@ -93,6 +93,11 @@ async fn top_shows_statements_pools_and_what_postgresql_waits_for() {
     assert_eq!(counted, 3);
     assert!(!seen.to_string().contains("made_up"), "names that only a caller knows stay out: {seen:#}");
     assert_eq!(client().get(app.url("/debug/top")).send().await.unwrap().status(), 404, "not on the public port");
+    // A page whose name was pointed at this machine (security 27).
+    for (field, value) in [("host", "evil.example"), ("origin", "https://evil.example")] {
+        let rebound = client().get(app.admin_url("/debug/top")).header(field, value).send().await.unwrap();
+        assert_eq!(rebound.status(), 403, "{field}");
+    }
     sleeping.await.unwrap();
 }
 
