@@ -27,7 +27,8 @@ pub mod sqlstate;
 mod wire;
 
 pub use batch::{
-    Batch, Column, End, Isolation, Judge, Mode, Opening, Reply, Setting, Statement, StatementResult, Timing, Turn,
+    Batch, Column, End, Held, Isolation, Judge, Mode, Opening, Reply, Setting, Statement, StatementResult, Terms,
+    Timing, Turn,
 };
 pub use connect::cancel::CancelToken;
 pub use connect::guide::Guide;

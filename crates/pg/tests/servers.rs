@@ -4,12 +4,14 @@ use std::time::{Duration, Instant};
 
 use ferrobase_pg::servers::{Bounds, Pick, Standing, Watched};
 use ferrobase_pg::{
-    Batch, ConnectOptions, End, Error, Guide, Host, Isolation, Lsn, Mode, Opening, Pool, PoolOptions, Servers, Session, Turn,
+    Batch, ConnectOptions, End, Error, Guide, Host, Isolation, Lsn, Mode, Opening, Pool, PoolOptions, Servers, Session,
+    Terms, Turn,
 };
 use ferrobase_testkit::PrivateCluster;
 
 use super::support::{BatchExt, batch, eventually};
 
+const POSITIONED: Terms<'_> = Terms { judge: None, position: true, held: None };
 const SOON: Duration = Duration::from_secs(3);
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -136,11 +138,11 @@ async fn sec_14_a_place_is_behind_the_commit(pair: &Pair, servers: &Servers, poo
     for n in 0..50 {
         let insert = format!("insert into t values ({n})");
         let position = match n % 3 {
-            0 => pool.run_positioned(batch(&[&insert]), None).await.unwrap().position,
+            0 => pool.run_on(batch(&[&insert]), POSITIONED).await.unwrap().position,
             1 => {
                 let quiet = ["set local synchronous_commit = off", &insert];
                 let mode = Mode::Explicit { isolation: Isolation::ReadCommitted, read_only: false, end: End::Commit };
-                pool.run_positioned(batch(&quiet).mode(mode), None).await.unwrap().position
+                pool.run_on(batch(&quiet).mode(mode), POSITIONED).await.unwrap().position
             }
             _ => {
                 let mut conversation = pool.converse(opening()).await.unwrap();
@@ -156,7 +158,7 @@ async fn sec_14_a_place_is_behind_the_commit(pair: &Pair, servers: &Servers, poo
         let found = reader.query(&format!("select n from t where n = {n}"), &[]).await.unwrap();
         assert_eq!(found.rows.len(), 1, "{n}");
     }
-    let failed = pool.run_positioned(batch(&["insert into t values ('x')"]), None).await;
+    let failed = pool.run_on(batch(&["insert into t values ('x')"]), POSITIONED).await;
     assert!(matches!(failed, Err(Error::Db(_))), "{failed:?}");
     assert_eq!(pool.stats().cancels, 0, "the connection was ready again");
 }
@@ -166,7 +168,7 @@ async fn nothing_is_waited_for_longer_than_it_is_worth(pair: &Pair, servers: &Se
     assert_eq!(servers.wait(Lsn(u64::MAX), Instant::now() + Duration::from_millis(50), all).await, None);
     assert_eq!(servers.waiting(), 0);
     direct.query("select pg_wal_replay_pause()", &[]).await.unwrap();
-    let position = pool.run_positioned(batch(&["insert into t values (-1)"]), None).await.unwrap().position.unwrap();
+    let position = pool.run_on(batch(&["insert into t values (-1)"]), POSITIONED).await.unwrap().position.unwrap();
     let waited = servers.wait(position.lsn, Instant::now() + SOON, all).await;
     assert_eq!(waited, None, "it fell behind meanwhile");
     eventually("behind", async || standings(servers)[1] == Standing::Behind).await;

@@ -4,13 +4,15 @@
 //! gets one however many strangers ask for slow things. A stream lasts as long as its caller likes, so streams never
 //! take more than half. Who is beyond a share waits without holding anything, and both bounds of the pool hold for the
 //! wait: how many wait, and how long.
-//! Invariant: a permit lives as long as its request; a request that is dropped gives it back.
+//! Invariant: a permit lives no longer than its request; a request that is dropped gives it back, and one that pauses
+//! before it tries again has none meanwhile.
 
-use std::sync::Arc;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use ferrobase_pg::{Error, Pool};
+use ferrobase_pg::{Error, Held, Pool};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// One connection in so many is not for anonymous requests.
@@ -51,6 +53,32 @@ impl Drop for Waiting<'_> {
     }
 }
 
+/// A permit of a request that others may use while it only pauses.
+pub(crate) struct HeldPermit<'a> {
+    share: &'a Share,
+    deadline: Instant,
+    permit: Mutex<Option<OwnedSemaphorePermit>>,
+}
+
+impl HeldPermit<'_> {
+    fn set(&self, permit: Option<OwnedSemaphorePermit>) {
+        *self.permit.lock().unwrap_or_else(PoisonError::into_inner) = permit;
+    }
+}
+
+impl Held for HeldPermit<'_> {
+    fn let_go(&self) {
+        self.set(None);
+    }
+
+    fn take(&self) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send + '_>> {
+        Box::pin(async {
+            self.set(Some(self.share.enter(self.deadline).await?));
+            Ok(())
+        })
+    }
+}
+
 impl Share {
     /// What anonymous requests may have of this pool. A pool too small to be divided is anybody's.
     pub(crate) fn anonymous(pool: &Pool) -> Self {
@@ -82,6 +110,12 @@ impl Share {
             timeouts: self.timeouts.load(Relaxed),
             saturated: self.saturated.load(Relaxed),
         }
+    }
+
+    /// Waits for a permit that can be lent to others.
+    pub(crate) async fn hold(&self, deadline: Instant) -> Result<HeldPermit<'_>, Error> {
+        let permit = Mutex::new(Some(self.enter(deadline).await?));
+        Ok(HeldPermit { share: self, deadline, permit })
     }
 
     /// Waits for a permit.

@@ -32,7 +32,7 @@ pub use self::stream::Lines;
 
 use self::lease::Lease;
 use self::state::Shared;
-use crate::batch::{Batch, Judge, Mode, Opening, Reply};
+use crate::batch::{Batch, Mode, Opening, Reply, Terms};
 use crate::error::Error;
 use crate::options::ConnectOptions;
 use crate::session::{Behind, WRONG_NONCE};
@@ -54,23 +54,14 @@ impl Pool {
     /// did not run, because the idle connection it was given had been shut down, runs again on another one, and so does one
     /// that lost against others, where the options say so; nothing else is repeated.
     pub async fn run(&self, batch: Batch) -> Result<Reply, Error> {
-        self.run_judged(batch, None).await
+        self.run_on(batch, Terms::default()).await
     }
 
-    /// The same with a condition in the middle: see [`Judge`].
-    pub async fn run_judged(&self, batch: Batch, judge: Option<Judge<'_>>) -> Result<Reply, Error> {
-        self.run_with(batch, judge, false).await
-    }
-
-    /// The same, and asks where the log is once the transaction has ended: what the reply then tells
-    /// ([`Reply::position`]) is behind everything that the batch wrote. Costs a statement in the same flush.
-    pub async fn run_positioned(&self, batch: Batch, judge: Option<Judge<'_>>) -> Result<Reply, Error> {
-        self.run_with(batch, judge, true).await
-    }
-
+    /// The same on these terms.
     // The batch is the caller's to give away: it lives as long as the request.
     #[allow(clippy::needless_pass_by_value)]
-    async fn run_with(&self, batch: Batch, judge: Option<Judge<'_>>, position: bool) -> Result<Reply, Error> {
+    pub async fn run_on(&self, batch: Batch, terms: Terms<'_>) -> Result<Reply, Error> {
+        let Terms { judge, position, held } = terms;
         let started = Instant::now();
         if started >= batch.deadline {
             return Err(Error::Deadline);
@@ -128,8 +119,14 @@ impl Pool {
                     self.0.counters.repeated();
                 }
                 Err(Error::Db(db)) if db.code.is_retryable() => {
+                    if let Some(held) = held {
+                        held.let_go();
+                    }
                     if !conflicts.pause(self.0.options.conflict_retries, batch.deadline).await {
                         return Err(Error::Db(db));
+                    }
+                    if let Some(held) = held {
+                        held.take().await?;
                     }
                     stats::count(&self.0.counters.retried);
                 }
