@@ -37,7 +37,7 @@ pub use error::Error;
 pub use listen::{Event, Listener};
 pub use lsn::{Lsn, Position};
 pub use options::{ConnectOptions, ConnectOptionsError, Host, SslMode};
-pub use pool::{Conversation, Lines, Pool, PoolOptions, PoolStats, PooledSession, Pooler};
+pub use pool::{Conversation, Lines, Pool, PoolOptions, PoolStats, PooledSession, Pooler, Standing};
 pub use row::Row;
 pub use servers::Servers;
 pub use session::{Load, LoadError, Notification, Session};

@@ -58,6 +58,7 @@ impl Conversation {
             }
             let begin = lease.session().open_transaction(&opening);
             let Ok(result) = tokio::time::timeout_at(opening.deadline.into(), begin).await else {
+                shared.learn::<()>(&Err(Error::Deadline));
                 lease.abandon();
                 return Err(Error::Deadline);
             };

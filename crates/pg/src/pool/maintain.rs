@@ -98,6 +98,7 @@ async fn open(mut attempt: Attempt) {
         super::Pooler::Transaction => 0,
     };
     let (generation, moves) = (shared.generation(), shared.moves());
+    let mended = shared.breaker.mended();
     let connecting = Session::connect_with(shared.connect.clone(), budget, shared.shapes.clone());
     let Some(result) = shared.unless_moved(moves, false, connecting).await else {
         // Those who wait would wait for a server that is not the one.
@@ -116,6 +117,11 @@ async fn open(mut attempt: Attempt) {
     attempt.0 = None;
     match result {
         Ok(session) => shared.opened(Box::new(session)),
+        // It says nothing about a database that has come back since.
+        Err(_) if shared.breaker.mended() != mended => {
+            shared.opening_ended();
+            shared.open_wanted();
+        }
         Err(error) => shared.not_opened(error, FIRST_BACKOFF, LONGEST_BACKOFF),
     }
 }

@@ -5,9 +5,11 @@
 //! and retired in the background (`maintain.rs`), never by a caller, so a caller's deadline cannot break one off.
 //! Invariant: a session comes back only when it is known to be as it was; in doubt it is closed.
 //!
-//! Bounds: connections, waiting callers, time to wait, lifetime, idle time, bytes of prepared statements. What is
-//! over a bound is told at once: [`Error::Saturated`], [`Error::AcquireTimeout`], [`Error::Unavailable`].
+//! Bounds: connections, waiting callers (`standing.rs`), time to wait, lifetime, idle time, bytes of prepared statements.
+//! What is over a bound is told at once: [`Error::Saturated`], [`Error::AcquireTimeout`], [`Error::Unavailable`]; so is a
+//! database that hangs (`breaker.rs`).
 
+mod breaker;
 mod conversation;
 mod lane;
 mod lease;
@@ -15,6 +17,7 @@ mod maintain;
 mod options;
 mod settle;
 mod speed;
+mod standing;
 mod state;
 mod stats;
 mod stream;
@@ -27,6 +30,7 @@ use rand::RngExt;
 pub use self::conversation::Conversation;
 pub use self::lease::PooledSession;
 pub use self::options::{PoolOptions, Pooler};
+pub use self::standing::Standing;
 pub use self::stats::PoolStats;
 pub use self::stream::Lines;
 
@@ -97,6 +101,7 @@ impl Pool {
                 return Err(Error::Moved);
             };
             let Ok(result) = result else {
+                self.0.learn::<()>(&Err(Error::Deadline));
                 lease.abandon();
                 return Err(Error::Deadline);
             };
@@ -243,7 +248,8 @@ fn is_goodbye(code: SqlState) -> bool {
 }
 
 impl Shared {
-    fn count<T>(&self, result: &Result<T, Error>) {
+    fn count<T>(self: &Arc<Self>, result: &Result<T, Error>) {
+        self.learn(result);
         if let Err(error) = result {
             self.count_failure(error);
         }

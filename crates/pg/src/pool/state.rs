@@ -11,9 +11,11 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, oneshot};
 
+use super::breaker::Breaker;
 use super::lane::Lanes;
 use super::lease::Lease;
 use super::options::{PoolOptions, Pooler};
+use super::standing::Standing;
 use super::stats::{Counters, PoolStats, count};
 use crate::connect::guide::Guide;
 use crate::error::Error;
@@ -34,6 +36,8 @@ pub(super) struct Shared {
     pub(super) shapes: Arc<Shapes>,
     pub(super) counters: Counters,
     pub(super) lanes: Lanes,
+    pub(super) breaker: Breaker,
+    standing: Standing,
     state: Mutex<State>,
     /// Wakes the maintenance.
     pub(super) attention: Notify,
@@ -56,6 +60,8 @@ pub(super) struct State {
     outside: usize,
     pub(super) closed: bool,
     pub(super) down: Option<Down>,
+    /// The breaker is open.
+    pub(super) broken: Option<Down>,
     renewed_at: Option<Instant>,
 }
 
@@ -92,7 +98,7 @@ impl Drop for Place<'_> {
 }
 
 /// Where somebody stands who has to wait.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Turn {
     First,
     Last,
@@ -140,6 +146,8 @@ impl Shared {
         Self {
             connect: Arc::new(connect),
             lanes: Lanes::new(&options),
+            breaker: Breaker::default(),
+            standing: Standing::new(options.shed_after),
             options,
             shapes: Arc::default(),
             counters: Counters::default(),
@@ -182,11 +190,16 @@ impl Shared {
         let latest = started + self.options.acquire_timeout;
         let latest = deadline.map_or(latest, |deadline| deadline.min(latest));
         match tokio::time::timeout_at(latest.into(), receiver).await {
-            Ok(Ok(granted)) => granted.map(|lease| lease.for_user_code(user_code)),
+            Ok(Ok(granted)) => {
+                self.standing.served(Instant::now());
+                granted.map(|lease| lease.for_user_code(user_code))
+            }
             Ok(Err(_)) => Err(Error::Closed),
             Err(_) => {
                 count(&self.counters.timeouts);
-                Err(Error::AcquireTimeout(started.elapsed()))
+                let late = Err(Error::AcquireTimeout(started.elapsed()));
+                self.learn(&late);
+                late
             }
         }
     }
@@ -196,6 +209,9 @@ impl Shared {
         let mut state = self.lock();
         if state.closed {
             return Err(Error::Closed);
+        }
+        if let Some(broken) = &state.broken {
+            return Err(unavailable(broken));
         }
         while let Some(mut session) = state.pick(user_code) {
             if !self.is_expired(&session) && session.is_alive() && !self.has_leftovers(&session) {
@@ -224,8 +240,11 @@ impl Shared {
         // Callers for whom a connection is or can be opened do not wait for another caller: they are not counted, or a
         // pool that was just made, or allows no waiting at all, would turn everybody away.
         let room = self.options.max_connections.saturating_sub(state.live());
-        if waiting >= self.options.max_waiting.saturating_add(room) {
-            count(&self.counters.saturated);
+        let bound = self.standing.bound(waiting.saturating_sub(room), Instant::now());
+        let shed = bound.map(|bound| bound.max(self.options.max_connections)).filter(|_| turn == Turn::Last);
+        let most = self.options.max_waiting.min(shed.unwrap_or(usize::MAX));
+        if waiting >= most.saturating_add(room) {
+            count(if most < self.options.max_waiting { &self.counters.shed } else { &self.counters.saturated });
             return Err(Error::Saturated { waiting, retry_after: RETRY_AFTER });
         }
         let (sender, receiver) = oneshot::channel();
@@ -441,6 +460,16 @@ impl Shared {
         self.attention.notify_one();
     }
 
+    /// The breaker opens: whoever waits hears of it, and so will everybody who comes.
+    pub(super) fn break_off(&self, down: Down) {
+        let mut state = self.lock();
+        let waiters = std::mem::take(&mut state.waiters);
+        for (_, waiter) in waiters {
+            let _ = waiter.send(Err(unavailable(&down)));
+        }
+        state.broken = Some(down);
+    }
+
     /// An attempt to connect ended without result (its task was dropped).
     pub(super) fn opening_ended(&self) {
         let mut state = self.lock();
@@ -477,7 +506,8 @@ impl Shared {
     }
 
     pub(super) fn outage(&self) -> Option<Arc<Error>> {
-        self.lock().down.as_ref().map(|down| down.cause.clone())
+        let state = self.lock();
+        state.broken.as_ref().or(state.down.as_ref()).map(|down| down.cause.clone())
     }
 
     pub(super) fn stats(&self) -> PoolStats {
@@ -490,7 +520,8 @@ impl Shared {
         stats.opening = state.opening;
         stats.active = state.live() - state.idle.len();
         stats.waiting = state.waiters.len();
-        stats.available = state.live() > 0 || !state.down.as_ref().is_some_and(|down| down.certain);
+        stats.broken = state.broken.is_some();
+        stats.available = !stats.broken && (state.live() > 0 || !state.down.as_ref().is_some_and(|down| down.certain));
         stats
     }
 }

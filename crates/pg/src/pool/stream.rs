@@ -71,6 +71,7 @@ impl Pool {
                 return Err(Error::Moved);
             };
             let Ok(result) = result else {
+                self.0.learn::<()>(&Err(Error::Deadline));
                 lease.abandon();
                 return Err(Error::Deadline);
             };
