@@ -122,6 +122,7 @@ async fn read_somewhere(
             true => batch.clone(),
             false => self::batch(context, Work { proof: None, ..work }, role, &target.transaction),
         };
+        let copy = chosen.bounded(copy);
         let place = Place {
             pool: chosen.pool(),
             anonymous: target.anonymous.as_ref().map(|_| chosen.anonymous()),

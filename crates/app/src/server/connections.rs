@@ -110,6 +110,7 @@ pub(crate) fn pools(
         let rules = Rules {
             prefers_replicas: section.read_preference == ReadPreference::Replica,
             wait: section.freshness_wait,
+            statement_timeout: section.replica_statement_timeout,
             // A purpose of its own: the key tells nothing about what it was derived from.
             key: FreshnessKey::derived_from(password.or(secret), "default"),
         };

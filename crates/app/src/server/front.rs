@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 use arc_swap::ArcSwap;
 use ferrobase_base::Secret;
 use ferrobase_edge::admin::{self, Admin};
+use ferrobase_edge::config::ObservabilitySection;
 use ferrobase_edge::listener::{ConnectionLimits, Endpoint, Listener, Tls};
 use ferrobase_edge::local_only;
 use ferrobase_edge::log::AccessLog;
@@ -19,6 +20,7 @@ use crate::config::Config;
 use super::backend::Backend;
 use super::sharing::Sharing;
 use super::traces::Traces;
+use super::watchdog::{self, Watchdog};
 use super::{Options, numbers, top};
 
 /// Where the REST room is.
@@ -36,6 +38,7 @@ pub(crate) struct Front {
     pub(crate) rest_settings: Arc<ArcSwap<ferrobase_rest::Settings>>,
     pub(crate) auth_settings: Arc<ArcSwap<ferrobase_auth::Settings>>,
     pub(crate) sharing: Option<Sharing>,
+    pub(super) watchdog: Watchdog,
 }
 
 impl Front {
@@ -50,6 +53,8 @@ impl Front {
     ) -> Result<Self> {
         let metrics = Metrics::new();
         numbers::register(&metrics, backend, traces);
+        let watchdog = watch(&config.observability)?;
+        metrics.collect(watchdog.samples());
         let statements = Arc::<Statements>::default();
         let rest_settings = Arc::new(ArcSwap::from_pointee(rest_settings(config)));
         let rest = ferrobase_rest::Deps { registry: backend.registry(), settings: Arc::clone(&rest_settings) };
@@ -103,6 +108,7 @@ impl Front {
             rest_settings,
             auth_settings,
             sharing,
+            watchdog,
         })
     }
 }
@@ -146,6 +152,12 @@ fn external_url(config: &Config) -> String {
         _ => server.host.to_string(),
     };
     format!("{scheme}://{host}:{}", server.port)
+}
+
+/// Watches the runtime.
+fn watch(section: &ObservabilitySection) -> Result<Watchdog> {
+    let bounds = watchdog::Bounds { stalled_after: section.stalled_after, abort_after: section.abort_when_stalled };
+    Watchdog::start(bounds).context("cannot start the watchdog's thread")
 }
 
 /// A secret that all nodes of an installation have: that of tokens, else the password of the database.

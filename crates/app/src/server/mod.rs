@@ -5,6 +5,7 @@
 //! drain. Read on: `backend` (the database side), `front` (the HTTP side), `sharing` (what several
 //! nodes have in common), `connections` and `target` (from keys to values).
 
+mod advice;
 pub(crate) mod backend;
 pub(crate) mod connections;
 mod front;
@@ -17,6 +18,7 @@ mod signals;
 mod target;
 pub(crate) mod top;
 mod traces;
+mod watchdog;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -38,6 +40,7 @@ use sharing::Sharing;
 pub(crate) use signals::{Heard, Signals};
 pub(crate) use target::exposure;
 use traces::Traces;
+use watchdog::Watchdog;
 
 /// For sending the traces of the last requests.
 const LAST_TRACES: Duration = Duration::from_secs(3);
@@ -59,6 +62,7 @@ pub(crate) struct Server {
     options: Options,
     lifecycle: Lifecycle,
     serving: JoinHandle<()>,
+    _watchdog: Watchdog,
     addresses: (Vec<SocketAddr>, Vec<SocketAddr>),
 }
 
@@ -125,6 +129,7 @@ impl Server {
             options,
             lifecycle,
             serving,
+            _watchdog: front.watchdog,
             addresses,
         })
     }
