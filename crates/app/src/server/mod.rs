@@ -13,6 +13,7 @@ mod head_start;
 mod keeper;
 mod key_fetcher;
 mod numbers;
+mod patroni;
 mod sharing;
 mod signals;
 mod target;
@@ -94,8 +95,9 @@ pub(crate) fn refuse(loaded: &Loaded) -> Result<()> {
 
 impl Server {
     /// Binds and answers; the database is brought up by whoever calls ([`Backend::bring_up`] or [`Backend::adopt`]).
-    pub(crate) async fn start(loaded: Loaded, sources: Sources, options: Options) -> Result<Self> {
+    pub(crate) async fn start(mut loaded: Loaded, sources: Sources, options: Options) -> Result<Self> {
         let log = log::init(&log_settings(&loaded, options))?;
+        patroni::discover(&mut loaded.config.database).await?;
         warn(&loaded);
         let lifecycle = Lifecycle::default();
         let current = Current::new(loaded);

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ferrobase_base::config::{Host, Identifier, Report};
+use ferrobase_base::config::{Host, HttpUrl, Identifier, Report};
 use ferrobase_base::{Secret, choice, section};
 
 pub use address::{DatabaseHost, DatabaseUrl};
@@ -90,6 +90,9 @@ section! {
         primary: Option<ServerAddress> = None;
         /// Streaming replicas that may answer reads; one that is promoted becomes the primary.
         replicas: Vec<ReplicaAddress> = Vec::new();
+        /// Where Patroni answers HTTP, for example `http://db-a:8008`; several are tried in order. The members of its cluster are added
+        /// to the servers at start, and those that it keeps out of reads (`noloadbalance`) answer none.
+        patroni: Vec<HttpUrl> = Vec::new();
         /// Which server answers reads, when the request does not say (`X-Ferrobase-Read`).
         read_preference: ReadPreference = ReadPreference::Primary;
         /// A replica that is further behind the primary answers no reads.

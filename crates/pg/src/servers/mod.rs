@@ -179,6 +179,16 @@ impl Servers {
         self.0.hurry.notify_waiters();
     }
 
+    /// Somebody who keeps the cluster says whether a server is kept out of reads; gives whether that is new.
+    pub fn set_aside(&self, index: usize, is_aside: bool) -> bool {
+        self.0.lock().set_aside(index, is_aside, Instant::now())
+    }
+
+    /// Has every server asked at once.
+    pub fn hurry(&self) {
+        self.0.hurry.notify_waiters();
+    }
+
     /// How everybody stands.
     pub fn status(&self) -> Vec<ServerStatus> {
         let (state, now) = (self.0.lock(), Instant::now());
