@@ -230,7 +230,7 @@ impl DatabaseSection {
 
     /// Whether servers besides the primary are listed that may answer reads.
     pub fn has_replicas(&self) -> bool {
-        !self.replicas.is_empty() || !self.regions.is_empty()
+        !self.replicas.is_empty() || !self.regions.is_empty() || !self.patroni.is_empty()
     }
 
     /// What only shows when keys are compared.
