@@ -107,7 +107,8 @@ impl Patroni {
     fn launch(&mut self, name: &str, command: &mut Command) -> Result<()> {
         let log = File::create(self.folder.path().join(format!("{name}.log")))?;
         let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn();
-        self.children.push(child.with_context(|| format!("cannot start {name}"))?);
+        self.children
+            .push(child.with_context(|| format!("cannot start {name}; `scripts/install-tools test` installs it"))?);
         Ok(())
     }
 

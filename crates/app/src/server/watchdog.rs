@@ -48,9 +48,17 @@ struct Worker {
 impl Watchdog {
     /// Watches the runtime that this runs on.
     pub(super) fn start(bounds: Bounds) -> std::io::Result<Self> {
+        Self::start_with(bounds, || {
+            // The log's own thread writes, and may need a moment.
+            std::thread::sleep(PAUSE);
+            std::process::abort();
+        })
+    }
+
+    fn start_with(bounds: Bounds, end: impl Fn() + Send + 'static) -> std::io::Result<Self> {
         let (seen, runtime) = (Arc::<Seen>::default(), Handle::current());
         let known = Arc::downgrade(&seen);
-        let watch = move || watch(&runtime, bounds, &known);
+        let watch = move || watch(&runtime, bounds, &known, end);
         std::thread::Builder::new().name("watchdog".to_owned()).spawn(watch)?;
         Ok(Self(seen))
     }
@@ -83,7 +91,7 @@ impl Drop for Watchdog {
     }
 }
 
-fn watch(runtime: &Handle, bounds: Bounds, seen: &Weak<Seen>) {
+fn watch(runtime: &Handle, bounds: Bounds, seen: &Weak<Seen>, end: impl Fn()) {
     let pause = (bounds.stalled_after / 4).min(PAUSE);
     let mut workers: Vec<Worker> = Vec::new();
     while let Some(seen) = seen.upgrade().filter(|seen| !seen.ended.load(Relaxed)) {
@@ -93,9 +101,7 @@ fn watch(runtime: &Handle, bounds: Bounds, seen: &Weak<Seen>) {
         let is_lost = |worker: &Worker| bounds.abort_after.is_some_and(|after| now - worker.since >= after);
         if !workers.is_empty() && workers.iter().all(is_lost) {
             tracing::error!("no thread of the runtime has come back; the process ends");
-            // The log's own thread writes, and may need a moment.
-            std::thread::sleep(PAUSE);
-            std::process::abort();
+            return end();
         }
         drop(seen);
         std::thread::sleep(pause);
@@ -194,5 +200,20 @@ mod tests {
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
         assert_eq!(watchdog.0.stalls.load(Relaxed), 0, "neither busy nor idle is stalled");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn the_end_comes_when_no_thread_comes_back() {
+        let bounds = Bounds { abort_after: Some(Duration::from_millis(600)), ..BOUNDS };
+        let (end, ended) = std::sync::mpsc::channel();
+        let _watchdog = Watchdog::start_with(bounds, move || end.send(()).unwrap()).unwrap();
+        tokio::spawn(async { spin(Duration::from_millis(1500)) }).await.unwrap();
+        assert!(ended.try_recv().is_err(), "the other one came back");
+        // Each begins on a thread of its own: whoever has taken one cannot take the other.
+        let both: Vec<_> = (0..2).map(|_| tokio::spawn(async { spin(Duration::from_millis(2500)) })).collect();
+        ended.recv_timeout(Duration::from_millis(2400)).expect("nobody came back");
+        for one in both {
+            one.await.unwrap();
+        }
     }
 }
