@@ -1,6 +1,7 @@
 //! One request, one transaction: settings, role, read-only, isolation, pre-request, failures.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ferrobase_base::{Kind, PublicError};
@@ -66,7 +67,9 @@ async fn proven_code_is_told_what_it_looks_at_and_postgresql_what_it_needs() {
     let bearer = || fixture.bearer(&token::with_claims(&json!({"role": "authenticated", "exp": token::now() + 60})));
     for names in [&["Request.Path", "app.role"][..], &[]] {
         let looks_at = SettingsRead::Only(names.iter().map(|name| (*name).into()).collect());
-        let proof = Proof { stands: Stands::default(), settings: looks_at };
+        let stands = Stands::default();
+        stands.flag().store(true, Ordering::Release);
+        let proof = Proof { stands, settings: looks_at };
         let work = Work { proof: Some(proof), ..Work::read(path(), statement(SETTINGS)) };
         let reply = fixture.run(bearer(), work).await.unwrap();
         let seen: Value = serde_json::from_str(&first(&reply.results[0]).unwrap()).unwrap();
