@@ -60,7 +60,7 @@ pub(crate) struct Recognised {
     known: Arc<Known>,
     values: Values,
     /// The plan's own request will do where nothing stands for anything.
-    request: Option<RestRequest>,
+    request: Option<Box<RestRequest>>,
 }
 
 /// What is kept of a text.
@@ -199,13 +199,13 @@ impl<'a> Text<'a> {
 impl Recognised {
     fn new(known: Arc<Known>, text: &Text<'_>) -> Self {
         let values = text.gaps.values(&known.words);
-        let request = (!known.words.is_empty()).then(|| values.request(&known.request));
+        let request = (!known.words.is_empty()).then(|| Box::new(values.request(&known.request)));
         Self { known, values, request }
     }
 
     /// The request, its plan, and the values to put into it.
     pub(crate) fn parts(&self) -> (&RestRequest, &Ready, &Values) {
-        (self.request.as_ref().unwrap_or(&self.known.request), &self.known.ready, &self.values)
+        (self.request.as_deref().unwrap_or(&self.known.request), &self.known.ready, &self.values)
     }
 }
 
