@@ -368,6 +368,12 @@ fn the_cache_is_bounded_checks_exp_and_forgets_on_rotation() {
     assert_eq!((stats.entries, stats.evictions), (3, 1));
     ask("nonsense").unwrap_err();
     assert_eq!(cache.stats().entries, 3, "refused tokens are not kept");
+    let large = with_claims(&json!({"role": "authenticated", "user_metadata": "x".repeat(4096), "exp": now() + 60}));
+    for _ in 0..2 {
+        let hits = cache.stats().hits;
+        assert_eq!(ask(&large).unwrap().role(), "authenticated");
+        assert_eq!((cache.stats().hits, cache.stats().evictions), (hits, 1), "nor ones that users have made large");
+    }
 
     let ending = with_claims(&json!({"role": "authenticated", "exp": now() - 29}));
     ask(&ending).unwrap();
