@@ -17,6 +17,9 @@ pub mod keys;
 pub mod limit;
 pub mod mail;
 mod password;
+pub mod pkce;
+mod proof;
+pub mod redirect;
 mod router;
 mod service;
 pub mod session;
@@ -25,6 +28,7 @@ mod signup;
 pub mod sms;
 pub mod store;
 pub mod user;
+mod verify;
 
 pub use error::{Error, ErrorCode, Result};
 pub use password::{Hasher, HasherError};
@@ -46,5 +50,7 @@ pub const MIGRATIONS: RoomMigrations = RoomMigrations {
         Migration { version: 3, name: "sessions", sql: include_str!("../migrations/0003_sessions.sql") },
         Migration { version: 4, name: "providers", sql: include_str!("../migrations/0004_providers.sql") },
         Migration { version: 5, name: "privacy", sql: include_str!("../migrations/0005_privacy.sql") },
+        Migration { version: 6, name: "proofs", sql: include_str!("../migrations/0006_proofs.sql") },
+        Migration { version: 7, name: "outbox", sql: include_str!("../migrations/0007_outbox.sql") },
     ],
 };

@@ -17,7 +17,7 @@ use crate::mail::Mailer;
 use crate::password::Hasher;
 use crate::settings::Settings;
 use crate::sms::Texter;
-use crate::{account, admin, service, session, signup};
+use crate::{account, admin, proof, service, session, signup, verify};
 
 /// Longest time for a request (contract 0.3).
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -81,6 +81,8 @@ pub fn router(deps: Deps) -> Router {
         .merge(signup::routes())
         .merge(session::routes())
         .merge(account::routes())
+        .merge(proof::routes())
+        .merge(verify::routes())
         .merge(admin::routes())
         .fallback(async || Error::not_found(ErrorCode::Unknown, "Nothing is served at this path"))
         .method_not_allowed_fallback(async || {

@@ -2,14 +2,19 @@
 
 mod admin;
 mod attacks;
+mod attacks_on_proofs;
 mod bearer;
 mod errors;
 mod harness;
 mod keys;
 mod logout;
+mod mails;
 mod passwords;
+mod pkce;
+mod proofs;
 mod refresh;
 mod schema;
 mod service;
 mod signup;
 mod user;
+mod verify;

@@ -17,6 +17,7 @@ mod patroni;
 mod sharing;
 mod signals;
 mod target;
+mod texter;
 pub(crate) mod top;
 mod traces;
 mod watchdog;
@@ -37,6 +38,7 @@ use crate::config::{Current, Loaded, Sources, refusals};
 use backend::Backend;
 pub(crate) use backend::default_privileges;
 use front::Front;
+pub(crate) use front::auth_settings;
 use sharing::Sharing;
 pub(crate) use signals::{Heard, Signals};
 pub(crate) use target::exposure;
@@ -63,6 +65,8 @@ pub(crate) struct Server {
     options: Options,
     lifecycle: Lifecycle,
     serving: JoinHandle<()>,
+    /// Sends mails; those that wait are in the database, so it can end at any time.
+    sending: JoinHandle<()>,
     _watchdog: Watchdog,
     addresses: (Vec<SocketAddr>, Vec<SocketAddr>),
 }
@@ -109,6 +113,7 @@ impl Server {
         let addresses = (front.api.addresses(), front.admin.addresses());
         let (app, tls, sharing) = (front.app.clone(), front.tls.clone(), front.sharing);
         let (rest_settings, auth_settings) = (front.rest_settings, front.auth_settings);
+        let sending = tokio::spawn(front.sender.run());
         let api = front.api.serve(front.app, lifecycle.clone());
         let admin = front.admin.serve(front.admin_router, lifecycle.clone());
         let serving = tokio::spawn(async move {
@@ -131,6 +136,7 @@ impl Server {
             options,
             lifecycle,
             serving,
+            sending,
             _watchdog: front.watchdog,
             addresses,
         })
@@ -176,6 +182,7 @@ impl Server {
             if !is_served {
                 let _ = (&mut self.serving).await;
             }
+            self.sending.abort();
             // Statements of callers who were cut are cancelled; left alone they would run on in the database.
             self.backend.finish().await;
         };
@@ -235,6 +242,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        self.sending.abort();
         self.backend.close();
     }
 }

@@ -145,6 +145,11 @@ impl Error {
         }
     }
 
+    /// What a browser is told when it is redirected.
+    pub(crate) fn told(&self) -> (StatusCode, ErrorCode, String) {
+        (self.status(), self.code(), response::message(self))
+    }
+
     fn status(&self) -> StatusCode {
         match self {
             Self::Refused { status, .. } => *status,

@@ -8,12 +8,16 @@
 pub mod amr;
 pub mod audit;
 pub mod factors;
+pub mod flow_state;
 pub mod identities;
 pub mod one_time_tokens;
+pub mod outbox;
 pub mod param;
 pub mod refresh_tokens;
+pub mod send_limits;
 pub mod sessions;
 mod tx;
 pub mod users;
+pub mod verify_limits;
 
 pub use tx::{Database, Tx, is_duplicate};
