@@ -17,6 +17,9 @@ pub mod keys;
 pub mod limit;
 pub mod mail;
 mod password;
+pub mod outbound;
+mod provider;
+mod redirect;
 mod router;
 mod service;
 pub mod session;
@@ -24,6 +27,7 @@ mod settings;
 mod signup;
 pub mod sms;
 pub mod store;
+mod url;
 pub mod user;
 
 pub use error::{Error, ErrorCode, Result};
