@@ -18,6 +18,7 @@ pub mod limit;
 pub mod mail;
 mod password;
 pub mod outbound;
+pub mod pkce;
 mod provider;
 mod redirect;
 mod router;

@@ -8,6 +8,7 @@ mod harness;
 mod keys;
 mod logout;
 mod passwords;
+mod pkce;
 mod refresh;
 mod schema;
 mod service;

@@ -10,6 +10,7 @@ use crate::caller::{Flow, Json, query_value};
 use crate::error::{Error, ErrorCode, Result};
 use crate::limit::Limit;
 use crate::password::{self, PasswordGrant};
+use crate::pkce::{self, PkceGrant};
 
 /// Answers with a session.
 pub(super) async fn token(flow: Flow, RawQuery(query): RawQuery, request: Request) -> Result<Response> {
@@ -18,6 +19,7 @@ pub(super) async fn token(flow: Flow, RawQuery(query): RawQuery, request: Reques
     let tokens = match grant.as_str() {
         "password" => Box::pin(password::grant(&flow, &body::<PasswordGrant>(request).await?)).await?,
         "refresh_token" => Box::pin(refresh(&flow, &body::<RefreshGrant>(request).await?)).await?,
+        "pkce" => Box::pin(pkce::grant(&flow, &body::<PkceGrant>(request).await?)).await?,
         _ => return Err(Error::bad_request(ErrorCode::InvalidCredentials, "unsupported_grant_type")),
     };
     Ok(Tokens::into_response(tokens))

@@ -8,6 +8,7 @@
 pub mod amr;
 pub mod audit;
 pub mod factors;
+pub mod flow_state;
 pub mod identities;
 pub mod one_time_tokens;
 pub mod param;
