@@ -14,10 +14,12 @@ pub mod caller;
 pub mod config;
 pub mod error;
 pub mod keys;
+mod landing;
 pub mod limit;
 pub mod mail;
-mod password;
+mod oauth;
 pub mod outbound;
+mod password;
 pub mod pkce;
 mod provider;
 mod redirect;
@@ -30,6 +32,7 @@ pub mod sms;
 pub mod store;
 mod url;
 pub mod user;
+mod web3;
 
 pub use error::{Error, ErrorCode, Result};
 pub use password::{Hasher, HasherError};
@@ -51,5 +54,11 @@ pub const MIGRATIONS: RoomMigrations = RoomMigrations {
         Migration { version: 3, name: "sessions", sql: include_str!("../migrations/0003_sessions.sql") },
         Migration { version: 4, name: "providers", sql: include_str!("../migrations/0004_providers.sql") },
         Migration { version: 5, name: "privacy", sql: include_str!("../migrations/0005_privacy.sql") },
+        Migration {
+            version: 10,
+            name: "oauth_client_states",
+            sql: include_str!("../migrations/0010_oauth_client_states.sql"),
+        },
+        Migration { version: 11, name: "web3_messages", sql: include_str!("../migrations/0011_web3_messages.sql") },
     ],
 };

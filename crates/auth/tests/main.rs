@@ -7,6 +7,7 @@ mod errors;
 mod harness;
 mod keys;
 mod logout;
+mod oauth;
 mod passwords;
 mod pkce;
 mod refresh;

@@ -38,7 +38,7 @@ mod tests {
     const PRIVATE: &str = "-----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgjpsQnnGQmL+YBIff
 H1136cspYG6+0iY7X1fCE9+E9LKhRANCAAR/zc4ncPbEXUGDy+5v20t7WAczNXvp
-7xPazvm4e9FURfH/hM0bpvZjtzbf7Z7rrns0umldbqkLLJK2KRiMohY5
+7xO6z248e9FURcfxRM0bvZt+hyzf7bnuufSzaV1uqQskrYpGIyiFiOWt
 -----END PRIVATE KEY-----";
 
     #[test]
