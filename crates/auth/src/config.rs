@@ -389,7 +389,8 @@ impl SignInSection {
                 report.refuse(&format!("external.{name}.url"), "nobody knows where this provider is");
             }
             if provider.scopes.iter().any(|scope| !crate::provider::is_scope(scope)) {
-                report.refuse(&format!("external.{name}.scopes"), "a scope is printable ASCII without spaces and quotes");
+                report
+                    .refuse(&format!("external.{name}.scopes"), "a scope is printable ASCII without spaces and quotes");
             }
         }
     }

@@ -47,8 +47,8 @@ struct Address {
 
 impl Address {
     fn read(url: &str) -> Option<Self> {
-        let is_clean = url.len() <= LONGEST
-            && url.bytes().all(|byte| byte.is_ascii_graphic() && !b"\\\"<>`{|}^".contains(&byte));
+        let is_clean =
+            url.len() <= LONGEST && url.bytes().all(|byte| byte.is_ascii_graphic() && !b"\\\"<>`{|}^".contains(&byte));
         let (scheme, rest) = url.split_once(':').filter(|_| is_clean)?;
         let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
             && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
@@ -152,7 +152,8 @@ mod tests {
             redirect_urls: listed.iter().map(|url| (*url).to_owned()).collect(),
             ..SignInSection::default()
         };
-        let mut settings = Settings::new(&section, Duration::from_secs(3600), "https://api.example.com/auth/v1".into(), None);
+        let mut settings =
+            Settings::new(&section, Duration::from_secs(3600), "https://api.example.com/auth/v1".into(), None);
         settings.site_url = "https://app.example.com/start".to_owned();
         settings
     }
@@ -226,7 +227,10 @@ mod tests {
     #[test]
     fn what_is_refused_is_replaced() {
         let settings = settings(&[]);
-        assert_eq!(target(&settings, Some("https://evil.example"), Some("https://app.example.com/p")), "https://app.example.com/p");
+        assert_eq!(
+            target(&settings, Some("https://evil.example"), Some("https://app.example.com/p")),
+            "https://app.example.com/p"
+        );
         assert_eq!(target(&settings, Some("https://evil.example"), Some("https://evil.example")), settings.site_url);
         assert_eq!(target(&settings, None, None), settings.site_url);
     }

@@ -15,3 +15,4 @@ mod schema;
 mod service;
 mod signup;
 mod user;
+mod web3;

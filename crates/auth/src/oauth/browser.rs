@@ -46,9 +46,10 @@ impl Browser {
 pub(super) fn is_of(headers: &HeaderMap, flow: Uuid, expected: &str) -> bool {
     let name = name(flow);
     let cookies = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
-    cookies.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('=')).any(|(found, secret)| {
-        found == name && bool::from(hash(secret).as_bytes().ct_eq(expected.as_bytes()))
-    })
+    cookies
+        .flat_map(|text| text.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .any(|(found, secret)| found == name && bool::from(hash(secret).as_bytes().ct_eq(expected.as_bytes())))
 }
 
 /// Several flows may be under way in one browser.

@@ -19,9 +19,9 @@ use crate::landing;
 use crate::limit::Limit;
 use crate::provider::{Code, Grant, Provider, exchange};
 use crate::session;
+use crate::store::audit;
 use crate::store::flow_state::{self, FlowState};
 use crate::store::oauth_states::{self, LIFE, OauthState};
-use crate::store::audit;
 use crate::url::pairs;
 
 /// Longest code or error of a provider.
@@ -92,7 +92,10 @@ impl Returned {
             });
         }
         if self.code.is_empty() {
-            return Err(Error::bad_request(ErrorCode::BadOauthCallback, "OAuth callback with missing authorization code"));
+            return Err(Error::bad_request(
+                ErrorCode::BadOauthCallback,
+                "OAuth callback with missing authorization code",
+            ));
         }
         Ok(&self.code)
     }
@@ -151,13 +154,7 @@ async fn take(
 }
 
 /// Asks the provider who it is.
-async fn trade(
-    flow: &Flow,
-    returned: &Returned,
-    own: &OauthState,
-    provider: &Provider,
-    code: &str,
-) -> Result<Grant> {
+async fn trade(flow: &Flow, returned: &Returned, own: &OauthState, provider: &Provider, code: &str) -> Result<Grant> {
     let (directory, outbound) = (flow.room.directory(), flow.room.outbound());
     let endpoints = directory.endpoints(outbound, provider).await?;
     // A code that another server gave must not be shown to this one (RFC 9207).
@@ -181,13 +178,7 @@ async fn trade(
 }
 
 /// Finds the account and opens its session, or issues the code for it.
-async fn land(
-    flow: &Flow,
-    state: &FlowState,
-    provider: &Provider,
-    grant: Grant,
-    landing: &str,
-) -> Result<String> {
+async fn land(flow: &Flow, state: &FlowState, provider: &Provider, grant: Grant, landing: &str) -> Result<String> {
     let mut tx = flow.begin().await?;
     let arrival = Arrival {
         provider: &provider.name,

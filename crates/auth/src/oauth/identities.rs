@@ -37,9 +37,11 @@ pub(super) async fn unlink(caller: SignedIn, Path(id): Path<String>) -> Result<J
     let mut tx = flow.begin().await?;
     let gone = || Error::forbidden(ErrorCode::UserNotFound, "User from sub claim in JWT does not exist");
     let user = users::lock(&mut tx, caller.user.id()).await?.ok_or_else(gone)?;
-    let identity = user.identities.iter().find(|identity| identity.id == id).ok_or_else(|| {
-        Error::unprocessable(ErrorCode::IdentityNotFound, "Identity doesn't exist")
-    })?;
+    let identity = user
+        .identities
+        .iter()
+        .find(|identity| identity.id == id)
+        .ok_or_else(|| Error::unprocessable(ErrorCode::IdentityNotFound, "Identity doesn't exist"))?;
     if user.identities.len() <= 1 {
         let message = "User must have at least 1 identity after unlinking";
         return Err(Error::unprocessable(ErrorCode::SingleIdentityNotDeletable, message));

@@ -21,8 +21,7 @@ struct Key {
 pub(super) fn client_secret(secret: &str, client_id: &str, audience: &str, now: i64) -> Option<String> {
     let key: Key = serde_json::from_str(secret).ok()?;
     let header = Header { kid: Some(key.key_id), ..Header::new(Algorithm::ES256) };
-    let claims =
-        json!({"iss": key.team_id, "sub": client_id, "aud": audience, "iat": now, "exp": now + LIFE});
+    let claims = json!({"iss": key.team_id, "sub": client_id, "aud": audience, "iat": now, "exp": now + LIFE});
     let signing = EncodingKey::from_ec_pem(key.private_key.as_bytes());
     let signed = signing.and_then(|signing| encode(&header, &claims, &signing));
     signed.inspect_err(|error| tracing::error!(%error, "auth.external.apple.secret has a key that cannot sign")).ok()

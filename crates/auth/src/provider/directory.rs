@@ -107,7 +107,8 @@ impl Directory {
             userinfo: found.userinfo_endpoint.clone(),
             basic: methods.is_none_or(|methods| methods.iter().any(|method| method == "client_secret_basic")),
             // Those who do not say so ignore a challenge, or are known by the table to refuse one.
-            pkce: provider.preset.pkce && challenges.is_none_or(|methods| methods.iter().any(|method| method == "S256")),
+            pkce: provider.preset.pkce
+                && challenges.is_none_or(|methods| methods.iter().any(|method| method == "S256")),
             issuer: Some(found.issuer.clone()),
             names_itself: found.authorization_response_iss_parameter_supported,
         })
@@ -125,8 +126,7 @@ impl Directory {
         audiences: &[String],
     ) -> Result<(String, std::result::Result<serde_json::Map<String, Value>, IdTokenError>)> {
         let discovery = self.discovery(outbound, provider).await?;
-        let expected =
-            Expected { issuer: &discovery.issuer, audiences, now: jiff::Timestamp::now().as_second() };
+        let expected = Expected { issuer: &discovery.issuer, audiences, now: jiff::Timestamp::now().as_second() };
         let keys = self.keys(outbound, &discovery.jwks_uri, false).await?;
         let mut claims = verify(token, &keys, &expected);
         if claims == Err(IdTokenError::UnknownKey) {
@@ -208,7 +208,9 @@ async fn fetched<T>(
                 slot.value = Some(Arc::new(value));
                 slot.fetched = Some(Instant::now());
             }
-            Err(reason) => tracing::warn!(url, status = reply.status.as_u16(), reason, "a provider's document is of no use"),
+            Err(reason) => {
+                tracing::warn!(url, status = reply.status.as_u16(), reason, "a provider's document is of no use")
+            }
         },
         Err(error) => {
             let error = &error as &dyn std::error::Error;

@@ -102,7 +102,11 @@ struct Head {
 ///
 /// # Errors
 /// Why it proves nothing; [`IdTokenError::UnknownKey`] when other keys might.
-pub(crate) fn verify(token: &str, keys: &[IssuerKey], expected: &Expected<'_>) -> Result<Map<String, Value>, IdTokenError> {
+pub(crate) fn verify(
+    token: &str,
+    keys: &[IssuerKey],
+    expected: &Expected<'_>,
+) -> Result<Map<String, Value>, IdTokenError> {
     let claims = signed_claims(token, keys)?;
     check(&claims, expected)?;
     Ok(claims)
@@ -177,7 +181,8 @@ fn is_issuer(issuer: &str, expected: &str, tenant: Option<&str>) -> bool {
     if !expected.contains("{tenantid}") {
         return issuer == expected;
     }
-    tenant.and_then(|tenant| uuid::Uuid::parse_str(tenant).ok().map(|_| tenant))
+    tenant
+        .and_then(|tenant| uuid::Uuid::parse_str(tenant).ok().map(|_| tenant))
         .is_some_and(|tenant| issuer == expected.replace("{tenantid}", tenant))
 }
 
@@ -202,5 +207,3 @@ pub(crate) fn check_access_token(
     if ours == expected { Ok(()) } else { Err(IdTokenError::AccessToken) }
 }
 
-#[cfg(test)]
-mod tests;

@@ -77,12 +77,7 @@ impl Provider {
         })
     }
 
-    fn configured(
-        settings: &Settings,
-        name: &str,
-        preset: &'static Preset,
-        section: &ExternalProviderSection,
-    ) -> Self {
+    fn configured(settings: &Settings, name: &str, preset: &'static Preset, section: &ExternalProviderSection) -> Self {
         let callback = || format!("{}/callback", settings.external_url);
         Self {
             name: name.to_owned(),

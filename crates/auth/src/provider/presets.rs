@@ -58,7 +58,13 @@ pub(crate) enum UserDocument {
     /// At this address; these fields go along.
     Get(&'static str, &'static [(&'static str, &'static str)]),
     /// And the addresses at another: a list, each with `email`, whether it is the first, and whether it is confirmed.
-    GetWithEmails { user: &'static str, emails: &'static str, list: &'static str, primary: &'static str, verified: &'static str },
+    GetWithEmails {
+        user: &'static str,
+        emails: &'static str,
+        list: &'static str,
+        primary: &'static str,
+        verified: &'static str,
+    },
     /// In the answer that has the token, at this pointer.
     InAnswer(&'static str),
 }
@@ -156,7 +162,12 @@ pub(crate) const PRESETS: &[Preset] = &[
             token: "{base}/api/oauth2/token",
             basic: true,
             user: UserDocument::Get("{base}/api/users/@me", &[]),
-            fields: Fields { verified: Verified::At("/verified"), name: "/global_name", user_name: "/username", ..NO_FIELDS },
+            fields: Fields {
+                verified: Verified::At("/verified"),
+                name: "/global_name",
+                user_name: "/username",
+                ..NO_FIELDS
+            },
         }),
         scopes: &["email", "identify"],
         pkce: true,
@@ -264,12 +275,7 @@ pub(crate) const PRESETS: &[Preset] = &[
             token: "{base}/v1/oauth/token",
             basic: true,
             user: UserDocument::InAnswer("/owner/user"),
-            fields: Fields {
-                email: "/person/email",
-                verified: Verified::Always,
-                picture: "/avatar_url",
-                ..NO_FIELDS
-            },
+            fields: Fields { email: "/person/email", verified: Verified::Always, picture: "/avatar_url", ..NO_FIELDS },
         }),
         extra: &[("owner", "user")],
         ..OAUTH

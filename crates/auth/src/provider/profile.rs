@@ -42,8 +42,11 @@ pub(crate) fn of_claims(claims: &Map<String, Value>, issuer: &str, verified: Ver
             profile.claims.insert(name.to_owned(), text.into());
         }
     }
-    let custom: Map<String, Value> =
-        claims.iter().filter(|(name, _)| ["hd", "tid", "groups", "roles"].contains(&name.as_str())).map(|(name, value)| (name.clone(), value.clone())).collect();
+    let custom: Map<String, Value> = claims
+        .iter()
+        .filter(|(name, _)| ["hd", "tid", "groups", "roles"].contains(&name.as_str()))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
     if !custom.is_empty() {
         profile.claims.insert("custom_claims".to_owned(), Value::Object(custom));
     }
@@ -139,8 +142,11 @@ mod tests {
 
     #[test]
     fn documents_of_providers_say_who_it_is() {
-        let github = of("github", &json!({"id": 583231, "login": "octocat", "name": "Octo", "email": "o@example.com",
-            "avatar_url": "https://a/1"}));
+        let github = of(
+            "github",
+            &json!({"id": 583231, "login": "octocat", "name": "Octo", "email": "o@example.com",
+            "avatar_url": "https://a/1"}),
+        );
         let mut github = github.expect("a profile");
         assert_eq!((github.subject.as_str(), github.email.clone()), ("583231", Some(("o@example.com".into(), false))));
         assert_eq!(github.claims["user_name"], "octocat");

@@ -9,10 +9,10 @@ use super::refresh::{RefreshGrant, refresh};
 use crate::caller::{Flow, Json, query_value};
 use crate::error::{Error, ErrorCode, Result};
 use crate::limit::Limit;
-use crate::password::{self, PasswordGrant};
-use crate::web3::{self, Web3Grant};
 use crate::oauth;
+use crate::password::{self, PasswordGrant};
 use crate::pkce::{self, PkceGrant};
+use crate::web3::{self, Web3Grant};
 
 /// Answers with a session.
 pub(super) async fn token(flow: Flow, RawQuery(query): RawQuery, request: Request) -> Result<Response> {

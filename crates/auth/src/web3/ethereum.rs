@@ -12,7 +12,8 @@ pub(super) fn check(text: &str, signature: &str) -> Result<Message, &'static str
     let claimed = message.address.strip_prefix("0x").and_then(hex::<20>).ok_or("message names no address")?;
     let checksummed = checksummed(&claimed);
     let digits = &message.address[2..];
-    let has_one_case = !digits.bytes().any(|b| b.is_ascii_uppercase()) || !digits.bytes().any(|b| b.is_ascii_lowercase());
+    let has_one_case =
+        !digits.bytes().any(|b| b.is_ascii_uppercase()) || !digits.bytes().any(|b| b.is_ascii_lowercase());
     if message.address != checksummed && !has_one_case {
         return Err("the address has a wrong checksum");
     }

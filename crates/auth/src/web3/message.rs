@@ -45,17 +45,8 @@ pub(super) fn read(text: &str, chain: &str) -> Result<Message, &'static str> {
 }
 
 /// Names of fields, in their order.
-const FIELDS: [&str; 9] = [
-    "URI",
-    "Version",
-    "Chain ID",
-    "Nonce",
-    "Issued At",
-    "Expiration Time",
-    "Not Before",
-    "Request ID",
-    "Resources",
-];
+const FIELDS: [&str; 9] =
+    ["URI", "Version", "Chain ID", "Nonce", "Issued At", "Expiration Time", "Not Before", "Request ID", "Resources"];
 
 fn field(line: &str) -> Option<(usize, &str)> {
     let (name, value) = line.split_once(':')?;
@@ -83,7 +74,11 @@ fn fields<'a>(message: &mut Message, mut lines: impl Iterator<Item = &'a str>) -
             "Expiration Time" => message.expiration = Some(time(value)?),
             "Not Before" => message.not_before = Some(time(value)?),
             "Resources" => {
-                return if lines.all(|line| line.starts_with("- ")) { version(has_version) } else { Err("a resource is no item") };
+                return if lines.all(|line| line.starts_with("- ")) {
+                    version(has_version)
+                } else {
+                    Err("a resource is no item")
+                };
             }
             _ => {}
         }

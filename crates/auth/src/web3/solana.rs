@@ -52,7 +52,12 @@ mod tests {
         assert_eq!(base58("11111111111111111111111111111111"), Some([0; 32]));
         let token = base58("TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA").unwrap();
         assert_eq!(token[..4], [0x06, 0xdd, 0xf6, 0xe1]);
-        for bad in ["", "0OIl11111111111111111111111111111", "1111111111111111111111111111111111", "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz"] {
+        for bad in [
+            "",
+            "0OIl11111111111111111111111111111",
+            "1111111111111111111111111111111111",
+            "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz",
+        ] {
             assert_eq!(base58(bad), None, "{bad}");
         }
     }
