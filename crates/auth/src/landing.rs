@@ -8,7 +8,7 @@ use http::{HeaderValue, StatusCode, header};
 
 use crate::error::Error;
 use crate::session::Tokens;
-use crate::url::{query, with_fragment, with_query};
+use crate::query::{query, with_fragment, with_query};
 
 /// The address with a session in its fragment. `more` goes along.
 pub(crate) fn with_session(to: &str, tokens: &Tokens, more: &[(&str, &str)]) -> String {

@@ -30,7 +30,7 @@ mod settings;
 mod signup;
 pub mod sms;
 pub mod store;
-mod url;
+mod query;
 pub mod user;
 mod web3;
 

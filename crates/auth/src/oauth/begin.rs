@@ -19,7 +19,7 @@ use crate::provider::{Endpoints, Provider};
 use crate::redirect;
 use crate::store::flow_state::{self, NewFlow};
 use crate::store::oauth_states;
-use crate::url::{pairs, query, with_query};
+use crate::query::{pairs, query, with_query};
 
 /// Parameters that are ours, or the protocol's; everything else goes along to the provider.
 const OWNED: [&str; 22] = [

@@ -22,7 +22,7 @@ use crate::session;
 use crate::store::audit;
 use crate::store::flow_state::{self, FlowState};
 use crate::store::oauth_states::{self, LIFE, OauthState};
-use crate::url::pairs;
+use crate::query::pairs;
 
 /// Longest code or error of a provider.
 const LONGEST: usize = 8192;
