@@ -21,8 +21,10 @@ mod oauth;
 pub mod outbound;
 mod password;
 pub mod pkce;
+mod proof;
 mod provider;
-mod redirect;
+mod query;
+pub mod redirect;
 mod router;
 mod service;
 pub mod session;
@@ -30,8 +32,8 @@ mod settings;
 mod signup;
 pub mod sms;
 pub mod store;
-mod query;
 pub mod user;
+mod verify;
 mod web3;
 
 pub use error::{Error, ErrorCode, Result};
@@ -54,6 +56,8 @@ pub const MIGRATIONS: RoomMigrations = RoomMigrations {
         Migration { version: 3, name: "sessions", sql: include_str!("../migrations/0003_sessions.sql") },
         Migration { version: 4, name: "providers", sql: include_str!("../migrations/0004_providers.sql") },
         Migration { version: 5, name: "privacy", sql: include_str!("../migrations/0005_privacy.sql") },
+        Migration { version: 6, name: "proofs", sql: include_str!("../migrations/0006_proofs.sql") },
+        Migration { version: 7, name: "outbox", sql: include_str!("../migrations/0007_outbox.sql") },
         Migration {
             version: 10,
             name: "oauth_client_states",

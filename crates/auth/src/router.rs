@@ -19,7 +19,7 @@ use crate::password::Hasher;
 use crate::provider::Directory;
 use crate::settings::Settings;
 use crate::sms::Texter;
-use crate::{account, admin, oauth, service, session, signup};
+use crate::{account, admin, oauth, proof, service, session, signup, verify};
 
 /// Longest time for a request (contract 0.3).
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -95,6 +95,8 @@ pub fn router(deps: Deps) -> Router {
         .merge(session::routes())
         .merge(account::routes())
         .merge(oauth::routes())
+        .merge(proof::routes())
+        .merge(verify::routes())
         .merge(admin::routes())
         .fallback(async || Error::not_found(ErrorCode::Unknown, "Nothing is served at this path"))
         .method_not_allowed_fallback(async || {

@@ -2,6 +2,7 @@
 
 mod admin;
 mod attacks;
+mod attacks_on_proofs;
 mod bearer;
 mod errors;
 mod harness;
@@ -10,9 +11,11 @@ mod logout;
 mod oauth;
 mod passwords;
 mod pkce;
+mod proofs;
 mod refresh;
 mod schema;
 mod service;
 mod signup;
 mod user;
+mod verify;
 mod web3;

@@ -2,12 +2,14 @@
 
 mod create;
 mod delete;
+mod generate_link;
+mod invite;
 mod list;
 mod show;
 mod update;
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 use uuid::Uuid;
 
 use crate::error::{Error, ErrorCode, Result};
@@ -18,6 +20,8 @@ use crate::user::User;
 pub(crate) fn routes() -> Router<Room> {
     Router::new()
         .route("/admin/users", get(list::list).post(create::create))
+        .route("/admin/generate_link", post(generate_link::generate_link))
+        .route("/invite", post(invite::invite))
         .route("/admin/users/{id}", get(show::show).put(update::update).delete(delete::delete))
 }
 

@@ -12,11 +12,14 @@ pub mod flow_state;
 pub mod identities;
 pub mod oauth_states;
 pub mod one_time_tokens;
+pub mod outbox;
 pub mod param;
 pub mod refresh_tokens;
+pub mod send_limits;
 pub mod sessions;
 mod tx;
 pub mod users;
+pub mod verify_limits;
 pub mod web3_messages;
 
 pub use tx::{Database, Tx, is_duplicate};

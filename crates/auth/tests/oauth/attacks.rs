@@ -50,7 +50,7 @@ async fn sec_states_are_ours_young_and_used_once() {
         ("", "bad_oauth_callback"),
     ] {
         let landed = Browser::new(&auth).go(&format!("{CALLBACK}?{query}")).await;
-        assert!(landed.starts_with("http://localhost:3000?error="), "{landed}");
+        assert!(landed.starts_with("http://localhost:3000/?error="), "{landed}");
         assert_eq!(code(&landed), expected, "{query}");
     }
     let mut browser = Browser::new(&auth);
