@@ -18,6 +18,7 @@ mod landing;
 pub mod limit;
 pub mod mail;
 mod oauth;
+mod oauth_server;
 pub mod outbound;
 mod password;
 pub mod pkce;

@@ -9,6 +9,7 @@ mod harness;
 mod keys;
 mod logout;
 mod oauth;
+mod oauth_server;
 mod passwords;
 mod pkce;
 mod proofs;

@@ -10,6 +10,8 @@ pub mod audit;
 pub mod factors;
 pub mod flow_state;
 pub mod identities;
+pub mod oauth_authorizations;
+pub mod oauth_clients;
 pub mod oauth_states;
 pub mod one_time_tokens;
 pub mod outbox;
