@@ -8,6 +8,7 @@ mod errors;
 mod harness;
 mod keys;
 mod logout;
+mod mails;
 mod oauth;
 mod oauth_server;
 mod passwords;

@@ -7,6 +7,7 @@ use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Tls, TlsParameters};
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 
+use super::template::one_line;
 use crate::config::{MailerSection, MailerTls};
 use crate::store::outbox::Waiting;
 
@@ -71,9 +72,9 @@ fn message(section: &MailerSection, mail: &Waiting) -> Result<Message, SmtpError
     // The same mail sent twice, because nobody heard that the first was taken, has the same id.
     let id = format!("<{}@{domain}>", mail.id);
     let message = Message::builder()
-        .from(Mailbox::new(section.sender_name.clone(), from))
+        .from(Mailbox::new(section.sender_name.as_deref().map(one_line), from))
         .to(Mailbox::new(None, mail.recipient.parse()?))
-        .subject(mail.subject.clone())
+        .subject(one_line(&mail.subject))
         .message_id(Some(id))
         .multipart(MultiPart::alternative_plain_html(mail.plain.clone(), mail.html.clone()))?;
     Ok(message)

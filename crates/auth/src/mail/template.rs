@@ -220,7 +220,7 @@ fn value(values: &Value, path: &str) -> String {
 }
 
 /// Nothing in a value can end the line that it is in, or turn its direction around.
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') { ' ' } else { c })
         .take(200)

@@ -59,6 +59,10 @@ async fn by_code(flow: &Flow, tx: &mut Tx, kind: Type, address: &str, digits: &s
             continue;
         }
         let tokens = one_time_tokens::lock_of(tx, id, address, kind.tokens()).await?;
+        if tokens.is_empty() {
+            // Used, replaced or dead since it was looked for: there is nothing that could be guessed.
+            continue;
+        }
         let good = tokens.into_iter().find(|token| {
             let stored = token.code_hash.as_deref().unwrap_or_default();
             is_good(flow, kind, &user, token) && bool::from(stored.as_bytes().ct_eq(hash.as_bytes()))
