@@ -5,6 +5,7 @@
 //! drain. Read on: `backend` (the database side), `front` (the HTTP side), `sharing` (what several
 //! nodes have in common), `connections` and `target` (from keys to values).
 
+mod advice;
 pub(crate) mod backend;
 pub(crate) mod connections;
 mod front;
@@ -13,12 +14,14 @@ mod keeper;
 mod key_fetcher;
 mod numbers;
 mod outbound;
+mod patroni;
 mod sharing;
 mod signals;
 mod target;
 mod texter;
 pub(crate) mod top;
 mod traces;
+mod watchdog;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -41,6 +44,7 @@ use sharing::Sharing;
 pub(crate) use signals::{Heard, Signals};
 pub(crate) use target::exposure;
 use traces::Traces;
+use watchdog::Watchdog;
 
 /// For sending the traces of the last requests.
 const LAST_TRACES: Duration = Duration::from_secs(3);
@@ -64,6 +68,7 @@ pub(crate) struct Server {
     serving: JoinHandle<()>,
     /// Sends mails; those that wait are in the database, so it can end at any time.
     sending: JoinHandle<()>,
+    _watchdog: Watchdog,
     addresses: (Vec<SocketAddr>, Vec<SocketAddr>),
 }
 
@@ -95,8 +100,9 @@ pub(crate) fn refuse(loaded: &Loaded) -> Result<()> {
 
 impl Server {
     /// Binds and answers; the database is brought up by whoever calls ([`Backend::bring_up`] or [`Backend::adopt`]).
-    pub(crate) async fn start(loaded: Loaded, sources: Sources, options: Options) -> Result<Self> {
+    pub(crate) async fn start(mut loaded: Loaded, sources: Sources, options: Options) -> Result<Self> {
         let log = log::init(&log_settings(&loaded, options))?;
+        patroni::discover(&mut loaded.config.database).await?;
         warn(&loaded);
         let lifecycle = Lifecycle::default();
         let current = Current::new(loaded);
@@ -132,6 +138,7 @@ impl Server {
             lifecycle,
             serving,
             sending,
+            _watchdog: front.watchdog,
             addresses,
         })
     }
