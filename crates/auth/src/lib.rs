@@ -14,11 +14,17 @@ pub mod caller;
 pub mod config;
 pub mod error;
 pub mod keys;
+mod landing;
 pub mod limit;
 pub mod mail;
+mod oauth;
+mod oauth_server;
+pub mod outbound;
 mod password;
 pub mod pkce;
 mod proof;
+mod provider;
+mod query;
 pub mod redirect;
 mod router;
 mod service;
@@ -29,6 +35,7 @@ pub mod sms;
 pub mod store;
 pub mod user;
 mod verify;
+mod web3;
 
 pub use error::{Error, ErrorCode, Result};
 pub use password::{Hasher, HasherError};
@@ -52,5 +59,11 @@ pub const MIGRATIONS: RoomMigrations = RoomMigrations {
         Migration { version: 5, name: "privacy", sql: include_str!("../migrations/0005_privacy.sql") },
         Migration { version: 6, name: "proofs", sql: include_str!("../migrations/0006_proofs.sql") },
         Migration { version: 7, name: "outbox", sql: include_str!("../migrations/0007_outbox.sql") },
+        Migration {
+            version: 10,
+            name: "oauth_client_states",
+            sql: include_str!("../migrations/0010_oauth_client_states.sql"),
+        },
+        Migration { version: 11, name: "web3_messages", sql: include_str!("../migrations/0011_web3_messages.sql") },
     ],
 };

@@ -14,15 +14,27 @@ use crate::caller::BODY_LIMIT;
 use crate::error::{Error, ErrorCode, edge_shape, shape};
 use crate::limit::Limiter;
 use crate::mail::Mailer;
+use crate::outbound::Outbound;
 use crate::password::Hasher;
+use crate::provider::Directory;
 use crate::settings::Settings;
 use crate::sms::Texter;
-use crate::{account, admin, proof, service, session, signup, verify};
+use crate::{account, admin, oauth, oauth_server, proof, service, session, signup, verify};
 
 /// Longest time for a request (contract 0.3).
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// Where browsers land without a key (contract 0.1).
-const OPEN: [&str; 6] = ["/verify", "/callback", "/authorize", "/.well-known", "/sso/saml", "/oauth/authorize"];
+/// Where browsers land without a key (contract 0.1), and what clients of the OAuth server call, who have none.
+const OPEN: [&str; 9] = [
+    "/verify",
+    "/callback",
+    "/authorize",
+    "/.well-known",
+    "/sso/saml",
+    "/oauth/authorize",
+    "/oauth/token",
+    "/oauth/userinfo",
+    "/oauth/clients/register",
+];
 
 /// What the room needs.
 #[derive(Clone)]
@@ -37,6 +49,8 @@ pub struct Deps {
     pub mailer: Arc<dyn Mailer>,
     /// Takes text messages.
     pub texter: Arc<dyn Texter>,
+    /// Calls providers of sign-in.
+    pub outbound: Arc<dyn Outbound>,
 }
 
 /// What the room keeps between requests. Cheap to clone.
@@ -46,6 +60,7 @@ pub struct Room(Arc<Inner>);
 struct Inner {
     deps: Deps,
     limiter: Limiter,
+    directory: Directory,
 }
 
 impl Room {
@@ -72,6 +87,14 @@ impl Room {
     pub(crate) fn texter(&self) -> &dyn Texter {
         &*self.0.deps.texter
     }
+
+    pub(crate) fn outbound(&self) -> &dyn Outbound {
+        &*self.0.deps.outbound
+    }
+
+    pub(crate) fn directory(&self) -> &Directory {
+        &self.0.directory
+    }
 }
 
 /// The room as a router; paths begin below the room's own.
@@ -81,6 +104,8 @@ pub fn router(deps: Deps) -> Router {
         .merge(signup::routes())
         .merge(session::routes())
         .merge(account::routes())
+        .merge(oauth::routes())
+        .merge(oauth_server::routes())
         .merge(proof::routes())
         .merge(verify::routes())
         .merge(admin::routes())
@@ -89,7 +114,7 @@ pub fn router(deps: Deps) -> Router {
             Error::refused(http::StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unknown, "Method not allowed")
         })
         .layer(axum::middleware::from_fn(shape))
-        .with_state(Room(Arc::new(Inner { deps, limiter: Limiter::default() })))
+        .with_state(Room(Arc::new(Inner { deps, limiter: Limiter::default(), directory: Directory::default() })))
 }
 
 /// The room as the edge mounts it.

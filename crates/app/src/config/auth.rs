@@ -43,7 +43,7 @@ impl Section for AuthSection {
 section!(@setting AuthSection);
 
 /// Flows that are not built yet; each deletes its line.
-const UNBUILT: &[&str] = &["mfa", "passkeys", "web3", "saml", "oauth_server", "captcha", "hooks", "external"];
+const UNBUILT: &[&str] = &["mfa", "passkeys", "saml", "captcha", "hooks"];
 
 impl AuthSection {
     /// What only shows when keys are compared.

@@ -19,6 +19,7 @@ use ferrobase_request::journal::Statements;
 use crate::config::Config;
 
 use super::backend::Backend;
+use super::outbound::Caller;
 use super::sharing::Sharing;
 use super::texter::HttpTexter;
 use super::traces::Traces;
@@ -132,6 +133,7 @@ fn auth(
         registry: backend.registry(),
         settings: Arc::clone(settings),
         hasher: ferrobase_auth::Hasher::new(&section.password).context("auth.password")?,
+        outbound: Arc::new(Caller::new(config.security.egress_allow.clone())),
         mailer: Arc::new(outbox.clone()),
         texter: Arc::new(HttpTexter::new(Arc::clone(settings))),
     };

@@ -13,6 +13,7 @@ mod head_start;
 mod keeper;
 mod key_fetcher;
 mod numbers;
+mod outbound;
 mod patroni;
 mod sharing;
 mod signals;

@@ -145,12 +145,7 @@ impl Error {
         }
     }
 
-    /// What a browser is told when it is redirected.
-    pub(crate) fn told(&self) -> (StatusCode, ErrorCode, String) {
-        (self.status(), self.code(), response::message(self))
-    }
-
-    fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::Refused { status, .. } => *status,
             Self::WeakPassword { .. } => StatusCode::UNPROCESSABLE_ENTITY,
@@ -160,7 +155,17 @@ impl Error {
         }
     }
 
-    fn code(&self) -> ErrorCode {
+    /// What a browser is told when it is redirected.
+    pub(crate) fn told(&self) -> (StatusCode, ErrorCode, String) {
+        (self.status(), self.code(), response::message(self))
+    }
+
+    /// Logs a failure of ours that will not be an answer by itself.
+    pub(crate) fn log(&self) {
+        response::log(self);
+    }
+
+    pub(crate) fn code(&self) -> ErrorCode {
         match self {
             Self::Refused { code, .. } => *code,
             Self::WeakPassword { .. } => ErrorCode::WeakPassword,

@@ -52,7 +52,7 @@ fn is_new(headers: &HeaderMap) -> bool {
     headers.get(VERSION_FIELD).and_then(|value| value.to_str().ok()).is_some_and(|version| version >= VERSION)
 }
 
-fn log(error: &Error) {
+pub(super) fn log(error: &Error) {
     if error.status().is_server_error() {
         tracing::error!(error = causes(error), "a request to auth failed");
     }

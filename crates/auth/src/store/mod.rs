@@ -10,6 +10,9 @@ pub mod audit;
 pub mod factors;
 pub mod flow_state;
 pub mod identities;
+pub mod oauth_authorizations;
+pub mod oauth_clients;
+pub mod oauth_states;
 pub mod one_time_tokens;
 pub mod outbox;
 pub mod param;
@@ -19,5 +22,6 @@ pub mod sessions;
 mod tx;
 pub mod users;
 pub mod verify_limits;
+pub mod web3_messages;
 
 pub use tx::{Database, Tx, is_duplicate};
