@@ -16,6 +16,8 @@ pub mod error;
 pub mod keys;
 pub mod limit;
 pub mod mail;
+mod mfa;
+mod passkeys;
 mod password;
 mod router;
 mod service;
@@ -25,6 +27,7 @@ mod signup;
 pub mod sms;
 pub mod store;
 pub mod user;
+mod webauthn;
 
 pub use error::{Error, ErrorCode, Result};
 pub use password::{Hasher, HasherError};
@@ -46,5 +49,6 @@ pub const MIGRATIONS: RoomMigrations = RoomMigrations {
         Migration { version: 3, name: "sessions", sql: include_str!("../migrations/0003_sessions.sql") },
         Migration { version: 4, name: "providers", sql: include_str!("../migrations/0004_providers.sql") },
         Migration { version: 5, name: "privacy", sql: include_str!("../migrations/0005_privacy.sql") },
+        Migration { version: 13, name: "second_factors", sql: include_str!("../migrations/0013_second_factors.sql") },
     ],
 };

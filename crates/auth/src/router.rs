@@ -17,7 +17,7 @@ use crate::mail::Mailer;
 use crate::password::Hasher;
 use crate::settings::Settings;
 use crate::sms::Texter;
-use crate::{account, admin, service, session, signup};
+use crate::{account, admin, mfa, passkeys, service, session, signup};
 
 /// Longest time for a request (contract 0.3).
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -82,6 +82,8 @@ pub fn router(deps: Deps) -> Router {
         .merge(session::routes())
         .merge(account::routes())
         .merge(admin::routes())
+        .merge(mfa::routes())
+        .merge(passkeys::routes())
         .fallback(async || Error::not_found(ErrorCode::Unknown, "Nothing is served at this path"))
         .method_not_allowed_fallback(async || {
             Error::refused(http::StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unknown, "Method not allowed")

@@ -78,7 +78,7 @@ async fn check(caller: &SignedIn, body: Update) -> Result<Changes> {
         let message = "Updating email, phone, password of a SSO account only possible via SSO";
         return Err(Error::unprocessable(ErrorCode::UserSsoManaged, message));
     }
-    if changes_credentials && user.has_verified_factor() && caller.aal() != "aal2" {
+    if changes_credentials && caller.lacks_second_factor() {
         let message = "AAL2 session is required to update email or password when MFA is enabled.";
         return Err(Error::unauthorized(ErrorCode::InsufficientAal, message));
     }

@@ -27,9 +27,15 @@ pub struct SignedIn {
 }
 
 impl SignedIn {
-    /// How well the user is known (`aal1`, `aal2`).
-    pub fn aal(&self) -> &str {
-        self.claims.get("aal").and_then(serde_json::Value::as_str).unwrap_or("aal1")
+    /// Whether a second factor was proved, and is still one: a token outlives the factor that it tells of.
+    pub fn has_second_factor(&self) -> bool {
+        let of_session = self.session.as_ref().is_none_or(|session| session.aal.as_deref() == Some("aal2"));
+        of_session && self.claims.get("aal").and_then(serde_json::Value::as_str) == Some("aal2")
+    }
+
+    /// Whether the user has a second factor that this caller has not proved.
+    pub fn lacks_second_factor(&self) -> bool {
+        self.user.has_verified_factor() && !self.has_second_factor()
     }
 }
 

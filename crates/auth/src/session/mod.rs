@@ -4,6 +4,7 @@ mod claims;
 mod limits;
 mod logout;
 mod open;
+mod raise;
 mod refresh;
 pub mod refresh_token;
 mod token;
@@ -12,6 +13,7 @@ use axum::Router;
 use axum::routing::post;
 
 pub use open::{Tokens, of_session, open};
+pub use raise::raise;
 
 use crate::router::Room;
 

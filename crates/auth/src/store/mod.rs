@@ -7,10 +7,12 @@
 
 pub mod amr;
 pub mod audit;
+pub mod challenges;
 pub mod factors;
 pub mod identities;
 pub mod one_time_tokens;
 pub mod param;
+pub mod passkeys;
 pub mod refresh_tokens;
 pub mod sessions;
 mod tx;
