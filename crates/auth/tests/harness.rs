@@ -11,7 +11,7 @@ use axum::body::Body;
 use ferrobase_auth::config::SignInSection;
 use ferrobase_auth::keys::SigningKeys;
 use ferrobase_auth::mail::{Mail, Mailer, Queueing};
-use ferrobase_auth::sms::NoTexter;
+use ferrobase_auth::sms::{Message, Sending, Texter};
 use ferrobase_auth::store::Tx;
 use ferrobase_auth::{Deps, Hasher, MIGRATIONS, OWNER, Settings};
 use ferrobase_base::Secret;
@@ -35,6 +35,7 @@ use tower::ServiceExt;
 pub struct Auth {
     pub db: TestDatabase,
     pub mails: Arc<Mails>,
+    pub texts: Arc<Texts>,
     router: Router,
 }
 
@@ -47,6 +48,19 @@ impl Mailer for Mails {
         Box::pin(async move {
             self.0.lock().await.push(mail);
             Ok(())
+        })
+    }
+}
+
+/// Text messages that were sent.
+#[derive(Default)]
+pub struct Texts(pub Mutex<Vec<Message>>);
+
+impl Texter for Texts {
+    fn send(&self, message: Message) -> Sending<'_> {
+        Box::pin(async move {
+            self.0.lock().await.push(message);
+            Ok(Some("message".to_owned()))
         })
     }
 }
@@ -94,6 +108,8 @@ pub fn section(change: impl FnOnce(&mut SignInSection)) -> SignInSection {
     section.rate_limits.sign_in = 1000;
     section.rate_limits.token = 1000;
     section.rate_limits.anonymous_per_hour = 1000;
+    section.rate_limits.mfa_per_minute = 1000;
+    section.rate_limits.passkey = 1000;
     change(&mut section);
     section
 }
@@ -147,31 +163,37 @@ pub async fn with(section: SignInSection) -> Auth {
     let external = "http://localhost:8000/auth/v1".to_owned();
     let settings = Settings::new(&section, Duration::from_secs(3600), external, secret);
     let mails = Arc::<Mails>::default();
+    let texts = Arc::<Texts>::default();
     let deps = Deps {
         registry: Arc::new(Registry::of(target)),
         settings: Arc::new(ArcSwap::from_pointee(settings)),
         hasher: Hasher::new(&section.password).expect("a hasher"),
         mailer: Arc::clone(&mails) as Arc<dyn Mailer>,
-        texter: Arc::new(NoTexter),
+        texter: Arc::clone(&texts) as Arc<dyn Texter>,
     };
     let edge =
         ferrobase_edge::Settings::from_sections(&ServerSection::default(), &SecuritySection::default(), authority);
     let app = App::builder(edge.expect("settings"), Metrics::new().http())
         .room(ferrobase_auth::room("/auth/v1", deps))
         .build();
-    Auth { db, mails, router: app.into_router() }
+    Auth { db, mails, texts, router: app.into_router() }
 }
 
 impl Auth {
     /// Sends a request line (`POST /signup` below the room) with fields and a body.
     pub async fn send(&self, line: &str, fields: &[(&str, &str)], body: impl Into<Body>) -> Answer {
+        self.send_from(IpAddr::V4(Ipv4Addr::LOCALHOST), line, fields, body).await
+    }
+
+    /// The same from another address.
+    pub async fn send_from(&self, ip: IpAddr, line: &str, fields: &[(&str, &str)], body: impl Into<Body>) -> Answer {
         let (method, target) = line.split_once(' ').expect("METHOD target");
         let mut request = Request::builder().method(method).uri(format!("/auth/v1{target}"));
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
         let mut request = request.body(body.into()).expect("a request");
-        request.extensions_mut().insert(Peer { address: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)), tls: false });
+        request.extensions_mut().insert(Peer { address: Some(ip), tls: false });
         let (parts, body) = self.router.clone().oneshot(request).await.expect("an answer").into_parts();
         let body = axum::body::to_bytes(body, usize::MAX).await.expect("a body");
         Answer { status: parts.status, headers: parts.headers, body: String::from_utf8_lossy(&body).into_owned() }
@@ -223,4 +245,12 @@ impl Auth {
 /// A text of an answer.
 pub fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap_or_else(|| panic!("no {name} in {value}"))
+}
+
+/// What a token says.
+pub fn claims(session: &Value) -> Value {
+    use base64::Engine as _;
+    let payload = text(session, "access_token").split('.').nth(1).expect("a payload");
+    let payload = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload).expect("base64url");
+    serde_json::from_slice(&payload).expect("claims")
 }

@@ -3,10 +3,14 @@
 mod admin;
 mod attacks;
 mod bearer;
+mod device;
 mod errors;
 mod harness;
 mod keys;
 mod logout;
+mod mfa;
+mod mfa_attacks;
+mod passkeys;
 mod passwords;
 mod refresh;
 mod schema;

@@ -49,7 +49,8 @@ pub struct NewChallenge<'a> {
 pub async fn insert(tx: &mut Tx, new: &NewChallenge<'_>) -> Result<()> {
     let sql = "delete from auth.mfa_challenges where factor_id = $1::uuid and created_at < now() - interval '1 day'";
     tx.execute(sql, params![new.factor]).await?;
-    let sql = "insert into auth.mfa_challenges (id, factor_id, created_at, ip_address, otp_code, web_authn_session_data)
+    let sql =
+        "insert into auth.mfa_challenges (id, factor_id, created_at, ip_address, otp_code, web_authn_session_data)
         values ($1::uuid, $2::uuid, now(), coalesce($3::inet, '0.0.0.0'), $4, $5::jsonb)";
     let NewChallenge { id, factor, ip, code, session_data } = new;
     tx.execute(sql, params![id, factor, ip, code, session_data]).await.map(drop)
