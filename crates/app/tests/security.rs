@@ -299,7 +299,8 @@ async fn sec_04_known_code_finds_the_settings_of_its_own_request() {
         .await
         .unwrap();
     for round in 0..6 {
-        for (caller, user, role) in [(ann(&app), json!(ANN), "authenticated"), (Caller::of(&app), json!(null), "anon")] {
+        for (caller, user, role) in [(ann(&app), json!(ANN), "authenticated"), (Caller::of(&app), json!(null), "anon")]
+        {
             for (place, id) in [("a", 1), ("b", 2)] {
                 let ask = async |path: &str| {
                     let request = caller.request(Method::GET, path).header("x-place", place);
@@ -308,9 +309,11 @@ async fn sec_04_known_code_finds_the_settings_of_its_own_request() {
                 assert_eq!(ask("/said?select=id").await, json!([{ "id": id }]), "{round} {place}");
                 let mine = ask("/by_function?select=place&limit=1").await;
                 assert_eq!(mine, json!([{ "place": place }]), "{round} {place}");
-                let told = json!([{ "place": place, "user_id": user, "method": "GET", "path": "/request", "role": role }]);
+                let told =
+                    json!([{ "place": place, "user_id": user, "method": "GET", "path": "/request", "role": role }]);
                 assert_eq!(ask("/request").await, told, "{round} {place}");
-                let request = caller.request(Method::POST, "/by_function?select=place").json(&json!({ "id": 3 + round }));
+                let request =
+                    caller.request(Method::POST, "/by_function?select=place").json(&json!({ "id": 3 + round }));
                 let request = request.header("x-place", place).header("prefer", "return=representation");
                 assert_eq!(caller.send(request).await.unwrap().json(), json!([{ "place": place }]), "{round}");
             }

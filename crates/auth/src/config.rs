@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ferrobase_base::config::{ByteSize, HttpToken, HttpUrl, Report, SecretJson};
+use ferrobase_base::config::{ByteSize, HttpUrl, Report, SecretJson};
 use ferrobase_base::{Secret, choice, section};
 
 section! {
@@ -352,11 +352,14 @@ section! {
         /// Its address, for providers that people run themselves.
         url: Option<HttpUrl> = None;
         /// More scopes to ask for.
-        scopes: Vec<HttpToken> = Vec::new();
+        scopes: Vec<String> = Vec::new();
         /// Takes ID tokens without comparing the nonce.
         skip_nonce_check: bool = false;
-        /// Its confirmed addresses may link to existing accounts.
-        trust_email: bool = true;
+        /// Its confirmed addresses may link to existing accounts; without this key only those of the providers that are
+        /// known by name.
+        trust_email: Option<bool> = None;
+        /// People may sign in without telling an address.
+        email_optional: bool = false;
     }
 }
 
@@ -381,6 +384,13 @@ impl SignInSection {
         for (name, provider) in &self.external {
             if provider.enabled && provider.client_id.is_empty() {
                 report.refuse(&format!("external.{name}.client_id"), "a provider that is enabled needs one");
+            }
+            if provider.enabled && provider.url.is_none() && !crate::provider::has_a_place(name) {
+                report.refuse(&format!("external.{name}.url"), "nobody knows where this provider is");
+            }
+            if provider.scopes.iter().any(|scope| !crate::provider::is_scope(scope)) {
+                report
+                    .refuse(&format!("external.{name}.scopes"), "a scope is printable ASCII without spaces and quotes");
             }
         }
     }

@@ -14,11 +14,17 @@ pub mod caller;
 pub mod config;
 pub mod error;
 pub mod keys;
+mod landing;
 pub mod limit;
 pub mod mail;
 mod mfa;
+mod oauth;
+pub mod outbound;
 mod passkeys;
 mod password;
+pub mod pkce;
+mod provider;
+mod redirect;
 mod router;
 mod service;
 pub mod session;
@@ -26,7 +32,9 @@ mod settings;
 mod signup;
 pub mod sms;
 pub mod store;
+mod url;
 pub mod user;
+mod web3;
 mod webauthn;
 
 pub use error::{Error, ErrorCode, Result};
@@ -49,6 +57,12 @@ pub const MIGRATIONS: RoomMigrations = RoomMigrations {
         Migration { version: 3, name: "sessions", sql: include_str!("../migrations/0003_sessions.sql") },
         Migration { version: 4, name: "providers", sql: include_str!("../migrations/0004_providers.sql") },
         Migration { version: 5, name: "privacy", sql: include_str!("../migrations/0005_privacy.sql") },
+        Migration {
+            version: 10,
+            name: "oauth_client_states",
+            sql: include_str!("../migrations/0010_oauth_client_states.sql"),
+        },
+        Migration { version: 11, name: "web3_messages", sql: include_str!("../migrations/0011_web3_messages.sql") },
         Migration { version: 13, name: "second_factors", sql: include_str!("../migrations/0013_second_factors.sql") },
     ],
 };

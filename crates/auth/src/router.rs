@@ -14,10 +14,12 @@ use crate::caller::BODY_LIMIT;
 use crate::error::{Error, ErrorCode, edge_shape, shape};
 use crate::limit::Limiter;
 use crate::mail::Mailer;
+use crate::outbound::Outbound;
 use crate::password::Hasher;
+use crate::provider::Directory;
 use crate::settings::Settings;
 use crate::sms::Texter;
-use crate::{account, admin, mfa, passkeys, service, session, signup};
+use crate::{account, admin, mfa, oauth, passkeys, service, session, signup};
 
 /// Longest time for a request (contract 0.3).
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -37,6 +39,8 @@ pub struct Deps {
     pub mailer: Arc<dyn Mailer>,
     /// Takes text messages.
     pub texter: Arc<dyn Texter>,
+    /// Calls providers of sign-in.
+    pub outbound: Arc<dyn Outbound>,
 }
 
 /// What the room keeps between requests. Cheap to clone.
@@ -46,6 +50,7 @@ pub struct Room(Arc<Inner>);
 struct Inner {
     deps: Deps,
     limiter: Limiter,
+    directory: Directory,
 }
 
 impl Room {
@@ -72,6 +77,14 @@ impl Room {
     pub(crate) fn texter(&self) -> &dyn Texter {
         &*self.0.deps.texter
     }
+
+    pub(crate) fn outbound(&self) -> &dyn Outbound {
+        &*self.0.deps.outbound
+    }
+
+    pub(crate) fn directory(&self) -> &Directory {
+        &self.0.directory
+    }
 }
 
 /// The room as a router; paths begin below the room's own.
@@ -81,6 +94,7 @@ pub fn router(deps: Deps) -> Router {
         .merge(signup::routes())
         .merge(session::routes())
         .merge(account::routes())
+        .merge(oauth::routes())
         .merge(admin::routes())
         .merge(mfa::routes())
         .merge(passkeys::routes())
@@ -89,7 +103,7 @@ pub fn router(deps: Deps) -> Router {
             Error::refused(http::StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unknown, "Method not allowed")
         })
         .layer(axum::middleware::from_fn(shape))
-        .with_state(Room(Arc::new(Inner { deps, limiter: Limiter::default() })))
+        .with_state(Room(Arc::new(Inner { deps, limiter: Limiter::default(), directory: Directory::default() })))
 }
 
 /// The room as the edge mounts it.

@@ -89,9 +89,10 @@ mod tests {
 
     /// The tree of `current_setting('a.b', true)`, with one part replaced.
     fn call(from: &str, to: &str) -> Option<String> {
-        let tree = ":funcresulttype 25 :args CONST :consttype 25 :constlen -1 :constisnull false :location 8 :constvalue 7 \
+        let tree =
+            ":funcresulttype 25 :args CONST :consttype 25 :constlen -1 :constisnull false :location 8 :constvalue 7 \
                     28 0 0 0 97 46 98 CONST :consttype 16 :constvalue 1 1 0 0 0 0 0 0 0"
-            .replace(from, to);
+                .replace(from, to);
         named(tree.split_whitespace())
     }
 

@@ -109,6 +109,26 @@ impl Client {
         tokio::time::timeout(limit, call).await.unwrap_or(Err(Error::Timeout { host, limit }))
     }
 
+    /// Gets a document with these fields, credentials perhaps: no redirect is followed, so that they stay where they were
+    /// meant for. The status is for the caller to judge.
+    ///
+    /// # Errors
+    /// A URL that cannot or may not be called, and everything that goes wrong on the way.
+    pub async fn ask(&self, url: &str, fields: HeaderMap) -> Result<Answer, Error> {
+        let target = Target::parse(url)?;
+        let host = target.host.clone();
+        let limit = self.bounds.total;
+        let call = Box::pin(async {
+            let mut request = Request::builder().method(Method::GET);
+            if let Some(own) = request.headers_mut() {
+                *own = fields;
+            }
+            let (response, _driver) = self.exchange(&target, finished(&target, request, Bytes::new())?).await?;
+            self.read(&target, response).await
+        });
+        tokio::time::timeout(limit, call).await.unwrap_or(Err(Error::Timeout { host, limit }))
+    }
+
     /// Sends a message, once: no redirect is followed. The status is for the caller to judge.
     ///
     /// # Errors

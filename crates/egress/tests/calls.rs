@@ -132,6 +132,16 @@ async fn sec_06_redirects_keep_their_scheme_carry_nothing_and_end() {
 }
 
 #[tokio::test]
+async fn sec_06_credentials_stay_where_they_were_meant_for() {
+    let other = Server::start("127.0.0.1", None, page("200 OK", "", "{}")).await;
+    let server = Server::start("127.0.0.1", None, redirect(&format!("http://{}/", other.address))).await;
+    let fields = http::HeaderMap::from_iter([(http::header::AUTHORIZATION, "Bearer canary".parse().unwrap())]);
+    let answer = client(&["127.0.0.1"], None).ask(&format!("http://{}/me", server.address), fields).await.unwrap();
+    assert_eq!((answer.status.as_u16(), other.calls()), (302, 0));
+    assert!(server.heads.lock().unwrap()[0].to_lowercase().contains("authorization: bearer canary"));
+}
+
+#[tokio::test]
 async fn sec_06_a_slow_server_ends_the_call() {
     let client = client(&["127.0.0.1"], None);
     for start in ["HTTP/1.1 200 OK\r\nx-slow: ", "HTTP/1.1 200 OK\r\n\r\n", ""] {

@@ -123,13 +123,7 @@ impl Flow<'_> {
 
     /// The plan of a request, if it is one that can be kept: one statement, whose answer does not stream, and nobody to
     /// be told of anything.
-    fn known(
-        &self,
-        head: Head<'_>,
-        body: &Bytes,
-        streams: Streams,
-        catalog: &Catalog,
-    ) -> Option<(RestRequest, Ready)> {
+    fn known(&self, head: Head<'_>, body: &Bytes, streams: Streams, catalog: &Catalog) -> Option<(RestRequest, Ready)> {
         let request = self.read(head, body, streams).ok()?;
         let is_call = matches!(request.action, Action::Read { .. } | Action::Call { .. });
         let Prepared::One(ready) = is_call.then(|| self.prepare(&request, catalog, None))?.ok()? else { return None };
@@ -178,15 +172,11 @@ impl Flow<'_> {
     }
 
     /// Runs one statement and renders what it gives.
-    async fn answer_one(
-        &self,
-        request: &RestRequest,
-        ready: &Ready,
-        values: &Values,
-    ) -> Result<Response, PublicError> {
+    async fn answer_one(&self, request: &RestRequest, ready: &Ready, values: &Values) -> Result<Response, PublicError> {
         let Ready { planned, media, statements } = ready;
         self.runs(&statements.compiled.statement.sql, request, planned);
-        let executed = execute(self.target, &self.caller.0, self.settings, request, planned, statements, values).await?;
+        let executed =
+            execute(self.target, &self.caller.0, self.settings, request, planned, statements, values).await?;
         Ok(self.render(request, planned, media, executed)?)
     }
 

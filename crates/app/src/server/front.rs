@@ -15,6 +15,7 @@ use ferrobase_request::journal::Statements;
 use crate::config::Config;
 
 use super::backend::Backend;
+use super::outbound::Caller;
 use super::sharing::Sharing;
 use super::traces::Traces;
 use super::{Options, numbers, top};
@@ -113,6 +114,7 @@ fn auth(
         hasher: ferrobase_auth::Hasher::new(&section.password).context("auth.password")?,
         mailer: Arc::new(ferrobase_auth::mail::NoMailer),
         texter: Arc::new(ferrobase_auth::sms::NoTexter),
+        outbound: Arc::new(Caller::new(config.security.egress_allow.clone())),
     };
     Ok(ferrobase_auth::room(&section.path, deps))
 }

@@ -12,6 +12,7 @@ mod head_start;
 mod keeper;
 mod key_fetcher;
 mod numbers;
+mod outbound;
 mod sharing;
 mod signals;
 mod target;

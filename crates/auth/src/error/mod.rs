@@ -145,7 +145,7 @@ impl Error {
         }
     }
 
-    fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::Refused { status, .. } => *status,
             Self::WeakPassword { .. } => StatusCode::UNPROCESSABLE_ENTITY,
@@ -155,7 +155,17 @@ impl Error {
         }
     }
 
-    fn code(&self) -> ErrorCode {
+    /// What its caller is told.
+    pub(crate) fn told(&self) -> String {
+        response::told(self)
+    }
+
+    /// Logs a failure of ours that will not be an answer by itself.
+    pub(crate) fn log(&self) {
+        response::log(self);
+    }
+
+    pub(crate) fn code(&self) -> ErrorCode {
         match self {
             Self::Refused { code, .. } => *code,
             Self::WeakPassword { .. } => ErrorCode::WeakPassword,

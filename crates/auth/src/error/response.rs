@@ -52,7 +52,7 @@ fn is_new(headers: &HeaderMap) -> bool {
     headers.get(VERSION_FIELD).and_then(|value| value.to_str().ok()).is_some_and(|version| version >= VERSION)
 }
 
-fn log(error: &Error) {
+pub(super) fn log(error: &Error) {
     if error.status().is_server_error() {
         tracing::error!(error = causes(error), "a request to auth failed");
     }
@@ -63,13 +63,7 @@ fn render(error: &Error, is_new: bool, request_id: Option<&str>) -> Response {
     if let Error::OAuth { error, description } = error {
         return respond(status, code, &json!({"error": error, "error_description": description}), is_new);
     }
-    let message = match error {
-        Error::Database(_) | Error::Internal { .. } if status == StatusCode::INTERNAL_SERVER_ERROR => {
-            UNEXPECTED.to_owned()
-        }
-        Error::Database(_) => of_database(status).to_owned(),
-        other => other.to_string(),
-    };
+    let message = told(error);
     let mut body = Map::new();
     if is_new {
         body.insert("code".to_owned(), code.as_str().into());
@@ -91,6 +85,18 @@ fn render(error: &Error, is_new: bool, request_id: Option<&str>) -> Response {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
     }
     response
+}
+
+/// The sentence for the caller: nothing of what failed inside.
+pub(super) fn told(error: &Error) -> String {
+    let status = error.status();
+    match error {
+        Error::Database(_) | Error::Internal { .. } if status == StatusCode::INTERNAL_SERVER_ERROR => {
+            UNEXPECTED.to_owned()
+        }
+        Error::Database(_) => of_database(status).to_owned(),
+        other => other.to_string(),
+    }
 }
 
 fn respond(status: StatusCode, code: ErrorCode, body: &Value, is_new: bool) -> Response {

@@ -38,6 +38,10 @@ pub struct Tokens {
     pub user: Value,
     /// The password works and would not be taken today.
     pub weak_password: Option<Error>,
+    /// The access token of the provider through which the user came.
+    pub provider_token: Option<String>,
+    /// Its refresh token.
+    pub provider_refresh_token: Option<String>,
 }
 
 /// Opens a session for a user who has proved by this method who it is.
@@ -84,6 +88,8 @@ pub async fn of_session(
         user_id: user.id(),
         user: user::user(&user),
         weak_password: None,
+        provider_token: None,
+        provider_refresh_token: None,
     })
 }
 
@@ -105,6 +111,13 @@ impl IntoResponse for Tokens {
         if let Some(Error::WeakPassword { message, reasons }) = &self.weak_password {
             let reasons: Vec<_> = reasons.iter().map(|reason| reason.as_str()).collect();
             body["weak_password"] = json!({"message": message, "reasons": reasons});
+        }
+        for (name, token) in
+            [("provider_token", self.provider_token), ("provider_refresh_token", self.provider_refresh_token)]
+        {
+            if let Some(token) = token {
+                body[name] = token.into();
+            }
         }
         let mut response = Json(body).into_response();
         let headers = response.headers_mut();

@@ -154,7 +154,7 @@ fn nobody(request: &Request) -> Value {
 }
 
 /// Makes a code and queues the mail that holds it.
-async fn send_confirmation(flow: &Flow, tx: &mut Tx, user: &User) -> Result<()> {
+pub(crate) async fn send_confirmation(flow: &Flow, tx: &mut Tx, user: &User) -> Result<()> {
     let section = &flow.settings.section.email;
     check_frequency(tx, user, section.max_frequency, ErrorCode::OverEmailSendRateLimit).await?;
     let code = Code::make(user.email(), section.otp_length);

@@ -9,6 +9,7 @@ use axum::Router;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 
+pub(crate) use confirm::send_confirmation;
 pub use create::{Made, create_with_identity, identity_data};
 
 use crate::caller::{Flow, Json};

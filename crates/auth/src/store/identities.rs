@@ -36,6 +36,13 @@ pub async fn merge(tx: &mut Tx, id: Uuid, data: &Map<String, Value>) -> Result<(
     tx.execute(sql, params![id, data]).await.map(drop)
 }
 
+/// Somebody came in by this way; what the provider says now is merged, null deletes a key.
+pub async fn used(tx: &mut Tx, id: Uuid, data: &Map<String, Value>) -> Result<()> {
+    let sql = "update auth.identities set identity_data = jsonb_strip_nulls(identity_data || $2::jsonb),
+        last_sign_in_at = now(), updated_at = now() where id = $1::uuid";
+    tx.execute(sql, params![id, data]).await.map(drop)
+}
+
 /// Takes a way away.
 pub async fn delete(tx: &mut Tx, id: Uuid) -> Result<()> {
     tx.execute("delete from auth.identities where id = $1::uuid", params![id]).await.map(drop)

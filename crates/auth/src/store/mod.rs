@@ -9,7 +9,9 @@ pub mod amr;
 pub mod audit;
 pub mod challenges;
 pub mod factors;
+pub mod flow_state;
 pub mod identities;
+pub mod oauth_states;
 pub mod one_time_tokens;
 pub mod param;
 pub mod passkeys;
@@ -17,5 +19,6 @@ pub mod refresh_tokens;
 pub mod sessions;
 mod tx;
 pub mod users;
+pub mod web3_messages;
 
 pub use tx::{Database, Tx, is_duplicate};

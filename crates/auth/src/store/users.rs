@@ -159,6 +159,45 @@ pub async fn set_phone(tx: &mut Tx, id: Uuid, phone: &str) -> Result<()> {
     tx.execute(sql, params![id, phone]).await.map(drop)
 }
 
+/// The account goes on without its address, and without the codes that went there.
+pub async fn release_email(tx: &mut Tx, id: Uuid) -> Result<()> {
+    for sql in [
+        "delete from auth.identities where user_id = $1::uuid and provider = 'email'",
+        "delete from auth.one_time_tokens where user_id = $1::uuid and token_type in
+            ('confirmation_token', 'recovery_token', 'reauthentication_token', 'email_change_token_current')",
+        "update auth.users set email = null, email_confirmed_at = null, updated_at = now() where id = $1::uuid",
+    ] {
+        tx.execute(sql, params![id]).await?;
+    }
+    Ok(())
+}
+
+/// The account goes on without its number.
+pub async fn release_phone(tx: &mut Tx, id: Uuid) -> Result<()> {
+    let sql = "update auth.users set phone = null, phone_confirmed_at = null, updated_at = now() where id = $1::uuid";
+    tx.execute(sql, params![id]).await.map(drop)
+}
+
+/// Identities, second factors, passkeys and codes go.
+pub async fn drop_ways_in(tx: &mut Tx, id: Uuid) -> Result<()> {
+    for sql in [
+        "delete from auth.identities where user_id = $1::uuid",
+        "delete from auth.mfa_factors where user_id = $1::uuid",
+        "delete from auth.webauthn_credentials where user_id = $1::uuid",
+        "delete from auth.one_time_tokens where user_id = $1::uuid",
+        "update auth.users set email_change = '', phone_change = '', updated_at = now() where id = $1::uuid",
+    ] {
+        tx.execute(sql, params![id]).await?;
+    }
+    Ok(())
+}
+
+/// Somebody vouches for it: it is anonymous no more.
+pub async fn set_known(tx: &mut Tx, id: Uuid) -> Result<()> {
+    let sql = "update auth.users set is_anonymous = false, updated_at = now() where id = $1::uuid";
+    tx.execute(sql, params![id]).await.map(drop)
+}
+
 /// A new address waits for its confirmation.
 pub async fn email_change_begun(tx: &mut Tx, id: Uuid, email: &str) -> Result<()> {
     let sql = "update auth.users set email_change = $2, email_change_sent_at = now(), email_change_confirm_status = 0,

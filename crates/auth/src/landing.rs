@@ -1,0 +1,65 @@
+//! How a browser is sent on when a flow is over: with the session, with a code for it, or with what went wrong.
+//!
+//! Tokens go into the fragment, which no server sees; errors go there too, and into the query for clients of PKCE and
+//! servers (contract 2.4, 2.6). Addresses come from `redirect` only.
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+
+use crate::error::Error;
+use crate::session::Tokens;
+use crate::url::{query, with_fragment, with_query};
+
+/// The address with a session in its fragment. `more` goes along.
+pub(crate) fn with_session(to: &str, tokens: &Tokens, more: &[(&str, &str)]) -> String {
+    let (expires_at, expires_in) = (tokens.expires_at.to_string(), tokens.expires_in.to_string());
+    let mut pairs = vec![
+        ("access_token", tokens.access_token.as_str()),
+        ("expires_at", &expires_at),
+        ("expires_in", &expires_in),
+        ("refresh_token", &tokens.refresh_token),
+        ("sb", ""),
+        ("token_type", "bearer"),
+    ];
+    pairs.extend(tokens.provider_token.as_deref().map(|token| ("provider_token", token)));
+    pairs.extend(tokens.provider_refresh_token.as_deref().map(|token| ("provider_refresh_token", token)));
+    pairs.extend(more);
+    with_fragment(to, &query(pairs))
+}
+
+/// The address with a code in its query.
+pub(crate) fn with_code(to: &str, code: &str) -> String {
+    with_query(to, &query([("code", code)]))
+}
+
+/// The address with what went wrong, in query and fragment.
+pub(crate) fn with_error(to: &str, error: &Error) -> String {
+    let (word, code, description) = (word(error), error.code().as_str(), error.told());
+    let pairs = [("error", word), ("error_code", code), ("error_description", description.as_str())];
+    let fragment = query(pairs.into_iter().chain([("sb", "")]));
+    with_fragment(&with_query(to, &query(pairs)), &fragment)
+}
+
+/// OAuth's word for a failure (RFC 6749, 4.1.2.1).
+fn word(error: &Error) -> &'static str {
+    match error.status().as_u16() {
+        401 => "unauthorized_client",
+        403 | 422 => "access_denied",
+        502..=504 => "temporarily_unavailable",
+        500.. => "server_error",
+        _ => "invalid_request",
+    }
+}
+
+/// Sends the browser there; it keeps nothing of this answer and tells the next page nothing of this address.
+pub(crate) fn go(status: StatusCode, to: &str) -> Response {
+    let Ok(location) = HeaderValue::from_str(to) else {
+        return Error::internal("sending a browser on")("its address cannot be sent").into_response();
+    };
+    let mut response = status.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::LOCATION, location);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
+}
