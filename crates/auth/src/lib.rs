@@ -10,6 +10,7 @@
 
 mod account;
 mod admin;
+pub mod api_keys;
 pub mod caller;
 pub mod config;
 pub mod error;
@@ -19,6 +20,7 @@ pub mod limit;
 pub mod mail;
 mod mfa;
 mod oauth;
+pub mod operate;
 pub mod outbound;
 mod passkeys;
 mod password;
@@ -64,5 +66,6 @@ pub const MIGRATIONS: RoomMigrations = RoomMigrations {
         },
         Migration { version: 11, name: "web3_messages", sql: include_str!("../migrations/0011_web3_messages.sql") },
         Migration { version: 13, name: "second_factors", sql: include_str!("../migrations/0013_second_factors.sql") },
+        Migration { version: 14, name: "api_keys", sql: include_str!("../migrations/0014_api_keys.sql") },
     ],
 };

@@ -3,6 +3,8 @@
 //! A command returns `Ok` or an error whose chain is printed; exit code 1 is a failure, 2 a misuse of the command line
 //! (clap's). Data goes to the standard output, everything else to the standard error; `--json` where output is data.
 
+mod accounts;
+mod api_keys;
 mod completions;
 mod config;
 mod dev;
@@ -14,6 +16,7 @@ pub(crate) mod migrate;
 mod postgrest;
 mod serve;
 mod settings;
+mod signing_keys;
 pub(crate) mod terminal;
 mod top;
 mod version;
@@ -58,6 +61,8 @@ enum Command {
     Init(init::InitArguments),
     /// Prints anon and service keys, makes test tokens, rotates the secret.
     Keys(keys::KeysArguments),
+    /// Accounts: list, create, ban, delete, export.
+    Auth(accounts::AuthArguments),
     /// Checks and shows the configuration.
     Config(config::ConfigCommand),
     /// The project's migrations: new, status, up.
@@ -82,6 +87,7 @@ pub fn run() -> ExitCode {
         Command::Postgrest(arguments) => postgrest::run(arguments, environment),
         Command::Init(arguments) => init::run(&arguments),
         Command::Keys(arguments) => keys::run(&arguments, environment),
+        Command::Auth(arguments) => accounts::run(&arguments, &environment),
         Command::Config(arguments) => config::run(&arguments, environment),
         Command::Migrate(arguments) => migrate::run(&arguments, &environment),
         Command::ExplainPolicy(arguments) => explain_policy::run(&arguments, &environment),

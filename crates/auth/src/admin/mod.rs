@@ -6,6 +6,8 @@ mod list;
 mod show;
 mod update;
 
+pub(crate) use update::ban_seconds;
+
 use axum::Router;
 use axum::routing::get;
 use uuid::Uuid;

@@ -123,7 +123,7 @@ fn phone_exists() -> Error {
 }
 
 /// A duration as Go writes it (`1h30m`, `100ms`), in seconds; `none` is no ban.
-pub(super) fn ban_seconds(text: &str) -> Result<Option<f64>> {
+pub(crate) fn ban_seconds(text: &str) -> Result<Option<f64>> {
     if text == "none" || text.is_empty() {
         return Ok(None);
     }

@@ -6,6 +6,7 @@
 //! Invariant: everything runs as the schema's owner, never as the caller.
 
 pub mod amr;
+pub mod api_keys;
 pub mod audit;
 pub mod challenges;
 pub mod factors;

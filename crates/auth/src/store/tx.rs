@@ -12,7 +12,8 @@ use bytes::Bytes;
 use ferrobase_pg::{
     Batch, Conversation, End, Error as PgError, Isolation, Mode, Opening, Pool, Reply, Row, Setting, Statement, Turn,
 };
-use ferrobase_request::RequestContext;
+use ferrobase_request::journal::Journal;
+use ferrobase_request::{Identity, RequestContext};
 use serde::de::DeserializeOwned;
 
 use crate::OWNER;
@@ -22,6 +23,8 @@ use crate::error::{Error, Result};
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 /// No statement here is long; a trigger of the application may be.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(8);
+/// For work that nobody waits for.
+const INTERNAL_TIMEOUT: Duration = Duration::from_secs(15);
 const SEARCH_PATH: &str = "auth, pg_temp";
 
 /// The room's way to its tables, for one request.
@@ -35,6 +38,25 @@ impl Database {
     /// For this request.
     pub fn new(pool: Pool, context: std::sync::Arc<RequestContext>) -> Self {
         Self { pool, context }
+    }
+
+    /// For work that nobody asked for.
+    pub fn internal(pool: Pool) -> Self {
+        let nothing = || std::sync::Arc::<str>::from("{}");
+        let context = RequestContext {
+            identity: Identity::internal(OWNER.role),
+            request_id: "auth".into(),
+            method: "".into(),
+            path: "".into(),
+            headers: nothing(),
+            cookies: nothing(),
+            client_ip: None,
+            deadline: std::time::Instant::now() + INTERNAL_TIMEOUT,
+            trace: None,
+            journal: Journal::default(),
+            freshness: None,
+        };
+        Self::new(pool, std::sync::Arc::new(context))
     }
 
     /// Begins a transaction.
