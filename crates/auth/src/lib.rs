@@ -14,6 +14,7 @@ pub mod api_keys;
 pub mod caller;
 pub mod config;
 pub mod error;
+pub mod hooks;
 pub mod keys;
 mod landing;
 pub mod limit;

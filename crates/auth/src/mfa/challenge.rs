@@ -8,12 +8,14 @@ use uuid::Uuid;
 use super::{Kind, factor_id, known, no_factor};
 use crate::caller::{Json, SignedIn};
 use crate::error::{Error, ErrorCode, Result};
+use crate::hooks::{self, Hooks, SmsToSend};
 use crate::limit::Limit;
 use crate::mail::Code;
 use crate::sms::Message;
 use crate::store::challenges::NewChallenge;
 use crate::store::factors::Proving;
 use crate::store::{audit, challenges, factors};
+use crate::user;
 use crate::webauthn::{Ceremony, RelyingParty, challenge as new_challenge, creation, request};
 
 /// The body, as far as it is read.
@@ -128,6 +130,11 @@ async fn send(caller: &SignedIn, proving: &Proving, channel: &str, code: &Code) 
     let section = &caller.flow.settings.section.sms;
     let to = proving.factor.phone.clone().unwrap_or_default();
     if section.test_otp.contains_key(&to) {
+        return Ok(());
+    }
+    let sms = SmsToSend { phone: &to, code: &code.digits, kind: "mfa" };
+    let (flow, user) = (&caller.flow, user::user(&caller.user));
+    if hooks::send_sms(Hooks::of(flow), &flow.database, &user, &sms).await? {
         return Ok(());
     }
     let text = section.template.replace("{{ .Code }}", &code.digits).replace("{{.Code}}", &code.digits);

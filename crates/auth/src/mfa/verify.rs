@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::{Kind, factor_id, known, no_factor, stored, totp};
 use crate::caller::{Json, SignedIn};
 use crate::error::{Error, ErrorCode, Result};
+use crate::hooks;
 use crate::limit::Limit;
 use crate::mail::Code;
 use crate::session::{self, Tokens};
@@ -60,6 +61,11 @@ pub(super) async fn verify(caller: SignedIn, Path(path): Path<String>, Json(body
     kind.check_verify(&flow.settings.section.mfa)?;
     let challenge = open_challenge(&caller, &mut tx, id, asked).await?;
     let verdict = Box::pin(judge(&caller, &mut tx, kind, &proving, &challenge, &body)).await?;
+    let is_right = matches!(verdict, Verdict::Right);
+    if let Some(rejected) = hooks::judge_factor(flow, &mut tx, &caller.user, id, kind.name(), is_right).await? {
+        tx.commit().await?;
+        return Err(rejected);
+    }
     if let Verdict::Wrong(error) = verdict {
         challenges::failed(&mut tx, caller.user.id(), asked).await?;
         tx.commit().await?;

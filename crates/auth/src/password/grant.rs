@@ -9,6 +9,7 @@ use serde_json::json;
 use super::{Verdict, rules};
 use crate::caller::Flow;
 use crate::error::{Error, ErrorCode, Result};
+use crate::hooks;
 use crate::params;
 use crate::session::{self, Tokens};
 use crate::store::{audit, users};
@@ -28,6 +29,9 @@ pub async fn grant(flow: &Flow, body: &PasswordGrant) -> Result<Tokens> {
     let user = find(flow, body).await?;
     let stored = user.as_ref().and_then(User::password);
     let verdict = flow.room.hasher().verify(password, stored).await?;
+    if let Some(user) = &user {
+        hooks::judge_password(flow, user, verdict != Verdict::Wrong).await?;
+    }
     let (Some(user), Verdict::Right(renewed)) = (user, verdict) else { return Err(wrong()) };
     if user.is_banned() {
         return Err(Error::bad_request(ErrorCode::UserBanned, "User is banned"));
