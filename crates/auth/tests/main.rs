@@ -6,6 +6,7 @@ mod bearer;
 mod device;
 mod errors;
 mod harness;
+mod hooks;
 mod keys;
 mod logout;
 mod mfa;

@@ -30,7 +30,7 @@ enum Action {
     Standby(FileOfKeys),
     /// Lets the standby key sign; the one before verifies on.
     #[command(
-        after_help = "Examples:\n  ferrobase keys signing rotate --file signing-keys.json\n  ferrobase keys signing rotate --file signing-keys.json --kid 01931b66-7c8a-7000-8000-000000000000\n\nReload after each step (SIGHUP); wait ten minutes after `standby`, as long as others remember\nthe published set."
+        after_help = "Examples:\n  ferrobase keys signing rotate --file signing-keys.json\n  ferrobase keys signing rotate --file signing-keys.json --kid NEXT\n\nReload after each step (SIGHUP); wait ten minutes after `standby`, as long as others remember\nthe published set."
     )]
     Rotate {
         #[command(flatten)]

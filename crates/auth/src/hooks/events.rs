@@ -11,8 +11,7 @@ use crate::store::{Database, Tx, sessions};
 use crate::user::{self, AUTHENTICATED, User};
 
 /// Claims that a token must keep, each with its kind of value.
-const KEPT: [&str; 10] =
-    ["aud", "exp", "iat", "sub", "email", "phone", "role", "aal", "session_id", "is_anonymous"];
+const KEPT: [&str; 10] = ["aud", "exp", "iat", "sub", "email", "phone", "role", "aal", "session_id", "is_anonymous"];
 
 /// The claims of a token as the application wants them.
 pub(crate) async fn customize_access_token(
@@ -32,7 +31,8 @@ pub(crate) async fn customize_access_token(
     for name in KEPT {
         let same_kind = std::mem::discriminant(&changed[name]) == std::mem::discriminant(&claims[name]);
         if !same_kind {
-            let message = format!("output claims do not conform to the expected schema: {name} is missing or of another kind");
+            let message =
+                format!("output claims do not conform to the expected schema: {name} is missing or of another kind");
             let status = http::StatusCode::INTERNAL_SERVER_ERROR;
             return Err(Error::refused(status, ErrorCode::UnexpectedFailure, message));
         }

@@ -107,8 +107,7 @@ mod tests {
     fn signatures_are_those_of_standard_webhooks() {
         // The example of the specification's reference libraries.
         let key = key("v1,whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
-        let signature =
-            signature(&key, "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", br#"{"test": 2432232314}"#);
+        let signature = signature(&key, "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", br#"{"test": 2432232314}"#);
         assert_eq!(signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
         assert!(super::key("whsec_MfKQ").is_none() && super::key("v1,whsec_").is_none());
     }

@@ -15,10 +15,10 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+pub use events::{SmsToSend, send_email, send_sms};
 pub(crate) use events::{
     after_user_created, before_user_created, customize_access_token, judge_factor, judge_password,
 };
-pub use events::{SmsToSend, send_email, send_sms};
 pub(crate) use http::key as secret_key;
 pub(crate) use target::HookTarget;
 
