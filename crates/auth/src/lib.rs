@@ -68,5 +68,10 @@ pub const MIGRATIONS: RoomMigrations = RoomMigrations {
         Migration { version: 11, name: "web3_messages", sql: include_str!("../migrations/0011_web3_messages.sql") },
         Migration { version: 13, name: "second_factors", sql: include_str!("../migrations/0013_second_factors.sql") },
         Migration { version: 14, name: "api_keys", sql: include_str!("../migrations/0014_api_keys.sql") },
+        Migration {
+            version: 15,
+            name: "names_as_elsewhere",
+            sql: include_str!("../migrations/0015_names_as_elsewhere.sql"),
+        },
     ],
 };

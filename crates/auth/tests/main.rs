@@ -7,6 +7,7 @@ mod device;
 mod errors;
 mod harness;
 mod hooks;
+mod import;
 mod keys;
 mod logout;
 mod mfa;
