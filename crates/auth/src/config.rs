@@ -72,6 +72,8 @@ section! {
         required_characters: Vec<String> = Vec::new();
         /// Refuses passwords that are known from leaks.
         check_leaked: bool = false;
+        /// Another service that lists leaked passwords by the beginning of their hash; Have I Been Pwned when absent.
+        leaked_url: Option<HttpUrl> = None;
         /// A change needs a recent sign-in or a code.
         reauthenticate: bool = false;
         /// Memory of one hash (argon2id).
@@ -283,6 +285,8 @@ section! {
         provider: CaptchaProvider = CaptchaProvider::Hcaptcha;
         /// Secret of the account there.
         secret: Option<Secret> = None;
+        /// Another address to ask, for a provider that speaks the same way.
+        url: Option<HttpUrl> = None;
     }
 }
 

@@ -12,6 +12,7 @@ mod account;
 mod admin;
 pub mod api_keys;
 pub mod caller;
+mod captcha;
 pub mod config;
 pub mod error;
 pub mod hooks;

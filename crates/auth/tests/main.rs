@@ -13,6 +13,7 @@ mod logout;
 mod mfa;
 mod mfa_attacks;
 mod oauth;
+mod outside;
 mod passkeys;
 mod passwords;
 mod pkce;

@@ -47,9 +47,9 @@ async fn an_opaque_key_works_until_it_is_taken_back() {
     let public = public["key"].as_str().unwrap();
     assert!(secret.starts_with("sb_secret_") && public.starts_with("sb_publishable_"));
     becomes(&app, "/rest/v1/secrets", &secret, 200).await;
+    becomes(&app, "/rest/v1/rpc/me", public, 200).await;
     let admin = status(&app, "/auth/v1/admin/users", &secret).await;
     assert_eq!((admin, status(&app, "/auth/v1/admin/users", public).await), (200, 403));
-    becomes(&app, "/rest/v1/rpc/me", public, 200).await;
     assert!(status(&app, "/rest/v1/secrets", public).await >= 401);
     // Nothing of a key is in the database but its hash and its beginning.
     let listed = keys(&["list", "--json"]).json();

@@ -102,6 +102,7 @@ async fn new_password(caller: &SignedIn, password: &str, body: &Update) -> Resul
         return Err(Error::unprocessable(ErrorCode::ValidationFailed, message));
     }
     password::check(password, section)?;
+    password::check_leaked(caller.flow.room.outbound(), password, section).await?;
     let is_fresh = caller.session.as_ref().is_some_and(|session| session.age < FRESH);
     if section.reauthenticate && !is_fresh {
         return Err(match body.nonce.as_deref() {

@@ -44,6 +44,7 @@ async fn new_hash(flow: &Flow, body: &Update) -> Result<Option<String>> {
     match (&body.password, &body.password_hash) {
         (Some(password), None) if !password.is_empty() => {
             password::check(password, &flow.settings.section.password)?;
+            password::check_leaked(flow.room.outbound(), password, &flow.settings.section.password).await?;
             flow.room.hasher().hash(password).await.map(Some)
         }
         (None, Some(hash)) => {

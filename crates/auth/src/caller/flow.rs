@@ -48,6 +48,8 @@ pub struct Client {
     pub redirect_to: Option<String>,
     /// What followed `Authorization: Bearer`.
     pub bearer: Option<String>,
+    /// For whom its tokens must be (`X-JWT-AUD`).
+    pub audience: Option<String>,
 }
 
 impl Flow {
@@ -78,6 +80,7 @@ impl FromRequestParts<Room> for Flow {
             user_agent: text(&parts.headers, header::USER_AGENT.as_str()).chars().take(LONGEST_AGENT).collect(),
             redirect_to: redirect_to(parts),
             bearer: bearer(&parts.headers),
+            audience: Some(text(&parts.headers, "x-jwt-aud").to_owned()).filter(|audience| !audience.is_empty()),
         };
         Ok(Self {
             settings: room.settings(),
