@@ -36,4 +36,5 @@ soak:
 
 # A release archive in dist/: binary, checksums, systemd unit, example configuration.
 dist:
+	scripts/install-tools bench
 	scripts/dist

@@ -1,11 +1,9 @@
 """How long a catalog of 10,000 tables takes to load, and what a reload costs the requests meanwhile."""
 
 import json
-import math
 import os
 import pathlib
 import secrets
-import statistics
 import tempfile
 import threading
 import time
@@ -13,14 +11,13 @@ import time
 import processes
 import scenarios
 import server
+import steady
 import table
 
 HERE = pathlib.Path(__file__).resolve().parent
 # A relation that only a complete catalog has.
 PATH = "/rest/v1/t9999?select=id,name&limit=1"
 REQUEST = scenarios.Request("row", "GET", "/rest/v1/t0?select=id,name&limit=1")
-# A steady load that leaves the machine room: what is asked is whether anybody has to wait for a reload.
-CLIENTS, RATE_EACH = 4, 50
 SECONDS = 12
 RELOADS = 3
 
@@ -41,7 +38,7 @@ def measure(postgres, binary, given):
             _, answered = started.wait(PATH, bearer, patience=120)
             # What a start has to clean up must not count as a reload's.
             time.sleep(3)
-            load = Load(started, bearer)
+            load = steady.Load(started, scenarios.message(REQUEST, bearer, 1))
             load.run(2)
             rounds = [one_round(postgres, load, started, number, given.rounds) for number in range(given.rounds)]
             loads = [line for line in map(parsed, log) if line.get("message") == "catalog loaded"]
@@ -94,39 +91,3 @@ def parsed(line):
         return json.loads(line)
     except ValueError:
         return {}
-
-
-class Load:
-    """Clients that each ask at a fixed rate, or at once when they are late."""
-
-    def __init__(self, started, bearer):
-        self.started, self.message = started, scenarios.message(REQUEST, bearer, 1)
-
-    def run(self, seconds):
-        latencies, failures = [], []
-        clients = [threading.Thread(target=self._client, args=(seconds, latencies, failures)) for _ in range(CLIENTS)]
-        for client in clients:
-            client.start()
-        for client in clients:
-            client.join()
-        latencies.sort()
-        return {
-            "requests": len(latencies),
-            "failures": len(failures),
-            "p50": statistics.median(latencies),
-            "p99": latencies[math.ceil(len(latencies) * 0.99) - 1],
-            "p999": latencies[math.ceil(len(latencies) * 0.999) - 1],
-            "most": latencies[-1],
-        }
-
-    def _client(self, seconds, latencies, failures):
-        connection = self.started.connect()
-        began = time.monotonic()
-        for number in range(int(seconds * RATE_EACH)):
-            due = began + number / RATE_EACH
-            time.sleep(max(0.0, due - time.monotonic()))
-            asked = time.monotonic()
-            if server.ask(connection, self.message) != 200:
-                failures.append(number)
-            latencies.append((time.monotonic() - asked) * 1000)
-        connection.close()

@@ -85,6 +85,20 @@ def catalog(result):
     print(f"RSS after all that {result['resident_mb']:.0f} MB. PostgreSQL {result['postgresql']}. Goal: most / quiet p99 <= 2.")
 
 
+def logins(result):
+    rows = []
+    for number, of in enumerate(result["rounds"], 1):
+        for name in ("quiet", "storm"):
+            load, asked = of[name], of["logins"]
+            refused = sum(count for status, count in asked["statuses"].items() if status != 200)
+            signed_in = [f"{asked['per_second']:.0f}", refused, f"{asked['p50'] or 0:.0f}"] if name == "storm" else [""] * 3
+            rows.append([f"{name} {number}", load["requests"], load["failures"],
+                         *(f"{load[key]:.2f}" for key in ("p50", "p99", "p999", "most")), *signed_in])
+    aligned(["reading", "requests", "failures", "p50 ms", "p99 ms", "p99.9 ms", "most ms", "sign-ins/s", "told to wait",
+             "p50 ms"], rows)
+    print(f"{result['offered']} sign-ins a second were offered. PostgreSQL {result['postgresql']}.")
+
+
 def aligned(heads, rows):
     """A table whose first column is text and the others numbers."""
     lines = [[str(cell) for cell in row] for row in [heads, *rows]]

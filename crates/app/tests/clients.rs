@@ -5,7 +5,12 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use ferrobase_testkit::app::AppBuilder;
+
 use crate::support;
+
+/// The example's table.
+const TODOS: &str = "examples/todos/ferrobase/migrations/0001_todos.sql";
 
 #[tokio::test]
 async fn supabase_js() {
@@ -21,6 +26,31 @@ async fn supabase_py() {
         .args(["-m", "pytest", "-q", "-p", "no:cacheprovider"])
         .current_dir(support::root().join("tests/clients/python"));
     passes(command).await;
+}
+
+/// The example as its page shows it: both programs print what is written there.
+#[tokio::test]
+async fn the_todos_example_does_what_its_page_says() {
+    let example = support::root().join("examples/todos");
+    let page = std::fs::read_to_string(example.join("README.md")).unwrap();
+    let shown: Vec<_> = page.lines().skip_while(|line| !line.contains("ann: ")).take(4).map(str::trim).collect();
+    assert!(shown.last().unwrap().starts_with("signed out"), "{shown:?}");
+
+    let database = support::database_with(&[support::root().join(TODOS)]).await;
+    let app = signing_in(support::serve(&database)).start().await.unwrap();
+    // The packages are those of the client tests; Node looks for them beside the program.
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::copy(example.join("todos.mjs"), folder.path().join("todos.mjs")).unwrap();
+    let packages = support::root().join("tests/clients/javascript/node_modules");
+    std::os::unix::fs::symlink(packages, folder.path().join("node_modules")).unwrap();
+    for (program, file) in [(node(), folder.path().join("todos.mjs")), (python(), example.join("todos.py"))] {
+        let mut command = Command::new(program);
+        command.arg(&file).env("URL", app.url("")).envs(support::credentials());
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        let printed: Vec<_> = printed.lines().collect();
+        assert_eq!(printed, shown, "{file:?}\n{}\n{}", String::from_utf8_lossy(&output.stderr), app.log());
+    }
 }
 
 /// Node 22 or newer.
@@ -43,13 +73,22 @@ fn cache() -> PathBuf {
     base.join("ferrobase")
 }
 
+/// Addresses need no confirmation, and nobody needs an address.
+fn signing_in(server: AppBuilder) -> AppBuilder {
+    server
+        .env("FERROBASE_AUTH__EMAIL__AUTOCONFIRM", "true")
+        .env("FERROBASE_AUTH__ENABLE_ANONYMOUS_SIGN_INS", "true")
+        .env("FERROBASE_AUTH__RATE_LIMITS__SIGN_IN", "1000")
+}
+
 /// Runs the client's own test runner against a server on the library.
 async fn passes(mut command: Command) {
-    let fixtures = ["contract/rest/fixtures/library.sql", "tests/clients/fixtures.sql"];
+    let fixtures = ["contract/rest/fixtures/library.sql", "tests/clients/fixtures.sql", TODOS];
     let database = support::database_with(&fixtures.map(|file| support::root().join(file))).await;
     // Plans and undone writes are methods of the clients' builders too.
     let server = support::serve(&database).env("FERROBASE_REST__PLAN_ENABLED", "true");
-    let app = server.env("FERROBASE_REST__TX_END", "commit-allow-override").start().await.unwrap();
+    let server = server.env("FERROBASE_REST__TX_END", "commit-allow-override");
+    let app = signing_in(server).start().await.unwrap();
     command.env("FERROBASE_URL", app.url("")).envs(support::credentials());
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     assert!(

@@ -1,6 +1,6 @@
 //! Bounds that PostgreSQL keeps for us: locks that are waited for, and transactions whose owner is gone.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ferrobase_pg::{ConnectOptions, Session};
 use ferrobase_testkit::pooler;
@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::caller::{Caller, eventually, value};
+use crate::caller::{Caller, eventually, metric, value};
 use crate::support;
 
 const SCHEMA: &str = "
@@ -80,4 +80,51 @@ async fn a_transaction_whose_process_stopped_lets_go_of_its_rows() {
     assert!(answer.status >= 500 && n == "0" || answer.status == 200 && n == "5", "{n} {answer:?}");
     let again = async || caller.get("/entries").await.status == 200;
     eventually("it serves on", Duration::from_secs(5), again).await;
+}
+
+/// More than the database can do: some are served as before, the others are told at once when to come back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_overload_is_answered_503_on_top_of_what_can_be_done() {
+    const CALLERS: usize = 120;
+    let database = support::installed().await;
+    let nap = "create function nap() returns text language plpgsql as
+               $$ begin perform pg_sleep(0.05); return 'rested'; end $$; grant execute on function nap to anon";
+    database.script(nap).await;
+    let app = support::serve(&database)
+        .env("FERROBASE_DATABASE__MAX_CONNECTIONS", "4")
+        .env("FERROBASE_DATABASE__SHED_AFTER", "300ms");
+    let app = app.start().await.unwrap();
+    let until = Instant::now() + Duration::from_secs(4);
+    let callers: Vec<_> = (0..CALLERS)
+        .map(|_| {
+            let caller = Caller::of(&app);
+            tokio::spawn(async move {
+                let (mut served, mut refused) = (0, 0);
+                while Instant::now() < until {
+                    let answer = caller.call("nap", &json!({})).await;
+                    match answer.status {
+                        200 => served += 1,
+                        _ => {
+                            assert!(answer.is_unavailable() && answer.code() == "PGRST003", "{answer:?}");
+                            assert_eq!(answer.header("retry-after"), "1");
+                            refused += 1;
+                            tokio::time::sleep(Duration::from_millis(250)).await;
+                        }
+                    }
+                }
+                (served, refused)
+            })
+        })
+        .collect();
+    let (mut served, mut refused) = (0, 0);
+    for caller in callers {
+        let (more_served, more_refused) = caller.await.unwrap();
+        served += more_served;
+        refused += more_refused;
+    }
+    println!("{served} served, {refused} refused");
+    // Three connections rest twenty times a second: 240 in all, if the machine had nothing else to do.
+    assert!(served > 120 && refused > 100, "{served} served, {refused} refused");
+    assert!(metric(&app, "database_shed_total{pool=\"request\"}").await.is_some_and(|shed| shed >= 100.0));
+    assert_eq!(Caller::of(&app).call("nap", &json!({})).await.status, 200, "it is over when it is over");
 }

@@ -4,6 +4,7 @@
 //! PostgreSQL processes are really frozen, killed and promoted. One pair a test, because a pair takes seconds to make.
 
 mod failover;
+mod patroni;
 mod reads;
 
 use std::path::PathBuf;

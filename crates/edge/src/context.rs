@@ -106,8 +106,11 @@ fn fields_text(headers: &HeaderMap, keep_credentials: bool, trace: Option<&Trace
         .iter()
         .filter(|(name, _)| !(keep_credentials && *name == COOKIE))
         .filter_map(|(name, value)| Some((name.as_str(), std::str::from_utf8(value.as_bytes()).ok()?)));
-    // Of a name that comes twice the last value counts.
-    headers_json(fields.chain(trace.map(|trace| ("traceparent", trace.parent.as_str()))), keep_credentials)
+    let Some(trace) = trace else { return headers_json(fields, keep_credentials) };
+    // What vendors added belongs to the parent that is handed on, and to no other.
+    let others = fields.filter(|(name, _)| !["traceparent", "tracestate"].contains(name));
+    let ours = [("traceparent", Some(trace.parent.as_str())), ("tracestate", trace.state.as_deref())];
+    headers_json(others.chain(ours.into_iter().filter_map(|(name, value)| Some((name, value?)))), keep_credentials)
 }
 
 fn cookies_text(headers: &HeaderMap) -> String {
@@ -163,5 +166,11 @@ mod tests {
         let text = fields_text(&headers, false, Some(&ours));
         assert!(text.contains(r#""traceparent":"ours""#) && !text.contains("theirs"), "{text}");
         assert!(fields_text(&headers, false, None).contains("theirs"));
+        headers.insert("tracestate", HeaderValue::from_static("vendor=1"));
+        let text = fields_text(&headers, false, Some(&ours));
+        assert!(!text.contains("tracestate"), "it belongs to a trace that is not handed on: {text}");
+        let child = TraceFields { state: Some("vendor=2".to_owned()), ..ours };
+        let text = fields_text(&headers, false, Some(&child));
+        assert!(text.contains(r#""tracestate":"vendor=2""#) && !text.contains("vendor=1"), "{text}");
     }
 }

@@ -17,7 +17,7 @@ mod cors;
 mod credentials;
 mod freshness;
 mod limits;
-mod local_only;
+pub mod local_only;
 mod refusal;
 mod request_id;
 mod response_headers;

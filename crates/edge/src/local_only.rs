@@ -1,4 +1,4 @@
-//! `dev` answers this machine's own pages only (security 27).
+//! `dev`, and `/debug` of the admin port, answer this machine's own pages only (security 27).
 //!
 //! A server on loopback is still reachable through the browser of whoever runs it: any web site can send requests to
 //! `localhost`, and a name under its control can be pointed there (DNS rebinding). So the address that a request was
@@ -6,26 +6,38 @@
 //! Invariant: requests without `Host` and `Origin` pass; browsers, which this is about, always send them.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{self, Next};
 use ferrobase_base::PublicError;
 use ferrobase_base::config::HttpUrl;
 use http::HeaderMap;
 use http::Uri;
 use http::header::{HOST, ORIGIN};
 
-use crate::refusal;
+use crate::{error, refusal};
 
 /// The names under which this machine's server may be called.
 #[derive(Clone, Debug, Default)]
 pub struct LocalOnly {
     /// Beside the loopback names: the host of `server.public_url`.
     public: Option<String>,
+    /// Whether any address will do, as long as it is no name: names can be pointed here, addresses cannot.
+    by_address: bool,
 }
 
 impl LocalOnly {
     /// Loopback names, and the host of the public URL where one is configured.
     pub fn new(public_url: Option<&HttpUrl>) -> Self {
-        Self { public: public_url.map(|url| host_of(url.authority()).to_ascii_lowercase()) }
+        Self { public: public_url.map(|url| host_of(url.authority()).to_ascii_lowercase()), by_address: false }
+    }
+
+    /// The same for a port that may be bound to any of the machine's addresses.
+    #[must_use]
+    pub fn or_by_address(self) -> Self {
+        Self { by_address: true, ..self }
     }
 
     /// Refuses a request that was sent to another name or from a page of another machine.
@@ -46,11 +58,25 @@ impl LocalOnly {
     fn is_ours(&self, host: &str) -> bool {
         let host = host.trim_end_matches('.').to_ascii_lowercase();
         let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-        address.is_ok_and(|address| address.to_canonical().is_loopback())
+        address.is_ok_and(|address| self.by_address || address.to_canonical().is_loopback())
             || host == "localhost"
             || host.ends_with(".localhost")
             || self.public.as_deref() == Some(&*host)
     }
+}
+
+/// The routes, for requests that pass the rule.
+pub fn guarded(router: Router, rule: LocalOnly) -> Router {
+    let rule = Arc::new(rule);
+    router.layer(middleware::from_fn(move |request: Request, next: Next| {
+        let checked = rule.check(request.headers(), request.uri());
+        async move {
+            match checked {
+                Ok(()) => next.run(request).await,
+                Err(refusal) => error::response(&refusal),
+            }
+        }
+    }))
 }
 
 /// Host without port; an IPv6 address keeps its brackets.
@@ -90,6 +116,9 @@ mod tests {
         for origin in ["https://evil.example", "null", "http://localhost.evil.example", "file://"] {
             assert!(!allowed(&rule, "localhost:8000", Some(origin)), "{origin}");
         }
+        let anywhere = LocalOnly::default().or_by_address();
+        assert!(allowed(&anywhere, "192.168.1.5:8000", None) && allowed(&anywhere, "localhost", None));
+        assert!(!allowed(&anywhere, "evil.example:8000", None), "a name can be pointed at any address");
         let public = LocalOnly::new(Some(&HttpUrl::parse("https://dev.example.com:8443").unwrap()));
         assert!(allowed(&public, "dev.example.com", Some("https://dev.example.com")));
         assert!(!allowed(&public, "other.example.com", None));

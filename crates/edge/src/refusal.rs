@@ -13,10 +13,11 @@ pub fn malformed(details: &'static str) -> PublicError {
     PublicError::new(Kind::Invalid, "FBE400", "The request is malformed").details(details)
 }
 
-/// `dev` was called under another machine's name, or by another machine's page.
+/// `dev` or `/debug` was called under another machine's name, or by another machine's page.
 pub fn foreign(field: &'static str) -> PublicError {
-    PublicError::new(Kind::Forbidden, "FBE403", format!("This {field} is not allowed in development"))
-        .hint("`ferrobase dev` answers pages of this machine only; set server.public_url to serve under a name")
+    PublicError::new(Kind::Forbidden, "FBE403", format!("This {field} is not allowed here")).hint(
+        "`ferrobase dev` and /debug answer pages of this machine only; set server.public_url to serve under a name",
+    )
 }
 
 /// No room is mounted at this path.

@@ -157,10 +157,13 @@ fn names_in(expression: &str) -> BTreeSet<String> {
     };
     without_labels
         .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':'))
-        .filter(|word| word.contains('_') && !matches!(*word, "histogram_quantile" | "min_over_time"))
+        .filter(|word| word.contains('_') && !matches!(*word, "histogram_quantile" | "min_over_time" | "max_over_time"))
         .map(str::to_owned)
         .collect()
 }
+
+/// What other crates add; the application's tests ask a running server for every expression.
+const OF_THE_BINARY: [&str; 3] = ["database_breaker_open", "database_shed_total", "runtime_stalls_total"];
 
 #[tokio::test]
 async fn the_alert_rules_that_we_ship_use_names_that_exist() {
@@ -183,7 +186,12 @@ async fn the_alert_rules_that_we_ship_use_names_that_exist() {
         let names = names_in(&expression);
         assert!(!names.is_empty(), "{expression}");
         for name in names {
-            assert!(series.contains_key(&name) || rules.contains(&format!("record: {name}")), "{name} in {expression}");
+            assert!(
+                OF_THE_BINARY.contains(&&*name)
+                    || series.contains_key(&name)
+                    || rules.contains(&format!("record: {name}")),
+                "{name} in {expression}"
+            );
         }
     }
     assert!(expressions >= 5, "{expressions}");

@@ -104,6 +104,54 @@ async fn sec_29_a_stream_that_is_not_read_is_dropped_and_its_connection_lives() 
     panic!("an answer that was dropped looks complete");
 }
 
+/// Who keeps the window closed learns it from the protocol, and the next stream is answered.
+#[tokio::test]
+async fn sec_29_a_stream_that_is_dropped_is_reset() {
+    const HEADERS: u8 = 1;
+    const RESET: u8 = 3;
+    let server = Setup { limits: quick(), ..Setup::default() }.start().await;
+    let mut stream = server.connect().await;
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+    // The window of a stream: one kibibyte.
+    stream.write_all(&frame(4, 0, 0, &[0, 4, 0, 0, 4, 0])).await.unwrap();
+    stream.write_all(&frame(HEADERS, 5, 1, &get("/rest/v1/endless"))).await.unwrap();
+    let reset = heard(&mut stream, |kind, number, _| (kind, number) == (RESET, 1)).await;
+    assert_eq!(reset, [0, 0, 0, 8], "CANCEL");
+    stream.write_all(&frame(HEADERS, 5, 3, &get("/rest/v1/hello"))).await.unwrap();
+    let data = heard(&mut stream, |kind, number, flags| (kind, number, flags & 1) == (0, 3, 1)).await;
+    assert_eq!(data, b"hello");
+}
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let mut frame = u32::try_from(payload.len()).unwrap().to_be_bytes()[1..].to_vec();
+    frame.extend([kind, flags]);
+    frame.extend(stream.to_be_bytes());
+    frame.extend(payload);
+    frame
+}
+
+/// The fields of a GET, as they are in the static table of HPACK.
+fn get(path: &str) -> Vec<u8> {
+    let mut block = vec![0x82, 0x86, 0x04, u8::try_from(path.len()).unwrap()];
+    block.extend(path.as_bytes());
+    block.extend(b"\x01\x01x");
+    block
+}
+
+/// What the first such frame carries.
+async fn heard(stream: &mut (impl AsyncReadExt + Unpin), wanted: impl Fn(u8, u32, u8) -> bool) -> Vec<u8> {
+    loop {
+        let mut head = [0; 9];
+        let read = tokio::time::timeout(Duration::from_secs(5), stream.read_exact(&mut head)).await;
+        read.expect("the frame comes").expect("the connection lives");
+        let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
+        stream.read_exact(&mut payload).await.unwrap();
+        if wanted(head[3], u32::from_be_bytes([head[5], head[6], head[7], head[8]]), head[4]) {
+            return payload;
+        }
+    }
+}
+
 #[tokio::test]
 async fn connections_over_the_bound_are_told_to_come_back() {
     let limits = ConnectionLimits { connections: 2, ..ConnectionLimits::default() };

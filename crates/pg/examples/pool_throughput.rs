@@ -67,6 +67,7 @@ fn request(caller: usize, statement: &Statement, scope: &Arc<str>, checked: bool
         runs_user_code: checked,
         counts_up: false,
         proof: None,
+        writes: false,
         shareable: false,
         deadline: Instant::now() + Duration::from_secs(10),
     }

@@ -6,12 +6,14 @@
 //! Invariant: no type of another client library appears here.
 
 use std::borrow::Cow;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
 
+use crate::error::Error;
 use crate::lsn::Position;
 use crate::row::Row;
 
@@ -38,6 +40,8 @@ pub struct Batch {
     pub counts_up: bool,
     /// Becomes false when what was known of the code that it runs is no longer so: then it is as if it ran any.
     pub proof: Option<Arc<AtomicBool>>,
+    /// Whether it may write: not while it is uncertain which server is the primary.
+    pub writes: bool,
     /// Whether it may share a connection with others while it runs: it only reads, in [`Mode::Implicit`], and runs no
     /// code that we do not know. It may be asked twice.
     pub shareable: bool,
@@ -143,6 +147,27 @@ impl std::fmt::Debug for Judge<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Judge").field("leading", &self.leading).finish_non_exhaustive()
     }
+}
+
+/// How a batch runs, beside what it holds.
+#[derive(Clone, Copy, Default)]
+pub struct Terms<'a> {
+    /// A condition in the middle.
+    pub judge: Option<Judge<'a>>,
+    /// Asks where the log is once the transaction has ended: what the reply then tells ([`Reply::position`]) is behind
+    /// everything that the batch wrote. Costs a statement in the same flush.
+    pub position: bool,
+    /// What its caller holds beside the connection.
+    pub held: Option<&'a dyn Held>,
+}
+
+/// Something that others wait for, held for a batch while it runs.
+pub trait Held: Send + Sync {
+    /// The batch pauses: others may have it.
+    fn let_go(&self);
+
+    /// The batch is to run again.
+    fn take(&self) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send + '_>>;
 }
 
 /// Results of the statements of a batch, in order.

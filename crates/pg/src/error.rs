@@ -75,6 +75,9 @@ pub enum Error {
     /// The primary is another server now; whether what ran on the old one took effect is not known.
     #[error("the primary is another server now")]
     Moved,
+    /// It is uncertain which server is the primary, so nothing was written.
+    #[error("it is uncertain which server is the primary")]
+    Unsettled,
     /// The server sent something that the protocol does not allow here. The connection is closed.
     #[error("PostgreSQL protocol: {0}")]
     Protocol(&'static str),
@@ -148,7 +151,7 @@ impl Error {
     pub fn is_connection(&self) -> bool {
         match self {
             Self::Db(error) => error.is_fatal() || error.code.is_server_unavailable(),
-            Self::Unsendable(_) => false,
+            Self::Unsendable(_) | Self::Unsettled => false,
             _ => true,
         }
     }
@@ -195,6 +198,7 @@ impl From<&Error> for PublicError {
                 PublicError::new(Kind::Unavailable, "PGRST001", "Database client error. Retrying the connection.")
                     .retry_after(SOON)
             }
+            Error::Unsettled => crate::servers::not_one_primary(),
             Error::Saturated { retry_after, .. } => {
                 PublicError::new(Kind::Unavailable, "PGRST003", "Too many requests wait for a database connection.")
                     .retry_after(*retry_after)

@@ -27,7 +27,8 @@ pub mod sqlstate;
 mod wire;
 
 pub use batch::{
-    Batch, Column, End, Isolation, Judge, Mode, Opening, Reply, Setting, Statement, StatementResult, Timing, Turn,
+    Batch, Column, End, Held, Isolation, Judge, Mode, Opening, Reply, Setting, Statement, StatementResult, Terms,
+    Timing, Turn,
 };
 pub use connect::cancel::CancelToken;
 pub use connect::guide::Guide;
@@ -36,7 +37,7 @@ pub use error::Error;
 pub use listen::{Event, Listener};
 pub use lsn::{Lsn, Position};
 pub use options::{ConnectOptions, ConnectOptionsError, Host, SslMode};
-pub use pool::{Conversation, Lines, Pool, PoolOptions, PoolStats, PooledSession, Pooler};
+pub use pool::{Conversation, Lines, Pool, PoolOptions, PoolStats, PooledSession, Pooler, Standing};
 pub use row::Row;
 pub use servers::Servers;
 pub use session::{Load, LoadError, Notification, Session};

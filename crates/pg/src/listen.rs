@@ -141,7 +141,7 @@ async fn begin(connect: &ConnectOptions, script: &str) -> Result<Session, Error>
 /// Waits until the primary is another server.
 async fn moved(connect: &ConnectOptions, moves: u64) {
     match &connect.guide {
-        Some(guide) => guide.moved_since(moves).await,
+        Some(guide) => guide.moved_since(moves, false).await,
         None => std::future::pending().await,
     }
 }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ferrobase_pg::{Batch, ConnectOptions, Judge, Pool, PoolOptions, Session, StatementResult};
+use ferrobase_pg::{Batch, ConnectOptions, Judge, Pool, PoolOptions, Session, StatementResult, Terms};
 use ferrobase_testkit::TestDatabase;
 
 use crate::support::{BatchExt, batch, cell, database, eventually, options, pool, user_batch};
@@ -161,8 +161,9 @@ async fn sec_04_where_sequences_stand_is_forgotten_in_the_same_flush() {
     assert_eq!((pool.stats().resets, pool.stats().opened), (1, 1));
     // With a condition in the middle there are two flushes.
     let passes = |_: &[StatementResult]| true;
+    let terms = Terms { judge: Some(Judge { leading: 1, passes: &passes }), ..Terms::default() };
     let two = Batch { counts_up: true, ..batch(&["select 1", "select nextval('counted')"]) };
-    pool.run_judged(as_role(two, "fbpg_one"), Some(Judge { leading: 1, passes: &passes })).await.unwrap();
+    pool.run_on(as_role(two, "fbpg_one"), terms).await.unwrap();
     let lastval = pool.run(as_role(batch(&["select lastval()"]), "fbpg_two")).await.unwrap_err();
     assert!(lastval.to_string().contains("lastval is not yet defined"), "{lastval}");
 }

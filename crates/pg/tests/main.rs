@@ -14,6 +14,7 @@ mod leftovers;
 mod lines;
 mod listen;
 mod login;
+mod overload;
 mod pool;
 mod pooler;
 mod runaway;

@@ -4,13 +4,16 @@ use std::time::{Duration, Instant};
 
 use ferrobase_pg::servers::{Bounds, Pick, Standing, Watched};
 use ferrobase_pg::{
-    ConnectOptions, End, Error, Guide, Host, Isolation, Lsn, Mode, Opening, Pool, PoolOptions, Servers, Session, Turn,
+    Batch, ConnectOptions, End, Error, Guide, Host, Isolation, Lsn, Mode, Opening, Pool, PoolOptions, Servers, Session,
+    Terms, Turn,
 };
 use ferrobase_testkit::PrivateCluster;
 
 use super::support::{BatchExt, batch, eventually};
 
+const POSITIONED: Terms<'_> = Terms { judge: None, position: true, held: None };
 const SOON: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 struct Pair {
     primary: PrivateCluster,
@@ -56,6 +59,52 @@ fn all(_: usize) -> Option<usize> {
     Some(0)
 }
 
+fn opening() -> Opening {
+    Opening {
+        isolation: Isolation::ReadCommitted,
+        read_only: false,
+        defer_constraints: false,
+        deadline: Instant::now() + PATIENCE,
+    }
+}
+
+fn turn(sql: &str) -> Turn {
+    Turn { settings: Vec::new(), statements: batch(&[sql]).statements, continues: false }
+}
+
+/// Who is in doubt is asked when a connection is there, not before the wait for one, and before a transaction is kept.
+#[tokio::test]
+async fn nothing_is_written_that_waited_until_the_primary_was_in_doubt() {
+    let (database, guide) = (super::support::database().await, Guide::default());
+    database.script("create table t (n int); grant all on t to fbpg_login").await;
+    let connect = super::support::login(&database).with_guide(guide.clone());
+    let pool = Pool::new(connect, super::support::options(1));
+    let read = || Batch { writes: false, ..batch(&["select count(*) from t"]) };
+    let mut talk = pool.converse(opening()).await.unwrap();
+    talk.exchange(&turn("insert into t values (1)")).await.unwrap();
+    let waiting = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.run(batch(&["insert into t values (2)"])).await }
+    });
+    eventually("it waits", async || pool.stats().waiting == 1).await;
+    guide.doubt(true);
+    let (kept, waited) = (talk.end(End::Commit).await, waiting.await.unwrap());
+    assert!(matches!((&kept, &waited), (Err(Error::Unsettled), Err(Error::Unsettled))), "{kept:?} {waited:?}");
+    assert!(matches!(pool.converse(opening()).await, Err(Error::Unsettled)));
+    assert_eq!(super::support::cell(&pool.run(read()).await.unwrap()), Some("0"), "reading goes on");
+    let slow = tokio::spawn({
+        let pool = pool.clone();
+        guide.doubt(false);
+        async move { pool.run(batch(&["insert into t values (3)", "select pg_sleep(20)"])).await }
+    });
+    eventually("it runs", async || pool.stats().active == 1).await;
+    guide.doubt(true);
+    let slow = slow.await.unwrap();
+    assert!(matches!(slow, Err(Error::Moved)), "what was under way is unknown: {slow:?}");
+    guide.doubt(false);
+    pool.run(batch(&["insert into t values (4)"])).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pair_through_its_life() {
     let (pair, guide) = (Pair::start().await, Guide::default());
@@ -89,23 +138,15 @@ async fn sec_14_a_place_is_behind_the_commit(pair: &Pair, servers: &Servers, poo
     for n in 0..50 {
         let insert = format!("insert into t values ({n})");
         let position = match n % 3 {
-            0 => pool.run_positioned(batch(&[&insert]), None).await.unwrap().position,
+            0 => pool.run_on(batch(&[&insert]), POSITIONED).await.unwrap().position,
             1 => {
                 let quiet = ["set local synchronous_commit = off", &insert];
                 let mode = Mode::Explicit { isolation: Isolation::ReadCommitted, read_only: false, end: End::Commit };
-                pool.run_positioned(batch(&quiet).mode(mode), None).await.unwrap().position
+                pool.run_on(batch(&quiet).mode(mode), POSITIONED).await.unwrap().position
             }
             _ => {
-                let opening = Opening {
-                    isolation: Isolation::ReadCommitted,
-                    read_only: false,
-                    defer_constraints: false,
-                    deadline: Instant::now() + SOON,
-                };
-                let mut conversation = pool.converse(opening).await.unwrap();
-                let statements = batch(&[&insert]).statements;
-                let turn = Turn { settings: Vec::new(), statements, continues: false };
-                conversation.exchange(&turn).await.unwrap();
+                let mut conversation = pool.converse(opening()).await.unwrap();
+                conversation.exchange(&turn(&insert)).await.unwrap();
                 conversation.commit_positioned().await.unwrap()
             }
         };
@@ -117,7 +158,7 @@ async fn sec_14_a_place_is_behind_the_commit(pair: &Pair, servers: &Servers, poo
         let found = reader.query(&format!("select n from t where n = {n}"), &[]).await.unwrap();
         assert_eq!(found.rows.len(), 1, "{n}");
     }
-    let failed = pool.run_positioned(batch(&["insert into t values ('x')"]), None).await;
+    let failed = pool.run_on(batch(&["insert into t values ('x')"]), POSITIONED).await;
     assert!(matches!(failed, Err(Error::Db(_))), "{failed:?}");
     assert_eq!(pool.stats().cancels, 0, "the connection was ready again");
 }
@@ -127,7 +168,7 @@ async fn nothing_is_waited_for_longer_than_it_is_worth(pair: &Pair, servers: &Se
     assert_eq!(servers.wait(Lsn(u64::MAX), Instant::now() + Duration::from_millis(50), all).await, None);
     assert_eq!(servers.waiting(), 0);
     direct.query("select pg_wal_replay_pause()", &[]).await.unwrap();
-    let position = pool.run_positioned(batch(&["insert into t values (-1)"]), None).await.unwrap().position.unwrap();
+    let position = pool.run_on(batch(&["insert into t values (-1)"]), POSITIONED).await.unwrap().position.unwrap();
     let waited = servers.wait(position.lsn, Instant::now() + SOON, all).await;
     assert_eq!(waited, None, "it fell behind meanwhile");
     eventually("behind", async || standings(servers)[1] == Standing::Behind).await;
@@ -148,25 +189,39 @@ async fn frozen_and_back(pair: &Pair, servers: &Servers) {
 
 /// The primary freezes, which closes no connection; another one takes over, and everything moves there.
 async fn promoted(pair: &Pair, servers: &Servers, pool: &Pool) {
+    let (spare, mut talk) = (pool.converse(opening()).await.unwrap(), pool.converse(opening()).await.unwrap());
+    talk.exchange(&turn("insert into t values (-4)")).await.unwrap();
+    spare.abort().await.unwrap();
+    eventually("a connection is free", async || pool.stats().idle == 1).await;
     pair.primary.freeze();
-    let under_way = tokio::spawn({
-        let pool = pool.clone();
-        async move { pool.run(batch(&["insert into t values (-2)"])).await }
-    });
+    let write = |row: i32| {
+        let (pool, insert) = (pool.clone(), format!("insert into t values ({row})"));
+        tokio::spawn(async move { pool.run(batch(&[&insert])).await })
+    };
+    let under_way = write(-2);
+    eventually("it is sent", async || pool.stats().idle == 0).await;
+    let without_connection = write(-6);
     servers.lost(0).await;
     pair.standby.promote().await.unwrap();
     eventually("the other one is the primary", async || standings(servers)[1] == Standing::Primary).await;
     let outcome = under_way.await.unwrap();
     assert!(matches!(outcome, Err(Error::Moved)), "{outcome:?}");
+    without_connection.await.unwrap().unwrap();
     let started = Instant::now();
     let port = pool.run(batch(&["select inet_server_port()"])).await.unwrap();
     assert_eq!(port.results[0].rows[0].text(0), Some(pair.standby.port().to_string().as_str()));
     assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
     assert_eq!(servers.position().unwrap().1.timeline, 2);
     assert_eq!(servers.trouble(), None);
-    // The old one knows nothing of that.
+    // The old one knows nothing of that, and would keep what was begun there.
     pair.primary.thaw();
+    let kept = talk.end(End::Commit).await;
+    assert!(matches!(kept, Err(Error::Moved)), "{kept:?}");
+    let mut old = session(&pair.primary).await;
+    assert_eq!(old.query("select n from t where n = -4", &[]).await.unwrap().rows.len(), 0);
     eventually("two primaries", async || servers.trouble().is_some()).await;
+    let refused = pool.run(batch(&["insert into t values (-5)"])).await;
+    assert!(matches!(refused, Err(Error::Unsettled)), "{refused:?}");
     pair.primary.kill();
     eventually("one is left", async || servers.trouble().is_none()).await;
 }

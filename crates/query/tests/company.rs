@@ -57,6 +57,7 @@ impl Company {
             runs_user_code: true,
             counts_up: false,
             proof: None,
+            writes: true,
             shareable: false,
             deadline: Instant::now() + Duration::from_secs(30),
         };

@@ -121,6 +121,7 @@ impl Bench {
             runs_user_code: false,
             counts_up: false,
             proof: None,
+            writes: false,
             shareable: false,
             deadline: Instant::now() + Duration::from_secs(30),
         };

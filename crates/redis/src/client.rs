@@ -14,14 +14,13 @@ use crate::connect::Connector;
 use crate::connection::Connection;
 use crate::error::{Error, Trouble};
 use crate::keeper;
-use crate::limits::SharedWindows;
+use crate::limits::{Names, SharedWindows};
 use crate::options::Options;
 
 /// A connection that comes back by itself.
-#[derive(Debug)]
 pub struct Client {
     link: Arc<Link>,
-    prefix: String,
+    names: Names,
     keeping: AbortHandle,
 }
 
@@ -48,20 +47,26 @@ impl Client {
     /// Certificates that cannot be parsed. That nobody answers is no error.
     pub fn start(options: Options) -> Result<Self, Error> {
         let link = Arc::new(Link::new(options.timeout));
-        let prefix = options.prefix.clone();
+        let names = options.names();
         let connector = Connector::new(options)?;
         let keeping = tokio::spawn(keeper::keep(Arc::clone(&link), connector)).abort_handle();
-        Ok(Self { link, prefix, keeping })
+        Ok(Self { link, names, keeping })
     }
 
     /// Counts requests for all nodes that have the same prefix.
     pub fn limits(&self) -> Arc<dyn SharedCounts> {
-        Arc::new(SharedWindows::new(Arc::clone(&self.link), &self.prefix))
+        Arc::new(SharedWindows::new(Arc::clone(&self.link), self.names.clone()))
     }
 
     /// How it has been doing.
     pub fn numbers(&self) -> Numbers {
         self.link.numbers()
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Client").field(&self.link).finish()
     }
 }
 

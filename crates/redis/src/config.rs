@@ -99,11 +99,11 @@ impl RedisSection {
         }
     }
 
-    /// What the client is told. Reads the files that the section names.
+    /// What the client is told; `key` keys the names of callers. Reads the files that the section names.
     ///
     /// # Errors
     /// A file cannot be read.
-    pub fn options(&self) -> Result<Options, Error> {
+    pub fn options(&self, key: [u8; 32]) -> Result<Options, Error> {
         let layout = match self.mode {
             RedisMode::Single => Layout::Single(Address { host: self.host.clone(), port: self.port }),
             RedisMode::Sentinel => Layout::Sentinel {
@@ -119,6 +119,7 @@ impl RedisSection {
             database: self.db,
             tls: if self.tls { Some(self.certificates()?) } else { None },
             prefix: self.prefix.clone(),
+            key,
             timeout: self.timeout,
         })
     }

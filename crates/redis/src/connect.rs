@@ -106,7 +106,7 @@ impl Connector {
 
     async fn probe(&self, connection: &Connection) -> Result<(), Error> {
         let asked = async {
-            limits::probe(connection, &self.options.prefix).await?;
+            limits::probe(connection, &self.options.names()).await?;
             connection.every_primary().await
         };
         Ok(timeout(ANSWER, asked).await.map_err(|_| Error::Late)??)

@@ -8,6 +8,8 @@ use std::time::Duration;
 use ferrobase_base::Secret;
 use ferrobase_base::config::{Atom, Host, Shown};
 
+use crate::limits::Names;
+
 /// Where one server listens: `host:port`, an IPv6 address in brackets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
@@ -91,7 +93,7 @@ impl fmt::Debug for Tls {
 }
 
 /// Everything that a client is told.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Options {
     /// How Redis is laid out, and where.
     pub layout: Layout,
@@ -103,8 +105,31 @@ pub struct Options {
     pub tls: Option<Tls>,
     /// What every key begins with.
     pub prefix: String,
+    /// Keys the names of callers, the same on every node: whoever reads Redis cannot find a caller by trying addresses.
+    pub key: [u8; 32],
     /// Longest wait of a request.
     pub timeout: Duration,
+}
+
+impl Options {
+    /// How keys are named.
+    pub(crate) fn names(&self) -> Names {
+        Names::new(&self.prefix, self.key)
+    }
+}
+
+/// Without the key of names.
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("layout", &self.layout)
+            .field("login", &self.login)
+            .field("database", &self.database)
+            .field("tls", &self.tls)
+            .field("prefix", &self.prefix)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
 }
 
 #[cfg(test)]

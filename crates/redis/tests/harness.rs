@@ -23,6 +23,7 @@ pub(crate) fn at(layout: Layout) -> Options {
         database: 0,
         tls: None,
         prefix: "test".to_owned(),
+        key: [7; 32],
         timeout: Duration::from_secs(1),
     }
 }

@@ -1,27 +1,23 @@
 //! How fresh a caller's reads must be: a token that a write gives out and a later read brings back.
 //!
 //! A token is a place in the log behind the commit of the write, with the cluster and the timeline that the place is on, under a
-//! MAC. Whoever reads with it is answered by a server that has replayed the log up to there, by the primary otherwise
+//! MAC (`seal`). Whoever reads with it is answered by a server that has replayed the log up to there, by the primary otherwise
 //! (`replicas`). It holds nothing secret; the MAC keeps callers from making requests wait for places that nobody wrote.
 //! Invariant: what comes out of [`FreshnessKey::open`] went into [`FreshnessKey::seal`] for the same target; damaged and
 //! foreign tokens mean "the primary", never an error: the caller cannot help it (requirements/security.md 14).
 
 use std::sync::{Mutex, PoisonError};
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ferrobase_pg::{Lsn, Position};
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+
+use crate::seal::SealingKey;
 
 /// What the key is for.
-const PURPOSE: &[u8] = b"ferrobase freshness token";
+const PURPOSE: &str = "ferrobase freshness token";
 /// Version of what is sealed: its first byte.
 const VERSION: u8 = 1;
 /// Version, cluster, timeline, place.
 const BODY: usize = 1 + 8 + 4 + 8;
-/// Bytes of the MAC that are kept.
-const TAG: usize = 16;
 
 /// Where a caller wants to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,37 +64,28 @@ pub struct Mark {
 }
 
 /// The key that seals tokens.
-#[derive(Clone, Copy)]
-pub struct FreshnessKey([u8; 32]);
+#[derive(Clone, Copy, Debug)]
+pub struct FreshnessKey(SealingKey);
 
 impl FreshnessKey {
     /// The key that belongs to a secret and a target; without a secret everybody knows it, and tokens can be made by callers.
     pub fn derived_from(secret: Option<&[u8]>, target: &str) -> Self {
-        let mac = mac(secret.unwrap_or_default(), &[PURPOSE, &[0], target.as_bytes()]);
-        Self(mac.finalize().into_bytes().into())
+        Self(SealingKey::derived_from(secret, &format!("{PURPOSE}\0{target}")))
     }
 
     /// The token of a mark.
     pub fn seal(&self, mark: Mark) -> String {
-        let mut sealed = Vec::with_capacity(BODY + TAG);
-        sealed.push(VERSION);
-        sealed.extend_from_slice(&mark.system.to_be_bytes());
-        sealed.extend_from_slice(&mark.position.timeline.to_be_bytes());
-        sealed.extend_from_slice(&mark.position.lsn.0.to_be_bytes());
-        let tag = mac(&self.0, &[&sealed]).finalize().into_bytes();
-        sealed.extend_from_slice(&tag[..TAG]);
-        URL_SAFE_NO_PAD.encode(sealed)
+        let mut body = Vec::with_capacity(BODY);
+        body.push(VERSION);
+        body.extend_from_slice(&mark.system.to_be_bytes());
+        body.extend_from_slice(&mark.position.timeline.to_be_bytes());
+        body.extend_from_slice(&mark.position.lsn.0.to_be_bytes());
+        self.0.seal(&[], body)
     }
 
     /// The mark of a token that was sealed with this key.
     pub fn open(&self, token: &str) -> Option<Mark> {
-        // Before anything is decoded: whatever callers send here.
-        if token.len() > (BODY + TAG) * 4 / 3 + 1 {
-            return None;
-        }
-        let sealed: [u8; BODY + TAG] = URL_SAFE_NO_PAD.decode(token).ok()?.try_into().ok()?;
-        let (body, tag) = sealed.split_at(BODY);
-        mac(&self.0, &[body]).verify_truncated_left(tag).ok()?;
+        let body: [u8; BODY] = self.0.open(&[], token, BODY)?.try_into().ok()?;
         let (version, rest) = body.split_first()?;
         let (system, rest) = rest.split_first_chunk::<8>()?;
         let (timeline, rest) = rest.split_first_chunk::<4>()?;
@@ -106,21 +93,6 @@ impl FreshnessKey {
         let position = Position { timeline: u32::from_be_bytes(*timeline), lsn };
         (*version == VERSION).then_some(Mark { system: u64::from_be_bytes(*system), position })
     }
-}
-
-impl std::fmt::Debug for FreshnessKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("FreshnessKey")
-    }
-}
-
-fn mac(key: &[u8], parts: &[&[u8]]) -> Hmac<Sha256> {
-    // HMAC takes keys of any length.
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap_or_else(|_| Hmac::<Sha256>::new(&Default::default()));
-    for part in parts {
-        mac.update(part);
-    }
-    mac
 }
 
 #[cfg(test)]
@@ -155,7 +127,7 @@ mod tests {
         for malformed in ["", "A", "token", &token[1..], &format!("{token}A"), &format!(" {token}"), &long] {
             assert_eq!(key.open(malformed), None, "{malformed}");
         }
-        assert_eq!(format!("{key:?}"), "FreshnessKey");
+        assert_eq!(format!("{key:?}"), "FreshnessKey(SealingKey)");
     }
 
     #[test]

@@ -8,17 +8,19 @@
 //! Invariant: whoever waits for a replica holds no connection, and is bounded in time and number.
 //! Read on: `ferrobase_pg::servers` (who is fresh), `freshness` (tokens), docs/adr/0012.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use ferrobase_catalog::Catalog;
 use ferrobase_pg::servers::{Pick, ServerStatus};
-use ferrobase_pg::{Error as PgError, Isolation, Lsn, Mode, Pool, PoolStats, Position, Servers, SqlState};
+use ferrobase_pg::{Batch, Error as PgError, Isolation, Lsn, Mode, Pool, PoolStats, Position, Servers, SqlState};
 
 use crate::context::RequestContext;
 use crate::error::Error;
 use crate::freshness::{Freshness, FreshnessKey, Mark, ReadFrom};
+use crate::role_settings::{milliseconds, shortest};
 use crate::roles::SERVICE_ROLE;
 use crate::share::Share;
 
@@ -32,6 +34,8 @@ pub struct Rules {
     pub prefers_replicas: bool,
     /// Longest wait for a replica that does not have what the caller wrote yet.
     pub wait: Duration,
+    /// Upper bound of one statement on a replica.
+    pub statement_timeout: Option<Duration>,
     /// Seals freshness tokens.
     pub key: FreshnessKey,
 }
@@ -126,6 +130,17 @@ impl<'a> Chosen<'a> {
 
     pub(crate) fn pool(&self) -> &'a Pool {
         self.pool
+    }
+
+    /// The batch as it runs there: no longer than statements may take on a replica.
+    pub(crate) fn bounded(&self, mut batch: Batch) -> Batch {
+        const NAME: &str = "statement_timeout";
+        if let Some(bound) = self.replicas.rules.statement_timeout {
+            let own = batch.settings.iter().rfind(|(name, _)| name.eq_ignore_ascii_case(NAME));
+            let own = own.and_then(|(_, value)| milliseconds(value)).unwrap_or(0);
+            batch.settings.push((Cow::Borrowed(NAME), format!("{}ms", shortest(own, Some(bound)))));
+        }
+        batch
     }
 
     /// Whether what the catalog says holds there, too.

@@ -8,10 +8,11 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ferrobase_catalog::{Catalog, Proof, QualifiedName, Role};
-use ferrobase_pg::{Batch, End, Isolation, Judge, Mode, Pool, Reply, Statement, StatementResult, Turn};
+use ferrobase_pg::{Batch, End, Held, Isolation, Judge, Mode, Pool, Reply, Statement, StatementResult, Terms, Turn};
 
 use crate::context::{Identity, RequestContext};
 use crate::cost;
@@ -121,6 +122,7 @@ async fn read_somewhere(
             true => batch.clone(),
             false => self::batch(context, Work { proof: None, ..work }, role, &target.transaction),
         };
+        let copy = chosen.bounded(copy);
         let place = Place {
             pool: chosen.pool(),
             anonymous: target.anonymous.as_ref().map(|_| chosen.anonymous()),
@@ -156,24 +158,26 @@ impl<'a> Place<'a> {
         let failed =
             |error| if only_reads { Error::of_read(error, audience) } else { Error::database(error, audience) };
         let skip = usize::from(target.transaction.pre_request.is_some());
-        let (_permit, waited) = match self.anonymous {
+        let (permit, waited) = match self.anonymous {
             Some(share) if context.identity.is_anonymous => {
                 let entered = Instant::now();
-                let permit = share.enter(context.deadline).await.map_err(failed)?;
+                let permit = share.hold(context.deadline).await.map_err(failed)?;
                 (Some(permit), entered.elapsed())
             }
             _ => (None, Duration::ZERO),
         };
+        let held = permit.as_ref().map(|permit| permit as &dyn Held);
+        let terms = Terms { position: self.positioned, held, judge: None };
         let Some(max_cost) = target.transaction.max_cost else {
-            let mut reply = self.send(batch, None).await.map_err(failed)?;
+            let mut reply = self.pool.run_on(batch, terms).await.map_err(failed)?;
             reply.timing.wait += waited;
             reply.results.drain(..skip.min(reply.results.len()));
             return Ok(reply);
         };
         let asked = cost::ask(&mut batch.statements, skip);
         let passes = |results: &[StatementResult]| !results.iter().skip(skip).any(|plan| cost::exceeds(plan, max_cost));
-        let reply = self.send(batch, asked.map(|leading| Judge { leading, passes: &passes })).await;
-        let mut reply = reply.map_err(failed)?;
+        let judge = asked.map(|leading| Judge { leading, passes: &passes });
+        let mut reply = self.pool.run_on(batch, Terms { judge, ..terms }).await.map_err(failed)?;
         reply.timing.wait += waited;
         // What came before the statements: pre-request and plans. A refused batch holds nothing else.
         let before = asked.unwrap_or(skip);
@@ -182,14 +186,6 @@ impl<'a> Place<'a> {
         }
         reply.results.drain(..before.min(reply.results.len()));
         Ok(reply)
-    }
-
-    async fn send(&self, batch: Batch, judge: Option<Judge<'_>>) -> Result<Reply, ferrobase_pg::Error> {
-        if self.positioned {
-            self.pool.run_positioned(batch, judge).await
-        } else {
-            self.pool.run_judged(batch, judge).await
-        }
     }
 }
 
@@ -229,7 +225,9 @@ pub(crate) fn admit<'a>(
 }
 
 /// Everything that goes over the wire for this request.
-pub(crate) fn batch(context: &RequestContext, work: Work, role: Option<&Role>, rules: &TransactionRules) -> Batch {
+pub(crate) fn batch(context: &RequestContext, mut work: Work, role: Option<&Role>, rules: &TransactionRules) -> Batch {
+    // A proof that has fallen since the plan was made says nothing, here and on a replica that knows a newer catalog.
+    work.proof = work.proof.filter(|proof| proof.stands.flag().load(Ordering::Acquire));
     let isolation = work.isolation.or_else(|| role.and_then(|role| role.isolation).map(level));
     let mode = match (isolation, work.end) {
         (None, End::Commit) => Mode::Implicit,
@@ -244,6 +242,7 @@ pub(crate) fn batch(context: &RequestContext, work: Work, role: Option<&Role>, r
     let runs_user_code = work.proof.is_none() || rules.pre_request.is_some() || (!work.read_only && !is_implicit);
     Batch {
         settings,
+        writes: !work.read_only,
         shareable: work.read_only && is_implicit && !runs_user_code,
         counts_up: !work.read_only && !runs_user_code,
         proof: work.proof.as_ref().map(|proof| Arc::clone(proof.stands.flag())),
@@ -277,4 +276,47 @@ pub(crate) fn level(isolation: ferrobase_catalog::Isolation) -> Isolation {
 
 pub(crate) fn audience(target: &Target, identity: &Identity) -> Audience {
     Audience { is_anonymous: identity.is_anonymous, shows_internals: target.transaction.profile == Profile::Postgrest }
+}
+
+#[cfg(test)]
+mod tests {
+    use ferrobase_catalog::{Proven, SettingsRead, Stands};
+
+    use super::*;
+
+    fn context() -> RequestContext {
+        RequestContext {
+            identity: Identity::internal("anon"),
+            request_id: "".into(),
+            method: "GET".into(),
+            path: "/".into(),
+            headers: "{}".into(),
+            cookies: "{}".into(),
+            client_ip: None,
+            deadline: Instant::now(),
+            trace: None,
+            journal: Default::default(),
+            freshness: None,
+        }
+    }
+
+    fn read(stands: &Stands) -> Batch {
+        let statement = Statement { sql: "select 1".into(), params: Vec::new(), param_types: Vec::new() };
+        let proof = Some(Proof { stands: stands.clone(), settings: SettingsRead::default() });
+        let work = Work { proof, ..Work::read(Vec::new(), statement) };
+        batch(&context(), work, None, &TransactionRules::default())
+    }
+
+    #[test]
+    fn a_proof_that_fell_after_the_plan_is_none() {
+        let stands = Proven::default().stands().clone();
+        stands.flag().store(true, Ordering::Release);
+        let proven = read(&stands);
+        assert!(proven.shareable && !proven.runs_user_code);
+        stands.flag().store(false, Ordering::Release);
+        let fallen = read(&stands);
+        assert!(!fallen.shareable && fallen.runs_user_code && fallen.proof.is_none());
+        let told = |batch: &Batch| batch.settings.iter().any(|(name, _)| name == "request.path");
+        assert!(!told(&proven) && told(&fallen), "unknown code is told everything");
+    }
 }

@@ -2,15 +2,17 @@
 //!
 //! Anybody can be anonymous, so anonymous requests never take the last quarter of the connections: whoever signed in
 //! gets one however many strangers ask for slow things. A stream lasts as long as its caller likes, so streams never
-//! take more than half. Who is beyond a share waits without holding anything, and both bounds of the pool hold for the
-//! wait: how many wait, and how long.
-//! Invariant: a permit lives as long as its request; a request that is dropped gives it back.
+//! take more than half. Who is beyond a share waits without holding anything, and the bounds of the pool hold for the
+//! wait: how many wait, also while the queue stands, and how long.
+//! Invariant: a permit lives no longer than its request; a request that is dropped gives it back, and one that pauses
+//! before it tries again has none meanwhile.
 
-use std::sync::Arc;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use ferrobase_pg::{Error, Pool};
+use ferrobase_pg::{Error, Held, Pool, Standing};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// One connection in so many is not for anonymous requests.
@@ -27,8 +29,12 @@ pub(crate) struct Share {
     waiting: AtomicUsize,
     max_waiting: usize,
     patience: Duration,
+    standing: Standing,
+    /// How many may wait however slow it goes.
+    least_waiting: usize,
     timeouts: AtomicU64,
     saturated: AtomicU64,
+    shed: AtomicU64,
 }
 
 /// What happened at the door of a share since the configuration was loaded.
@@ -40,6 +46,8 @@ pub struct ShareStats {
     pub timeouts: u64,
     /// Requests that were turned away because too many waited.
     pub saturated: u64,
+    /// Requests that were turned away because a queue was standing.
+    pub shed: u64,
 }
 
 /// Somebody who waits; counted as long as it lives.
@@ -48,6 +56,32 @@ struct Waiting<'a>(&'a AtomicUsize);
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+/// A permit of a request that others may use while it only pauses.
+pub(crate) struct HeldPermit<'a> {
+    share: &'a Share,
+    deadline: Instant,
+    permit: Mutex<Option<OwnedSemaphorePermit>>,
+}
+
+impl HeldPermit<'_> {
+    fn set(&self, permit: Option<OwnedSemaphorePermit>) {
+        *self.permit.lock().unwrap_or_else(PoisonError::into_inner) = permit;
+    }
+}
+
+impl Held for HeldPermit<'_> {
+    fn let_go(&self) {
+        self.set(None);
+    }
+
+    fn take(&self) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send + '_>> {
+        Box::pin(async {
+            self.set(Some(self.share.enter(self.deadline).await?));
+            Ok(())
+        })
     }
 }
 
@@ -65,8 +99,12 @@ impl Share {
 
     fn of(pool: &Pool, permits: usize) -> Self {
         let options = pool.options();
+        let permits = permits.clamp(1, Semaphore::MAX_PERMITS);
         Self {
-            permits: Arc::new(Semaphore::new(permits.clamp(1, Semaphore::MAX_PERMITS))),
+            permits: Arc::new(Semaphore::new(permits)),
+            standing: Standing::new(options.shed_after),
+            least_waiting: permits,
+            shed: AtomicU64::new(0),
             waiting: AtomicUsize::new(0),
             max_waiting: options.max_waiting,
             patience: options.acquire_timeout,
@@ -81,7 +119,14 @@ impl Share {
             waiting: self.waiting.load(Relaxed),
             timeouts: self.timeouts.load(Relaxed),
             saturated: self.saturated.load(Relaxed),
+            shed: self.shed.load(Relaxed),
         }
+    }
+
+    /// Waits for a permit that can be lent to others.
+    pub(crate) async fn hold(&self, deadline: Instant) -> Result<HeldPermit<'_>, Error> {
+        let permit = Mutex::new(Some(self.enter(deadline).await?));
+        Ok(HeldPermit { share: self, deadline, permit })
     }
 
     /// Waits for a permit.
@@ -91,14 +136,19 @@ impl Share {
         }
         let waiting = self.waiting.fetch_add(1, Relaxed);
         let _counted = Waiting(&self.waiting);
-        if waiting >= self.max_waiting {
-            self.saturated.fetch_add(1, Relaxed);
+        let shed = self.standing.bound(waiting, Instant::now()).map(|bound| bound.max(self.least_waiting));
+        let most = self.max_waiting.min(shed.unwrap_or(usize::MAX));
+        if waiting >= most {
+            if most < self.max_waiting { &self.shed } else { &self.saturated }.fetch_add(1, Relaxed);
             return Err(Error::Saturated { waiting, retry_after: RETRY_AFTER });
         }
         let started = Instant::now();
         let latest = deadline.min(started + self.patience);
         match tokio::time::timeout_at(latest.into(), Arc::clone(&self.permits).acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(permit),
+            Ok(Ok(permit)) => {
+                self.standing.served(Instant::now());
+                Ok(permit)
+            }
             // The semaphore is never closed.
             Ok(Err(_)) => Err(Error::Closed),
             Err(_) if latest >= deadline => Err(Error::Deadline),
@@ -156,6 +206,6 @@ mod tests {
         assert!(matches!(share.enter(Instant::now()).await, Err(Error::Deadline)));
         drop(held);
         assert!(share.enter(far).await.is_ok());
-        assert_eq!(share.stats(), ShareStats { waiting: 0, timeouts: 1, saturated: 1 });
+        assert_eq!(share.stats(), ShareStats { waiting: 0, timeouts: 1, saturated: 1, shed: 0 });
     }
 }

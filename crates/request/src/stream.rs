@@ -44,9 +44,24 @@ pub struct Lines {
     pub head: Vec<StatementResult>,
     audience: Audience,
     journal: Journal,
-    /// When the rows that are on their way were begun to be sent; none once all came.
-    sending: Option<Instant>,
+    /// What the database took for the rows; none once all came.
+    taken: Option<Taken>,
     _permits: Permits,
+}
+
+/// How long the database let its caller wait. That the caller takes its time between two pieces is not its doing.
+#[derive(Debug)]
+struct Taken {
+    began: Instant,
+    sum: Duration,
+    /// Since when it is being waited for.
+    since: Option<Instant>,
+}
+
+impl Taken {
+    fn pause(&mut self) {
+        self.sum += self.since.take().map_or(Duration::ZERO, |since| since.elapsed());
+    }
 }
 
 /// What a stream holds besides its connection.
@@ -60,17 +75,23 @@ impl Lines {
     /// The next lines, each with a line feed at its end; `None` once all came and the transaction ended well.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         let audience = self.audience;
+        if let Some(taken) = &mut self.taken {
+            taken.since = Some(Instant::now());
+        }
         let next = self.lines.next().await;
+        if let Some(taken) = &mut self.taken {
+            taken.pause();
+        }
         if !matches!(next, Ok(Some(_))) {
             self.ended();
         }
         next.map_err(|error| Error::database(error, audience))
     }
 
-    /// The statement runs for as long as its rows leave.
     fn ended(&mut self) {
-        if let Some(began) = self.sending.take() {
-            self.journal.since(Stage::Execute, began);
+        if let Some(mut taken) = self.taken.take() {
+            taken.pause();
+            self.journal.note(Stage::Execute, taken.began, taken.sum);
         }
     }
 }
@@ -91,6 +112,7 @@ pub async fn lines(target: &Target, context: &RequestContext, work: Work) -> Res
         && let Some(chosen) = replicas.choose(context, batch.mode).await
     {
         let (copy, _) = prepare(target, context, Work { proof: None, ..work })?;
+        let copy = chosen.bounded(copy);
         let shares = (target.anonymous.as_ref().map(|_| chosen.anonymous()), chosen.streams_of(role));
         if let Some(answer) = chosen.ask(lines_at(chosen.pool(), shares, target, context, copy, skip)).await {
             return answer;
@@ -125,8 +147,8 @@ async fn lines_at(
     let mut lines = lines.map_err(|error| Error::database(error, audience))?;
     let mut head = std::mem::take(&mut lines.head);
     head.drain(..skip.min(head.len()));
-    let (journal, sending) = (context.journal.clone(), Some(Instant::now()));
-    Ok(Lines { lines, head, audience, journal, sending, _permits: permits })
+    let taken = Some(Taken { began: Instant::now(), sum: Duration::ZERO, since: None });
+    Ok(Lines { lines, head, audience, journal: context.journal.clone(), taken, _permits: permits })
 }
 
 /// Asks the planner about the work's statements, in a transaction of its own: rows that leave are not taken back.

@@ -68,7 +68,10 @@ impl Fixture {
         let catalog = CatalogHandle::new();
         let pool = |login: &ferrobase_request::install::Login| {
             let connect = owner(&db).with_login(&login.user, login.password.clone());
-            Pool::new(connect, PoolOptions { max_connections: options.connections, ..PoolOptions::default() })
+            Pool::new(
+                connect,
+                PoolOptions { max_connections: options.connections, conflict_retries: 4, ..PoolOptions::default() },
+            )
         };
         let target = Target::new(TargetParts {
             name: "test".to_owned(),

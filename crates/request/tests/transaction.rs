@@ -1,12 +1,15 @@
 //! One request, one transaction: settings, role, read-only, isolation, pre-request, failures.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ferrobase_base::{Kind, PublicError};
 use ferrobase_catalog::{Proof, QualifiedName, SettingsRead, Stands};
 use ferrobase_pg::{End, Isolation, Pool, PoolOptions};
+use ferrobase_request::journal::Stage;
 use ferrobase_request::role_settings::RoleLimits;
-use ferrobase_request::{Error, Profile, TransactionRules, Work, run};
+use ferrobase_request::{Error, Journal, Profile, RequestContext, TransactionRules, Work, lines, run};
 use ferrobase_testkit::token;
 use serde_json::{Value, json};
 
@@ -64,7 +67,9 @@ async fn proven_code_is_told_what_it_looks_at_and_postgresql_what_it_needs() {
     let bearer = || fixture.bearer(&token::with_claims(&json!({"role": "authenticated", "exp": token::now() + 60})));
     for names in [&["Request.Path", "app.role"][..], &[]] {
         let looks_at = SettingsRead::Only(names.iter().map(|name| (*name).into()).collect());
-        let proof = Proof { stands: Stands::default(), settings: looks_at };
+        let stands = Stands::default();
+        stands.flag().store(true, Ordering::Release);
+        let proof = Proof { stands, settings: looks_at };
         let work = Work { proof: Some(proof), ..Work::read(path(), statement(SETTINGS)) };
         let reply = fixture.run(bearer(), work).await.unwrap();
         let seen: Value = serde_json::from_str(&first(&reply.results[0]).unwrap()).unwrap();
@@ -341,4 +346,51 @@ async fn postgrest_profile_leaves_roles_and_settings_to_the_database() {
     let public = PublicError::from(error);
     assert_eq!((public.kind, public.code.as_ref()), (Kind::Unauthenticated, "22023"));
     assert_eq!(public.message, "role \"not existing\" does not exist");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_anonymous_request_that_pauses_after_a_conflict_holds_up_nobody() {
+    let sql = "create sequence calls; grant usage on calls to anon;
+        create function lose() returns bigint language plpgsql as $$
+        declare call bigint := nextval('calls');
+        begin
+            if call < 4 then raise exception 'lost' using errcode = '40001'; end if;
+            return call;
+        end $$";
+    // One connection, and so one permit.
+    let fixture = Arc::new(Fixture::with(Options { sql, connections: 1, ..Options::default() }).await);
+    let losing = tokio::spawn({
+        let fixture = Arc::clone(&fixture);
+        async move { fixture.value(fixture.anonymous(), "select lose()").await.unwrap() }
+    });
+    let began = Instant::now();
+    while fixture.target.pools.request.stats().retried == 0 {
+        assert!(!losing.is_finished() && began.elapsed() < Duration::from_secs(10));
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let mut others = 0;
+    while !losing.is_finished() {
+        fixture.value(fixture.anonymous(), "select 1").await.unwrap();
+        others += 1;
+    }
+    assert_eq!(losing.await.unwrap().as_deref(), Some("4"));
+    assert!(others > 2, "{others} others were answered while it paused");
+    assert_eq!(fixture.target.anonymous_share().waiting, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_stream_takes_is_the_databases_time_and_not_its_readers() {
+    let fixture = Fixture::new("").await;
+    let journal = Journal::new(None, false);
+    let context = RequestContext { journal: journal.clone(), ..context(fixture.service()) };
+    let rows = "select n::text from (select 1 as n union all select 2 from pg_sleep(0.2)) as numbers";
+    let mut lines = lines(&fixture.target, &context, Work::read(path(), statement(rows))).await.unwrap();
+    let mut seen = 0;
+    while let Some(piece) = lines.next().await.unwrap() {
+        seen += piece.iter().filter(|byte| **byte == b'\n').count();
+        tokio::time::sleep(Duration::from_millis(700)).await;
+    }
+    assert_eq!(seen, 2);
+    let took = journal.times().get(Stage::Execute).unwrap();
+    assert!((Duration::from_millis(190)..Duration::from_millis(700)).contains(&took), "{took:?}");
 }

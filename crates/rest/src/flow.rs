@@ -129,7 +129,7 @@ impl Flow<'_> {
         let Prepared::One(ready) = is_call.then(|| self.prepare(&request, catalog, None))?.ok()? else { return None };
         let is_plain = ready.statements.check.is_none() && ready.planned.legacy_paths.is_empty();
         let keeps = is_plain && !outgoing::applies(&request, &ready.planned);
-        keeps.then(|| (request, *ready))
+        keeps.then_some((request, *ready))
     }
 
     /// Every stage of a request.

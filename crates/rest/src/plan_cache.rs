@@ -60,7 +60,7 @@ pub(crate) struct Recognised {
     known: Arc<Known>,
     values: Values,
     /// The plan's own request will do where nothing stands for anything.
-    request: Option<RestRequest>,
+    request: Option<Box<RestRequest>>,
 }
 
 /// What is kept of a text.
@@ -107,9 +107,16 @@ pub(crate) struct PlanCache {
     sightings: Sightings<SEEN_ONCE>,
 }
 
+#[derive(Default)]
 struct Plans {
     basis: Option<KeptBasis>,
-    plans: LruCache<Box<[u8]>, Kept>,
+    plans: Shelf<Kept>,
+}
+
+/// The values that were asked for last, as many as there is room for.
+struct Shelf<V> {
+    /// With what each costs.
+    held: LruCache<Box<[u8]>, (V, usize)>,
     bytes: usize,
 }
 
@@ -192,13 +199,13 @@ impl<'a> Text<'a> {
 impl Recognised {
     fn new(known: Arc<Known>, text: &Text<'_>) -> Self {
         let values = text.gaps.values(&known.words);
-        let request = (!known.words.is_empty()).then(|| values.request(&known.request));
+        let request = (!known.words.is_empty()).then(|| Box::new(values.request(&known.request)));
         Self { known, values, request }
     }
 
     /// The request, its plan, and the values to put into it.
     pub(crate) fn parts(&self) -> (&RestRequest, &Ready, &Values) {
-        (self.request.as_ref().unwrap_or(&self.known.request), &self.known.ready, &self.values)
+        (self.request.as_deref().unwrap_or(&self.known.request), &self.known.ready, &self.values)
     }
 }
 
@@ -208,10 +215,10 @@ impl PlanCache {
         let mut plans = self.lock();
         // Under one lock: in between somebody else could put plans of another basis there.
         let old = plans.begin(basis);
-        let mut kept = plans.plans.get(&*text.key).cloned();
+        let mut kept = plans.plans.get(&text.key).cloned();
         if matches!(kept, Some(Kept::Each)) {
             text.set_key(false);
-            kept = plans.plans.get(&*text.key).cloned();
+            kept = plans.plans.get(&text.key).cloned();
         }
         drop(plans);
         drop(old);
@@ -254,22 +261,15 @@ impl PlanCache {
     }
 
     fn insert(&self, basis: &Basis<'_>, key: &[u8], new: Kept) {
-        let mut evicted = Vec::new();
         let mut plans = self.lock();
         if !plans.basis.as_ref().is_some_and(|kept| kept.is(basis)) {
             return;
         }
-        plans.bytes += cost(key, &new);
-        if let Some(old) = plans.plans.insert(key.into(), new) {
-            plans.bytes -= cost(key, &old);
-            evicted.push(old);
-        }
-        while plans.plans.len() > ENTRIES || plans.bytes > BYTES {
-            let Some((key, plan)) = plans.plans.remove_lru() else { break };
-            plans.bytes -= cost(&key, &plan);
-            evicted.push(plan);
-        }
+        let cost = cost(key, &new);
+        let evicted = plans.plans.put(key.into(), new, cost);
         drop(plans);
+        // Freed outside the lock.
+        drop(evicted);
     }
 
     fn lock(&self) -> MutexGuard<'_, Plans> {
@@ -287,9 +287,33 @@ impl Plans {
     }
 }
 
-impl Default for Plans {
+impl<V> Shelf<V> {
+    fn get(&mut self, key: &[u8]) -> Option<&V> {
+        self.held.get(key).map(|(value, _)| value)
+    }
+
+    /// Keeps a value; gives those that there is no room for any more.
+    fn put(&mut self, key: Box<[u8]>, value: V, cost: usize) -> Vec<V> {
+        let mut evicted = Vec::new();
+        self.bytes += cost;
+        let mut gone = self.held.insert(key, (value, cost));
+        while let Some((value, cost)) = gone.take().or_else(|| self.overflow()) {
+            self.bytes -= cost;
+            evicted.push(value);
+        }
+        evicted
+    }
+
+    /// The value that was not asked for longest, while there are too many.
+    fn overflow(&mut self) -> Option<(V, usize)> {
+        let is_full = self.held.len() > ENTRIES || self.bytes > BYTES;
+        is_full.then(|| self.held.remove_lru()).flatten().map(|(_, held)| held)
+    }
+}
+
+impl<V> Default for Shelf<V> {
     fn default() -> Self {
-        Self { basis: None, plans: LruCache::new_unbounded(), bytes: 0 }
+        Self { held: LruCache::new_unbounded(), bytes: 0 }
     }
 }
 
@@ -321,4 +345,43 @@ fn cost(key: &[u8], kept: &Kept) -> usize {
         Kept::Each => 0,
     };
     key.len() + statement
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(number: usize) -> Box<[u8]> {
+        number.to_le_bytes().into()
+    }
+
+    fn held(shelf: &mut Shelf<usize>, numbers: impl IntoIterator<Item = usize>) -> Vec<usize> {
+        numbers.into_iter().filter(|number| shelf.held.contains_key(&key(*number))).collect()
+    }
+
+    #[test]
+    fn plans_are_bounded_in_number() {
+        let mut shelf = Shelf::default();
+        for number in 0..ENTRIES {
+            assert!(shelf.put(key(number), number, 1).is_empty());
+        }
+        assert_eq!(shelf.get(&key(0)), Some(&0), "asked for again");
+        assert_eq!(shelf.put(key(ENTRIES), ENTRIES, 1), [1], "not asked for longest");
+        assert_eq!(held(&mut shelf, [0, 1, 2, ENTRIES]), [0, 2, ENTRIES]);
+        assert_eq!((shelf.held.len(), shelf.bytes), (ENTRIES, ENTRIES));
+    }
+
+    #[test]
+    fn plans_are_bounded_in_bytes() {
+        let mut shelf = Shelf::default();
+        for number in 0..4 {
+            assert!(shelf.put(key(number), number, BYTES / 4).is_empty());
+        }
+        assert_eq!(shelf.put(key(4), 4, BYTES / 4 + 1), [0, 1]);
+        assert_eq!(shelf.bytes, BYTES / 4 * 3 + 1);
+        assert_eq!(shelf.put(key(3), 33, 1), [3], "the same text again");
+        assert_eq!(shelf.bytes, BYTES / 4 * 2 + 2);
+        let all = shelf.put(key(5), 5, BYTES + 1);
+        assert_eq!((all.len(), shelf.held.len(), shelf.bytes), (4, 0, 0), "one that is too large alone is not kept");
+    }
 }

@@ -135,7 +135,11 @@ fn table(now: &Top, before: Option<&Top>, (width, height): (usize, usize)) -> St
         "POOL", "ACTIVE", "IDLE", "MAX", "WAITING", "LANES", "TIMEOUTS"
     );
     now.pools.iter().for_each(|pool| pool_line(&mut text, pool));
-    let _ = writeln!(text, "\n{}\n", waits(now));
+    let _ = writeln!(text, "\n{}", waits(now));
+    if let Some(advice) = &now.advice {
+        let _ = writeln!(text, "Requests wait: {}", advice.text);
+    }
+    text.push('\n');
     let mut rows = rows(now, before);
     rows.truncate(height.saturating_sub(HEAD + now.pools.len()).max(5));
     let _ = writeln!(
@@ -319,6 +323,7 @@ mod tests {
         assert!(text.contains("PostgreSQL: 2 Lock/relation (1 min)"), "{text}");
         let lines: Vec<&str> = text.lines().filter(|line| line.contains("GET ")).collect();
         assert!(lines[0].ends_with("GET authors") && lines[0].contains("50 ms"), "{text}");
+        assert!(!text.contains("Requests wait"), "{text}");
         assert!(lines[1].contains("5.0") && lines[1].contains("2.00 ms") && lines[1].contains("4.10 ms"), "{text}");
     }
 

@@ -43,8 +43,7 @@ impl Section for AuthSection {
 section!(@setting AuthSection);
 
 /// Flows that are not built yet; each deletes its line.
-const UNBUILT: &[&str] =
-    &["sms", "mailer", "mfa", "passkeys", "web3", "saml", "oauth_server", "captcha", "hooks", "external"];
+const UNBUILT: &[&str] = &["sms", "mailer", "web3", "saml", "oauth_server", "external"];
 
 impl AuthSection {
     /// What only shows when keys are compared.

@@ -15,6 +15,8 @@ use ferrobase_request::install::{Login, Logins};
 use ferrobase_request::replicas::{Member, Rules};
 use ferrobase_request::{FreshnessKey, Pools, Replicas};
 
+use super::patroni;
+
 /// One in so many connections is kept for service keys, so that anonymous load never locks the service out.
 const SERVICE_SHARE: u32 = 4;
 /// Connections for work of our own, beside the configured ones.
@@ -34,6 +36,7 @@ pub(crate) struct Cluster {
     listed: Vec<ListedServer>,
     pub(crate) servers: Servers,
     guide: Guide,
+    _patroni: Option<patroni::Watch>,
 }
 
 impl Cluster {
@@ -51,7 +54,9 @@ impl Cluster {
         });
         let guide = Guide::default();
         let servers = Servers::watch(watched.collect(), section.bounds(), guide.clone());
-        Ok(Some(Self { listed, servers, guide }))
+        let hosts = listed.iter().map(|server| server.host.clone()).collect();
+        let patroni = patroni::Watch::start(section, &servers, hosts);
+        Ok(Some(Self { listed, servers, guide, _patroni: patroni }))
     }
 
     /// Has connections look for the primary where it is known to be.
@@ -110,6 +115,7 @@ pub(crate) fn pools(
         let rules = Rules {
             prefers_replicas: section.read_preference == ReadPreference::Replica,
             wait: section.freshness_wait,
+            statement_timeout: section.replica_statement_timeout,
             // A purpose of its own: the key tells nothing about what it was derived from.
             key: FreshnessKey::derived_from(password.or(secret), "default"),
         };

@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use arc_swap::ArcSwap;
+use ferrobase_base::Secret;
 use ferrobase_edge::admin::{self, Admin};
+use ferrobase_edge::config::ObservabilitySection;
 use ferrobase_edge::listener::{ConnectionLimits, Endpoint, Listener, Tls};
+use ferrobase_edge::local_only;
 use ferrobase_edge::log::AccessLog;
 use ferrobase_edge::metrics::Metrics;
 use ferrobase_edge::{Alias, App, FreshnessRules, Lifecycle, LocalOnly, Settings};
@@ -18,6 +21,7 @@ use super::backend::Backend;
 use super::outbound::Caller;
 use super::sharing::Sharing;
 use super::traces::Traces;
+use super::watchdog::{self, Watchdog};
 use super::{Options, numbers, top};
 
 /// Where the REST room is.
@@ -35,6 +39,7 @@ pub(crate) struct Front {
     pub(crate) rest_settings: Arc<ArcSwap<ferrobase_rest::Settings>>,
     pub(crate) auth_settings: Arc<ArcSwap<ferrobase_auth::Settings>>,
     pub(crate) sharing: Option<Sharing>,
+    pub(super) watchdog: Watchdog,
 }
 
 impl Front {
@@ -49,12 +54,16 @@ impl Front {
     ) -> Result<Self> {
         let metrics = Metrics::new();
         numbers::register(&metrics, backend, traces);
+        let watchdog = watch(&config.observability)?;
+        metrics.collect(watchdog.samples());
         let statements = Arc::<Statements>::default();
         let rest_settings = Arc::new(ArcSwap::from_pointee(rest_settings(config)));
         let rest = ferrobase_rest::Deps { registry: backend.registry(), settings: Arc::clone(&rest_settings) };
         let authority = Arc::clone(&backend.target().authority);
-        let sharing =
-            config.redis.as_ref().map(|redis| Sharing::start(redis, &metrics)).transpose().context("redis")?;
+        let secret = shared_secret(config)?;
+        let secret = secret.as_ref().map(|secret| secret.expose().as_bytes());
+        let sharing = config.redis.as_ref().map(|redis| Sharing::start(redis, secret, &metrics));
+        let sharing = sharing.transpose().context("redis")?;
         let mut settings = settings(config, authority, options)?;
         settings.tracer = traces.tracer(&config.observability.tracing);
         if let Some(sharing) = &sharing {
@@ -87,7 +96,10 @@ impl Front {
             readiness: Arc::new(move || readiness.missing()),
             metrics: config.observability.metrics.enabled.then(|| metrics.clone()),
         })
-        .merge(top::router(top::Sources::new(Arc::clone(backend), statements, metrics.http())));
+        .merge(local_only::guarded(
+            top::router(top::Sources::new(Arc::clone(backend), statements, metrics.http())),
+            LocalOnly::new(config.server.public_url.as_ref()).or_by_address(),
+        ));
         Ok(Self {
             app,
             api: api.tls(tls.clone()).limits(limits).metrics(metrics.http()),
@@ -97,6 +109,7 @@ impl Front {
             rest_settings,
             auth_settings,
             sharing,
+            watchdog,
         })
     }
 }
@@ -141,6 +154,19 @@ fn external_url(config: &Config) -> String {
         _ => server.host.to_string(),
     };
     format!("{scheme}://{host}:{}", server.port)
+}
+
+/// Watches the runtime.
+fn watch(section: &ObservabilitySection) -> Result<Watchdog> {
+    let bounds = watchdog::Bounds { stalled_after: section.stalled_after, abort_after: section.abort_when_stalled };
+    Watchdog::start(bounds).context("cannot start the watchdog's thread")
+}
+
+/// A secret that all nodes of an installation have: that of tokens, else the password of the database.
+fn shared_secret(config: &Config) -> Result<Option<Secret>> {
+    let of_database = || Ok::<_, anyhow::Error>(config.database.listener()?.password().cloned());
+    let of_tokens = config.auth.tokens.jwt_secret.clone();
+    if of_tokens.is_some() { Ok(of_tokens) } else { of_database() }
 }
 
 /// The REST room's settings for a configuration. No parameter is reserved by another part of the server yet.

@@ -5,6 +5,7 @@
 //! drain. Read on: `backend` (the database side), `front` (the HTTP side), `sharing` (what several
 //! nodes have in common), `connections` and `target` (from keys to values).
 
+mod advice;
 pub(crate) mod backend;
 pub(crate) mod connections;
 mod front;
@@ -14,11 +15,13 @@ mod key_fetcher;
 mod key_ring;
 mod numbers;
 mod outbound;
+mod patroni;
 mod sharing;
 mod signals;
 mod target;
 pub(crate) mod top;
 mod traces;
+mod watchdog;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -40,6 +43,7 @@ use sharing::Sharing;
 pub(crate) use signals::{Heard, Signals};
 pub(crate) use target::exposure;
 use traces::Traces;
+use watchdog::Watchdog;
 
 /// For sending the traces of the last requests.
 const LAST_TRACES: Duration = Duration::from_secs(3);
@@ -61,6 +65,7 @@ pub(crate) struct Server {
     options: Options,
     lifecycle: Lifecycle,
     serving: JoinHandle<()>,
+    _watchdog: Watchdog,
     addresses: (Vec<SocketAddr>, Vec<SocketAddr>),
 }
 
@@ -92,8 +97,9 @@ pub(crate) fn refuse(loaded: &Loaded) -> Result<()> {
 
 impl Server {
     /// Binds and answers; the database is brought up by whoever calls ([`Backend::bring_up`] or [`Backend::adopt`]).
-    pub(crate) async fn start(loaded: Loaded, sources: Sources, options: Options) -> Result<Self> {
+    pub(crate) async fn start(mut loaded: Loaded, sources: Sources, options: Options) -> Result<Self> {
         let log = log::init(&log_settings(&loaded, options))?;
+        patroni::discover(&mut loaded.config.database).await?;
         warn(&loaded);
         let lifecycle = Lifecycle::default();
         let current = Current::new(loaded);
@@ -128,6 +134,7 @@ impl Server {
             options,
             lifecycle,
             serving,
+            _watchdog: front.watchdog,
             addresses,
         })
     }

@@ -14,10 +14,13 @@ use super::traces::Traces;
 /// A counter of a pool: name, help, where it is.
 type Counter = (&'static str, &'static str, fn(&PoolStats) -> u64);
 
-const COUNTERS: [Counter; 12] = [
+const COUNTERS: [Counter; 15] = [
     ("database_connects_total", "Connections that were opened", |stats| stats.opened),
     ("database_connect_failures_total", "Attempts to connect that failed", |stats| stats.connect_failures),
     ("database_saturated_total", "Requests turned away because too many waited", |stats| stats.saturated),
+    ("database_shed_total", "Requests turned away because a queue was standing", |stats| stats.shed),
+    ("database_breaks_total", "Times that a database which did not answer had requests refused", |stats| stats.breaks),
+    ("database_probes_total", "Questions whether the database is there", |stats| stats.probes),
     ("database_cancels_total", "Statements cancelled for a deadline or a caller who left", |stats| stats.cancels),
     ("database_terminated_total", "Backends terminated because they ignored it", |stats| stats.terminated),
     ("database_retries_total", "Batches tried again because they had lost against others", |stats| stats.retried),
@@ -127,6 +130,7 @@ pub(super) fn pools(backend: &Backend) -> [(&'static str, PoolStats); 2] {
     request.waiting += share.waiting;
     request.timeouts += share.timeouts;
     request.saturated += share.saturated;
+    request.shed += share.shed;
     [("request", request), ("service", target.pools.service.stats())]
 }
 
@@ -143,7 +147,10 @@ fn connections((pool, stats): (&'static str, PoolStats)) -> PoolSample {
 
 fn lanes(pools: &[(&'static str, PoolStats)]) -> Vec<Sample> {
     type Read = fn(&PoolStats) -> usize;
-    let gauges: [(&'static str, &'static str, Read); 2] = [
+    let gauges: [(&'static str, &'static str, Read); 3] = [
+        ("database_breaker_open", "1 while requests are refused because the database does not answer", |stats| {
+            usize::from(stats.broken)
+        }),
         ("database_lanes_active", "Connections that reads share now", |stats| stats.lanes),
         ("database_lanes_held_up", "Of these, held up by an answer that is late", |stats| stats.lanes_held_up),
     ];

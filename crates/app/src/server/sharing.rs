@@ -11,6 +11,10 @@ use ferrobase_edge::metrics::{Metrics, Sample};
 use ferrobase_edge::rate_limit::Shared;
 use ferrobase_redis::config::RedisSection;
 use ferrobase_redis::{Client, Numbers};
+use ferrobase_request::SealingKey;
+
+/// What the key of callers' names is for.
+const PURPOSE: &str = "ferrobase redis names";
 
 /// The connection and what is counted over it. Ends with the server.
 pub(super) struct Sharing {
@@ -19,9 +23,11 @@ pub(super) struct Sharing {
 }
 
 impl Sharing {
-    /// Begins to connect, and adds the numbers to the registry. Must be called on a runtime.
-    pub(super) fn start(section: &RedisSection, metrics: &Metrics) -> Result<Self> {
-        let client = Arc::new(Client::start(section.options()?)?);
+    /// Begins to connect, and adds the numbers to the registry. Must be called on a runtime. The nodes of an installation have
+    /// the secret in common; without one, whoever reads Redis can find callers by trying addresses.
+    pub(super) fn start(section: &RedisSection, secret: Option<&[u8]>, metrics: &Metrics) -> Result<Self> {
+        let key = SealingKey::derived_from(secret, PURPOSE).into_bytes();
+        let client = Arc::new(Client::start(section.options(key)?)?);
         let limits = Shared::new(client.limits(), metrics);
         let known = Arc::downgrade(&client);
         metrics.collect(move || samples(known.upgrade().map_or_else(Numbers::default, |client| client.numbers())));

@@ -4,6 +4,7 @@
 //! as the owner, and left out where that does not work.
 //! Invariant: names of statements come from the catalog, so nothing here shows what callers sent.
 
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,11 +14,12 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use ferrobase_edge::metrics::HttpMetrics;
-use ferrobase_pg::PoolStats;
+use ferrobase_pg::{Host, PoolStats};
 use ferrobase_request::journal::{Statement, Statements};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
+use super::advice::{Advice, Facts, advise};
 use super::backend::Backend;
 use super::numbers::pools;
 
@@ -44,6 +46,8 @@ pub(crate) struct Top {
     pub(crate) statements: Vec<StatementTop>,
     /// What sessions of the database do; none where the owner could not ask.
     pub(crate) activity: Option<Vec<Activity>>,
+    /// What would help, while requests wait for a connection.
+    pub(crate) advice: Option<Advice>,
 }
 
 /// Requests of the API.
@@ -151,13 +155,45 @@ impl Sources {
         let mut statements: Vec<StatementTop> = self.statements.all().iter().map(|one| statement(one)).collect();
         statements.sort_by_key(|statement| std::cmp::Reverse(statement.total_us));
         statements.truncate(STATEMENTS);
+        let pools: Vec<PoolTop> = pools(&self.backend).into_iter().map(pool).collect();
+        let activity = self.activity().await;
+        let advice = activity.as_ref().zip(pools.first());
+        let advice = advice.and_then(|(activity, pool)| advise(&self.facts(&statements, pool, activity)));
+        let advice = advice.filter(|_| pools.iter().all(|pool| pool.available));
         Top {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_seconds: self.started.elapsed().as_secs_f64(),
             requests: Requests { in_flight: self.http.requests_in_flight(), answered: self.http.requests_answered() },
-            pools: pools(&self.backend).into_iter().map(pool).collect(),
+            pools,
             statements,
-            activity: self.activity().await,
+            activity,
+            advice,
+        }
+    }
+
+    fn facts(&self, statements: &[StatementTop], pool: &PoolTop, activity: &[Activity]) -> Facts {
+        let sessions = |is_such: &dyn Fn(&str) -> bool| {
+            let such = activity.iter().filter(|one| one.state == "active" && is_such(&one.wait_type));
+            such.map(|one| one.sessions as usize).sum()
+        };
+        let execute = |only_reads: bool| -> u64 {
+            let such = statements.iter().filter(|one| !only_reads || one.name.starts_with("GET "));
+            such.map(|one| one.execute_us).sum()
+        };
+        let target = self.backend.target();
+        let is_here = target.pools.owner.connect_options().hosts().iter().all(Host::is_this_machine);
+        Facts {
+            waiting: pool.waiting,
+            active: pool.active,
+            max: pool.max,
+            // What waits for PostgreSQL's own short locks would compute.
+            on_cpu: sessions(&|kind| ["", "LWLock"].contains(&kind)),
+            on_io: sessions(&|kind| kind == "IO"),
+            on_lock: sessions(&|kind| kind == "Lock"),
+            elsewhere: sessions(&|kind| !["", "IO", "Lock", "LWLock"].contains(&kind)),
+            reads: execute(true) as f64 / execute(false).max(1) as f64,
+            has_replicas: target.pools.replicas.as_ref().is_some_and(|replicas| replicas.is_answering()),
+            processors: is_here.then(std::thread::available_parallelism).and_then(Result::ok).map(NonZero::get),
         }
     }
 

@@ -93,6 +93,11 @@ async fn top_shows_statements_pools_and_what_postgresql_waits_for() {
     assert_eq!(counted, 3);
     assert!(!seen.to_string().contains("made_up"), "names that only a caller knows stay out: {seen:#}");
     assert_eq!(client().get(app.url("/debug/top")).send().await.unwrap().status(), 404, "not on the public port");
+    // A page whose name was pointed at this machine (security 27).
+    for (field, value) in [("host", "evil.example"), ("origin", "https://evil.example")] {
+        let rebound = client().get(app.admin_url("/debug/top")).header(field, value).send().await.unwrap();
+        assert_eq!(rebound.status(), 403, "{field}");
+    }
     sleeping.await.unwrap();
 }
 
@@ -120,4 +125,57 @@ async fn the_command_draws_a_table_or_prints_json() {
     let output = run(&["--count", "1"], app.url("")).await;
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success() && error.contains("admin port"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_is_told_what_would_help() {
+    let database = support::library().await;
+    database.script(SLOW).await;
+    database
+        .script(
+            "create table counts (id int primary key, n int); grant all on counts to anon, service_role;
+        alter table counts enable row level security; create policy everything on counts using (true);
+        insert into counts values (1, 0); notify ferrobase",
+        )
+        .await;
+    let app = support::serve(&database).env("FERROBASE_DATABASE__MAX_CONNECTIONS", "4").start().await.unwrap();
+    let caller = Caller::of(&app);
+    eventually("the table is served", PATIENCE, async || caller.get("/counts").await.status == 200).await;
+    assert_eq!(top(&app).await["advice"], Value::Null, "nobody waits");
+
+    // Statements that need no processor.
+    let naps: Vec<_> = (0..20)
+        .map(|_| {
+            let caller = Caller::of(&app);
+            tokio::spawn(async move { caller.call("slow", &json!({"seconds": 0.5, "note": ""})).await })
+        })
+        .collect();
+    let advises = async |kind: &str| top(&app).await["advice"]["kind"] == kind;
+    eventually("more connections", PATIENCE, async || advises("connections").await).await;
+    let screen = Command::new(BINARY).args(["top", "--count", "1", "--url", &app.admin_url("")]).output().unwrap();
+    let screen = String::from_utf8(screen.stdout).unwrap();
+    assert!(
+        screen.contains("Requests wait: ") && screen.contains("raise database.max_connections (now 3)"),
+        "{screen}"
+    );
+    for nap in naps {
+        nap.await.unwrap();
+    }
+
+    // Statements that wait for each other.
+    let mut holder = database.connect().await;
+    holder.script("begin; update counts set n = 1").await.unwrap();
+    let writes: Vec<_> = (0..20)
+        .map(|_| {
+            let caller = Caller::of(&app);
+            let write = caller.request(reqwest::Method::PATCH, "/counts?id=eq.1").json(&json!({"n": 2}));
+            tokio::spawn(async move { caller.send(write).await.unwrap() })
+        })
+        .collect();
+    eventually("locks", PATIENCE, async || advises("locks").await).await;
+    holder.script("rollback").await.unwrap();
+    for write in writes {
+        assert_eq!(write.await.unwrap().status, 204);
+    }
+    eventually("it is over", PATIENCE, async || top(&app).await["advice"] == Value::Null).await;
 }

@@ -32,6 +32,30 @@ async fn a_replica_answers_reads_and_never_stale_ones() {
     assert_eq!(lag(&scene).await, Some(0.0));
     assert!(scene.reads_on_replica().await);
     paused(&scene, &caller).await;
+    statements_end_sooner_on_a_replica(&scene).await;
+}
+
+/// `database.replica_statement_timeout`.
+async fn statements_end_sooner_on_a_replica(scene: &Scene) {
+    let nap = "create function nap() returns text language plpgsql stable as
+               $$ begin perform pg_sleep(0.6); return current_setting('statement_timeout'); end $$";
+    session(&scene.primary.url()).await.script(nap).await.unwrap();
+    let database = format!(
+        "{{read_preference: replica, statement_timeout: 10s, replica_statement_timeout: 300ms, \
+         replicas: [{{host: 127.0.0.1, port: {}}}]}}",
+        scene.replica.port()
+    );
+    let (app, _folder) = serve(&scene.primary.url(), &database).await;
+    let caller = Caller::of(&app);
+    let on_replica = async || caller.get("/rpc/port").await.body == scene.replica.port().to_string();
+    eventually("the replica answers", PATIENCE, on_replica).await;
+    let cut = caller.get("/rpc/nap").await;
+    assert_eq!((cut.status, cut.code().as_str()), (500, "57014"), "{cut:?}");
+    let streamed = caller.request(Method::GET, "/rpc/nap").header("accept", "application/x-ndjson");
+    assert_eq!(caller.send(streamed).await.unwrap().code(), "57014");
+    let asked = caller.request(Method::GET, "/rpc/nap").header("x-ferrobase-read", "primary");
+    let answer = caller.send(asked).await.unwrap();
+    assert_eq!((answer.status, answer.json()), (200, json!("10s")), "the primary has its own bound");
 }
 
 /// What runs where.

@@ -81,6 +81,7 @@ impl Database {
             runs_user_code: false,
             counts_up: false,
             proof: None,
+            writes: false,
             shareable: true,
             deadline: self.context.deadline,
         };

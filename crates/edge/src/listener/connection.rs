@@ -17,10 +17,11 @@ use http::{Request, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 
 use super::activity::{Activity, Behind, RequestGuard, Verdict};
+use super::stream::Streams;
 use super::transport::{Observed, Transport};
 use super::untaken::Untaken;
 use super::{ConnectionLimits, Handler, Peer};
@@ -96,8 +97,8 @@ fn tick(limits: &ConnectionLimits) -> Duration {
     (limits.head.min(limits.idle).min(limits.stall) / 2).max(Duration::from_millis(10))
 }
 
-fn builder(limits: &ConnectionLimits) -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
+fn builder(limits: &ConnectionLimits) -> Builder<Streams> {
+    let mut builder = Builder::new(Streams);
     builder
         .http1()
         .timer(TokioTimer::new())

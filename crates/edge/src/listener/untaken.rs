@@ -1,4 +1,4 @@
-//! Answers that an HTTP/2 caller does not take: dropped after a while, stream by stream.
+//! Answers that an HTTP/2 caller does not take: dropped after a while, stream by stream, and their streams reset.
 //!
 //! On HTTP/1 a caller who reads nothing blocks the socket, which `activity` sees. On HTTP/2 it only leaves the window of a
 //! stream closed: the socket is free, hyper does not even ask for the body, so no deadline within the body is looked at,
@@ -17,6 +17,7 @@ use bytes::{Buf, Bytes};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::activity::RequestGuard;
+use super::stream::End;
 
 /// Most bytes that are handed over at once: hyper takes a piece whole as soon as there is room for a byte of it.
 const PIECE: usize = 16 * 1024;
@@ -40,6 +41,8 @@ struct Answer {
     ready_since: Option<Instant>,
     /// "Under way" until all of it was taken.
     guard: Option<RequestGuard>,
+    /// Ends its stream.
+    end: End,
 }
 
 impl Untaken {
@@ -54,6 +57,7 @@ impl Untaken {
                 rest: Bytes::new(),
                 ready_since: Some(Instant::now()),
                 guard: Some(guard),
+                end: End::of_current(),
             }));
             let mut answers = lock(&self.0);
             if answers.len() >= FEW && answers.len() == answers.capacity() {
@@ -73,6 +77,7 @@ impl Untaken {
             let is_stale = answer.ready_since.is_some_and(|since| since.elapsed() >= limit);
             if is_stale {
                 answer.rest = Bytes::new();
+                answer.end.now();
                 stale.push((answer.body.take(), answer.guard.take()));
             }
             !is_stale

@@ -59,6 +59,8 @@ impl DatabaseSection {
             max_lifetime: self.max_lifetime,
             acquire_timeout: self.acquire_timeout,
             max_waiting: usize::try_from(self.max_waiting).unwrap_or(usize::MAX),
+            shed_after: self.shed_after,
+            breaker_failures: self.breaker_failures,
             pooler: match self.pooler {
                 PoolerSetting::Direct => Pooler::Direct,
                 PoolerSetting::Transaction => Pooler::Transaction,

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ferrobase_base::config::{Host, Identifier, Report};
+use ferrobase_base::config::{Host, HttpUrl, Identifier, Report};
 use ferrobase_base::{Secret, choice, section};
 
 pub use address::{DatabaseHost, DatabaseUrl};
@@ -90,6 +90,9 @@ section! {
         primary: Option<ServerAddress> = None;
         /// Streaming replicas that may answer reads; one that is promoted becomes the primary.
         replicas: Vec<ReplicaAddress> = Vec::new();
+        /// Where Patroni answers HTTP, for example `http://db-a:8008`; several are tried in order. The members of its cluster are added
+        /// to the servers at start, and those that it keeps out of reads (`noloadbalance`) answer none.
+        patroni: Vec<HttpUrl> = Vec::new();
         /// Which server answers reads, when the request does not say (`X-Ferrobase-Read`).
         read_preference: ReadPreference = ReadPreference::Primary;
         /// A replica that is further behind the primary answers no reads.
@@ -110,8 +113,16 @@ section! {
         connect_timeout: Option<Duration> = None;
         /// Most requests that wait for a connection; the next ones are answered 503 at once.
         max_waiting: u32 = 1000, in 0..=1_000_000;
+        /// While requests find others waiting for so long without a break, only as many may wait as are served in that time; the
+        /// next ones are answered 503 at once. `0s`: `max_waiting` alone bounds them.
+        shed_after: Duration = Duration::from_secs(1), in Duration::ZERO..=Duration::from_secs(60);
+        /// So many failures in a row that are not a statement's own (lost connections, deadlines, no connection free) have the
+        /// database asked whether it is there; while it does not answer, requests are answered 503 at once. 0: it is not asked.
+        breaker_failures: u32 = 5, in 0..=10_000;
         /// Upper bound of one statement. Without it the request's own deadline and the role's setting decide.
         statement_timeout: Option<Duration> = None;
+        /// The same on replicas, where it is shorter. A read that takes longer there is not tried on the primary.
+        replica_statement_timeout: Option<Duration> = None;
         /// Longest wait of a statement for somebody else's lock; then the answer is 409 (55P03). Without it the request's own
         /// deadline decides.
         lock_timeout: Option<Duration> = None;
@@ -219,7 +230,7 @@ impl DatabaseSection {
 
     /// Whether servers besides the primary are listed that may answer reads.
     pub fn has_replicas(&self) -> bool {
-        !self.replicas.is_empty() || !self.regions.is_empty()
+        !self.replicas.is_empty() || !self.regions.is_empty() || !self.patroni.is_empty()
     }
 
     /// What only shows when keys are compared.

@@ -1,5 +1,5 @@
 //! Which of several servers is the primary, as far as somebody watches them (`servers`): it is tried first, and a
-//! connection to another one that was the primary before is not used again.
+//! connection to another one that was the primary before is not used again. While it is in doubt, nothing is written.
 //!
 //! Everything that is made from the same options shares their guide: pools, listeners, the owner's sessions. Without
 //! one, hosts are tried in the order in which they are written.
@@ -16,7 +16,16 @@ pub struct Guide(Arc<Inner>);
 
 struct Inner {
     known: Mutex<Known>,
-    moves: watch::Sender<u64>,
+    course: watch::Sender<Course>,
+}
+
+/// What connections have to know of the primary.
+#[derive(Clone, Copy, Default)]
+struct Course {
+    /// How often it became another server.
+    moves: u64,
+    /// Whether it is uncertain which server it is.
+    in_doubt: bool,
 }
 
 #[derive(Default)]
@@ -28,7 +37,7 @@ struct Known {
 
 impl Default for Guide {
     fn default() -> Self {
-        Self(Arc::new(Inner { known: Mutex::default(), moves: watch::Sender::new(0) }))
+        Self(Arc::new(Inner { known: Mutex::default(), course: watch::Sender::default() }))
     }
 }
 
@@ -39,8 +48,13 @@ impl Guide {
         let before = known.primary.replace(primary.clone());
         drop(known);
         if before.is_some_and(|before| before != *primary) {
-            self.0.moves.send_modify(|moves| *moves += 1);
+            self.0.course.send_modify(|course| course.moves += 1);
         }
+    }
+
+    /// Says whether it is uncertain which server is the primary.
+    pub fn doubt(&self, in_doubt: bool) {
+        self.0.course.send_if_modified(|course| std::mem::replace(&mut course.in_doubt, in_doubt) != in_doubt);
     }
 
     /// Says whether a server answers.
@@ -65,13 +79,18 @@ impl Guide {
 
     /// How often the primary moved.
     pub(crate) fn moves(&self) -> u64 {
-        *self.0.moves.borrow()
+        self.0.course.borrow().moves
     }
 
-    /// Waits until the primary is another one than after so many moves.
-    pub(crate) async fn moved_since(&self, moves: u64) {
-        let mut seen = self.0.moves.subscribe();
-        if seen.wait_for(|now| *now != moves).await.is_err() {
+    /// Whether it is uncertain which server is the primary.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.0.course.borrow().in_doubt
+    }
+
+    /// Waits until the primary is another one than after so many moves or, for who `writes`, until it is in doubt.
+    pub(crate) async fn moved_since(&self, moves: u64, writes: bool) {
+        let mut seen = self.0.course.subscribe();
+        if seen.wait_for(|now| now.moves != moves || (writes && now.in_doubt)).await.is_err() {
             // The sender is ours and lives as long as we do.
             std::future::pending::<()>().await;
         }

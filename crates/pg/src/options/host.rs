@@ -46,6 +46,17 @@ impl Host {
         }
     }
 
+    /// Whether it is on this machine, as far as its name tells.
+    pub fn is_this_machine(&self) -> bool {
+        match self {
+            Self::Unix { .. } => true,
+            Self::Tcp { name, address, .. } => match address.or_else(|| name.parse().ok()) {
+                Some(address) => address.is_loopback(),
+                None => name == "localhost",
+            },
+        }
+    }
+
     /// A host as libpq reads it: what starts with `/` is a folder.
     pub(crate) fn from_text(host: &str, address: Option<IpAddr>, port: u16) -> Self {
         if host.starts_with('/') {

@@ -23,6 +23,8 @@ pub struct Conversation {
     shared: Arc<Shared>,
     lease: Lease,
     deadline: Instant,
+    /// Whether it may write.
+    writes: bool,
     /// What goes before the next turn.
     queued: Vec<Control>,
     /// Whether a turn was taken.
@@ -47,8 +49,16 @@ impl Conversation {
                 lease.close();
                 continue;
             }
+            match shared.check_course(lease.session(), !opening.read_only) {
+                Err(Error::Moved) => {
+                    lease.close();
+                    continue;
+                }
+                course => course?,
+            }
             let begin = lease.session().open_transaction(&opening);
             let Ok(result) = tokio::time::timeout_at(opening.deadline.into(), begin).await else {
+                shared.learn::<()>(&Err(Error::Deadline));
                 lease.abandon();
                 return Err(Error::Deadline);
             };
@@ -60,6 +70,7 @@ impl Conversation {
                         shared: Arc::clone(shared),
                         lease,
                         deadline: opening.deadline,
+                        writes: !opening.read_only,
                         queued: Vec::new(),
                         begun: false,
                         failed: false,
@@ -105,9 +116,12 @@ impl Conversation {
         self.begun = true;
         self.failed = true;
         let before = std::mem::take(&mut self.queued);
+        self.shared.check_course(self.lease.session(), self.writes)?;
+        let moves = self.lease.session().moves;
         let exchange = self.lease.session().turn(&before, clean, turn);
         let exchange = tokio::time::timeout_at(self.deadline.into(), exchange);
-        let result = self.shared.unless_moved(exchange).await.ok_or(Error::Moved)?.unwrap_or(Err(Error::Deadline));
+        let outcome = self.shared.unless_moved(moves, self.writes, exchange).await;
+        let result = outcome.ok_or(Error::Moved)?.unwrap_or(Err(Error::Deadline));
         let result = result.map_err(|error| self.shared.seen_through(error, self.lease.session()));
         self.shared.count(&result);
         self.failed = result.is_err();
@@ -141,9 +155,14 @@ impl Conversation {
     }
 
     async fn close(&mut self, before: &[Control], end: Option<End>) -> Result<(), Error> {
+        // A server that was frozen meanwhile would keep what belongs to another one now.
+        let commits = self.writes && end == Some(End::Commit);
+        self.shared.check_course(self.lease.session(), commits)?;
+        let moves = self.lease.session().moves;
         let ending = self.lease.session().close_transaction(before, end);
         let ending = tokio::time::timeout_at(self.deadline.into(), ending);
-        let result = self.shared.unless_moved(ending).await.ok_or(Error::Moved)?.unwrap_or(Err(Error::Deadline));
+        let outcome = self.shared.unless_moved(moves, commits, ending).await;
+        let result = outcome.ok_or(Error::Moved)?.unwrap_or(Err(Error::Deadline));
         self.shared.count(&result);
         result
     }

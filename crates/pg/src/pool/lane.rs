@@ -125,6 +125,9 @@ impl Shared {
         batch: &Arc<Batch>,
         shape: Shape,
     ) -> Option<Result<Reply, Error>> {
+        if self.breaker.is_open() {
+            return None;
+        }
         let takes = self.lanes.speeds.quick(shape)?;
         let takes = u64::try_from(takes.as_micros()).unwrap_or(u64::MAX).max(1);
         let lane = self.lanes.choose()?;
@@ -151,12 +154,18 @@ impl Shared {
         } else {
             lane.arrival.notify_one();
         }
-        match self.unless_moved(tokio::time::timeout_at(batch.deadline.into(), verdict)).await? {
-            Err(_) => Some(Err(Error::Deadline)),
-            Ok(Ok(Verdict::Answered(answer))) => Some(answer.map(|results| {
-                let timing = Timing { execute: started.elapsed(), ..Timing::default() };
-                Reply { results, timing, position: None }
-            })),
+        match self.unless_moved(self.moves(), false, tokio::time::timeout_at(batch.deadline.into(), verdict)).await? {
+            Err(_) => {
+                self.learn::<()>(&Err(Error::Deadline));
+                Some(Err(Error::Deadline))
+            }
+            Ok(Ok(Verdict::Answered(answer))) => {
+                self.breaker.answered();
+                Some(answer.map(|results| {
+                    let timing = Timing { execute: started.elapsed(), ..Timing::default() };
+                    Reply { results, timing, position: None }
+                }))
+            }
             // The lane's task ended, or let it go.
             Ok(Ok(Verdict::Elsewhere) | Err(_)) => {
                 count(&self.counters.moved);

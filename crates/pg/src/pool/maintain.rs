@@ -97,10 +97,17 @@ async fn open(mut attempt: Attempt) {
         super::Pooler::Direct => shared.options.statement_cache_bytes,
         super::Pooler::Transaction => 0,
     };
-    let generation = shared.generation();
-    let result = Session::connect_with(shared.connect.clone(), budget, shared.shapes.clone()).await;
+    let (generation, moves) = (shared.generation(), shared.moves());
+    let mended = shared.breaker.mended();
+    let connecting = Session::connect_with(shared.connect.clone(), budget, shared.shapes.clone());
+    let Some(result) = shared.unless_moved(moves, false, connecting).await else {
+        // Those who wait would wait for a server that is not the one.
+        drop(attempt);
+        return shared.open_wanted();
+    };
     let result = result.map(|mut session| {
         session.generation = generation;
+        session.moves = moves;
         session
     });
     let result = match result {
@@ -110,6 +117,11 @@ async fn open(mut attempt: Attempt) {
     attempt.0 = None;
     match result {
         Ok(session) => shared.opened(Box::new(session)),
+        // It says nothing about a database that has come back since.
+        Err(_) if shared.breaker.mended() != mended => {
+            shared.opening_ended();
+            shared.open_wanted();
+        }
         Err(error) => shared.not_opened(error, FIRST_BACKOFF, LONGEST_BACKOFF),
     }
 }

@@ -5,9 +5,11 @@
 //! and retired in the background (`maintain.rs`), never by a caller, so a caller's deadline cannot break one off.
 //! Invariant: a session comes back only when it is known to be as it was; in doubt it is closed.
 //!
-//! Bounds: connections, waiting callers, time to wait, lifetime, idle time, bytes of prepared statements. What is
-//! over a bound is told at once: [`Error::Saturated`], [`Error::AcquireTimeout`], [`Error::Unavailable`].
+//! Bounds: connections, waiting callers (`standing.rs`), time to wait, lifetime, idle time, bytes of prepared statements.
+//! What is over a bound is told at once: [`Error::Saturated`], [`Error::AcquireTimeout`], [`Error::Unavailable`]; so is a
+//! database that hangs (`breaker.rs`).
 
+mod breaker;
 mod conversation;
 mod lane;
 mod lease;
@@ -15,6 +17,7 @@ mod maintain;
 mod options;
 mod settle;
 mod speed;
+mod standing;
 mod state;
 mod stats;
 mod stream;
@@ -27,12 +30,13 @@ use rand::RngExt;
 pub use self::conversation::Conversation;
 pub use self::lease::PooledSession;
 pub use self::options::{PoolOptions, Pooler};
+pub use self::standing::Standing;
 pub use self::stats::PoolStats;
 pub use self::stream::Lines;
 
 use self::lease::Lease;
 use self::state::Shared;
-use crate::batch::{Batch, Judge, Mode, Opening, Reply};
+use crate::batch::{Batch, Mode, Opening, Reply, Terms};
 use crate::error::Error;
 use crate::options::ConnectOptions;
 use crate::session::{Behind, WRONG_NONCE};
@@ -54,23 +58,14 @@ impl Pool {
     /// did not run, because the idle connection it was given had been shut down, runs again on another one, and so does one
     /// that lost against others, where the options say so; nothing else is repeated.
     pub async fn run(&self, batch: Batch) -> Result<Reply, Error> {
-        self.run_judged(batch, None).await
+        self.run_on(batch, Terms::default()).await
     }
 
-    /// The same with a condition in the middle: see [`Judge`].
-    pub async fn run_judged(&self, batch: Batch, judge: Option<Judge<'_>>) -> Result<Reply, Error> {
-        self.run_with(batch, judge, false).await
-    }
-
-    /// The same, and asks where the log is once the transaction has ended: what the reply then tells
-    /// ([`Reply::position`]) is behind everything that the batch wrote. Costs a statement in the same flush.
-    pub async fn run_positioned(&self, batch: Batch, judge: Option<Judge<'_>>) -> Result<Reply, Error> {
-        self.run_with(batch, judge, true).await
-    }
-
+    /// The same on these terms.
     // The batch is the caller's to give away: it lives as long as the request.
     #[allow(clippy::needless_pass_by_value)]
-    async fn run_with(&self, batch: Batch, judge: Option<Judge<'_>>, position: bool) -> Result<Reply, Error> {
+    pub async fn run_on(&self, batch: Batch, terms: Terms<'_>) -> Result<Reply, Error> {
+        let Terms { judge, position, held } = terms;
         let started = Instant::now();
         if started >= batch.deadline {
             return Err(Error::Deadline);
@@ -91,13 +86,22 @@ impl Pool {
         loop {
             let mut lease = self.0.acquire(Some(batch.deadline), batch.runs_user_code).await?;
             let wait = started.elapsed();
+            match self.0.check_course(lease.session(), batch.writes) {
+                Err(Error::Moved) => {
+                    lease.close();
+                    continue;
+                }
+                course => course?,
+            }
+            let moves = lease.session().moves;
             let exchange = lease.session().exchange_judged(&batch, judge, Behind { position, check });
             let exchange = tokio::time::timeout_at(batch.deadline.into(), exchange);
-            let Some(result) = self.0.unless_moved(exchange).await else {
+            let Some(result) = self.0.unless_moved(moves, batch.writes, exchange).await else {
                 lease.close();
                 return Err(Error::Moved);
             };
             let Ok(result) = result else {
+                self.0.learn::<()>(&Err(Error::Deadline));
                 lease.abandon();
                 return Err(Error::Deadline);
             };
@@ -120,8 +124,14 @@ impl Pool {
                     self.0.counters.repeated();
                 }
                 Err(Error::Db(db)) if db.code.is_retryable() => {
+                    if let Some(held) = held {
+                        held.let_go();
+                    }
                     if !conflicts.pause(self.0.options.conflict_retries, batch.deadline).await {
                         return Err(Error::Db(db));
+                    }
+                    if let Some(held) = held {
+                        held.take().await?;
                     }
                     stats::count(&self.0.counters.retried);
                 }
@@ -238,7 +248,8 @@ fn is_goodbye(code: SqlState) -> bool {
 }
 
 impl Shared {
-    fn count<T>(&self, result: &Result<T, Error>) {
+    fn count<T>(self: &Arc<Self>, result: &Result<T, Error>) {
+        self.learn(result);
         if let Err(error) = result {
             self.count_failure(error);
         }

@@ -32,6 +32,11 @@ pub struct PoolOptions {
     pub max_shared: usize,
     /// Most callers who wait at the same time (1,000).
     pub max_waiting: usize,
+    /// How long a queue may stand before as many may wait as are served in that time; zero: `max_waiting` alone bounds
+    /// it (zero).
+    pub shed_after: Duration,
+    /// How many failures in a row that say something about the server have it asked whether it is there; 0: none (0).
+    pub breaker_failures: u32,
     /// What stands between us and the server.
     pub pooler: Pooler,
     /// Budget for prepared statements of one connection, in estimated bytes of server memory (4 MiB, some 200
@@ -59,6 +64,8 @@ impl Default for PoolOptions {
             acquire_timeout: Duration::from_secs(10),
             max_shared: 4,
             max_waiting: 1000,
+            shed_after: Duration::ZERO,
+            breaker_failures: 0,
             pooler: Pooler::Direct,
             statement_cache_bytes: 4 * 1024 * 1024,
             bare_login: false,

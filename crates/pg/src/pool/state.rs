@@ -11,9 +11,11 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, oneshot};
 
+use super::breaker::Breaker;
 use super::lane::Lanes;
 use super::lease::Lease;
 use super::options::{PoolOptions, Pooler};
+use super::standing::Standing;
 use super::stats::{Counters, PoolStats, count};
 use crate::connect::guide::Guide;
 use crate::error::Error;
@@ -34,6 +36,8 @@ pub(super) struct Shared {
     pub(super) shapes: Arc<Shapes>,
     pub(super) counters: Counters,
     pub(super) lanes: Lanes,
+    pub(super) breaker: Breaker,
+    standing: Standing,
     state: Mutex<State>,
     /// Wakes the maintenance.
     pub(super) attention: Notify,
@@ -56,6 +60,8 @@ pub(super) struct State {
     outside: usize,
     pub(super) closed: bool,
     pub(super) down: Option<Down>,
+    /// The breaker is open.
+    pub(super) broken: Option<Down>,
     renewed_at: Option<Instant>,
 }
 
@@ -92,7 +98,7 @@ impl Drop for Place<'_> {
 }
 
 /// Where somebody stands who has to wait.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Turn {
     First,
     Last,
@@ -140,6 +146,8 @@ impl Shared {
         Self {
             connect: Arc::new(connect),
             lanes: Lanes::new(&options),
+            breaker: Breaker::default(),
+            standing: Standing::new(options.shed_after),
             options,
             shapes: Arc::default(),
             counters: Counters::default(),
@@ -182,11 +190,16 @@ impl Shared {
         let latest = started + self.options.acquire_timeout;
         let latest = deadline.map_or(latest, |deadline| deadline.min(latest));
         match tokio::time::timeout_at(latest.into(), receiver).await {
-            Ok(Ok(granted)) => granted.map(|lease| lease.for_user_code(user_code)),
+            Ok(Ok(granted)) => {
+                self.standing.served(Instant::now());
+                granted.map(|lease| lease.for_user_code(user_code))
+            }
             Ok(Err(_)) => Err(Error::Closed),
             Err(_) => {
                 count(&self.counters.timeouts);
-                Err(Error::AcquireTimeout(started.elapsed()))
+                let late = Err(Error::AcquireTimeout(started.elapsed()));
+                self.learn(&late);
+                late
             }
         }
     }
@@ -196,6 +209,9 @@ impl Shared {
         let mut state = self.lock();
         if state.closed {
             return Err(Error::Closed);
+        }
+        if let Some(broken) = &state.broken {
+            return Err(unavailable(broken));
         }
         while let Some(mut session) = state.pick(user_code) {
             if !self.is_expired(&session) && session.is_alive() && !self.has_leftovers(&session) {
@@ -224,8 +240,11 @@ impl Shared {
         // Callers for whom a connection is or can be opened do not wait for another caller: they are not counted, or a
         // pool that was just made, or allows no waiting at all, would turn everybody away.
         let room = self.options.max_connections.saturating_sub(state.live());
-        if waiting >= self.options.max_waiting.saturating_add(room) {
-            count(&self.counters.saturated);
+        let bound = self.standing.bound(waiting.saturating_sub(room), Instant::now());
+        let shed = bound.map(|bound| bound.max(self.options.max_connections)).filter(|_| turn == Turn::Last);
+        let most = self.options.max_waiting.min(shed.unwrap_or(usize::MAX));
+        if waiting >= most.saturating_add(room) {
+            count(if most < self.options.max_waiting { &self.counters.shed } else { &self.counters.saturated });
             return Err(Error::Saturated { waiting, retry_after: RETRY_AFTER });
         }
         let (sender, receiver) = oneshot::channel();
@@ -248,7 +267,7 @@ impl Shared {
 
     /// Which generation the connections of now belong to: older ones lead to a server that is not to be used any more.
     pub(super) fn generation(&self) -> u64 {
-        self.renewals.load(Relaxed) + self.connect.guide.as_ref().map_or(0, Guide::moves)
+        self.renewals.load(Relaxed) + self.moves()
     }
 
     /// Has every connection replaced, unless that happened just now: idle ones at once, the others when they come back.
@@ -264,14 +283,29 @@ impl Shared {
         true
     }
 
-    /// The outcome, unless the primary becomes another server before it is there.
-    pub(super) async fn unless_moved<F: Future>(&self, work: F) -> Option<F::Output> {
+    /// How often the primary has become another server.
+    pub(super) fn moves(&self) -> u64 {
+        self.connect.guide.as_ref().map_or(0, Guide::moves)
+    }
+
+    /// Refuses to go on with a session whose server is not the primary any more, and to write where that is in doubt. To be
+    /// asked right before something is sent that must not be acknowledged by the wrong server.
+    pub(super) fn check_course(&self, session: &Session, writes: bool) -> Result<(), Error> {
+        let Some(guide) = &self.connect.guide else { return Ok(()) };
+        if writes && guide.is_in_doubt() {
+            return Err(Error::Unsettled);
+        }
+        if guide.moves() == session.moves { Ok(()) } else { Err(Error::Moved) }
+    }
+
+    /// The outcome, unless the primary has become another server than after so many moves before it is there, or for work
+    /// that `writes` is in doubt then.
+    pub(super) async fn unless_moved<F: Future>(&self, moves: u64, writes: bool, work: F) -> Option<F::Output> {
         let Some(guide) = &self.connect.guide else { return Some(work.await) };
-        let moves = guide.moves();
         tokio::select! {
             biased;
             outcome = work => Some(outcome),
-            () = guide.moved_since(moves) => None,
+            () = guide.moved_since(moves, writes) => None,
         }
     }
 
@@ -426,6 +460,16 @@ impl Shared {
         self.attention.notify_one();
     }
 
+    /// The breaker opens: whoever waits hears of it, and so will everybody who comes.
+    pub(super) fn break_off(&self, down: Down) {
+        let mut state = self.lock();
+        let waiters = std::mem::take(&mut state.waiters);
+        for (_, waiter) in waiters {
+            let _ = waiter.send(Err(unavailable(&down)));
+        }
+        state.broken = Some(down);
+    }
+
     /// An attempt to connect ended without result (its task was dropped).
     pub(super) fn opening_ended(&self) {
         let mut state = self.lock();
@@ -462,7 +506,8 @@ impl Shared {
     }
 
     pub(super) fn outage(&self) -> Option<Arc<Error>> {
-        self.lock().down.as_ref().map(|down| down.cause.clone())
+        let state = self.lock();
+        state.broken.as_ref().or(state.down.as_ref()).map(|down| down.cause.clone())
     }
 
     pub(super) fn stats(&self) -> PoolStats {
@@ -475,7 +520,8 @@ impl Shared {
         stats.opening = state.opening;
         stats.active = state.live() - state.idle.len();
         stats.waiting = state.waiters.len();
-        stats.available = state.live() > 0 || !state.down.as_ref().is_some_and(|down| down.certain);
+        stats.broken = state.broken.is_some();
+        stats.available = !stats.broken && (state.live() > 0 || !state.down.as_ref().is_some_and(|down| down.certain));
         stats
     }
 }

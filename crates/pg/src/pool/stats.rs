@@ -24,6 +24,8 @@ pub struct PoolStats {
     /// Whether there are connections, or opening one did not fail twice in a row. A server that has no slot free for one
     /// more connection is not a database that is away.
     pub available: bool,
+    /// Whether the breaker is open: the database did not answer our own question.
+    pub broken: bool,
     /// Connections opened since the start.
     pub opened: u64,
     /// Connections closed since the start.
@@ -34,6 +36,12 @@ pub struct PoolStats {
     pub timeouts: u64,
     /// Callers who were turned away because too many waited.
     pub saturated: u64,
+    /// Callers who were turned away because a queue was standing.
+    pub shed: u64,
+    /// How often the breaker opened.
+    pub breaks: u64,
+    /// Questions that were asked because the database was suspected.
+    pub probes: u64,
     /// Sessions checked and reset after user code.
     pub resets: u64,
     /// Sessions closed because a request left something in them.
@@ -64,6 +72,9 @@ pub(super) struct Counters {
     pub(super) connect_failures: AtomicU64,
     pub(super) timeouts: AtomicU64,
     pub(super) saturated: AtomicU64,
+    pub(super) shed: AtomicU64,
+    pub(super) breaks: AtomicU64,
+    pub(super) probes: AtomicU64,
     pub(super) resets: AtomicU64,
     pub(super) dirty: AtomicU64,
     pub(super) cancels: AtomicU64,
@@ -100,6 +111,9 @@ impl Counters {
         stats.connect_failures = self.connect_failures.load(Relaxed);
         stats.timeouts = self.timeouts.load(Relaxed);
         stats.saturated = self.saturated.load(Relaxed);
+        stats.shed = self.shed.load(Relaxed);
+        stats.breaks = self.breaks.load(Relaxed);
+        stats.probes = self.probes.load(Relaxed);
         stats.resets = self.resets.load(Relaxed);
         stats.dirty = self.dirty.load(Relaxed);
         stats.cancels = self.cancels.load(Relaxed);

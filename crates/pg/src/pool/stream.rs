@@ -23,6 +23,7 @@ pub struct Lines {
     shared: Arc<Shared>,
     lease: Lease,
     deadline: Instant,
+    writes: bool,
     /// Results of the statements before the streamed one.
     pub head: Vec<StatementResult>,
     /// Time until the first of it came, with the wait for a connection.
@@ -38,8 +39,9 @@ impl Lines {
         }
         let deadline = self.deadline.into();
         let shared = Arc::clone(&self.shared);
+        let moves = self.lease.session().moves;
         let next = tokio::time::timeout_at(deadline, self.lease.session().next_lines());
-        shared.unless_moved(next).await.ok_or(Error::Moved)?.unwrap_or(Err(Error::Deadline))
+        shared.unless_moved(moves, self.writes, next).await.ok_or(Error::Moved)?.unwrap_or(Err(Error::Deadline))
     }
 }
 
@@ -60,13 +62,16 @@ impl Pool {
         let mut repetitions = self.0.options.max_connections;
         loop {
             let mut lease = self.0.acquire(Some(batch.deadline), batch.runs_user_code).await?;
+            self.0.check_course(lease.session(), batch.writes)?;
+            let moves = lease.session().moves;
             let beginning = lease.session().begin_lines(batch);
             let beginning = tokio::time::timeout_at(batch.deadline.into(), beginning);
-            let Some(result) = self.0.unless_moved(beginning).await else {
+            let Some(result) = self.0.unless_moved(moves, batch.writes, beginning).await else {
                 lease.close();
                 return Err(Error::Moved);
             };
             let Ok(result) = result else {
+                self.0.learn::<()>(&Err(Error::Deadline));
                 lease.abandon();
                 return Err(Error::Deadline);
             };
@@ -76,7 +81,8 @@ impl Pool {
             match result {
                 Ok(head) => {
                     let (shared, begun_after) = (Arc::clone(&self.0), started.elapsed());
-                    return Ok(Lines { shared, lease, deadline: batch.deadline, head, begun_after });
+                    let (deadline, writes) = (batch.deadline, batch.writes);
+                    return Ok(Lines { shared, lease, deadline, writes, head, begun_after });
                 }
                 Err(_) if did_not_run => {
                     lease.give_back();
@@ -101,9 +107,11 @@ impl Pool {
         }
         let mut lease = self.0.acquire(Some(deadline), true).await?;
         let wait = started.elapsed();
+        self.0.check_course(lease.session(), true)?;
+        let moves = lease.session().moves;
         let loading = lease.session().load(load, chunks);
         let loading = tokio::time::timeout_at(deadline.into(), loading);
-        let Some(result) = self.0.unless_moved(loading).await else {
+        let Some(result) = self.0.unless_moved(moves, true, loading).await else {
             lease.close();
             return Err(Error::Moved.into());
         };

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch as channel};
 
+pub(crate) use self::state::not_one_primary;
 pub use self::state::{Leader, Pick, Standing, Trouble};
 
 use self::state::State;
@@ -175,6 +176,16 @@ impl Servers {
     /// A request found that it cannot use a server: nobody else is sent there before it has answered again.
     pub fn suspect(&self, index: usize) {
         self.0.lock().suspect(index, Instant::now());
+        self.0.hurry.notify_waiters();
+    }
+
+    /// Somebody who keeps the cluster says whether a server is kept out of reads; gives whether that is new.
+    pub fn set_aside(&self, index: usize, is_aside: bool) -> bool {
+        self.0.lock().set_aside(index, is_aside, Instant::now())
+    }
+
+    /// Has every server asked at once.
+    pub fn hurry(&self) {
         self.0.hurry.notify_waiters();
     }
 

@@ -43,6 +43,7 @@ pub(super) async fn ask(session: &mut Session) -> Result<Answer, String> {
         mode: Mode::Implicit,
         scope: Arc::from(""),
         runs_user_code: false,
+        writes: false,
         shareable: false,
         counts_up: false,
         proof: None,

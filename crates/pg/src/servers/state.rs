@@ -64,9 +64,14 @@ impl fmt::Display for Trouble {
 /// Where servers are and what they say stays in the log.
 impl From<&Trouble> for PublicError {
     fn from(_: &Trouble) -> Self {
-        let message = "Nothing can be written at the moment: it is not certain which database server is the primary";
-        PublicError::new(Kind::Unavailable, "FB401", message).retry_after(Duration::from_secs(2))
+        not_one_primary()
     }
+}
+
+/// What callers hear while it is uncertain where to write.
+pub(crate) fn not_one_primary() -> PublicError {
+    let message = "Nothing can be written at the moment: it is not certain which database server is the primary";
+    PublicError::new(Kind::Unavailable, "FB401", message).retry_after(Duration::from_secs(2))
 }
 
 /// How a server stands, in one word.
@@ -137,6 +142,8 @@ struct Server {
     leads_since: Option<Instant>,
     /// A connection to it failed; it does not count before it has answered a later question.
     suspected: Option<Instant>,
+    /// Somebody who keeps the cluster says that it is not for reads.
+    is_aside: bool,
 }
 
 enum Seen {
@@ -158,6 +165,7 @@ impl State {
             lag: Duration::ZERO,
             leads_since: None,
             suspected: None,
+            is_aside: false,
         };
         Self {
             servers: servers.into_iter().map(server).collect(),
@@ -210,6 +218,13 @@ impl State {
     pub(super) fn suspect(&mut self, index: usize, now: Instant) {
         self.servers[index].suspected = Some(now);
         self.wake(now);
+    }
+
+    /// Says whether a server is kept out of reads; gives whether that is new.
+    pub(super) fn set_aside(&mut self, index: usize, is_aside: bool, now: Instant) -> bool {
+        let is_new = std::mem::replace(&mut self.servers[index].is_aside, is_aside) != is_aside;
+        self.wake(now);
+        is_new
     }
 
     /// A transaction on the primary ended there.
@@ -345,7 +360,8 @@ impl State {
     }
 
     fn may_answer(&self, index: usize, now: Instant) -> bool {
-        self.servers[index].suspected.is_none() && self.standing(index, now) == Standing::Replica
+        let server = &self.servers[index];
+        server.suspected.is_none() && !server.is_aside && self.standing(index, now) == Standing::Replica
     }
 
     /// The replicas that come into question: near ones before others, and the others only where the primary is not near.

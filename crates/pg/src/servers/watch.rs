@@ -119,6 +119,7 @@ fn tell(inner: &Weak<Inner>, index: usize, said: Result<Answer, String>) {
     let after = Outline::of(&state, now);
     // Under the lock, so that what is passed on comes in the order in which it was found out.
     inner.is_troubled.store(after.trouble.is_some(), Relaxed);
+    inner.guide.doubt(after.trouble.is_some());
     inner.guide.answers(&inner.watched[index].host, answers);
     if before.primary != after.primary
         && let Some(primary) = after.primary

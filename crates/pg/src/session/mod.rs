@@ -80,6 +80,8 @@ pub struct Session {
     opened: Instant,
     /// Which of its pool's generations it belongs to.
     pub(crate) generation: u64,
+    /// How often the primary had become another server when it was opened.
+    pub(crate) moves: u64,
 }
 
 impl Session {
@@ -110,6 +112,7 @@ impl Session {
             version,
             opened: Instant::now(),
             generation: 0,
+            moves: 0,
             asides,
             options,
         })

@@ -52,6 +52,7 @@ pub fn batch(statements: &[&str]) -> Batch {
         runs_user_code: false,
         counts_up: false,
         proof: None,
+        writes: true,
         shareable: false,
         deadline: Instant::now() + Duration::from_secs(20),
     }

@@ -187,7 +187,7 @@ mod tests {
         let long = format!("id=eq.{}", "7".repeat(LONGEST));
         assert_eq!(gaps(&long).0, "id=eq.?");
         assert_eq!(gaps(&format!("{long}7")).1, [""; 0]);
-        let many = vec!["id=eq.7"; MOST + 1].join("&");
+        let many = ["id=eq.7"; MOST + 1].join("&");
         assert_eq!(gaps(&many), (many.clone(), vec![]));
     }
 
