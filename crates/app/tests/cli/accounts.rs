@@ -47,4 +47,9 @@ async fn accounts_are_made_listed_banned_exported_and_deleted() {
     users(&["delete", exported["id"].as_str().unwrap()]).succeeds();
     assert!(users(&["delete", "ada@example.com"]).err.contains("nobody has"));
     assert_eq!(sign_in().await, 400);
+    // An export comes back with its password.
+    let service = ferrobase_testkit::token::of_role("service_role");
+    let request = reqwest::Client::new().post(app.url("/auth/v1/admin/users")).bearer_auth(service).json(&exported);
+    assert_eq!(request.send().await.unwrap().status().as_u16(), 200);
+    assert_eq!(sign_in().await, 200);
 }

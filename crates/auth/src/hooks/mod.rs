@@ -4,7 +4,7 @@
 //! as the schema's owner (`function`), an address is called through the guarded client with a signature (`http`).
 //! Invariant: a hook that is enabled and fails, fails the flow, except the one that only hears; no hook, no difference.
 //! Invariant: what a hook answers is checked before it is used; an answer never grants what the contract does not say.
-//! Read on: `events` (each hook), docs/guide/auth-hooks.md.
+//! Read on: `events` (each hook), docs/guide/auth-mfa.md.
 
 mod events;
 mod function;

@@ -4,7 +4,7 @@
 //! `client_data` (what the browser says), `authenticator` (what the device says) and `cose` (the key). Second factors (`mfa`) and
 //! `passkeys` keep challenges and credentials.
 //! Invariant: the statement of a device's maker is not asked for and not looked at; a key proves only that it is the same
-//! device again. Invariant: nothing here recurses over input. Why this is ours: docs/adr/0015.
+//! device again. Invariant: nothing here recurses over input. Why this is ours: docs/adr/0017.
 
 mod assertion;
 mod authenticator;
