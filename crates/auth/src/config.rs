@@ -147,8 +147,10 @@ section! {
         account: Option<String> = None;
         /// Secret of the account.
         token: Option<Secret> = None;
-        /// Sender.
+        /// Sender: a number, or the id of a messaging service.
         from: Option<String> = None;
+        /// Another address that speaks the provider's protocol.
+        url: Option<HttpUrl> = None;
         /// Text; `{{ .Code }}` is the code.
         template: String = "Your code is {{ .Code }}".to_owned();
         /// Shortest time between two messages to one number.
@@ -162,6 +164,18 @@ section! {
     }
 }
 
+choice! {
+    /// How a connection to the mail server is encrypted.
+    pub enum MailerTls {
+        /// It begins in the clear and must change to TLS (usually port 587).
+        Starttls = "starttls",
+        /// From its beginning (usually port 465).
+        Tls = "tls",
+        /// Not at all.
+        None = "none",
+    }
+}
+
 section! {
     /// The server that sends mail.
     pub struct MailerSection {
@@ -169,6 +183,8 @@ section! {
         host: Option<String> = None;
         /// Port.
         port: u16 = 587, in 1..=65535;
+        /// Encryption; without it no login is sent to another machine.
+        tls: MailerTls = MailerTls::Starttls;
         /// Login.
         user: Option<String> = None;
         /// Password.
@@ -181,8 +197,10 @@ section! {
         rate_per_hour: u32 = 30, in 0..=1_000_000;
         /// Subjects by mail (`confirmation`, `recovery`, `invite`, `magic_link`, `email_change`, `reauthentication`).
         subjects: BTreeMap<String, String> = BTreeMap::new();
-        /// Template files by mail.
+        /// HTML files by mail; the text part is the file of the same name with `.txt`, if there is one.
         templates: BTreeMap<String, String> = BTreeMap::new();
+        /// Keeps mails instead of sending them, for development: `ferrobase auth mails` lists them.
+        catch: bool = false;
     }
 }
 
@@ -407,6 +425,15 @@ impl SignInSection {
         if let Some(Err(fault)) = self.signing_keys.as_ref().map(|keys| crate::keys::SigningKeys::read(keys.expose())) {
             report.refuse("signing_keys", fault.to_string());
         }
+        self.check_mailer(report);
+        if self.sms.provider.is_some_and(|provider| provider != SmsProvider::Twilio) {
+            report.refuse("sms.provider", "only twilio is built");
+        }
+        if self.sms.provider.is_some()
+            && (self.sms.account.is_none() || self.sms.token.is_none() || self.sms.from.is_none())
+        {
+            report.refuse("sms.provider", "a provider needs account, token and from");
+        }
         if self.captcha.enabled && self.captcha.secret.is_none() {
             report.refuse("captcha.secret", "nothing can be checked without it");
         }
@@ -428,6 +455,25 @@ impl SignInSection {
                 report
                     .refuse(&format!("external.{name}.scopes"), "a scope is printable ASCII without spaces and quotes");
             }
+        }
+    }
+
+    fn check_mailer(&self, report: &mut Report<'_>) {
+        let mailer = &self.mailer;
+        if mailer.host.is_some() && mailer.from.is_none() {
+            report.refuse("mailer.from", "mails need a sender");
+        }
+        if mailer.from.as_deref().is_some_and(|from| crate::user::address::email(from).is_err()) {
+            report.refuse("mailer.from", "is no address");
+        }
+        let is_here = mailer.host.as_deref().is_some_and(|host| {
+            host == "localhost" || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+        });
+        if mailer.tls == MailerTls::None && mailer.password.is_some() && !is_here {
+            report.refuse("mailer.tls", "the password would go over the network in the clear");
+        }
+        if let Err(error) = crate::mail::Templates::load(mailer) {
+            report.refuse("mailer.templates", error.to_string());
         }
     }
 }

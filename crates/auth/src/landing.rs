@@ -7,11 +7,11 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 
 use crate::error::Error;
+use crate::redirect::{with_fragment, with_query};
 use crate::session::Tokens;
-use crate::url::{query, with_fragment, with_query};
 
-/// The address with a session in its fragment. `more` goes along.
-pub(crate) fn with_session(to: &str, tokens: &Tokens, more: &[(&str, &str)]) -> String {
+/// The address with a session in its fragment.
+pub(crate) fn with_session(to: &str, tokens: &Tokens) -> String {
     let (expires_at, expires_in) = (tokens.expires_at.to_string(), tokens.expires_in.to_string());
     let mut pairs = vec![
         ("access_token", tokens.access_token.as_str()),
@@ -23,26 +23,25 @@ pub(crate) fn with_session(to: &str, tokens: &Tokens, more: &[(&str, &str)]) -> 
     ];
     pairs.extend(tokens.provider_token.as_deref().map(|token| ("provider_token", token)));
     pairs.extend(tokens.provider_refresh_token.as_deref().map(|token| ("provider_refresh_token", token)));
-    pairs.extend(more);
-    with_fragment(to, &query(pairs))
+    with_fragment(to, &pairs)
 }
 
 /// The address with a code in its query.
 pub(crate) fn with_code(to: &str, code: &str) -> String {
-    with_query(to, &query([("code", code)]))
+    with_query(to, &[("code", code)])
 }
 
 /// The address with what went wrong, in query and fragment.
 pub(crate) fn with_error(to: &str, error: &Error) -> String {
-    let (word, code, description) = (word(error), error.code().as_str(), error.told());
-    let pairs = [("error", word), ("error_code", code), ("error_description", description.as_str())];
-    let fragment = query(pairs.into_iter().chain([("sb", "")]));
-    with_fragment(&with_query(to, &query(pairs)), &fragment)
+    let (status, code, description) = error.told();
+    let pairs = [("error", word(status)), ("error_code", code.as_str()), ("error_description", description.as_str())];
+    let [word, code, description] = pairs;
+    with_fragment(&with_query(to, &pairs), &[word, code, description, ("sb", "")])
 }
 
 /// OAuth's word for a failure (RFC 6749, 4.1.2.1).
-fn word(error: &Error) -> &'static str {
-    match error.status().as_u16() {
+fn word(status: StatusCode) -> &'static str {
+    match status.as_u16() {
         401 => "unauthorized_client",
         403 | 422 => "access_denied",
         502..=504 => "temporarily_unavailable",

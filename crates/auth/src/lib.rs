@@ -22,13 +22,16 @@ pub mod limit;
 pub mod mail;
 mod mfa;
 mod oauth;
+mod oauth_server;
 pub mod operate;
 pub mod outbound;
 mod passkeys;
 mod password;
 pub mod pkce;
+mod proof;
 mod provider;
-mod redirect;
+mod query;
+pub mod redirect;
 mod router;
 mod service;
 pub mod session;
@@ -36,8 +39,8 @@ mod settings;
 mod signup;
 pub mod sms;
 pub mod store;
-mod url;
 pub mod user;
+mod verify;
 mod web3;
 mod webauthn;
 
@@ -61,6 +64,8 @@ pub const MIGRATIONS: RoomMigrations = RoomMigrations {
         Migration { version: 3, name: "sessions", sql: include_str!("../migrations/0003_sessions.sql") },
         Migration { version: 4, name: "providers", sql: include_str!("../migrations/0004_providers.sql") },
         Migration { version: 5, name: "privacy", sql: include_str!("../migrations/0005_privacy.sql") },
+        Migration { version: 6, name: "proofs", sql: include_str!("../migrations/0006_proofs.sql") },
+        Migration { version: 7, name: "outbox", sql: include_str!("../migrations/0007_outbox.sql") },
         Migration {
             version: 10,
             name: "oauth_client_states",

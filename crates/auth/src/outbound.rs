@@ -61,7 +61,7 @@ impl Call {
 
     /// Posts a form and asks for JSON.
     pub(crate) fn form(url: &str, pairs: &[(&str, &str)]) -> Self {
-        let body = crate::url::query(pairs.iter().copied());
+        let body = crate::query::query(pairs.iter().copied());
         let body = Some(("application/x-www-form-urlencoded", Bytes::from(body)));
         Self { body, ..Self::get(url) }
     }

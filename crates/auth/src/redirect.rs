@@ -1,245 +1,212 @@
-//! Where browsers may be sent: the application's own host, this machine, and addresses that the operator listed.
+//! Where browsers may be sent: the application, this machine, and what `auth.redirect_urls` allows (contract 2.6).
 //!
-//! Whatever is not allowed is replaced, never an error (contract 2.6): by the page that the browser came from, if that is
-//! allowed, else by `auth.site_url`.
-//! Invariant: an address is judged as a browser reads it. Control characters, backslashes, users before the host and
-//! schemes that run code are refused before any pattern is asked.
+//! Whatever else somebody asks for is not an error: people land at the application instead. An address is judged as browsers
+//! read it (WHATWG URL), and one that they would read differently from how it is written is not taken.
+//! Invariant: nothing here leads to a scheme that runs code.
 
-use std::net::IpAddr;
+use url::{Host, Url, form_urlencoded};
 
-use crate::settings::Settings;
+/// Schemes that run code or show files.
+const NEVER: [&str; 9] = ["javascript", "data", "vbscript", "file", "blob", "about", "view-source", "filesystem", "ws"];
+const LONGEST: usize = 2048;
 
-/// Longest address that anybody is sent to.
-const LONGEST: usize = 4096;
-
-/// The first of the wanted address and the page before that is allowed, else the application.
-pub(crate) fn target(settings: &Settings, wanted: Option<&str>, referer: Option<&str>) -> String {
-    let allowed = wanted.into_iter().chain(referer).find(|url| is_allowed(settings, url));
-    allowed.unwrap_or(&settings.site_url).to_owned()
+/// Where somebody lands: the wanted place, else the page that they come from, else the application.
+pub fn choose(site: &str, allowed: &[String], wanted: Option<&str>, referer: Option<&str>) -> String {
+    let places = [wanted, referer];
+    let good = places.into_iter().flatten().find(|place| is_allowed(site, allowed, place));
+    good.unwrap_or(site).to_owned()
 }
 
 /// Whether browsers may be sent there.
-pub(crate) fn is_allowed(settings: &Settings, url: &str) -> bool {
-    let Some(address) = Address::read(url) else { return false };
-    if let Some(site) = Address::read(&settings.site_url) {
-        let is_same_host = address.scheme == site.scheme && address.host == site.host;
-        if is_same_host && (address.port == site.port || site.is_loopback()) {
-            return true;
-        }
+pub fn is_allowed(site: &str, allowed: &[String], place: &str) -> bool {
+    if place.len() > LONGEST || place.chars().any(|c| c.is_control() || c.is_whitespace() || c == '\\') {
+        return false;
     }
-    if address.is_web() && address.host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()) {
-        return true;
-    }
-    let without_fragment = url.split('#').next().unwrap_or(url);
-    let bare = without_fragment.split('?').next().unwrap_or(url);
-    settings.section.redirect_urls.iter().any(|pattern| {
-        // A pattern's host never takes over what stands in a path: `https://*.example.com` is no prefix.
-        [without_fragment, bare].iter().any(|text| matches(pattern.as_bytes(), text.as_bytes()))
-    })
+    let Some(url) = Url::parse(place).ok().filter(is_plain) else { return false };
+    let is_web = matches!(url.scheme(), "http" | "https");
+    (is_web && (is_site(site, &url) || is_loopback_address(&url)))
+        || allowed.iter().any(|pattern| matches(pattern, &url))
 }
 
-/// The parts of an absolute address that count.
-struct Address {
-    scheme: String,
-    host: String,
-    port: Option<u16>,
+/// Has a host, no login, and a scheme that is a place.
+fn is_plain(url: &Url) -> bool {
+    url.has_host() && url.username().is_empty() && url.password().is_none() && !NEVER.contains(&url.scheme())
 }
 
-impl Address {
-    fn read(url: &str) -> Option<Self> {
-        let is_clean =
-            url.len() <= LONGEST && url.bytes().all(|byte| byte.is_ascii_graphic() && !b"\\\"<>`{|}^".contains(&byte));
-        let (scheme, rest) = url.split_once(':').filter(|_| is_clean)?;
-        let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
-        let scheme = scheme.to_ascii_lowercase();
-        if !is_scheme || ["javascript", "data", "vbscript", "blob", "file", "about"].contains(&scheme.as_str()) {
-            return None;
-        }
-        let Some(rest) = rest.strip_prefix("//") else {
-            // Applications on phones have addresses without a host; a browser would find one in `https:evil.example`.
-            let has_host = ["http", "https", "ws", "wss", "ftp"].contains(&scheme.as_str());
-            return (!has_host).then(|| Self { scheme, host: String::new(), port: None });
-        };
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        if authority.contains('@') {
-            return None;
-        }
-        let end = authority.rfind(']').map_or(0, |end| end + 1);
-        let (host, port) = match authority[end..].find(':') {
-            Some(colon) => (&authority[..end + colon], Some(authority[end + colon + 1..].parse().ok()?)),
-            None => (authority, None),
-        };
-        let host = host.to_ascii_lowercase();
-        let usual = match scheme.as_str() {
-            "https" => Some(443),
-            "http" => Some(80),
-            _ => None,
-        };
-        if host.is_empty() && usual.is_some() {
-            return None;
-        }
-        Some(Self { scheme, host, port: port.or(usual) })
-    }
+fn is_site(site: &str, url: &Url) -> bool {
+    let Ok(site) = Url::parse(site) else { return false };
+    let is_same_port = site.port_or_known_default() == url.port_or_known_default();
+    site.scheme() == url.scheme() && site.host() == url.host() && (is_same_port || is_loopback(&site))
+}
 
-    fn is_web(&self) -> bool {
-        ["http", "https"].contains(&self.scheme.as_str())
-    }
+fn is_loopback(url: &Url) -> bool {
+    url.host_str() == Some("localhost") || is_loopback_address(url)
+}
 
-    fn is_loopback(&self) -> bool {
-        let host = self.host.trim_matches(['[', ']']);
-        host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+fn is_loopback_address(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        _ => false,
     }
 }
 
-/// Whether a pattern takes a whole text: `**` anything, `*` anything but what separates, `?` one that does not separate.
-/// Linear in the text for each star, with no recursion: patterns are the operator's, texts are anybody's.
-fn matches(pattern: &[u8], text: &[u8]) -> bool {
-    let (mut p, mut t) = (0, 0);
-    // Where to go on when what followed a star did not fit: one for the last `*`, one for the last `**`.
-    let (mut star, mut double): (Option<(usize, usize)>, Option<(usize, usize)>) = (None, None);
-    loop {
-        if p < pattern.len() && pattern[p] == b'*' {
-            if pattern.get(p + 1) == Some(&b'*') {
-                double = Some((p + 2, t));
-                star = None;
-                p += 2;
-            } else {
-                star = Some((p + 1, t));
-                p += 1;
+/// A pattern's beginning is compared with scheme, host and port, the rest with path and query: no wildcard of the one
+/// reaches into the other, so `https://*.example.com/**` is never another host with that text in its path.
+fn matches(pattern: &str, url: &Url) -> bool {
+    let Some((scheme, rest)) = pattern.split_once("://") else { return false };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = url.host_str().unwrap_or_default();
+    let address = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    let place = match url.query() {
+        Some(query) => format!("{}?{query}", url.path()),
+        None => url.path().to_owned(),
+    };
+    let is_path = match path {
+        // `myapp://**` and the like mean everything there.
+        "" if authority.ends_with("**") => true,
+        "" => matches!(place.as_str(), "" | "/"),
+        path => glob(path.as_bytes(), place.as_bytes()),
+    };
+    is_path && glob(scheme.as_bytes(), url.scheme().as_bytes()) && glob(authority.as_bytes(), address.as_bytes())
+}
+
+/// `*` is any text without a dot or slash, `**` any text, `?` one character.
+fn glob(pattern: &[u8], text: &[u8]) -> bool {
+    // Which lengths of the text the pattern so far can be: no backtracking, whatever somebody writes.
+    let mut ends = vec![false; text.len() + 1];
+    ends[0] = true;
+    let mut rest = pattern;
+    while let Some((first, after)) = rest.split_first() {
+        let is_double = *first == b'*' && after.first() == Some(&b'*');
+        let mut next = vec![false; text.len() + 1];
+        match first {
+            b'*' => {
+                let mut reached = false;
+                for (at, end) in ends.iter().enumerate() {
+                    reached |= end;
+                    next[at] = reached;
+                    let is_end = text.get(at).is_none_or(|byte| !is_double && matches!(byte, b'.' | b'/'));
+                    reached &= !is_end;
+                }
             }
-            continue;
-        }
-        if t == text.len() && p == pattern.len() {
-            return true;
-        }
-        let fits = t < text.len()
-            && p < pattern.len()
-            && (pattern[p] == text[t] || (pattern[p] == b'?' && !is_separator(text[t])));
-        if fits {
-            (p, t) = (p + 1, t + 1);
-            continue;
-        }
-        match (star, double) {
-            (Some((after, begin)), _) if begin < text.len() && !is_separator(text[begin]) => {
-                star = Some((after, begin + 1));
-                (p, t) = (after, begin + 1);
+            byte => {
+                for at in (0..text.len()).filter(|at| ends[*at]) {
+                    next[at + 1] = text[at] == *byte || (*byte == b'?' && !matches!(text[at], b'.' | b'/'));
+                }
             }
-            (_, Some((after, begin))) if begin < text.len() => {
-                double = Some((after, begin + 1));
-                star = None;
-                (p, t) = (after, begin + 1);
-            }
-            _ => return false,
         }
+        ends = next;
+        rest = if is_double { &after[1..] } else { after };
     }
+    ends[text.len()]
 }
 
-/// What ends a label of a host or a segment of a path.
-fn is_separator(byte: u8) -> bool {
-    byte == b'.' || byte == b'/'
+/// An address with values in its query; others that it has stay.
+pub fn with_query(place: &str, values: &[(&str, &str)]) -> String {
+    let Ok(mut url) = Url::parse(place) else { return place.to_owned() };
+    url.query_pairs_mut().extend_pairs(values);
+    url.into()
+}
+
+/// An address with values behind its `#`, where they stay in the browser.
+pub fn with_fragment(place: &str, values: &[(&str, &str)]) -> String {
+    let fragment = form_urlencoded::Serializer::new(String::new()).extend_pairs(values).finish();
+    let place = place.split_once('#').map_or(place, |(place, _)| place);
+    format!("{place}#{fragment}")
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::config::SignInSection;
 
-    fn settings(listed: &[&str]) -> Settings {
-        let section = SignInSection {
-            redirect_urls: listed.iter().map(|url| (*url).to_owned()).collect(),
-            ..SignInSection::default()
-        };
-        let mut settings =
-            Settings::new(&section, Duration::from_secs(3600), "https://api.example.com/auth/v1".into(), None);
-        settings.site_url = "https://app.example.com/start".to_owned();
-        settings
+    const SITE: &str = "https://app.example.com";
+
+    fn allowed(patterns: &[&str], place: &str) -> bool {
+        let patterns: Vec<String> = patterns.iter().map(|&pattern| pattern.to_owned()).collect();
+        is_allowed(SITE, &patterns, place)
     }
 
     #[test]
-    fn patterns_keep_to_their_part() {
-        for (pattern, text, expected) in [
-            ("https://*.example.com", "https://a.example.com", true),
-            ("https://*.example.com", "https://a.b.example.com", false),
-            ("https://*.example.com", "https://evil.com/a.example.com", false),
-            ("https://a.example.com/*", "https://a.example.com/x", true),
-            ("https://a.example.com/*", "https://a.example.com/x/y", false),
-            ("https://a.example.com/*/z", "https://a.example.com/x/z", true),
-            ("https://a.example.com/**", "https://a.example.com/x/y.z", true),
-            ("https://a.example.com/**/end", "https://a.example.com/x/y/end", true),
-            ("https://a.example.com/?", "https://a.example.com/x", true),
-            ("https://a.example.com/?", "https://a.example.com/", false),
-            ("app://**", "app://callback/x", true),
-            ("https://pre-*-x.example.com/**", "https://pre-12-x.example.com/", true),
-            ("**a*b", "xxaxxab", true),
-        ] {
-            assert_eq!(matches(pattern.as_bytes(), text.as_bytes()), expected, "{pattern} {text}");
-        }
-    }
-
-    #[test]
-    fn sec_browsers_are_sent_to_allowed_places_only() {
-        let settings = settings(&["https://*.preview.example.net/**", "com.example.app:/callback", "myapp://**"]);
+    fn the_site_and_this_machine_are_allowed() {
         for good in [
             "https://app.example.com",
-            "https://app.example.com/other?x=1#y",
-            "HTTPS://APP.example.com/",
-            "https://app.example.com:443/",
-            "http://127.0.0.1:5173/x",
+            "https://app.example.com/welcome?a=b#c",
+            "https://APP.example.com:443/x",
+            "http://127.0.0.1:5173/callback",
             "http://[::1]:3000/",
-            "https://a.preview.example.net/x?y=1",
-            "com.example.app:/callback",
-            "myapp://signed-in/now",
         ] {
-            assert!(is_allowed(&settings, good), "{good}");
+            assert!(allowed(&[], good), "{good}");
         }
+        assert!(is_allowed("http://localhost:3000", &[], "http://localhost:9999/welcome"));
+    }
+
+    #[test]
+    fn sec_nothing_else_is() {
         for bad in [
-            "",
-            "/relative",
-            "//evil.example",
+            "https://evil.example",
             "http://app.example.com/",
             "https://app.example.com:8443/",
             "https://app.example.com.evil.example/",
             "https://app.example.com@evil.example/",
-            "https://evil.example/https://app.example.com",
-            "https://evil.example\\@app.example.com/",
-            "https://evil.example\\.preview.example.net/x",
-            "https:evil.example",
-            "https:///app.example.com",
-            "https://evil.example#.preview.example.net/",
-            "https://evil.example?.preview.example.net/",
-            "https://a.b.preview.example.net/",
-            "javascript:alert(1)//https://app.example.com",
-            "data:text/html,x",
-            "https://app.example.com/\r\nset-cookie: x=y",
-            "https://app.example.com/ x",
-            "https://app\u{2024}example.com/",
-            "http://127.0.0.1.evil.example/",
-            "http://2130706433/",
-            "com.example.app:/callback2",
+            "https://app.example.com:pass@app.example.com/",
+            "//evil.example/",
+            "/\\evil.example",
+            "https:\\\\evil.example\\",
+            "https:/\\evil.example",
+            "https://evil.example\\@app.example.com",
+            "javascript:alert(1)",
+            "javascript://app.example.com/%0aalert(1)",
+            "data:text/html,<script>alert(1)</script>",
+            "java\nscript:alert(1)",
+            " https://app.example.com",
+            "https://app.example.com/\r\nSet-Cookie: a=b",
+            "http://2130706433.evil.example/",
+            "http://localhost:3000/",
+            "",
         ] {
-            assert!(!is_allowed(&settings, bad), "{bad:?}");
+            assert!(!allowed(&[], bad), "{bad:?}");
+            assert_eq!(choose(SITE, &[], Some(bad), None), SITE);
         }
+        assert!(!allowed(&["**", "*://**", "javascript://**"], "javascript://x/%0aalert(1)"));
+        assert!(!allowed(&["https://**.example.com/**"], "https://evil.example/x.example.com/"));
+        assert!(!allowed(&["https://*.example.com"], "https://evil.test?.example.com"));
+        assert!(!allowed(&["https://app.test/**"], "https://app.test@evil.example/"));
     }
 
     #[test]
-    fn what_is_refused_is_replaced() {
-        let settings = settings(&[]);
-        assert_eq!(
-            target(&settings, Some("https://evil.example"), Some("https://app.example.com/p")),
-            "https://app.example.com/p"
-        );
-        assert_eq!(target(&settings, Some("https://evil.example"), Some("https://evil.example")), settings.site_url);
-        assert_eq!(target(&settings, None, None), settings.site_url);
+    fn wildcards_stay_in_their_part() {
+        for (pattern, place, expected) in [
+            ("https://*.vercel.app", "https://one.vercel.app/", true),
+            ("https://*.vercel.app", "https://a.b.vercel.app/", false),
+            ("https://*.vercel.app/**", "https://one.vercel.app/a/b?c=d", true),
+            ("https://*-team.vercel.app/*", "https://x-team.vercel.app/a", true),
+            ("https://*-team.vercel.app/*", "https://x-team.vercel.app/a/b", false),
+            ("https://x.test/a?c", "https://x.test/abc", true),
+            ("https://x.test/a?c", "https://x.test/a/c", false),
+            ("https://x.test/", "https://x.test", true),
+            ("https://x.test/only", "https://x.test/other", false),
+            ("http://localhost:*/**", "http://localhost:4000/x", true),
+            ("com.example.app://callback", "com.example.app://callback", true),
+            ("com.example.app://**", "com.example.app://login/done?x=y", true),
+            ("com.example.app://**", "com.evil.app://login", false),
+            ("https://**", "https://anything.example/at/all", true),
+        ] {
+            assert_eq!(allowed(&[pattern], place), expected, "{pattern} {place}");
+        }
+        assert!(!glob(&b"*a".repeat(200), &b"b".repeat(2000)), "and no pattern takes long");
     }
 
     #[test]
-    fn a_port_counts_except_on_this_machine() {
-        let mut settings = settings(&[]);
-        settings.site_url = "http://localhost:3000".to_owned();
-        assert!(is_allowed(&settings, "http://localhost:5173/x"));
-        assert!(!is_allowed(&settings, "https://localhost:5173/x"));
+    fn values_go_into_an_address_escaped() {
+        assert_eq!(with_query("https://x.test/a?b=c#d", &[("code", "1&2")]), "https://x.test/a?b=c&code=1%262#d");
+        assert_eq!(with_fragment("https://x.test/a#old", &[("error", "a b#c")]), "https://x.test/a#error=a+b%23c");
+    }
+
+    #[test]
+    fn the_page_that_somebody_comes_from_is_next() {
+        let referer = Some("https://app.example.com/login");
+        assert_eq!(choose(SITE, &[], Some("https://evil.example"), referer), "https://app.example.com/login");
+        assert_eq!(choose(SITE, &[], None, Some("https://evil.example")), SITE);
     }
 }

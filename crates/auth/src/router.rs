@@ -19,12 +19,22 @@ use crate::password::Hasher;
 use crate::provider::Directory;
 use crate::settings::Settings;
 use crate::sms::Texter;
-use crate::{account, admin, captcha, mfa, oauth, passkeys, service, session, signup};
+use crate::{account, admin, captcha, mfa, oauth, oauth_server, passkeys, proof, service, session, signup, verify};
 
 /// Longest time for a request (contract 0.3).
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// Where browsers land without a key (contract 0.1).
-const OPEN: [&str; 6] = ["/verify", "/callback", "/authorize", "/.well-known", "/sso/saml", "/oauth/authorize"];
+/// Where browsers land without a key (contract 0.1), and what clients of the OAuth server call, who have none.
+const OPEN: [&str; 9] = [
+    "/verify",
+    "/callback",
+    "/authorize",
+    "/.well-known",
+    "/sso/saml",
+    "/oauth/authorize",
+    "/oauth/token",
+    "/oauth/userinfo",
+    "/oauth/clients/register",
+];
 
 /// What the room needs.
 #[derive(Clone)]
@@ -96,6 +106,9 @@ pub fn router(deps: Deps) -> Router {
         .merge(session::routes())
         .merge(account::routes())
         .merge(oauth::routes())
+        .merge(oauth_server::routes())
+        .merge(proof::routes())
+        .merge(verify::routes())
         .merge(admin::routes())
         .merge(mfa::routes())
         .merge(passkeys::routes())

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::config::SignInSection;
 use crate::keys::{Signer, SigningKeys};
+use crate::mail::Templates;
 
 /// What the flows need to know.
 #[derive(Clone, Debug)]
@@ -22,6 +23,8 @@ pub struct Settings {
     pub signer: Option<Signer>,
     /// `/.well-known/jwks.json`.
     pub jwks: Value,
+    /// How mails are written.
+    pub templates: Templates,
 }
 
 impl Settings {
@@ -36,6 +39,8 @@ impl Settings {
             jwt_expiry,
             signer: Signer::new(&keys, secret),
             jwks: keys.public_set(),
+            // The check of the configuration has said what is wrong with them.
+            templates: Templates::load(&section.mailer).unwrap_or_default(),
             section: section.clone(),
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -10,9 +11,9 @@ use axum::Router;
 use axum::body::Body;
 use ferrobase_auth::config::SignInSection;
 use ferrobase_auth::keys::SigningKeys;
-use ferrobase_auth::mail::{Mail, Mailer, Queueing};
+use ferrobase_auth::mail::{Mail, MailKind, Mailer, Outbox, Queueing};
 use ferrobase_auth::outbound::{Call, CallError, Calling, Outbound, Reply};
-use ferrobase_auth::sms::{Sending, Texter};
+use ferrobase_auth::sms::{self, Message, Sending, Texter};
 use ferrobase_auth::store::Tx;
 use ferrobase_auth::{Deps, Hasher, MIGRATIONS, OWNER, Settings};
 use ferrobase_base::Secret;
@@ -22,7 +23,7 @@ use ferrobase_edge::App;
 use ferrobase_edge::config::{SecuritySection, ServerSection};
 use ferrobase_edge::listener::Peer;
 use ferrobase_edge::metrics::Metrics;
-use ferrobase_egress::{Authorities, Bounds, Client, Message};
+use ferrobase_egress::{Authorities, Bounds, Client};
 use ferrobase_pg::{ConnectOptions, Pool, PoolOptions};
 use ferrobase_request::credentials::{ConfiguredKeys, TokenCache};
 use ferrobase_request::exposure::{DefinerViews, Exposure};
@@ -39,6 +40,8 @@ pub struct Auth {
     pub db: TestDatabase,
     pub mails: Arc<Mails>,
     pub texts: Arc<Texts>,
+    pub registry: Arc<Registry>,
+    pub settings: Arc<ArcSwap<Settings>>,
     router: Router,
 }
 
@@ -51,19 +54,6 @@ impl Mailer for Mails {
         Box::pin(async move {
             self.0.lock().await.push(mail);
             Ok(())
-        })
-    }
-}
-
-/// Text messages that were sent.
-#[derive(Default)]
-pub struct Texts(pub Mutex<Vec<ferrobase_auth::sms::Message>>);
-
-impl Texter for Texts {
-    fn send(&self, message: ferrobase_auth::sms::Message) -> Sending<'_> {
-        Box::pin(async move {
-            self.0.lock().await.push(message);
-            Ok(Some("message".to_owned()))
         })
     }
 }
@@ -84,10 +74,32 @@ impl Outbound for Loopback {
             let Call { url, fields, body } = call;
             let answer = match body {
                 None => self.0.ask(&url, fields).await,
-                Some((content_type, body)) => self.0.post(&url, Message { content_type, fields, body }).await,
+                Some((content_type, body)) => {
+                    self.0.post(&url, ferrobase_egress::Message { content_type, fields, body }).await
+                }
             };
             let answer = answer.map_err(|error| CallError(Box::new(error)))?;
             Ok(Reply { status: answer.status, body: answer.body })
+        })
+    }
+}
+
+/// Messages that were sent.
+#[derive(Default)]
+pub struct Texts {
+    pub sent: Mutex<Vec<Message>>,
+    /// The provider refuses.
+    pub fails: AtomicBool,
+}
+
+impl Texter for Texts {
+    fn send(&self, message: Message) -> Sending<'_> {
+        Box::pin(async move {
+            if self.fails.load(Ordering::Relaxed) {
+                return Err(sms::failed("the provider refused it"));
+            }
+            self.sent.lock().await.push(message);
+            Ok(Some("SM1".to_owned()))
         })
     }
 }
@@ -134,6 +146,8 @@ pub fn section(change: impl FnOnce(&mut SignInSection)) -> SignInSection {
     section.password.hash_passes = 1;
     section.rate_limits.sign_in = 1000;
     section.rate_limits.token = 1000;
+    section.rate_limits.verify = 1000;
+    section.mailer.rate_per_hour = 1000;
     section.rate_limits.anonymous_per_hour = 1000;
     section.rate_limits.mfa_per_minute = 1000;
     section.rate_limits.passkey = 1000;
@@ -146,8 +160,13 @@ pub async fn auth() -> Auth {
     with(section(|_| {})).await
 }
 
-/// The room with this configuration.
+/// The room with this configuration. Mails are handed over to the test.
 pub async fn with(section: SignInSection) -> Auth {
+    composed(section, |_| None).await
+}
+
+/// The room with this configuration, and where its mails go.
+pub async fn composed(section: SignInSection, outbox: impl FnOnce(&Arc<ArcSwap<Settings>>) -> Option<Outbox>) -> Auth {
     let options = || InstallOptions {
         rooms: [InstallOptions::default().rooms, vec![MIGRATIONS]].concat(),
         ..InstallOptions::default()
@@ -189,22 +208,23 @@ pub async fn with(section: SignInSection) -> Auth {
     let secret = Some(token::SECRET.as_bytes());
     let external = "http://localhost:8000/auth/v1".to_owned();
     let settings = Settings::new(&section, Duration::from_secs(3600), external, secret);
-    let mails = Arc::<Mails>::default();
-    let texts = Arc::<Texts>::default();
+    let (mails, texts) = (Arc::<Mails>::default(), Arc::<Texts>::default());
+    let (registry, settings) = (Arc::new(Registry::of(target)), Arc::new(ArcSwap::from_pointee(settings)));
+    let own = || Arc::clone(&mails) as Arc<dyn Mailer>;
     let deps = Deps {
-        registry: Arc::new(Registry::of(target)),
-        settings: Arc::new(ArcSwap::from_pointee(settings)),
+        registry: Arc::clone(&registry),
+        settings: Arc::clone(&settings),
         hasher: Hasher::new(&section.password).expect("a hasher"),
-        mailer: Arc::clone(&mails) as Arc<dyn Mailer>,
-        texter: Arc::clone(&texts) as Arc<dyn Texter>,
         outbound: Arc::new(Loopback::default()),
+        mailer: outbox(&settings).map_or_else(own, |outbox| Arc::new(outbox) as Arc<dyn Mailer>),
+        texter: Arc::clone(&texts) as Arc<dyn Texter>,
     };
     let edge =
         ferrobase_edge::Settings::from_sections(&ServerSection::default(), &SecuritySection::default(), authority);
     let app = App::builder(edge.expect("settings"), Metrics::new().http())
         .room(ferrobase_auth::room("/auth/v1", deps))
         .build();
-    Auth { db, mails, texts, router: app.into_router() }
+    Auth { db, mails, texts, registry, settings, router: app.into_router() }
 }
 
 impl Auth {
@@ -261,6 +281,29 @@ impl Auth {
     /// The token endpoint with a refresh token.
     pub async fn refresh(&self, token: &str) -> Answer {
         self.post("/token?grant_type=refresh_token", json!({"refresh_token": token})).await
+    }
+
+    /// The last mail; there must be one of this kind to this address.
+    pub async fn mail(&self, kind: MailKind, to: &str) -> Mail {
+        let mails = self.mails.0.lock().await;
+        let mail = mails.iter().rev().find(|mail| mail.kind == kind && mail.to == to);
+        mail.unwrap_or_else(|| panic!("no {kind:?} to {to} in {mails:?}")).clone()
+    }
+
+    /// The digits of the last message.
+    pub async fn texted(&self) -> String {
+        let sent = self.texts.sent.lock().await;
+        let text = &sent.last().expect("a message").text;
+        text.chars().filter(char::is_ascii_digit).collect()
+    }
+
+    /// Follows a link as a browser does, and gives where it leads.
+    pub async fn follow(&self, link: &str) -> String {
+        let path = link.strip_prefix("http://localhost:8000/auth/v1").expect("a link to here");
+        let answer = self.send(&format!("GET {path}"), &[], "").await;
+        assert_eq!(answer.status, 303, "{answer:?}");
+        assert_eq!((answer.field("cache-control"), answer.field("referrer-policy")), ("no-store", "no-referrer"));
+        answer.field("location").to_owned()
     }
 
     /// Asks the database as its owner for one value.

@@ -256,6 +256,6 @@ async fn an_address_sends_the_codes_of_second_factors() {
     let (_, body) = receiver.heard.lock().await.pop().expect("a call");
     let body: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(text(&body["sms"], "phone"), "49123");
-    assert!(auth.texts.0.lock().await.is_empty());
+    assert!(auth.texts.sent.lock().await.is_empty());
     crate::mfa::verify(&auth, token, text(&made, "id"), &challenge, text(&body["sms"], "otp")).await.ok();
 }

@@ -2,6 +2,7 @@
 
 mod admin;
 mod attacks;
+mod attacks_on_proofs;
 mod bearer;
 mod device;
 mod errors;
@@ -10,15 +11,20 @@ mod hooks;
 mod import;
 mod keys;
 mod logout;
+mod mails;
 mod mfa;
 mod mfa_attacks;
 mod oauth;
+mod oauth_server;
 mod outside;
 mod passkeys;
 mod passwords;
 mod pkce;
+mod proofs;
 mod refresh;
 mod schema;
 mod service;
 mod signup;
 mod user;
+mod verify;
+mod web3;

@@ -183,7 +183,7 @@ async fn a_code_by_message_raises_the_session() {
     let asked =
         auth.call(&format!("POST /factors/{factor}/challenge"), Some(token), json!({"channel": "whatsapp"})).await;
     assert_eq!(text(&asked.ok(), "type"), "phone");
-    let message = auth.texts.0.lock().await.last().cloned().expect("a message");
+    let message = auth.texts.sent.lock().await.last().cloned().expect("a message");
     assert_eq!((message.to.as_str(), message.channel.as_str()), ("49123", "whatsapp"));
     let sent = message.text.strip_prefix("Your code is ").expect("the template").to_owned();
     assert_eq!(auth.value("select count(*)::text from auth.mfa_challenges where otp_code ~ '^[0-9]{6}$'").await, "0");
@@ -210,7 +210,7 @@ async fn messages_are_not_sent_too_often() {
     let line = format!("POST /factors/{}/challenge", text(&made, "id"));
     let soon = auth.call(&line, Some(token), json!({})).await.error();
     assert_eq!((soon.0, soon.1.as_str()), (429, "over_sms_send_rate_limit"));
-    assert!(auth.texts.0.lock().await.is_empty(), "a number with a fixed code");
+    assert!(auth.texts.sent.lock().await.is_empty(), "a number with a fixed code");
     verify(&auth, token, text(&made, "id"), &asked, "424242").await.ok();
 }
 

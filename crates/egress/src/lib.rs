@@ -4,7 +4,8 @@
 //! An address that somebody else chose (a URL in the configuration, a redirect, a name that resolves differently today)
 //! must not reach what only this machine can reach. So a call goes: URL -> resolve -> [`Guard`] -> connect to exactly the
 //! address that was judged -> TLS -> exchange, and every redirect goes through all of it again.
-//! Invariant: no other crate opens a socket to anything but PostgreSQL and Redis, whose addresses are the operator's.
+//! Invariant: no other crate opens a socket to anything but PostgreSQL, Redis and the mail server, whose addresses are the
+//! operator's.
 //! Invariant: time, size and redirects of every call are bounded. Invariant: nothing that identifies us to one host is
 //! sent to another.
 //! Read on: `guard` (which addresses), `client` (the call), adr/0007.

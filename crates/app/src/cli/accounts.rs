@@ -18,26 +18,10 @@ const PAGE: i64 = 500;
 
 /// Accounts.
 #[derive(Args)]
-#[command(
-    disable_help_subcommand = true,
-    after_help = "Examples:\n  ferrobase auth users list\n  ferrobase auth users create ada@example.com --password-stdin\n\nWithout a configured database, that of the `ferrobase dev` which runs in this folder."
-)]
-pub(super) struct AuthArguments {
+#[command(disable_help_subcommand = true)]
+pub(super) struct UsersArguments {
     #[command(subcommand)]
-    what: What,
-}
-
-#[derive(Subcommand)]
-enum What {
-    /// Accounts: list, create, ban, delete, export.
-    #[command(
-        disable_help_subcommand = true,
-        after_help = "Examples:\n  ferrobase auth users list --filter example.com\n  ferrobase auth users ban ada@example.com --for 24h"
-    )]
-    Users {
-        #[command(subcommand)]
-        action: Action,
-    },
+    action: Action,
 }
 
 #[derive(Subcommand)]
@@ -105,9 +89,8 @@ struct Place {
     json: bool,
 }
 
-pub(super) fn run(arguments: &AuthArguments, environment: &Environment) -> Result<ExitCode> {
-    let What::Users { action } = &arguments.what;
-    match action {
+pub(super) fn run(arguments: &UsersArguments, environment: &Environment) -> Result<ExitCode> {
+    match &arguments.action {
         Action::List { database, filter, limit } => {
             let users = with_pool(&database.config, environment, async |pool| {
                 Ok(operate::list(pool, filter, *limit, 0).await?)

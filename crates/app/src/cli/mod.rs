@@ -5,6 +5,7 @@
 
 mod accounts;
 mod api_keys;
+mod auth;
 mod completions;
 mod config;
 mod dev;
@@ -61,8 +62,8 @@ enum Command {
     Init(init::InitArguments),
     /// Prints anon and service keys, makes test tokens, rotates the secret.
     Keys(keys::KeysArguments),
-    /// Accounts: list, create, ban, delete, export.
-    Auth(accounts::AuthArguments),
+    /// Signing in: accounts, and mails that wait or were caught.
+    Auth(auth::AuthArguments),
     /// Checks and shows the configuration.
     Config(config::ConfigCommand),
     /// The project's migrations: new, status, up.
@@ -87,7 +88,7 @@ pub fn run() -> ExitCode {
         Command::Postgrest(arguments) => postgrest::run(arguments, environment),
         Command::Init(arguments) => init::run(&arguments),
         Command::Keys(arguments) => keys::run(&arguments, environment),
-        Command::Auth(arguments) => accounts::run(&arguments, &environment),
+        Command::Auth(arguments) => auth::run(&arguments, &environment),
         Command::Config(arguments) => config::run(&arguments, environment),
         Command::Migrate(arguments) => migrate::run(&arguments, &environment),
         Command::ExplainPolicy(arguments) => explain_policy::run(&arguments, &environment),

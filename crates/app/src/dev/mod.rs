@@ -71,6 +71,8 @@ fn configure(project: &Project, mut sources: Sources) -> Result<(Loaded, Sources
         ("observability.log.format", "text".to_owned()),
         // Nobody reads mail on a developer's machine before the first sign-up.
         ("auth.email.autoconfirm", "true".to_owned()),
+        // And nobody has a mail server there: `ferrobase auth mails` shows what would have been sent.
+        ("auth.mailer.catch", "true".to_owned()),
     ];
     let unset = ["server.port", "server.admin_port"].map(|key| (key, "0".to_owned()));
     sources.command = ("dev", preferences.iter().cloned().chain(unset).collect());

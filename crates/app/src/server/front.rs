@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use arc_swap::ArcSwap;
+use ferrobase_auth::mail::{Outbox, Sender};
 use ferrobase_base::Secret;
 use ferrobase_edge::admin::{self, Admin};
 use ferrobase_edge::config::ObservabilitySection;
@@ -20,6 +21,7 @@ use crate::config::Config;
 use super::backend::Backend;
 use super::outbound::Caller;
 use super::sharing::Sharing;
+use super::texter::HttpTexter;
 use super::traces::Traces;
 use super::watchdog::{self, Watchdog};
 use super::{Options, numbers, top};
@@ -40,6 +42,8 @@ pub(crate) struct Front {
     pub(crate) auth_settings: Arc<ArcSwap<ferrobase_auth::Settings>>,
     pub(crate) sharing: Option<Sharing>,
     pub(super) watchdog: Watchdog,
+    /// Sends the mails that wait, when it runs.
+    pub(crate) sender: Sender,
 }
 
 impl Front {
@@ -70,9 +74,11 @@ impl Front {
             settings = sharing.in_force(settings);
         }
         let auth_settings = Arc::new(ArcSwap::from_pointee(auth_settings(config)));
+        let outbox = Outbox::new(Arc::clone(&auth_settings));
+        let sender = Sender::new(backend.registry(), Arc::clone(&auth_settings), outbox.clone());
         let app = App::builder(settings, metrics.http())
             .room(ferrobase_rest::room(REST, rest))
-            .room(auth(config, backend, &auth_settings)?)
+            .room(auth(config, backend, &auth_settings, &outbox)?)
             .aliases(Alias::seed())
             .access_log(access)
             .statements(Arc::clone(&statements))
@@ -110,6 +116,7 @@ impl Front {
             auth_settings,
             sharing,
             watchdog,
+            sender,
         })
     }
 }
@@ -119,15 +126,16 @@ fn auth(
     config: &Config,
     backend: &Arc<Backend>,
     settings: &Arc<ArcSwap<ferrobase_auth::Settings>>,
+    outbox: &Outbox,
 ) -> Result<ferrobase_edge::Room> {
     let section = &config.auth.sign_in;
     let deps = ferrobase_auth::Deps {
         registry: backend.registry(),
         settings: Arc::clone(settings),
         hasher: ferrobase_auth::Hasher::new(&section.password).context("auth.password")?,
-        mailer: Arc::new(ferrobase_auth::mail::NoMailer),
-        texter: Arc::new(ferrobase_auth::sms::NoTexter),
         outbound: Arc::new(Caller::new(config.security.egress_allow.clone())),
+        mailer: Arc::new(outbox.clone()),
+        texter: Arc::new(HttpTexter::new(Arc::clone(settings))),
     };
     Ok(ferrobase_auth::room(&section.path, deps))
 }

@@ -19,6 +19,7 @@ mod patroni;
 mod sharing;
 mod signals;
 mod target;
+mod texter;
 pub(crate) mod top;
 mod traces;
 mod watchdog;
@@ -39,6 +40,7 @@ use crate::config::{Current, Loaded, Sources, refusals};
 use backend::Backend;
 pub(crate) use backend::default_privileges;
 use front::Front;
+pub(crate) use front::auth_settings;
 use sharing::Sharing;
 pub(crate) use signals::{Heard, Signals};
 pub(crate) use target::exposure;
@@ -66,6 +68,8 @@ pub(crate) struct Server {
     lifecycle: Lifecycle,
     serving: JoinHandle<()>,
     _watchdog: Watchdog,
+    /// Sends mails; those that wait are in the database, so it can end at any time.
+    sending: JoinHandle<()>,
     addresses: (Vec<SocketAddr>, Vec<SocketAddr>),
 }
 
@@ -112,6 +116,7 @@ impl Server {
         let addresses = (front.api.addresses(), front.admin.addresses());
         let (app, tls, sharing) = (front.app.clone(), front.tls.clone(), front.sharing);
         let (rest_settings, auth_settings) = (front.rest_settings, front.auth_settings);
+        let sending = tokio::spawn(front.sender.run());
         let api = front.api.serve(front.app, lifecycle.clone());
         let admin = front.admin.serve(front.admin_router, lifecycle.clone());
         let serving = tokio::spawn(async move {
@@ -135,6 +140,7 @@ impl Server {
             lifecycle,
             serving,
             _watchdog: front.watchdog,
+            sending,
             addresses,
         })
     }
@@ -179,6 +185,7 @@ impl Server {
             if !is_served {
                 let _ = (&mut self.serving).await;
             }
+            self.sending.abort();
             // Statements of callers who were cut are cancelled; left alone they would run on in the database.
             self.backend.finish().await;
         };
@@ -238,6 +245,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        self.sending.abort();
         self.backend.close();
     }
 }

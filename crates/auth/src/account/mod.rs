@@ -6,7 +6,7 @@ use axum::Router;
 use axum::routing::get;
 use serde_json::Value;
 
-pub(crate) use update::{add_identity, merged};
+pub(crate) use update::{add_identity, merged, send_email_change};
 
 use crate::caller::{Json, SignedIn};
 use crate::router::Room;

@@ -8,10 +8,13 @@ use serde_json::{Map, Value, json};
 use crate::caller::{Flow, Json, SignedIn};
 use crate::error::{Error, ErrorCode, Result};
 use crate::limit::Limit;
-use crate::mail::{Code, Mail, MailKind};
+use crate::mail::MailKind;
 use crate::password::{self, Verdict};
+use crate::pkce::Challenge;
+use crate::proof::{Proof, Purpose, Text, prepare, send, take_turn, use_nonce};
 use crate::signup::identity_data;
 use crate::store::one_time_tokens::{self, TokenType};
+use crate::store::users::Change;
 use crate::store::{Tx, audit, identities, is_duplicate, sessions, users};
 use crate::user::{self, User, address};
 
@@ -27,6 +30,9 @@ pub(super) struct Update {
     current_password: Option<String>,
     nonce: Option<String>,
     data: Option<Map<String, Value>>,
+    channel: Option<String>,
+    code_challenge: Option<String>,
+    code_challenge_method: Option<String>,
 }
 
 /// What will be written.
@@ -37,6 +43,10 @@ struct Changes {
     /// A hash.
     password: Option<String>,
     data: Option<Map<String, Value>>,
+    /// `sms` or `whatsapp`, for a new number.
+    channel: String,
+    /// What the client will prove when somebody follows the link of a new address.
+    challenge: Option<Challenge>,
 }
 
 pub(super) async fn update(caller: SignedIn, Json(body): Json<Update>) -> Result<Json<Value>> {
@@ -54,17 +64,23 @@ pub(super) async fn update(caller: SignedIn, Json(body): Json<Update>) -> Result
         users::set_password(&mut tx, user.id(), hash).await?;
         let own = caller.session.as_ref().map(|session| session.id);
         sessions::delete_others(&mut tx, user.id(), own).await?;
+        // Links that were asked for before must not get around the new password.
+        one_time_tokens::delete_all(&mut tx, user.id()).await?;
         audit::note(&mut tx, "user_updated_password", &user, flow.client.ip, None).await?;
     }
     if let Some(email) = &changes.email {
-        Box::pin(change_email(flow, &mut tx, &user, email)).await?;
+        Box::pin(change_email(flow, &mut tx, &user, email, changes.challenge.as_ref())).await?;
     }
+    let mut text = None;
     if let Some(phone) = &changes.phone {
-        change_phone(flow, &mut tx, &user, phone).await?;
+        text = Box::pin(change_phone(flow, &mut tx, &user, phone, &changes.channel)).await?;
     }
     audit::note(&mut tx, "user_modified", &user, flow.client.ip, None).await?;
     let user = users::find(&mut tx, user.id()).await?.ok_or_else(gone)?;
     tx.commit().await?;
+    if let Some(text) = text {
+        text.send(flow).await?;
+    }
     Ok(Json(user::user(&user)))
 }
 
@@ -82,6 +98,11 @@ async fn check(caller: &SignedIn, body: Update) -> Result<Changes> {
         let message = "AAL2 session is required to update email or password when MFA is enabled.";
         return Err(Error::unauthorized(ErrorCode::InsufficientAal, message));
     }
+    let challenge = Challenge::read(body.code_challenge.as_deref(), body.code_challenge_method.as_deref())?;
+    let channel = given(&body.channel).unwrap_or_else(|| "sms".to_owned());
+    if phone.is_some() && !["sms", "whatsapp"].contains(&channel.as_str()) {
+        return Err(Error::invalid("Invalid channel, supported values are 'sms' or 'whatsapp'"));
+    }
     let password = match &body.password {
         Some(password) => Some(new_password(caller, password, &body).await?),
         None => None,
@@ -91,6 +112,8 @@ async fn check(caller: &SignedIn, body: Update) -> Result<Changes> {
         phone: phone.filter(|phone| phone != user.phone()),
         password,
         data: body.data,
+        channel,
+        challenge,
     })
 }
 
@@ -104,14 +127,10 @@ async fn new_password(caller: &SignedIn, password: &str, body: &Update) -> Resul
     password::check(password, section)?;
     password::check_leaked(caller.flow.room.outbound(), password, section).await?;
     let is_fresh = caller.session.as_ref().is_some_and(|session| session.age < FRESH);
-    if section.reauthenticate && !is_fresh {
-        return Err(match body.nonce.as_deref() {
-            None | Some("") => {
-                Error::bad_request(ErrorCode::ReauthenticationNeeded, "Password update requires reauthentication")
-            }
-            // No code has been sent yet that could be right.
-            Some(_) => Error::unprocessable(ErrorCode::ReauthenticationNotValid, "Nonce has expired or is invalid"),
-        });
+    let nonce = body.nonce.as_deref().filter(|nonce| !nonce.is_empty());
+    if section.reauthenticate && !is_fresh && nonce.is_none() {
+        let message = "Password update requires reauthentication";
+        return Err(Error::bad_request(ErrorCode::ReauthenticationNeeded, message));
     }
     let hasher = caller.flow.room.hasher();
     if let Some(current) = body.current_password.as_deref()
@@ -122,6 +141,10 @@ async fn new_password(caller: &SignedIn, password: &str, body: &Update) -> Resul
     if user.password().is_some() && hasher.verify(password, user.password()).await? != Verdict::Wrong {
         let message = "New password should be different from the old password.";
         return Err(Error::unprocessable(ErrorCode::SamePassword, message));
+    }
+    // Last, because it can be used once.
+    if let Some(nonce) = nonce.filter(|_| section.reauthenticate && !is_fresh) {
+        Box::pin(use_nonce(&caller.flow, user, nonce)).await?;
     }
     hasher.hash(password).await
 }
@@ -139,7 +162,7 @@ pub(crate) fn merged(before: Option<&Map<String, Value>>, data: &Map<String, Val
 }
 
 /// An anonymous account takes its address at once where nobody has to confirm; everybody else confirms it first.
-async fn change_email(flow: &Flow, tx: &mut Tx, user: &User, email: &str) -> Result<()> {
+async fn change_email(flow: &Flow, tx: &mut Tx, user: &User, email: &str, challenge: Option<&Challenge>) -> Result<()> {
     let section = &flow.settings.section.email;
     let taken = || {
         let message = "A user with this email address has already been registered";
@@ -154,28 +177,42 @@ async fn change_email(flow: &Flow, tx: &mut Tx, user: &User, email: &str) -> Res
         users::confirm_email(tx, user.id()).await?;
         return add_identity(tx, user, "email", Some(email), None).await;
     }
-    let code = Code::make(email, section.otp_length);
-    one_time_tokens::put(tx, user.id(), TokenType::EmailChangeNew, &code.hash, email).await?;
+    flow.room.mailer().check()?;
+    take_turn(flow, tx, Purpose::EmailChange, email).await?;
     users::email_change_begun(tx, user.id(), email).await?;
-    let redirect_to = flow.client.redirect_to.clone();
-    let kind = MailKind::EmailChange;
-    let mail = |to: &str, code| Mail {
-        kind,
-        to: to.to_owned(),
-        code,
-        redirect_to: redirect_to.clone(),
-        new_email: Some(email.to_owned()),
-        user: user::user(user),
-    };
-    if section.double_confirm_changes && !user.email().is_empty() {
-        let current = Code::make(user.email(), section.otp_length);
-        one_time_tokens::put(tx, user.id(), TokenType::EmailChangeCurrent, &current.hash, user.email()).await?;
-        flow.room.mailer().queue(tx, mail(user.email(), current)).await?;
-    }
-    flow.room.mailer().queue(tx, mail(email, code)).await
+    one_time_tokens::delete(tx, user.id(), TokenType::EmailChangeCurrent).await?;
+    let begun = users::find(tx, user.id()).await?;
+    send_email_change(flow, tx, begun.as_ref().unwrap_or(user), email, challenge).await
 }
 
-async fn change_phone(flow: &Flow, tx: &mut Tx, user: &User, phone: &str) -> Result<()> {
+/// Asks the readers of the new address and, where both must agree, of the old one; not who has agreed already.
+pub(crate) async fn send_email_change(
+    flow: &Flow,
+    tx: &mut Tx,
+    user: &User,
+    new: &str,
+    challenge: Option<&Challenge>,
+) -> Result<()> {
+    let agreed = user.row.email_change_confirm_status.unwrap_or_default();
+    let change = Proof {
+        kind: MailKind::EmailChange,
+        token: TokenType::EmailChangeNew,
+        new_email: Some(new),
+        ..Proof::of_address(new, challenge)
+    };
+    let asks_both = flow.settings.section.email.double_confirm_changes && !user.email().is_empty();
+    if asks_both && agreed != Change::CURRENT_AGREED {
+        let current = Proof { token: TokenType::EmailChangeCurrent, to: user.email(), ..change };
+        send(flow, tx, user, current).await?;
+    }
+    if agreed != Change::NEW_AGREED {
+        send(flow, tx, user, change).await?;
+    }
+    Ok(())
+}
+
+/// Gives the message that is to be sent when the transaction has ended.
+async fn change_phone(flow: &Flow, tx: &mut Tx, user: &User, phone: &str, channel: &str) -> Result<Option<Text>> {
     let taken = || {
         let message = "A user with this phone number has already been registered";
         Error::unprocessable(ErrorCode::PhoneExists, message)
@@ -188,14 +225,11 @@ async fn change_phone(flow: &Flow, tx: &mut Tx, user: &User, phone: &str) -> Res
         let set = users::set_phone(tx, user.id(), phone).await;
         set.map_err(|error| if is_duplicate(&error, "users_phone_key") { taken() } else { error })?;
         users::confirm_phone(tx, user.id()).await?;
-        return add_identity(tx, user, "phone", None, Some(phone)).await;
+        return add_identity(tx, user, "phone", None, Some(phone)).await.map(|()| None);
     }
-    let code = Code::make(phone, section.otp_length);
-    one_time_tokens::put(tx, user.id(), TokenType::PhoneChange, &code.hash, phone).await?;
+    take_turn(flow, tx, Purpose::Message, phone).await?;
     users::phone_change_begun(tx, user.id(), phone).await?;
-    let text = section.template.replace("{{ .Code }}", &code.digits).replace("{{.Code}}", &code.digits);
-    let message = crate::sms::Message { to: phone.to_owned(), channel: "sms".to_owned(), text };
-    flow.room.texter().send(message).await.map(drop)
+    prepare(flow, tx, user, TokenType::PhoneChange, phone, channel).await.map(Some)
 }
 
 /// The address or number is a way in from now on.

@@ -2,6 +2,8 @@
 
 mod create;
 mod delete;
+mod generate_link;
+mod invite;
 mod list;
 mod show;
 mod update;
@@ -9,7 +11,7 @@ mod update;
 pub(crate) use update::ban_seconds;
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 use uuid::Uuid;
 
 use crate::error::{Error, ErrorCode, Result};
@@ -20,6 +22,8 @@ use crate::user::User;
 pub(crate) fn routes() -> Router<Room> {
     Router::new()
         .route("/admin/users", get(list::list).post(create::create))
+        .route("/admin/generate_link", post(generate_link::generate_link))
+        .route("/invite", post(invite::invite))
         .route("/admin/users/{id}", get(show::show).put(update::update).delete(delete::delete))
 }
 

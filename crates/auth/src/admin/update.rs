@@ -115,7 +115,7 @@ fn exists(error: Error, constraint: &str) -> Error {
     }
 }
 
-fn email_exists() -> Error {
+pub(super) fn email_exists() -> Error {
     Error::unprocessable(ErrorCode::EmailExists, "A user with this email address has already been registered")
 }
 

@@ -13,6 +13,7 @@ use percent_encoding::percent_decode_str;
 use crate::OWNER;
 use crate::error::{Error, ErrorCode, Result};
 use crate::limit::Limit;
+use crate::redirect;
 use crate::router::Room;
 use crate::settings::Settings;
 use crate::store::{Database, Tx};
@@ -44,8 +45,10 @@ pub struct Client {
     pub ip: Option<IpAddr>,
     /// Its program.
     pub user_agent: String,
-    /// Where it wants people to land; not checked yet.
+    /// Where it wants people to land; not checked yet ([`Flow::redirect_to`]).
     pub redirect_to: Option<String>,
+    /// The page that the request comes from.
+    pub referer: Option<String>,
     /// What followed `Authorization: Bearer`.
     pub bearer: Option<String>,
     /// For whom its tokens must be (`X-JWT-AUD`).
@@ -56,6 +59,17 @@ impl Flow {
     /// Begins a transaction.
     pub async fn begin(&self) -> Result<Tx> {
         self.database.begin().await
+    }
+
+    /// Where people land in the end, as far as that is allowed.
+    pub fn redirect_to(&self) -> String {
+        self.redirect_allowed(self.client.redirect_to.as_deref())
+    }
+
+    /// A wanted place, or the next best that is allowed.
+    pub fn redirect_allowed(&self, wanted: Option<&str>) -> String {
+        let (site, allowed) = (&self.settings.site_url, &self.settings.section.redirect_urls);
+        redirect::choose(site, allowed, wanted, self.client.referer.as_deref())
     }
 
     /// Counts one try of this caller.
@@ -79,6 +93,7 @@ impl FromRequestParts<Room> for Flow {
             ip: context.client_ip,
             user_agent: text(&parts.headers, header::USER_AGENT.as_str()).chars().take(LONGEST_AGENT).collect(),
             redirect_to: redirect_to(parts),
+            referer: Some(text(&parts.headers, header::REFERER.as_str()).to_owned()).filter(|text| !text.is_empty()),
             bearer: bearer(&parts.headers),
             audience: Some(text(&parts.headers, "x-jwt-aud").to_owned()).filter(|audience| !audience.is_empty()),
         };

@@ -58,10 +58,27 @@ impl FromRequestParts<Room> for SignedIn {
             let message = "Session from session_id claim in JWT does not exist";
             return Err(forbidden(ErrorCode::SessionNotFound, message));
         }
+        let is_clients = session.as_ref().is_some_and(|session| session.oauth_client_id.is_some());
+        if is_clients && !is_for_clients(parts) {
+            let message = "Tokens of OAuth clients cannot change the account";
+            return Err(forbidden(ErrorCode::NoAuthorization, message));
+        }
         if user.is_banned() {
             return Err(forbidden(ErrorCode::UserBanned, "User is banned"));
         }
         Ok(Self { flow, user, session, claims })
+    }
+}
+
+/// What an application of somebody else may do with the user's consent: know who it is, and end its session.
+fn is_for_clients(parts: &Parts) -> bool {
+    let path = parts.uri.path();
+    match parts.method {
+        http::Method::GET => path.ends_with("/oauth/userinfo") || path.ends_with("/user"),
+        http::Method::POST => {
+            path.ends_with("/logout") && parts.uri.query().is_some_and(|query| query == "scope=local")
+        }
+        _ => false,
     }
 }
 

@@ -155,9 +155,9 @@ impl Error {
         }
     }
 
-    /// What its caller is told.
-    pub(crate) fn told(&self) -> String {
-        response::told(self)
+    /// What a browser is told when it is redirected.
+    pub(crate) fn told(&self) -> (StatusCode, ErrorCode, String) {
+        (self.status(), self.code(), response::message(self))
     }
 
     /// Logs a failure of ours that will not be an answer by itself.

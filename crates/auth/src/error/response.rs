@@ -63,7 +63,7 @@ fn render(error: &Error, is_new: bool, request_id: Option<&str>) -> Response {
     if let Error::OAuth { error, description } = error {
         return respond(status, code, &json!({"error": error, "error_description": description}), is_new);
     }
-    let message = told(error);
+    let message = message(error);
     let mut body = Map::new();
     if is_new {
         body.insert("code".to_owned(), code.as_str().into());
@@ -87,8 +87,8 @@ fn render(error: &Error, is_new: bool, request_id: Option<&str>) -> Response {
     response
 }
 
-/// The sentence for the caller: nothing of what failed inside.
-pub(super) fn told(error: &Error) -> String {
+/// The sentence that a caller gets.
+pub(super) fn message(error: &Error) -> String {
     let status = error.status();
     match error {
         Error::Database(_) | Error::Internal { .. } if status == StatusCode::INTERNAL_SERVER_ERROR => {

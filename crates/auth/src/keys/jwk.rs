@@ -89,7 +89,7 @@ fn secret(jwk: &Value) -> Material {
     Ok((Algorithm::HS256, EncodingKey::from_secret(&secret), key))
 }
 
-fn name(algorithm: Algorithm) -> &'static str {
+pub(super) fn name(algorithm: Algorithm) -> &'static str {
     match algorithm {
         Algorithm::ES256 => "ES256",
         Algorithm::EdDSA => "EdDSA",

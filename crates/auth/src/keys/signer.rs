@@ -27,6 +27,16 @@ impl Signer {
         secret.map(|secret| Self { header: Header::new(Algorithm::HS256), key: EncodingKey::from_secret(secret) })
     }
 
+    /// Whether others can verify what it signs, by the published keys.
+    pub(crate) fn is_asymmetric(&self) -> bool {
+        self.header.alg != Algorithm::HS256
+    }
+
+    /// Name of the algorithm.
+    pub(crate) fn algorithm(&self) -> &'static str {
+        super::jwk::name(self.header.alg)
+    }
+
     /// A token with these claims.
     ///
     /// # Errors

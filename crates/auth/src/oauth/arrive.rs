@@ -12,8 +12,8 @@ use crate::account::merged;
 use crate::caller::Flow;
 use crate::error::{Error, ErrorCode, Result};
 use crate::hooks;
+use crate::proof::{Proof, Purpose, send, take_turn};
 use crate::provider::Profile;
-use crate::signup::send_confirmation;
 use crate::store::users::NewUser;
 use crate::store::{Tx, audit, identities, is_duplicate, sessions, users};
 use crate::user::{User, address};
@@ -205,7 +205,8 @@ async fn remember_provider(tx: &mut Tx, user: &User, provider: &str) -> Result<(
 async fn unproved(flow: &Flow, tx: &mut Tx, user: &User, arrival: &Arrival<'_>) -> Result<Arrived> {
     let mut flow = flow.clone();
     flow.client.redirect_to = arrival.landing.map(str::to_owned);
-    send_confirmation(&flow, tx, user).await?;
+    take_turn(&flow, tx, Purpose::Confirmation, user.email()).await?;
+    send(&flow, tx, user, Proof::of_address(user.email(), None)).await?;
     let message = "Unverified email with the provider. A confirmation email has been sent to your email";
     Ok(Arrived::Unproved(Error::forbidden(ErrorCode::ProviderEmailNeedsVerification, message)))
 }

@@ -16,10 +16,10 @@ use crate::landing::go;
 use crate::limit::Limit;
 use crate::pkce::Challenge;
 use crate::provider::{Endpoints, Provider};
-use crate::redirect;
+use crate::query::pairs;
+use crate::redirect::with_query;
 use crate::store::flow_state::{self, NewFlow};
 use crate::store::oauth_states;
-use crate::url::{pairs, query, with_query};
 
 /// Parameters that are ours, or the protocol's; everything else goes along to the provider.
 const OWNED: [&str; 22] = [
@@ -66,7 +66,7 @@ pub(super) struct Departure {
 pub(super) async fn authorize(flow: Flow, RawQuery(query): RawQuery, headers: HeaderMap) -> Result<Response> {
     flow.count(Limit::Token)?;
     let query = query.unwrap_or_default();
-    let departure = Departure::read(&flow, &query, &headers)?;
+    let departure = Departure::read(&flow, &query)?;
     let wants_json = wants_json(&query);
     if wants_json && departure.challenge.is_none() {
         // Whoever finishes such a flow is bound to nothing else.
@@ -93,7 +93,7 @@ pub(super) fn wants_json(query: &str) -> bool {
 }
 
 impl Departure {
-    pub(super) fn read(flow: &Flow, query: &str, headers: &HeaderMap) -> Result<Self> {
+    pub(super) fn read(flow: &Flow, query: &str) -> Result<Self> {
         if query.len() > LONGEST {
             return Err(Error::invalid("The query is too long"));
         }
@@ -101,10 +101,9 @@ impl Departure {
         let get = |wanted: &str| pairs.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
         let provider = Provider::open(&flow.settings, get("provider").unwrap_or_default())?;
         let challenge = Challenge::read(get("code_challenge"), get("code_challenge_method"))?;
-        let referer = headers.get(header::REFERER).and_then(|value| value.to_str().ok());
         let extra = pairs.iter().filter(|(name, value)| !OWNED.contains(&name.as_str()) && !value.contains('\0'));
         Ok(Self {
-            redirect_to: redirect::target(&flow.settings, flow.client.redirect_to.as_deref(), referer),
+            redirect_to: flow.redirect_to(),
             scopes: get("scopes").unwrap_or_default().to_owned(),
             invite_token: get("invite_token").map(str::to_owned).filter(|token| !token.is_empty()),
             extra: extra.cloned().collect(),
@@ -166,7 +165,7 @@ impl Departure {
         }
         sent.extend(self.provider.preset.extra);
         sent.extend(self.extra.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-        with_query(&endpoints.authorize, &query(sent))
+        with_query(&endpoints.authorize, &sent)
     }
 }
 

@@ -18,11 +18,11 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::landing;
 use crate::limit::Limit;
 use crate::provider::{Code, Grant, Provider, exchange};
+use crate::query::pairs;
 use crate::session;
 use crate::store::audit;
 use crate::store::flow_state::{self, FlowState};
 use crate::store::oauth_states::{self, LIFE, OauthState};
-use crate::url::pairs;
 
 /// Longest code or error of a provider.
 const LONGEST: usize = 8192;
@@ -207,5 +207,5 @@ async fn land(flow: &Flow, state: &FlowState, provider: &Provider, grant: Grant,
     tx.commit().await?;
     tokens.provider_token = Some(access);
     tokens.provider_refresh_token = refresh;
-    Ok(landing::with_session(landing, &tokens, &[]))
+    Ok(landing::with_session(landing, &tokens))
 }

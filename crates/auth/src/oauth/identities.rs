@@ -2,7 +2,7 @@
 
 use axum::extract::{Path, RawQuery};
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -14,12 +14,12 @@ use crate::limit::Limit;
 use crate::store::{audit, identities, users};
 
 /// Where to go for linking a provider. The flow is bound to the account by the caller's token.
-pub(super) async fn authorize(caller: SignedIn, RawQuery(query): RawQuery, headers: HeaderMap) -> Result<Response> {
+pub(super) async fn authorize(caller: SignedIn, RawQuery(query): RawQuery) -> Result<Response> {
     let flow = &caller.flow;
     check_allowed(flow)?;
     flow.count(Limit::SignIn)?;
     let query = query.unwrap_or_default();
-    let departure = Departure::read(flow, &query, &headers)?;
+    let departure = Departure::read(flow, &query)?;
     let (_, url) = Box::pin(departure.begin(flow, Some(caller.user.id()), None)).await?;
     if wants_json(&query) {
         return Ok(Json(json!({ "url": url })).into_response());

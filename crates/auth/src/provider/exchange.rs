@@ -8,7 +8,7 @@ use super::presets::{OAuth, UserDocument};
 use super::profile::{Listed, of_document};
 use super::{Directory, Endpoints, Profile, Protocol, Provider, apple, of_claims};
 use crate::outbound::{Call, Outbound};
-use crate::url::{encoded, pairs};
+use crate::query::{encoded, pairs};
 
 /// What a provider gave.
 #[derive(Debug)]

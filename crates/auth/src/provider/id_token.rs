@@ -206,6 +206,3 @@ pub(crate) fn check_access_token(
     let ours = URL_SAFE_NO_PAD.encode(&hash[..hash.len() / 2]);
     if ours == expected { Ok(()) } else { Err(IdTokenError::AccessToken) }
 }
-
-#[cfg(test)]
-mod tests;

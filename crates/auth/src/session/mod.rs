@@ -12,8 +12,10 @@ mod token;
 use axum::Router;
 use axum::routing::post;
 
+pub(crate) use open::{ClientGrant, open_as_client};
 pub use open::{Tokens, of_session, open};
 pub use raise::raise;
+pub(crate) use refresh::refresh_as_client;
 
 use crate::router::Room;
 

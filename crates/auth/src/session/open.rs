@@ -64,6 +64,38 @@ pub async fn open(flow: &Flow, tx: &mut Tx, user: &User, method: &str) -> Result
     of_session(flow, tx, user.id(), id, RefreshToken::new(id, 0, &key)).await
 }
 
+/// What a client of the OAuth server was granted.
+pub(crate) struct ClientGrant<'a> {
+    pub(crate) client: Uuid,
+    /// With spaces between.
+    pub(crate) scopes: &'a str,
+}
+
+/// Opens a session that belongs to a client of the OAuth server.
+pub(crate) async fn open_as_client(
+    flow: &Flow,
+    tx: &mut Tx,
+    user: &User,
+    method: &str,
+    grant: ClientGrant<'_>,
+) -> Result<Tokens> {
+    let (id, key) = (Uuid::new_v4(), new_key());
+    let client = &flow.client;
+    let new = NewSession {
+        id,
+        user: user.id(),
+        aal: "aal1",
+        factor: None,
+        key: &key,
+        user_agent: &client.user_agent,
+        ip: client.ip,
+    };
+    sessions::insert(tx, &new).await?;
+    sessions::set_client(tx, id, grant.client, grant.scopes).await?;
+    amr::note(tx, id, method).await?;
+    of_session(flow, tx, user.id(), id, RefreshToken::new(id, 0, &key)).await
+}
+
 /// The answer for an open session, with this refresh token.
 pub async fn of_session(
     flow: &Flow,
@@ -90,7 +122,13 @@ pub(super) async fn of_session_by(
     let settings = &flow.settings;
     let signer = settings.signer.as_ref().ok_or_else(|| Error::internal("signing a token")("there is no key"))?;
     let now = Timestamp::now();
-    let claims = claims(settings, &user, session, &proofs, now);
+    let mut claims = claims(settings, &user, session, &proofs, now);
+    if settings.section.oauth_server.enabled
+        && let Some(granted) = sessions::client_of(tx, session).await?
+    {
+        claims["client_id"] = granted["client_id"].clone();
+        claims["scope"] = granted["scope"].clone();
+    }
     let newest = proofs.first().map(|proof| proof.method.as_str());
     let method = method.or(newest).unwrap_or_default();
     let claims = hooks::customize_access_token(flow, tx, user.id(), claims, method).await?;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use rand::RngExt as _;
 use serde::Deserialize;
+use uuid::Uuid;
 
 use super::limits;
 use super::open::{Tokens, new_key, of_session_by};
@@ -60,14 +61,22 @@ enum Outcome {
 
 /// Gives the next tokens of a session.
 pub(super) async fn refresh(flow: &Flow, body: &RefreshGrant) -> Result<Tokens> {
-    let text = body.refresh_token.as_deref().unwrap_or_default();
+    of_client(flow, body.refresh_token.as_deref().unwrap_or_default(), None).await
+}
+
+/// The same for a session that belongs to a client of the OAuth server: only it may refresh it, and nothing else.
+pub(crate) async fn refresh_as_client(flow: &Flow, text: &str, client: Uuid) -> Result<Tokens> {
+    of_client(flow, text, Some(client)).await
+}
+
+async fn of_client(flow: &Flow, text: &str, client: Option<Uuid>) -> Result<Tokens> {
     if text.is_empty() {
         return Err(Error::OAuth { error: "invalid_request", description: "refresh_token required".into() });
     }
     let presented = Presented::read(text).ok_or_else(not_found)?;
     let began = Instant::now();
     while began.elapsed() < PATIENCE {
-        match Box::pin(attempt(flow, &presented)).await? {
+        match Box::pin(attempt(flow, &presented, client)).await? {
             Outcome::Done(tokens) => return Ok(*tokens),
             Outcome::Reused => {
                 let message = "Invalid Refresh Token: Already Used";
@@ -94,9 +103,9 @@ impl Presented {
     }
 }
 
-async fn attempt(flow: &Flow, presented: &Presented) -> Result<Outcome> {
+async fn attempt(flow: &Flow, presented: &Presented, client: Option<Uuid>) -> Result<Outcome> {
     let mut tx = flow.begin().await?;
-    match attempt_in(flow, &mut tx, presented).await {
+    match attempt_in(flow, &mut tx, presented, client).await {
         Ok(outcome) => {
             tx.commit().await?;
             Ok(outcome)
@@ -108,7 +117,7 @@ async fn attempt(flow: &Flow, presented: &Presented) -> Result<Outcome> {
     }
 }
 
-async fn attempt_in(flow: &Flow, tx: &mut Tx, presented: &Presented) -> Result<Outcome> {
+async fn attempt_in(flow: &Flow, tx: &mut Tx, presented: &Presented, client: Option<Uuid>) -> Result<Outcome> {
     let (id, imported) = match presented {
         Presented::Ours(token) => (token.session, None),
         Presented::Imported(text) => {
@@ -120,6 +129,9 @@ async fn attempt_in(flow: &Flow, tx: &mut Tx, presented: &Presented) -> Result<O
         // Taken by another transaction, or not there at all.
         return sessions::find(tx, id).await?.map(|_| Outcome::Taken).ok_or_else(not_found);
     };
+    if session.oauth_client_id != client {
+        return Err(not_found());
+    }
     let place = place(presented, imported.as_ref(), &session).ok_or_else(not_found)?;
     let user = users::find(tx, session.user_id).await?.ok_or_else(not_found)?;
     if user.is_banned() || user.row.deleted_at.is_some() {

@@ -3,8 +3,6 @@
 //! Known and unknown addresses get the same answer and take the same time where mails confirm: the password is hashed in
 //! every case, and an account that is confirmed already is answered with one that does not exist.
 
-use std::time::Duration;
-
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -15,10 +13,9 @@ use super::request::{Request, Way};
 use crate::caller::{Flow, Json};
 use crate::error::{Error, ErrorCode, Result};
 use crate::hooks;
-use crate::mail::{Code, Mail, MailKind};
+use crate::proof::{Proof, Purpose, check_quota, prepare, send, take_turn};
 use crate::session;
-use crate::sms::Message;
-use crate::store::one_time_tokens::{self, TokenType};
+use crate::store::one_time_tokens::TokenType;
 use crate::store::users::NewUser;
 use crate::store::{Tx, audit, users};
 use crate::user::{self, User};
@@ -35,6 +32,10 @@ pub(super) async fn by_email(flow: &Flow, request: Request) -> Result<Response> 
         user_metadata: request.data.clone(),
         ..NewUser::default()
     };
+    if !autoconfirm {
+        flow.room.mailer().check()?;
+        take_turn(flow, &mut tx, Purpose::Confirmation, email).await?;
+    }
     let known = users::find_by_email(&mut tx, email).await?;
     let user = match find_or_make(&mut tx, flow, known, new, "email").await? {
         Account::Known(user) if autoconfirm || user.row.email_confirmed_at.is_some() => {
@@ -46,8 +47,10 @@ pub(super) async fn by_email(flow: &Flow, request: Request) -> Result<Response> 
         users::confirm_email(&mut tx, user.id()).await?;
         return sign_in(flow, tx, &user).await;
     }
-    send_confirmation(flow, &mut tx, &user).await?;
-    finish(tx, &user).await
+    send(flow, &mut tx, &user, Proof::of_address(email, request.challenge.as_ref())).await?;
+    let user = found(&mut tx, &user).await?;
+    tx.commit().await?;
+    Ok(Json(user::user(&user)).into_response())
 }
 
 /// Signs up by number.
@@ -62,6 +65,9 @@ pub(super) async fn by_phone(flow: &Flow, request: Request) -> Result<Response> 
         user_metadata: request.data.clone(),
         ..NewUser::default()
     };
+    if !autoconfirm {
+        take_turn(flow, &mut tx, Purpose::Message, phone).await?;
+    }
     let known = users::find_by_phone(&mut tx, phone).await?;
     let user = match find_or_make(&mut tx, flow, known, new, "phone").await? {
         Account::Known(user) if autoconfirm || user.row.phone_confirmed_at.is_some() => {
@@ -73,8 +79,11 @@ pub(super) async fn by_phone(flow: &Flow, request: Request) -> Result<Response> 
         users::confirm_phone(&mut tx, user.id()).await?;
         return sign_in(flow, tx, &user).await;
     }
-    send_message(flow, &mut tx, &user, &request.channel).await?;
-    finish(tx, &user).await
+    let text = prepare(flow, &mut tx, &user, TokenType::Confirmation, phone, &request.channel).await?;
+    let user = found(&mut tx, &user).await?;
+    tx.commit().await?;
+    text.send(flow).await?;
+    Ok(Json(user::user(&user)).into_response())
 }
 
 /// The account of an address or number.
@@ -113,18 +122,21 @@ async fn sign_in(flow: &Flow, mut tx: Tx, user: &User) -> Result<Response> {
     Ok(tokens.into_response())
 }
 
-/// The account without a session.
-async fn finish(mut tx: Tx, user: &User) -> Result<Response> {
-    let user = users::find(&mut tx, user.id()).await?;
-    let user = user.ok_or_else(|| Error::internal("reading an account")("it is gone"))?;
-    tx.commit().await?;
-    Ok(Json(user::user(&user)).into_response())
+/// The account as it is now.
+async fn found(tx: &mut Tx, user: &User) -> Result<User> {
+    let user = users::find(tx, user.id()).await?;
+    user.ok_or_else(|| Error::internal("reading an account")("it is gone"))
 }
 
 /// Somebody signs up who has an account. Where mails confirm, nobody but the owner of the address may learn that. Where
 /// nothing is confirmed, nobody gets into an account that waits for its owner by signing up again.
 async fn repeated(flow: &Flow, mut tx: Tx, user: &User, request: &Request, autoconfirm: bool) -> Result<Response> {
     audit::note(&mut tx, "user_repeated_signup", user, flow.client.ip, None).await?;
+    if !autoconfirm {
+        let is_by_email = matches!(request.way, Way::Email(_));
+        let purpose = if is_by_email { Purpose::Confirmation } else { Purpose::Message };
+        check_quota(flow, &mut tx, purpose).await?;
+    }
     tx.commit().await?;
     if autoconfirm {
         return Err(Error::unprocessable(ErrorCode::UserAlreadyExists, "User already registered"));
@@ -154,46 +166,6 @@ fn nobody(request: &Request) -> Value {
     });
     user[sent] = now.into();
     user
-}
-
-/// Makes a code and queues the mail that holds it.
-pub(crate) async fn send_confirmation(flow: &Flow, tx: &mut Tx, user: &User) -> Result<()> {
-    let section = &flow.settings.section.email;
-    check_frequency(tx, user, section.max_frequency, ErrorCode::OverEmailSendRateLimit).await?;
-    let code = Code::make(user.email(), section.otp_length);
-    one_time_tokens::put(tx, user.id(), TokenType::Confirmation, &code.hash, user.email()).await?;
-    users::confirmation_sent(tx, user.id()).await?;
-    let mail = Mail {
-        kind: MailKind::Confirmation,
-        to: user.email().to_owned(),
-        code,
-        redirect_to: flow.client.redirect_to.clone(),
-        new_email: None,
-        user: user::user(user),
-    };
-    flow.room.mailer().queue(tx, mail).await
-}
-
-async fn send_message(flow: &Flow, tx: &mut Tx, user: &User, channel: &str) -> Result<()> {
-    let section = &flow.settings.section.sms;
-    check_frequency(tx, user, section.max_frequency, ErrorCode::OverSmsSendRateLimit).await?;
-    let code = Code::make(user.phone(), section.otp_length);
-    one_time_tokens::put(tx, user.id(), TokenType::Confirmation, &code.hash, user.phone()).await?;
-    users::confirmation_sent(tx, user.id()).await?;
-    let text = section.template.replace("{{ .Code }}", &code.digits).replace("{{.Code}}", &code.digits);
-    let message = Message { to: user.phone().to_owned(), channel: channel.to_owned(), text };
-    flow.room.texter().send(message).await.map(drop)
-}
-
-async fn check_frequency(tx: &mut Tx, user: &User, least: Duration, code: ErrorCode) -> Result<()> {
-    match users::confirmation_wait(tx, user.id(), least.as_secs_f64()).await? {
-        None => Ok(()),
-        Some(wait) => {
-            let wait = wait.max(1.0);
-            let message = format!("For security purposes, you can only request this after {wait} seconds.");
-            Err(Error::too_many(code, message, Duration::from_secs_f64(wait)))
-        }
-    }
 }
 
 fn mismatch() -> Error {

@@ -9,13 +9,13 @@ use axum::Router;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 
-pub(crate) use confirm::send_confirmation;
 pub use create::{Made, create_with_identity, identity_data};
 
 use crate::caller::{Flow, Json};
 use crate::error::{Error, ErrorCode, Result};
 use crate::limit::Limit;
 use crate::password;
+use crate::proof::veiled;
 use crate::router::Room;
 use request::{SignUp, Way};
 
@@ -38,10 +38,17 @@ async fn signup(flow: Flow, Json(body): Json<SignUp>) -> Result<Response> {
     flow.count(Limit::SignIn)?;
     let request = body.check(section)?;
     password::check_leaked(flow.room.outbound(), &request.password, &section.password).await?;
-    match request.way {
-        Way::Email(_) => Box::pin(confirm::by_email(&flow, request)).await,
-        Way::Phone(_) => Box::pin(confirm::by_phone(&flow, request)).await,
-    }
+    let is_veiled = match request.way {
+        Way::Email(_) => !section.email.autoconfirm,
+        Way::Phone(_) => !section.sms.autoconfirm,
+    };
+    let signing_up = async {
+        match request.way {
+            Way::Email(_) => Box::pin(confirm::by_email(&flow, request)).await,
+            Way::Phone(_) => Box::pin(confirm::by_phone(&flow, request)).await,
+        }
+    };
+    if is_veiled { veiled(signing_up).await } else { signing_up.await }
 }
 
 /// Whether new accounts are made at all.

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use crate::config::SignInSection;
 use crate::error::{Error, ErrorCode, Result};
 use crate::password;
+use crate::pkce::Challenge;
 use crate::user::address;
 
 /// The body.
@@ -33,6 +34,8 @@ pub(super) struct Request {
     pub(super) data: Map<String, Value>,
     /// `sms` or `whatsapp`.
     pub(super) channel: String,
+    /// What the client will prove when somebody follows the link.
+    pub(super) challenge: Option<Challenge>,
 }
 
 impl SignUp {
@@ -68,7 +71,8 @@ impl SignUp {
             }
             (None, phone) => Way::Phone(address::phone(phone.unwrap_or_default())?),
         };
-        Ok(Request { way, password, data: self.data.unwrap_or_default(), channel })
+        let challenge = Challenge::read(self.code_challenge.as_deref(), self.code_challenge_method.as_deref())?;
+        Ok(Request { way, password, data: self.data.unwrap_or_default(), channel, challenge })
     }
 }
 

@@ -84,6 +84,19 @@ pub async fn insert(tx: &mut Tx, new: &NewSession<'_>) -> Result<()> {
     tx.execute(sql, params![id, user, aal, factor, key, user_agent, ip]).await.map(drop)
 }
 
+/// It belongs to a client of the OAuth server, for these scopes.
+pub async fn set_client(tx: &mut Tx, id: Uuid, client: Uuid, scopes: &str) -> Result<()> {
+    let sql = "update auth.sessions set oauth_client_id = $2::uuid, scopes = $3 where id = $1::uuid";
+    tx.execute(sql, params![id, client, scopes]).await.map(drop)
+}
+
+/// `client_id` and `scope` of a session that belongs to a client.
+pub async fn client_of(tx: &mut Tx, id: Uuid) -> Result<Option<serde_json::Value>> {
+    let sql = "select jsonb_build_object('client_id', oauth_client_id, 'scope', scopes)::text
+        from auth.sessions where id = $1::uuid and oauth_client_id is not null";
+    tx.one(sql, params![id]).await
+}
+
 /// The next refresh token is out.
 pub async fn rotated(tx: &mut Tx, id: Uuid, counter: i64, user_agent: &str, ip: Option<IpAddr>) -> Result<()> {
     let sql = "update auth.sessions set refresh_token_counter = $2::int8, refreshed_at = now() at time zone 'utc',

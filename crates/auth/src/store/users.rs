@@ -3,8 +3,10 @@
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::one_time_tokens::TokenType;
 use super::tx::Tx;
 use crate::error::Result;
+use crate::mail::MailKind;
 use crate::params;
 use crate::user::{AUTHENTICATED, User};
 
@@ -147,8 +149,8 @@ pub async fn confirm_phone(tx: &mut Tx, id: Uuid) -> Result<()> {
 
 /// Sets the address, which ends being anonymous.
 pub async fn set_email(tx: &mut Tx, id: Uuid, email: &str) -> Result<()> {
-    let sql = "update auth.users set email = $2, email_change = '', is_anonymous = false, updated_at = now()
-        where id = $1::uuid";
+    let sql = "update auth.users set email = $2, email_change = '', email_change_confirm_status = 0,
+        is_anonymous = false, updated_at = now() where id = $1::uuid";
     tx.execute(sql, params![id, email]).await.map(drop)
 }
 
@@ -200,8 +202,8 @@ pub async fn set_known(tx: &mut Tx, id: Uuid) -> Result<()> {
 
 /// A new address waits for its confirmation.
 pub async fn email_change_begun(tx: &mut Tx, id: Uuid, email: &str) -> Result<()> {
-    let sql = "update auth.users set email_change = $2, email_change_sent_at = now(), email_change_confirm_status = 0,
-        updated_at = now() where id = $1::uuid";
+    let sql = "update auth.users set email_change = $2, email_change_confirm_status = 0, updated_at = now()
+        where id = $1::uuid";
     tx.execute(sql, params![id, email]).await.map(drop)
 }
 
@@ -212,18 +214,58 @@ pub async fn phone_change_begun(tx: &mut Tx, id: Uuid, phone: &str) -> Result<()
     tx.execute(sql, params![id, phone]).await.map(drop)
 }
 
-/// Remembers a mail for confirming the address.
-pub async fn confirmation_sent(tx: &mut Tx, id: Uuid) -> Result<()> {
-    let sql = "update auth.users set confirmation_sent_at = now(), updated_at = now() where id = $1::uuid";
+/// Remembers a mail.
+pub async fn sent(tx: &mut Tx, id: Uuid, kind: MailKind) -> Result<()> {
+    let sql = match kind {
+        MailKind::Confirmation => {
+            "update auth.users set confirmation_sent_at = now(), updated_at = now() where id = $1::uuid"
+        }
+        MailKind::Invite => {
+            "update auth.users set invited_at = now(), confirmation_sent_at = now(), updated_at = now() where id = $1::uuid"
+        }
+        MailKind::Recovery | MailKind::MagicLink => {
+            "update auth.users set recovery_sent_at = now(), updated_at = now() where id = $1::uuid"
+        }
+        MailKind::EmailChange => {
+            "update auth.users set email_change_sent_at = now(), updated_at = now() where id = $1::uuid"
+        }
+        MailKind::Reauthentication => {
+            "update auth.users set reauthentication_sent_at = now(), updated_at = now() where id = $1::uuid"
+        }
+    };
     tx.execute(sql, params![id]).await.map(drop)
 }
 
-/// Whether the last mail for confirming the address is younger than this many seconds, by the database's clock; the
-/// seconds that are left.
-pub async fn confirmation_wait(tx: &mut Tx, id: Uuid, seconds: f64) -> Result<Option<f64>> {
-    let sql = "select ceil(extract(epoch from confirmation_sent_at - now()) + $2::float8)::int::text
-        from auth.users where id = $1::uuid and confirmation_sent_at > now() - make_interval(secs => $2::float8)";
-    tx.one(sql, params![id, seconds]).await
+/// Remembers a text message.
+pub async fn message_sent(tx: &mut Tx, id: Uuid, kind: TokenType) -> Result<()> {
+    let sql = match kind {
+        TokenType::PhoneChange => {
+            "update auth.users set phone_change_sent_at = now(), updated_at = now() where id = $1::uuid"
+        }
+        TokenType::Reauthentication => {
+            "update auth.users set reauthentication_sent_at = now(), updated_at = now() where id = $1::uuid"
+        }
+        _ => "update auth.users set confirmation_sent_at = now(), updated_at = now() where id = $1::uuid",
+    };
+    tx.execute(sql, params![id]).await.map(drop)
+}
+
+/// Who has agreed to a change of address (`email_change_confirm_status`).
+pub struct Change;
+
+impl Change {
+    /// Nobody yet.
+    pub const NOBODY_AGREED: i16 = 0;
+    /// The reader of the old address.
+    pub const CURRENT_AGREED: i16 = 1;
+    /// The reader of the new one.
+    pub const NEW_AGREED: i16 = 2;
+}
+
+/// One of the two has agreed.
+pub async fn email_change_agreed(tx: &mut Tx, id: Uuid, who: i16) -> Result<()> {
+    let sql = "update auth.users set email_change_confirm_status = $2::int2, updated_at = now() where id = $1::uuid";
+    tx.execute(sql, params![id, i64::from(who)]).await.map(drop)
 }
 
 /// A session was opened.

@@ -94,7 +94,8 @@ fn check(flow: &Flow, message: &Message, now: Timestamp) -> Result<()> {
     if !host.eq_ignore_ascii_case(&message.domain) {
         return Err(refused("Domain does not match the host of the URI"));
     }
-    if !redirect::is_allowed(&flow.settings, &message.uri) {
+    let settings = &flow.settings;
+    if !redirect::is_allowed(&settings.site_url, &settings.section.redirect_urls, &message.uri) {
         return Err(refused("URI is not allowed"));
     }
     let second = now.as_second();

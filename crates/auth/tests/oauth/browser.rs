@@ -98,5 +98,5 @@ pub fn param(url: &str, separator: char, wanted: &str) -> Option<String> {
         _ => url.split('#').next()?.split_once('?')?.1,
     };
     let found = part.split('&').find_map(|pair| pair.strip_prefix(&format!("{wanted}=")))?;
-    Some(percent_decode_str(found).decode_utf8().expect("text").into_owned())
+    Some(percent_decode_str(&found.replace('+', " ")).decode_utf8().expect("text").into_owned())
 }

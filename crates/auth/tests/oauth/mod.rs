@@ -1,13 +1,13 @@
 //! Signing in through other people's sign-in: npm's `oidc-provider` for what works, an issuer of our own for what must not.
 
 mod attacks;
-mod browser;
+pub mod browser;
 mod id_token;
 mod identities;
 mod issuer;
 mod linking;
 mod provider;
-mod sign_in;
+pub mod sign_in;
 
 use ferrobase_auth::config::{ExternalProviderSection, SignInSection};
 use ferrobase_base::Secret;

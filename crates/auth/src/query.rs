@@ -1,11 +1,11 @@
-//! Queries and fragments of addresses, written and read.
+//! Forms and queries, written and read.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// What stands for itself in a query (RFC 3986, 2.3).
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// A text as it stands in a query, a path or a fragment.
+/// A text as it stands in a form.
 pub(crate) fn encoded(text: &str) -> String {
     utf8_percent_encode(text, UNRESERVED).to_string()
 }
@@ -27,23 +27,6 @@ pub(crate) fn pairs(query: &str) -> Vec<(String, String)> {
     query.split('&').filter(|part| !part.is_empty()).map(pair).collect()
 }
 
-/// An address with more in its query; its fragment stays behind.
-pub(crate) fn with_query(url: &str, query: &str) -> String {
-    let (before, fragment) = url.split_once('#').map_or((url, None), |(before, after)| (before, Some(after)));
-    let separator = match (before.contains('?'), before.ends_with(['?', '&'])) {
-        (false, _) => "?",
-        (true, true) => "",
-        (true, false) => "&",
-    };
-    let fragment = fragment.map(|fragment| format!("#{fragment}")).unwrap_or_default();
-    format!("{before}{separator}{query}{fragment}")
-}
-
-/// An address with this fragment in the place of its own.
-pub(crate) fn with_fragment(url: &str, fragment: &str) -> String {
-    format!("{}#{fragment}", url.split('#').next().unwrap_or(url))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,8 +38,5 @@ mod tests {
         let read = pairs(&text);
         assert_eq!(read, [("a b".to_owned(), "c&d=e".to_owned()), ("u".to_owned(), "\u{e9}\r\n".to_owned())]);
         assert_eq!(pairs("x&y=1+2"), [("x".to_owned(), String::new()), ("y".to_owned(), "1 2".to_owned())]);
-        assert_eq!(with_query("https://a/b", "x=1"), "https://a/b?x=1");
-        assert_eq!(with_query("https://a/b?y=2#f", "x=1"), "https://a/b?y=2&x=1#f");
-        assert_eq!(with_fragment("https://a/b#old", "x=1"), "https://a/b#x=1");
     }
 }

@@ -1,0 +1,97 @@
+//! One mail with a code and a link: made, stored and queued in one transaction.
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::limits::{Purpose, take_quota};
+use crate::caller::Flow;
+use crate::error::Result;
+use crate::mail::{Code, Mail, MailKind};
+use crate::pkce::Challenge;
+use crate::settings::Settings;
+use crate::store::flow_state::{self, NewFlow};
+use crate::store::one_time_tokens::{self, NewToken, TokenType};
+use crate::store::{Tx, users};
+use crate::user::{self, User};
+
+/// What a mail is to prove.
+#[derive(Clone, Copy)]
+pub(crate) struct Proof<'a> {
+    pub(crate) kind: MailKind,
+    pub(crate) token: TokenType,
+    pub(crate) to: &'a str,
+    /// The new address of a change.
+    pub(crate) new_email: Option<&'a str>,
+    /// What the client will prove when somebody follows the link.
+    pub(crate) challenge: Option<&'a Challenge>,
+    /// A password that nobody has proved goes when this is proved.
+    pub(crate) drops_password: bool,
+}
+
+impl<'a> Proof<'a> {
+    /// That a new account's address is its owner's.
+    pub(crate) fn of_address(to: &'a str, challenge: Option<&'a Challenge>) -> Self {
+        let (kind, token) = (MailKind::Confirmation, TokenType::Confirmation);
+        Self { kind, token, to, new_email: None, challenge, drops_password: false }
+    }
+
+    /// That whoever signs in without the password reads the mails of an address.
+    pub(crate) fn of_sign_in(kind: MailKind, to: &'a str, challenge: Option<&'a Challenge>) -> Self {
+        Self { kind, token: TokenType::Recovery, to, new_email: None, challenge, drops_password: true }
+    }
+}
+
+/// Makes the code, stores it and queues the mail.
+pub(crate) async fn send(flow: &Flow, tx: &mut Tx, user: &User, proof: Proof<'_>) -> Result<()> {
+    take_quota(flow, tx, purpose(proof.kind)).await?;
+    let redirect_to = flow.redirect_to();
+    let mut code = Code::make(proof.to, flow.settings.section.email.otp_length);
+    let mut state = None;
+    if let Some(challenge) = proof.challenge {
+        code = code.for_pkce();
+        let new = NewFlow {
+            user: Some(user.id()),
+            provider: "email",
+            method: proof.kind.method(),
+            challenge: Some(challenge),
+            redirect_to: Some(&redirect_to),
+            ..NewFlow::default()
+        };
+        state = Some(flow_state::begin(tx, &new).await?);
+    }
+    let token = NewToken {
+        user: user.id(),
+        kind: proof.token,
+        code: &code,
+        relates_to: proof.to,
+        flow: state,
+        drops_password: proof.drops_password,
+    };
+    one_time_tokens::put(tx, &token).await?;
+    users::sent(tx, user.id(), proof.kind).await?;
+    let link = link(&flow.settings, &code.link, proof.kind.verification_type(), &redirect_to);
+    let mail = Mail {
+        kind: proof.kind,
+        to: proof.to.to_owned(),
+        code,
+        link,
+        redirect_to,
+        new_email: proof.new_email.map(str::to_owned),
+        user: user::user(user),
+    };
+    flow.room.mailer().queue(tx, mail).await
+}
+
+fn purpose(kind: MailKind) -> Purpose {
+    match kind {
+        MailKind::Confirmation | MailKind::Invite => Purpose::Confirmation,
+        MailKind::Recovery | MailKind::MagicLink => Purpose::SignIn,
+        MailKind::EmailChange => Purpose::EmailChange,
+        MailKind::Reauthentication => Purpose::Reauthentication,
+    }
+}
+
+/// The address of a link; `token` comes first.
+pub(crate) fn link(settings: &Settings, token: &str, verification_type: &str, redirect_to: &str) -> String {
+    let redirect_to = utf8_percent_encode(redirect_to, NON_ALPHANUMERIC);
+    format!("{}/verify?token={token}&type={verification_type}&redirect_to={redirect_to}", settings.external_url)
+}

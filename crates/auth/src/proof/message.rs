@@ -1,0 +1,59 @@
+//! One text message with a code: stored in a transaction, sent after it.
+
+use super::limits::{Purpose, take_quota};
+use crate::caller::Flow;
+use crate::error::Result;
+use crate::mail::Code;
+use crate::sms::{self, Message};
+use crate::store::one_time_tokens::{self, NewToken, TokenType};
+use crate::store::{Tx, send_limits, users};
+use crate::user::User;
+
+/// A message whose code is stored.
+pub(crate) struct Text {
+    /// `None` for numbers of tests, which nothing is sent to.
+    message: Option<Message>,
+}
+
+/// Makes the code and stores it.
+pub(crate) async fn prepare(
+    flow: &Flow,
+    tx: &mut Tx,
+    user: &User,
+    token: TokenType,
+    number: &str,
+    channel: &str,
+) -> Result<Text> {
+    let section = &flow.settings.section.sms;
+    let test = sms::test_code(section, number);
+    if test.is_none() {
+        take_quota(flow, tx, Purpose::Message).await?;
+    }
+    let code = match test {
+        Some(digits) => Code::of(number, digits.to_owned()),
+        None => Code::make(number, section.otp_length),
+    };
+    let new =
+        NewToken { user: user.id(), kind: token, code: &code, relates_to: number, flow: None, drops_password: false };
+    one_time_tokens::put(tx, &new).await?;
+    users::message_sent(tx, user.id(), token).await?;
+    let text = section.template.replace("{{ .Code }}", &code.digits).replace("{{.Code}}", &code.digits);
+    let message = Message { to: number.to_owned(), channel: channel.to_owned(), text };
+    Ok(Text { message: test.is_none().then_some(message) })
+}
+
+impl Text {
+    /// Sends it, and gives the provider's id of it. Call it when the transaction has ended.
+    pub(crate) async fn send(self, flow: &Flow) -> Result<Option<String>> {
+        let Some(message) = self.message else { return Ok(None) };
+        let number = message.to.clone();
+        let sent = flow.room.texter().send(message).await;
+        if sent.is_err() {
+            // Nobody got anything: the next try need not wait.
+            let mut tx = flow.begin().await?;
+            send_limits::give_back_turn(&mut tx, &number, Purpose::Message.as_str()).await?;
+            tx.commit().await?;
+        }
+        sent
+    }
+}
