@@ -11,6 +11,7 @@ mod guards;
 mod hostile;
 mod isolation;
 mod load;
+mod mails;
 mod observe;
 mod openapi;
 mod operations;

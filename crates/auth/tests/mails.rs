@@ -100,12 +100,12 @@ async fn a_mail_comes_again_and_is_given_up_when_its_code_is_over() {
     let server = MailServer::start().await.unwrap();
     // Nobody listens there.
     let (auth, sender) = room(|section| section.mailer.port = 9).await;
-    let sending = tokio::spawn(sender.run());
     auth.post("/otp", json!({"email": "ada@example.com"})).await.ok();
     auth.post("/otp", json!({"email": "late@example.com"})).await.ok();
     auth.db
         .script("update auth.outbox set created_at = now() - interval '1 day' where recipient = 'late@example.com'")
         .await;
+    let sending = tokio::spawn(sender.run());
     let end = Instant::now() + Duration::from_secs(10);
     let tried = "select coalesce(string_agg(recipient || ' ' || state || ' ' || tries || ' ' || (plain = ''), ', '
         order by recipient), '') from auth.outbox where last_error is not null";

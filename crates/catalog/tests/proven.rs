@@ -13,7 +13,8 @@ use tokio::sync::watch;
 /// What tells of changes, as far as this crate knows of it: an event trigger of this name.
 const TELLS: &str = "
     create function tell() returns event_trigger language plpgsql as 'begin end';
-    create event trigger ferrobase_ddl on ddl_command_end execute function tell();";
+    create event trigger ferrobase_ddl on ddl_command_end execute function tell();
+        create event trigger ferrobase_drop on sql_drop execute function tell();";
 
 /// Loads until something is proven, or is known not to be.
 async fn prove(database: &TestDatabase) -> (Arc<Catalog>, Option<Arc<Proven>>) {
@@ -95,6 +96,8 @@ async fn sec_03_only_what_runs_known_code_is_proven() {
         create view good_view as select id, upper('x') from own_rows;
         create view bad_view as select in_plpgsql();
         create view over_bad as select * from bad_view;
+        create schema elsewhere; create extension xml2 schema elsewhere;
+        create view runs_text as select * from elsewhere.xpath_table('a', 'b', 'c', 'd', 'true') as t (a int, b text);
         create materialized view copy as select id from plain;
         create table checked (id int check (id > in_plpgsql()));
         create function fixed(int) returns int immutable language plpgsql as 'begin return 1; end';
@@ -109,6 +112,7 @@ async fn sec_03_only_what_runs_known_code_is_proven() {
         create foreign table below () inherits (with_foreign) server files options (filename '/dev/null');
         create function tell() returns event_trigger language plpgsql as 'begin end';
         create event trigger ferrobase_ddl on ddl_command_end execute function tell();
+        create event trigger ferrobase_drop on sql_drop execute function tell();
     ",
     )
     .await;
@@ -137,6 +141,7 @@ async fn sec_03_only_what_runs_known_code_is_proven() {
         "plain yes",
         "remote no",
         "runs_sql() no",
+        "runs_text no",
         "sets() no",
         "span_multirange() no",
         "spanned no",
@@ -414,4 +419,18 @@ async fn what_proven_code_looks_at_is_known_by_name_or_is_anything() {
         "umlaut(): app.grün",
     ];
     assert_eq!(looks_at(&catalog, &proven.unwrap()), expected);
+}
+
+#[tokio::test]
+async fn sec_03_an_aggregate_that_is_named_like_one_of_postgresqls_proves_nothing() {
+    let plpgsql = "create function larger(uuid, uuid) returns uuid language plpgsql as 'begin return $1; end';
+                   create aggregate max(uuid) (sfunc = larger, stype = uuid)";
+    let native = "create aggregate sum(text) (sfunc = textcat, stype = text)";
+    for (aggregate, proves) in [(plpgsql, false), (native, true)] {
+        let database = crate::database("create table plain (id uuid)").await;
+        database.script(&format!("{TELLS} {aggregate}")).await;
+        let (catalog, proven) = prove(&database).await;
+        let oid = catalog.relation("public", "plain").unwrap().oid;
+        assert_eq!(proven.unwrap().relation(oid).is_some(), proves, "{aggregate}");
+    }
 }

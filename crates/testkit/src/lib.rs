@@ -2,8 +2,8 @@
 //!
 //! Real things only: the server is the machine's PostgreSQL, the application is the built binary, faults are cut TCP
 //! connections. Works under `cargo nextest` (a process per test) and under plain `cargo test`.
-//! Never used by a crate outside its tests. Read on: `cluster`, `private`, `database`, `app`, `mail`, `patroni`, `pooler`, `proxy`,
-//! `redis`, `token`.
+//! Never used by a crate outside its tests. Read on: `cluster`, `private`, `database`, `app`, `mail`, `patroni`, `pooler`,
+//! `proxy`, `redis`, `token`.
 
 pub mod app;
 pub mod cluster;

@@ -41,9 +41,9 @@ pub(crate) struct Front {
     pub(crate) rest_settings: Arc<ArcSwap<ferrobase_rest::Settings>>,
     pub(crate) auth_settings: Arc<ArcSwap<ferrobase_auth::Settings>>,
     pub(crate) sharing: Option<Sharing>,
-    pub(super) watchdog: Watchdog,
     /// Sends the mails that wait, when it runs.
     pub(crate) sender: Sender,
+    pub(super) watchdog: Watchdog,
 }
 
 impl Front {
@@ -115,8 +115,8 @@ impl Front {
             rest_settings,
             auth_settings,
             sharing,
-            watchdog,
             sender,
+            watchdog,
         })
     }
 }

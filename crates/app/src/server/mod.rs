@@ -67,9 +67,9 @@ pub(crate) struct Server {
     options: Options,
     lifecycle: Lifecycle,
     serving: JoinHandle<()>,
-    _watchdog: Watchdog,
     /// Sends mails; those that wait are in the database, so it can end at any time.
     sending: JoinHandle<()>,
+    _watchdog: Watchdog,
     addresses: (Vec<SocketAddr>, Vec<SocketAddr>),
 }
 
@@ -139,8 +139,8 @@ impl Server {
             options,
             lifecycle,
             serving,
-            _watchdog: front.watchdog,
             sending,
+            _watchdog: front.watchdog,
             addresses,
         })
     }

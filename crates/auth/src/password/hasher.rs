@@ -13,7 +13,7 @@ use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use http::StatusCode;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::hash::Scheme;
 use crate::config::PasswordSection;
@@ -42,7 +42,7 @@ pub struct Hasher(Arc<Inner>);
 
 struct Inner {
     argon2: Argon2<'static>,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
     parallel: usize,
     waiting: AtomicUsize,
     /// A hash of no password, for accounts that are not there.
@@ -65,7 +65,7 @@ impl Hasher {
             0 => (processors / 2).max(1),
             chosen => chosen as usize,
         };
-        let (permits, waiting) = (Semaphore::new(parallel), AtomicUsize::new(0));
+        let (permits, waiting) = (Arc::new(Semaphore::new(parallel)), AtomicUsize::new(0));
         Ok(Self(Arc::new(Inner { argon2, permits, parallel, waiting, nobody })))
     }
 
@@ -102,16 +102,22 @@ impl Hasher {
     }
 
     async fn beside<T: Send + 'static>(&self, work: impl FnOnce(&Inner) -> T + Send + 'static) -> Result<T> {
-        let _permit = self.permit().await?;
+        let permit = self.permit().await?;
         let inner = Arc::clone(&self.0);
-        let done = tokio::task::spawn_blocking(move || work(&inner)).await;
+        // Who leaves lets a hash go on, which keeps its permit until it is done.
+        let done = tokio::task::spawn_blocking(move || {
+            let done = work(&inner);
+            drop(permit);
+            done
+        });
+        let done = done.await;
         done.map_err(Error::internal("hashing a password"))
     }
 
-    async fn permit(&self) -> Result<SemaphorePermit<'_>> {
+    async fn permit(&self) -> Result<OwnedSemaphorePermit> {
         let inner = &*self.0;
         let _place = Place::take(&inner.waiting, WAITING * inner.parallel)?;
-        inner.permits.acquire().await.map_err(Error::internal("waiting for a hash"))
+        Arc::clone(&inner.permits).acquire_owned().await.map_err(Error::internal("waiting for a hash"))
     }
 }
 

@@ -209,7 +209,7 @@ async fn fetched<T>(
                 slot.fetched = Some(Instant::now());
             }
             Err(reason) => {
-                tracing::warn!(url, status = reply.status.as_u16(), reason, "a provider's document is of no use")
+                tracing::warn!(url, status = reply.status.as_u16(), reason, "a provider's document is of no use");
             }
         },
         Err(error) => {

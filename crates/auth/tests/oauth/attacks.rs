@@ -130,7 +130,7 @@ async fn lands_with(issuer: &Issuer, query: &str, claims: impl FnOnce(&str) -> V
     let auth = with(issuer.section(|_| {})).await;
     let mut browser = Browser::new(&auth);
     let asked = browser.go_until(&format!("{EXTERNAL}/authorize?provider=keycloak"), &issuer.url("/auth")).await;
-    let (state, nonce) = (param(&asked, '?', "state").unwrap(), param(&asked, '?', "nonce").unwrap());
+    let (state, nonce) = (param(&asked, '?', "state").expect("it"), param(&asked, '?', "nonce").expect("it"));
     let id_token = issuer.token(&claims(&nonce));
     issuer.says("/token", json!({"access_token": "token", "token_type": "bearer", "id_token": id_token}));
     browser.go(&format!("{CALLBACK}?state={state}&code=x{query}")).await

@@ -181,7 +181,7 @@ async fn sec_algorithms_are_the_issuers_keys_choice() {
         own(json!({"alg": "ES256", "kid": "one", "x5u": issuer.url("/evil")})),
         format!("{}.extra", issuer.token(&claims)),
         issuer.token(&claims).replace('.', ""),
-        String::from("x".repeat(20_000)),
+        "x".repeat(20_000),
     ] {
         let refused = grant(&auth, json!({"provider": "keycloak", "id_token": token})).await;
         assert_eq!(refused.status, 400, "{token}");

@@ -18,7 +18,7 @@ pub struct Provider {
 
 impl Provider {
     pub fn start() -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = TcpListener::bind("127.0.0.1:0").expect("it works").local_addr().expect("it works").port();
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/clients/javascript");
         let mut process = Command::new(node())
             .args(["sign-in.mjs", &port.to_string(), &format!("{EXTERNAL}/callback"), DEVICE])
@@ -26,8 +26,8 @@ impl Provider {
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
-            .unwrap();
-        let mut said = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
+            .expect("it works");
+        let mut said = BufReader::new(process.stdout.take().expect("it works")).lines().map_while(Result::ok);
         assert!(said.any(|line| line == "listening"), "oidc-provider did not start: run `scripts/install-tools test`");
         // It writes notices there, and must not meet a closed pipe.
         std::thread::spawn(move || said.for_each(drop));
