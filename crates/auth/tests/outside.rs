@@ -15,8 +15,8 @@ use crate::harness::{section, text, with};
 
 /// Listens on this machine.
 async fn serve(app: Router) -> String {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("works in a test");
+    let url = format!("http://{}", listener.local_addr().expect("works in a test"));
     tokio::spawn(async move { axum::serve(listener, app).await });
     url
 }
@@ -25,7 +25,7 @@ fn captcha(url: &str) -> SignInSection {
     section(|section| {
         section.captcha.enabled = true;
         section.captcha.secret = Some(Secret::new("captcha secret"));
-        section.captcha.url = Some(HttpUrl::parse(url).unwrap());
+        section.captcha.url = Some(HttpUrl::parse(url).expect("works in a test"));
         section.passkeys.enabled = true;
         section.passkeys.rp_id = Some("localhost".to_owned());
     })
@@ -101,7 +101,7 @@ async fn leaked_passwords_are_refused_and_not_told() {
     let url = serve(Router::new().route("/range/{prefix}", get(answer))).await;
     let auth = with(section(|section| {
         section.password.check_leaked = true;
-        section.password.leaked_url = Some(HttpUrl::parse(&url).unwrap());
+        section.password.leaked_url = Some(HttpUrl::parse(&url).expect("works in a test"));
     }))
     .await;
     let refused = auth.post("/signup", json!({"email": "ada@example.com", "password": "password"})).await;
