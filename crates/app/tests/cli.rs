@@ -1,5 +1,7 @@
 //! The other commands as their users meet them, and the command lines of the READMEs, word for word.
 
+mod accounts;
+mod api_keys;
 mod config;
 mod explain_policy;
 mod help;

@@ -9,6 +9,8 @@ use std::time::Duration;
 use ferrobase_base::config::{ByteSize, HttpUrl, Report, SecretJson};
 use ferrobase_base::{Secret, choice, section};
 
+use crate::hooks::HookTarget;
+
 section! {
     /// Signing in.
     pub struct SignInSection {
@@ -70,6 +72,8 @@ section! {
         required_characters: Vec<String> = Vec::new();
         /// Refuses passwords that are known from leaks.
         check_leaked: bool = false;
+        /// Another service that lists leaked passwords by the beginning of their hash; Have I Been Pwned when absent.
+        leaked_url: Option<HttpUrl> = None;
         /// A change needs a recent sign-in or a code.
         reauthenticate: bool = false;
         /// Memory of one hash (argon2id).
@@ -299,6 +303,8 @@ section! {
         provider: CaptchaProvider = CaptchaProvider::Hcaptcha;
         /// Secret of the account there.
         secret: Option<Secret> = None;
+        /// Another address to ask, for a provider that speaks the same way.
+        url: Option<HttpUrl> = None;
     }
 }
 
@@ -381,6 +387,35 @@ section! {
     }
 }
 
+impl HooksSection {
+    /// Whether each hook that is on could be called.
+    fn check(&self, report: &mut Report<'_>) {
+        let named = [
+            ("customize_access_token", &self.customize_access_token),
+            ("send_email", &self.send_email),
+            ("send_sms", &self.send_sms),
+            ("password_verification", &self.password_verification),
+            ("mfa_verification", &self.mfa_verification),
+            ("before_user_created", &self.before_user_created),
+            ("after_user_created", &self.after_user_created),
+        ];
+        for (name, hook) in named.iter().filter(|(_, hook)| hook.enabled) {
+            match hook.uri.as_deref().map(HookTarget::parse) {
+                None => report.refuse(&format!("hooks.{name}.uri"), "a hook that is enabled needs one"),
+                Some(Err(fault)) => report.refuse(&format!("hooks.{name}.uri"), fault.to_string()),
+                Some(Ok(HookTarget::Function { .. })) => {}
+                Some(Ok(HookTarget::Address(_))) => {
+                    let key = hook.secrets.first().and_then(|secret| crate::hooks::secret_key(secret.expose()));
+                    if key.is_none() {
+                        let reason = "the first must be `v1,whsec_` and base64: calls to an address are signed";
+                        report.refuse(&format!("hooks.{name}.secrets"), reason);
+                    }
+                }
+            }
+        }
+    }
+}
+
 impl SignInSection {
     /// What only shows when keys are compared.
     pub fn check(&self, report: &mut Report<'_>) {
@@ -405,6 +440,7 @@ impl SignInSection {
         if self.saml.enabled && self.saml.private_key.is_none() {
             report.refuse("saml.private_key", "SAML cannot sign without it");
         }
+        self.hooks.check(report);
         if self.passkeys.enabled && self.passkeys.rp_id.is_none() {
             report.refuse("passkeys.rp_id", "passkeys are made for a domain");
         }

@@ -10,16 +10,22 @@
 
 mod account;
 mod admin;
+pub mod api_keys;
 pub mod caller;
+mod captcha;
 pub mod config;
 pub mod error;
+pub mod hooks;
 pub mod keys;
 mod landing;
 pub mod limit;
 pub mod mail;
+mod mfa;
 mod oauth;
 mod oauth_server;
+pub mod operate;
 pub mod outbound;
+mod passkeys;
 mod password;
 pub mod pkce;
 mod proof;
@@ -36,6 +42,7 @@ pub mod store;
 pub mod user;
 mod verify;
 mod web3;
+mod webauthn;
 
 pub use error::{Error, ErrorCode, Result};
 pub use password::{Hasher, HasherError};
@@ -65,5 +72,12 @@ pub const MIGRATIONS: RoomMigrations = RoomMigrations {
             sql: include_str!("../migrations/0010_oauth_client_states.sql"),
         },
         Migration { version: 11, name: "web3_messages", sql: include_str!("../migrations/0011_web3_messages.sql") },
+        Migration { version: 13, name: "second_factors", sql: include_str!("../migrations/0013_second_factors.sql") },
+        Migration { version: 14, name: "api_keys", sql: include_str!("../migrations/0014_api_keys.sql") },
+        Migration {
+            version: 15,
+            name: "names_as_elsewhere",
+            sql: include_str!("../migrations/0015_names_as_elsewhere.sql"),
+        },
     ],
 };

@@ -19,7 +19,7 @@ use crate::password::Hasher;
 use crate::provider::Directory;
 use crate::settings::Settings;
 use crate::sms::Texter;
-use crate::{account, admin, oauth, oauth_server, proof, service, session, signup, verify};
+use crate::{account, admin, captcha, mfa, oauth, oauth_server, passkeys, proof, service, session, signup, verify};
 
 /// Longest time for a request (contract 0.3).
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -99,6 +99,7 @@ impl Room {
 
 /// The room as a router; paths begin below the room's own.
 pub fn router(deps: Deps) -> Router {
+    let room = Room(Arc::new(Inner { deps, limiter: Limiter::default(), directory: Directory::default() }));
     Router::new()
         .merge(service::routes())
         .merge(signup::routes())
@@ -109,12 +110,15 @@ pub fn router(deps: Deps) -> Router {
         .merge(proof::routes())
         .merge(verify::routes())
         .merge(admin::routes())
+        .merge(mfa::routes())
+        .merge(passkeys::routes())
         .fallback(async || Error::not_found(ErrorCode::Unknown, "Nothing is served at this path"))
         .method_not_allowed_fallback(async || {
             Error::refused(http::StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unknown, "Method not allowed")
         })
+        .layer(axum::middleware::from_fn_with_state(room.clone(), captcha::guard))
         .layer(axum::middleware::from_fn(shape))
-        .with_state(Room(Arc::new(Inner { deps, limiter: Limiter::default(), directory: Directory::default() })))
+        .with_state(room)
 }
 
 /// The room as the edge mounts it.

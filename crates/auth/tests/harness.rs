@@ -149,6 +149,8 @@ pub fn section(change: impl FnOnce(&mut SignInSection)) -> SignInSection {
     section.rate_limits.verify = 1000;
     section.mailer.rate_per_hour = 1000;
     section.rate_limits.anonymous_per_hour = 1000;
+    section.rate_limits.mfa_per_minute = 1000;
+    section.rate_limits.passkey = 1000;
     change(&mut section);
     section
 }
@@ -228,13 +230,18 @@ pub async fn composed(section: SignInSection, outbox: impl FnOnce(&Arc<ArcSwap<S
 impl Auth {
     /// Sends a request line (`POST /signup` below the room) with fields and a body.
     pub async fn send(&self, line: &str, fields: &[(&str, &str)], body: impl Into<Body>) -> Answer {
+        self.send_from(IpAddr::V4(Ipv4Addr::LOCALHOST), line, fields, body).await
+    }
+
+    /// The same from another address.
+    pub async fn send_from(&self, ip: IpAddr, line: &str, fields: &[(&str, &str)], body: impl Into<Body>) -> Answer {
         let (method, target) = line.split_once(' ').expect("METHOD target");
         let mut request = Request::builder().method(method).uri(format!("/auth/v1{target}"));
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
         let mut request = request.body(body.into()).expect("a request");
-        request.extensions_mut().insert(Peer { address: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)), tls: false });
+        request.extensions_mut().insert(Peer { address: Some(ip), tls: false });
         let (parts, body) = self.router.clone().oneshot(request).await.expect("an answer").into_parts();
         let body = axum::body::to_bytes(body, usize::MAX).await.expect("a body");
         Answer { status: parts.status, headers: parts.headers, body: String::from_utf8_lossy(&body).into_owned() }
@@ -309,4 +316,12 @@ impl Auth {
 /// A text of an answer.
 pub fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap_or_else(|| panic!("no {name} in {value}"))
+}
+
+/// What a token says.
+pub fn claims(session: &Value) -> Value {
+    use base64::Engine as _;
+    let payload = text(session, "access_token").split('.').nth(1).expect("a payload");
+    let payload = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload).expect("base64url");
+    serde_json::from_slice(&payload).expect("claims")
 }

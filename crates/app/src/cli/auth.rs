@@ -1,4 +1,4 @@
-//! `ferrobase auth mails|preview`: mails of signing in.
+//! `ferrobase auth users|mails|preview`: accounts (`accounts`) and mails of signing in.
 //!
 //! What waits or was caught is read as the owner of the database; how a mail is written follows from the configuration alone.
 
@@ -16,7 +16,7 @@ use crate::server::auth_settings;
 
 use super::migrate::owner;
 use super::settings::ConfigArguments;
-use super::terminal;
+use super::{accounts, terminal};
 
 /// Newest first; the text is left out unless it is asked for, because it holds codes.
 const MAILS: &str = "select to_jsonb(o)::text from (
@@ -24,11 +24,11 @@ const MAILS: &str = "select to_jsonb(o)::text from (
         from auth.outbox order by created_at desc limit $1::int8
     ) o";
 
-/// Mails of signing in.
+/// Accounts and mails of signing in.
 #[derive(Args)]
 #[command(
     disable_help_subcommand = true,
-    after_help = "Examples:\n  ferrobase auth mails\n  ferrobase auth preview recovery"
+    after_help = "Examples:\n  ferrobase auth users list\n  ferrobase auth mails\n  ferrobase auth preview recovery"
 )]
 pub(super) struct AuthArguments {
     #[command(subcommand)]
@@ -37,6 +37,11 @@ pub(super) struct AuthArguments {
 
 #[derive(Subcommand)]
 enum Action {
+    /// Accounts: list, create, ban, delete, export.
+    #[command(
+        after_help = "Examples:\n  ferrobase auth users list --filter example.com\n  ferrobase auth users ban ada@example.com --for 24h"
+    )]
+    Users(accounts::UsersArguments),
     /// Lists mails that wait, were caught (`auth.mailer.catch`, as in `dev`) or could not be sent.
     #[command(
         after_help = "Examples:\n  ferrobase auth mails\n  ferrobase auth mails --text --limit 1\n\nWithout a configured database, that of the `ferrobase dev` which runs in this folder."
@@ -105,6 +110,7 @@ impl Kind {
 
 pub(super) fn run(arguments: &AuthArguments, environment: &Environment) -> Result<ExitCode> {
     match &arguments.action {
+        Action::Users(arguments) => return accounts::run(arguments, environment),
         Action::Mails(arguments) => mails(arguments, environment)?,
         Action::Preview(arguments) => preview(arguments, environment)?,
     }

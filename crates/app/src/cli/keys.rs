@@ -1,4 +1,4 @@
-//! `ferrobase keys`: anon and service keys, test tokens, a new secret.
+//! `ferrobase keys`: anon and service keys, test tokens, a new secret; opaque keys (`api_keys`) and signing keys (`signing_keys`).
 //!
 //! The secret is `auth.jwt_secret` when it is configured, else the one that `dev` made for the project of this folder.
 
@@ -18,7 +18,7 @@ use crate::config::Environment;
 use crate::dev::project::{Project, new_secret};
 
 use super::settings::FileArguments;
-use super::terminal;
+use super::{api_keys, signing_keys, terminal};
 
 /// Longest lifetime of a token: 100 years, in seconds.
 const LONGEST: i64 = 100 * 365 * 24 * 60 * 60;
@@ -55,6 +55,22 @@ enum Action {
         after_help = "Example:\n  ferrobase keys rotate\n\nA configured auth.jwt_secret is not touched: the new one is printed, to be put in its place."
     )]
     Rotate,
+    /// Makes an opaque key, which can be taken back alone.
+    #[command(
+        after_help = "Examples:\n  ferrobase keys create web --publishable\n  ferrobase keys create reports --role reporting"
+    )]
+    Create(api_keys::CreateArguments),
+    /// Lists opaque keys: role, last use, whether they were taken back.
+    #[command(after_help = "Examples:\n  ferrobase keys list\n  ferrobase keys list --json")]
+    List(api_keys::ListArguments),
+    /// Takes an opaque key back; servers refuse it within seconds.
+    #[command(after_help = "Example:\n  ferrobase keys revoke reports")]
+    Revoke(api_keys::RevokeArguments),
+    /// The private keys that sign users' tokens (the file of `auth.signing_keys`).
+    #[command(
+        after_help = "Examples:\n  ferrobase keys signing generate --file signing-keys.json\n  ferrobase keys signing rotate --file signing-keys.json"
+    )]
+    Signing(signing_keys::SigningArguments),
 }
 
 #[derive(Args)]
@@ -80,11 +96,20 @@ struct TokenArguments {
 }
 
 pub(super) fn run(arguments: &KeysArguments, environment: Environment) -> Result<ExitCode> {
+    match &arguments.action {
+        Some(Action::Create(key)) => return api_keys::create(key, &arguments.config, &environment, arguments.json),
+        Some(Action::List(list)) => return api_keys::list(list, &arguments.config, &environment, arguments.json),
+        Some(Action::Revoke(key)) => return api_keys::revoke(key, &arguments.config, &environment),
+        Some(Action::Signing(signing)) => return signing_keys::run(signing, arguments.json),
+        _ => {}
+    }
     let tokens = arguments.config.load(environment)?.config.auth.tokens;
     match &arguments.action {
         None | Some(Action::Show) => show(arguments, &tokens),
         Some(Action::Token(token)) => make_token(arguments, token, &tokens),
         Some(Action::Rotate) => rotate(arguments, &tokens),
+        // Above.
+        Some(_) => Ok(()),
     }?;
     Ok(ExitCode::SUCCESS)
 }

@@ -3,6 +3,8 @@
 //! A command returns `Ok` or an error whose chain is printed; exit code 1 is a failure, 2 a misuse of the command line
 //! (clap's). Data goes to the standard output, everything else to the standard error; `--json` where output is data.
 
+mod accounts;
+mod api_keys;
 mod auth;
 mod completions;
 mod config;
@@ -15,6 +17,7 @@ pub(crate) mod migrate;
 mod postgrest;
 mod serve;
 mod settings;
+mod signing_keys;
 pub(crate) mod terminal;
 mod top;
 mod version;
@@ -59,7 +62,7 @@ enum Command {
     Init(init::InitArguments),
     /// Prints anon and service keys, makes test tokens, rotates the secret.
     Keys(keys::KeysArguments),
-    /// Mails of signing in: those that wait or were caught, and how they are written.
+    /// Signing in: accounts, and mails that wait or were caught.
     Auth(auth::AuthArguments),
     /// Checks and shows the configuration.
     Config(config::ConfigCommand),

@@ -76,6 +76,13 @@ impl FileArguments {
     }
 }
 
+impl FileArguments {
+    /// The same file, and this database above it.
+    pub(crate) fn with_database(&self, database_url: Option<String>) -> ConfigArguments {
+        ConfigArguments { file: self.clone(), database_url }
+    }
+}
+
 impl ConfigArguments {
     /// As [`FileArguments::sources`], with the database.
     pub(crate) fn sources(

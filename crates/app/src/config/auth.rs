@@ -43,7 +43,7 @@ impl Section for AuthSection {
 section!(@setting AuthSection);
 
 /// Flows that are not built yet; each deletes its line.
-const UNBUILT: &[&str] = &["mfa", "passkeys", "saml", "captcha", "hooks"];
+const UNBUILT: &[&str] = &["saml"];
 
 impl AuthSection {
     /// What only shows when keys are compared.

@@ -52,8 +52,6 @@ fn unbuilt_protections(config: &Config) -> Vec<(&'static str, &'static str)> {
     let set = [
         (config.secrets.provider != SecretsProvider::None, "secrets.provider", "a secrets provider"),
         (!config.tenants.is_empty(), "tenants", "tenancy"),
-        (config.auth.sign_in.captcha.enabled, "auth.captcha", "a captcha"),
-        (config.auth.sign_in.password.check_leaked, "auth.password.check_leaked", "the check for leaked passwords"),
     ];
     set.into_iter().filter(|(set, ..)| *set).map(|(_, key, what)| (key, what)).collect()
 }

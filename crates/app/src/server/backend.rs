@@ -13,7 +13,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use arc_swap::ArcSwapOption;
+use ferrobase_auth::api_keys::KeyRing;
 use ferrobase_base::error::causes;
+use ferrobase_base::ports::ApiKeys;
 use ferrobase_catalog::{CatalogHandle, ReloadOptions, ReloadState, Reloader, Scope};
 use ferrobase_pg::{ConnectOptions, Event, Listener, Session};
 use ferrobase_request::install::{DefaultPrivileges, InstallOptions, Installed, Login, Logins, install};
@@ -51,6 +53,8 @@ pub(crate) struct Backend {
     up: OnceCell<Up>,
     /// Who fetches published keys, with `auth.jwks_url`.
     fetcher: ArcSwapOption<KeyFetcher>,
+    /// Opaque keys; the same through every reload.
+    key_ring: Arc<KeyRing>,
     /// The servers of the database, where there are several.
     cluster: Option<Cluster>,
     /// The configuration in force. Held while a target is made from it and registered, so that a reload and the
@@ -88,11 +92,13 @@ impl Backend {
         let cluster = Cluster::watch(&config.database)?;
         let owner = guided(cluster.as_ref(), config.database.owner()?);
         let pools = connections::pools(&config.database, &owner, &logins, cluster.as_ref(), None);
-        let Identities { authority, fetcher } = target::identities(config, None)?;
+        let key_ring = Arc::<KeyRing>::default();
+        let Identities { authority, fetcher } =
+            target::identities(config, None, Arc::clone(&key_ring) as Arc<dyn ApiKeys>)?;
         let target = target::build(config, authority, pools, catalog.clone(), DefaultPrivileges::default(), 0);
         let registry = Arc::new(Registry::of(target));
         let fetcher = ArcSwapOption::new(fetcher);
-        Ok(Self { registry, catalog, up: OnceCell::new(), fetcher, cluster, loaded: Mutex::new(loaded) })
+        Ok(Self { registry, catalog, up: OnceCell::new(), fetcher, key_ring, cluster, loaded: Mutex::new(loaded) })
     }
 
     /// Where rooms find the target.
@@ -112,6 +118,16 @@ impl Backend {
             missing.push("keys");
         }
         missing
+    }
+
+    /// The opaque keys that are good.
+    pub(crate) fn api_keys(&self) -> Arc<dyn ApiKeys> {
+        Arc::clone(&self.key_ring) as Arc<dyn ApiKeys>
+    }
+
+    /// The same, to be kept current.
+    pub(super) fn key_ring(&self) -> &KeyRing {
+        &self.key_ring
     }
 
     /// Who fetches published keys.

@@ -12,6 +12,7 @@ mod front;
 mod head_start;
 mod keeper;
 mod key_fetcher;
+mod key_ring;
 mod numbers;
 mod outbound;
 mod patroni;
@@ -109,6 +110,7 @@ impl Server {
         let loaded = current.get();
         let backend = Arc::new(Backend::new(Arc::clone(&loaded))?);
         tokio::spawn(keeper::keep(Arc::downgrade(&backend)));
+        tokio::spawn(key_ring::keep(Arc::downgrade(&backend)));
         let traces = Arc::<Traces>::default();
         let front = Front::bind(&loaded.config, &backend, &lifecycle, log.access(), &traces, options).await?;
         let addresses = (front.api.addresses(), front.admin.addresses());
@@ -220,7 +222,7 @@ impl Server {
         // The connections are those of the start, and so is everything that was worked out from their section.
         next.config.database = self.current.get().config.database.clone();
         // Everything that can fail is made before anything is swapped.
-        let identities = target::identities(&next.config, self.backend.fetcher().as_deref())?;
+        let identities = target::identities(&next.config, self.backend.fetcher().as_deref(), self.backend.api_keys())?;
         let mut settings = front::settings(&next.config, Arc::clone(&identities.authority), self.options)?;
         if let Some(sharing) = &self.sharing {
             settings = sharing.in_force(settings);

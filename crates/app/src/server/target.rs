@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use ferrobase_base::ports::{KeySource, NoApiKeys};
+use ferrobase_base::ports::{ApiKeys, KeySource};
 use ferrobase_catalog::{CatalogHandle, QualifiedName, Scope};
 use ferrobase_edge::config::DefinerViews as DefinerViewsSetting;
 use ferrobase_request::credentials::TokenCache;
@@ -29,7 +29,11 @@ pub(crate) struct Identities {
 
 /// The identities of this configuration. What the fetcher before it found is kept while the address stays the same.
 /// Must be called on a runtime.
-pub(crate) fn identities(config: &Config, before: Option<&KeyFetcher>) -> Result<Identities> {
+pub(crate) fn identities(
+    config: &Config,
+    before: Option<&KeyFetcher>,
+    api_keys: Arc<dyn ApiKeys>,
+) -> Result<Identities> {
     let tokens = &config.auth.tokens;
     let configured = config.auth.keys().context("auth")?;
     let fetcher = tokens
@@ -42,7 +46,7 @@ pub(crate) fn identities(config: &Config, before: Option<&KeyFetcher>) -> Result
     };
     let authority = Arc::new(Authority {
         keys,
-        api_keys: Arc::new(NoApiKeys),
+        api_keys,
         rules: tokens.rules(config.rest.anon_role.as_ref(), config.security.require_api_key),
         cache: TokenCache::new(tokens.jwt_cache_entries as usize),
     });

@@ -94,7 +94,7 @@ async fn check(caller: &SignedIn, body: Update) -> Result<Changes> {
         let message = "Updating email, phone, password of a SSO account only possible via SSO";
         return Err(Error::unprocessable(ErrorCode::UserSsoManaged, message));
     }
-    if changes_credentials && user.has_verified_factor() && caller.aal() != "aal2" {
+    if changes_credentials && caller.lacks_second_factor() {
         let message = "AAL2 session is required to update email or password when MFA is enabled.";
         return Err(Error::unauthorized(ErrorCode::InsufficientAal, message));
     }
@@ -125,6 +125,7 @@ async fn new_password(caller: &SignedIn, password: &str, body: &Update) -> Resul
         return Err(Error::unprocessable(ErrorCode::ValidationFailed, message));
     }
     password::check(password, section)?;
+    password::check_leaked(caller.flow.room.outbound(), password, section).await?;
     let is_fresh = caller.session.as_ref().is_some_and(|session| session.age < FRESH);
     let nonce = body.nonce.as_deref().filter(|nonce| !nonce.is_empty());
     if section.reauthenticate && !is_fresh && nonce.is_none() {

@@ -8,6 +8,8 @@ mod list;
 mod show;
 mod update;
 
+pub(crate) use update::ban_seconds;
+
 use axum::Router;
 use axum::routing::{get, post};
 use uuid::Uuid;
@@ -26,16 +28,16 @@ pub(crate) fn routes() -> Router<Room> {
 }
 
 /// A path's id.
-fn id(text: &str) -> Result<Uuid> {
+pub(crate) fn id(text: &str) -> Result<Uuid> {
     let not_an_id = |_| Error::not_found(ErrorCode::ValidationFailed, "user_id must be an UUID");
     Uuid::parse_str(text).map_err(not_an_id)
 }
 
 /// The account of a path, locked.
-async fn lock(tx: &mut Tx, id: Uuid) -> Result<User> {
+pub(crate) async fn lock(tx: &mut Tx, id: Uuid) -> Result<User> {
     users::lock(tx, id).await?.ok_or_else(not_found)
 }
 
-fn not_found() -> Error {
+pub(crate) fn not_found() -> Error {
     Error::not_found(ErrorCode::UserNotFound, "User not found")
 }

@@ -44,6 +44,7 @@ async fn new_hash(flow: &Flow, body: &Update) -> Result<Option<String>> {
     match (&body.password, &body.password_hash) {
         (Some(password), None) if !password.is_empty() => {
             password::check(password, &flow.settings.section.password)?;
+            password::check_leaked(flow.room.outbound(), password, &flow.settings.section.password).await?;
             flow.room.hasher().hash(password).await.map(Some)
         }
         (None, Some(hash)) => {
@@ -123,7 +124,7 @@ fn phone_exists() -> Error {
 }
 
 /// A duration as Go writes it (`1h30m`, `100ms`), in seconds; `none` is no ban.
-pub(super) fn ban_seconds(text: &str) -> Result<Option<f64>> {
+pub(crate) fn ban_seconds(text: &str) -> Result<Option<f64>> {
     if text == "none" || text.is_empty() {
         return Ok(None);
     }

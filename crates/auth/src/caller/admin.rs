@@ -3,6 +3,7 @@
 //! A JWT in `apikey` alone is no proof here (contract 0.1): browsers send their key there, too.
 
 use axum::extract::FromRequestParts;
+use ferrobase_request::Claims;
 use http::request::Parts;
 
 use super::Flow;
@@ -29,13 +30,16 @@ impl FromRequestParts<Room> for Admin {
             return Ok(Self { flow });
         }
         let claims = claims(&flow)?;
-        // The claim itself, not where `auth.jwt_role_claim` looks: that is for roles of the application.
-        let role = claims.get("role").and_then(serde_json::Value::as_str).unwrap_or_default();
-        if !ROLES.contains(&role) {
+        if !is_admin(&claims) {
             return Err(Error::forbidden(ErrorCode::NotAdmin, "User not allowed"));
         }
         Ok(Self { flow })
     }
+}
+
+/// By the claim itself, not where `auth.jwt_role_claim` looks: that is for roles of the application.
+pub(crate) fn is_admin(claims: &Claims) -> bool {
+    claims.get("role").and_then(serde_json::Value::as_str).is_some_and(|role| ROLES.contains(&role))
 }
 
 /// The edge has verified `apikey` and a Bearer that is one.

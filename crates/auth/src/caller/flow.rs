@@ -51,6 +51,8 @@ pub struct Client {
     pub referer: Option<String>,
     /// What followed `Authorization: Bearer`.
     pub bearer: Option<String>,
+    /// For whom its tokens must be (`X-JWT-AUD`).
+    pub audience: Option<String>,
 }
 
 impl Flow {
@@ -93,6 +95,7 @@ impl FromRequestParts<Room> for Flow {
             redirect_to: redirect_to(parts),
             referer: Some(text(&parts.headers, header::REFERER.as_str()).to_owned()).filter(|text| !text.is_empty()),
             bearer: bearer(&parts.headers),
+            audience: Some(text(&parts.headers, "x-jwt-aud").to_owned()).filter(|audience| !audience.is_empty()),
         };
         Ok(Self {
             settings: room.settings(),

@@ -27,9 +27,15 @@ pub struct SignedIn {
 }
 
 impl SignedIn {
-    /// How well the user is known (`aal1`, `aal2`).
-    pub fn aal(&self) -> &str {
-        self.claims.get("aal").and_then(serde_json::Value::as_str).unwrap_or("aal1")
+    /// Whether a second factor was proved, and is still one: a token outlives the factor that it tells of.
+    pub fn has_second_factor(&self) -> bool {
+        let of_session = self.session.as_ref().is_none_or(|session| session.aal.as_deref() == Some("aal2"));
+        of_session && self.claims.get("aal").and_then(serde_json::Value::as_str) == Some("aal2")
+    }
+
+    /// Whether the user has a second factor that this caller has not proved.
+    pub fn lacks_second_factor(&self) -> bool {
+        self.user.has_verified_factor() && !self.has_second_factor()
     }
 }
 
@@ -39,6 +45,7 @@ impl FromRequestParts<Room> for SignedIn {
     async fn from_request_parts(parts: &mut Parts, room: &Room) -> Result<Self> {
         let flow = Flow::from_request_parts(parts, room).await?;
         let claims = claims(&flow)?;
+        check_audience(&claims, flow.client.audience.as_deref())?;
         let id = subject(&claims)?;
         let session_id = session_id(&claims)?;
         let mut user: User = flow
@@ -82,6 +89,16 @@ pub(super) fn claims(flow: &Flow) -> Result<Claims> {
     flow.target.authority.claims_of(token).map_err(|reason| {
         forbidden(ErrorCode::BadJwt, format!("invalid JWT: unable to parse or verify signature, {reason}"))
     })
+}
+
+/// A caller that names an audience gets nothing with a token for another.
+fn check_audience(claims: &Claims, wanted: Option<&str>) -> Result<()> {
+    let audience = claims.get("aud").and_then(serde_json::Value::as_str).unwrap_or_default();
+    if wanted.is_none_or(|wanted| wanted == audience) {
+        return Ok(());
+    }
+    let message = "Token audience doesn't match request audience";
+    Err(Error::bad_request(ErrorCode::UnexpectedAudience, message))
 }
 
 fn subject(claims: &Claims) -> Result<Uuid> {

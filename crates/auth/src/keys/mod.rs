@@ -7,11 +7,13 @@
 
 mod der;
 mod jwk;
+mod make;
 mod signer;
 
 use ferrobase_base::ports::{KeyMaterial, VerificationKey};
 use serde_json::{Value, json};
 
+pub use make::{KeyFile, ListedKey};
 pub use signer::{SignError, Signer};
 
 use jwk::PrivateKey;

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::account::merged;
 use crate::caller::Flow;
 use crate::error::{Error, ErrorCode, Result};
+use crate::hooks;
 use crate::proof::{Proof, Purpose, send, take_turn};
 use crate::provider::Profile;
 use crate::store::users::NewUser;
@@ -165,6 +166,7 @@ async fn create(
         user_metadata: arrival.profile.claims.clone(),
         ..NewUser::default()
     };
+    hooks::before_user_created(flow, tx, &new, None).await?;
     let made = users::insert(tx, &new).await;
     let id = made.map_err(|error| if is_duplicate(&error, "users_email_partial_key") { again() } else { error })?;
     insert_identity(tx, id, arrival).await?;
@@ -172,6 +174,7 @@ async fn create(
         users::confirm_email(tx, id).await?;
     }
     let user = reread(tx, id).await?;
+    hooks::after_user_created(flow, tx, &user).await?;
     let traits = json!({"provider": arrival.provider});
     audit::note(tx, "user_signedup", &user, flow.client.ip, Some(traits)).await?;
     Ok(user)

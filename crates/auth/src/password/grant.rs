@@ -9,10 +9,11 @@ use serde_json::json;
 use super::{Verdict, rules};
 use crate::caller::Flow;
 use crate::error::{Error, ErrorCode, Result};
+use crate::hooks;
 use crate::params;
 use crate::session::{self, Tokens};
 use crate::store::{audit, users};
-use crate::user::{User, address};
+use crate::user::{AUTHENTICATED, User, address};
 
 /// Body of `grant_type=password`.
 #[derive(Deserialize)]
@@ -25,9 +26,16 @@ pub struct PasswordGrant {
 /// Opens a session for who knows the password.
 pub async fn grant(flow: &Flow, body: &PasswordGrant) -> Result<Tokens> {
     let password = body.password.as_deref().unwrap_or_default();
-    let user = find(flow, body).await?;
+    let is_meant = |user: &User| {
+        let audience = user.row.aud.as_deref().unwrap_or(AUTHENTICATED);
+        flow.client.audience.as_deref().is_none_or(|wanted| wanted == audience)
+    };
+    let user = find(flow, body).await?.filter(is_meant);
     let stored = user.as_ref().and_then(User::password);
     let verdict = flow.room.hasher().verify(password, stored).await?;
+    if let Some(user) = &user {
+        hooks::judge_password(flow, user, verdict != Verdict::Wrong).await?;
+    }
     let (Some(user), Verdict::Right(renewed)) = (user, verdict) else { return Err(wrong()) };
     if user.is_banned() {
         return Err(Error::bad_request(ErrorCode::UserBanned, "User is banned"));

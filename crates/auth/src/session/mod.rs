@@ -4,6 +4,7 @@ mod claims;
 mod limits;
 mod logout;
 mod open;
+mod raise;
 mod refresh;
 pub mod refresh_token;
 mod token;
@@ -13,6 +14,7 @@ use axum::routing::post;
 
 pub(crate) use open::{ClientGrant, open_as_client};
 pub use open::{Tokens, of_session, open};
+pub use raise::raise;
 pub(crate) use refresh::refresh_as_client;
 
 use crate::router::Room;

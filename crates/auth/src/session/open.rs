@@ -15,6 +15,7 @@ use super::claims::claims;
 use super::refresh_token::RefreshToken;
 use crate::caller::{Flow, Json};
 use crate::error::{Error, Result};
+use crate::hooks;
 use crate::store::sessions::NewSession;
 use crate::store::{Tx, amr, sessions, users};
 use crate::user::{self, User};
@@ -103,6 +104,18 @@ pub async fn of_session(
     session: Uuid,
     refresh_token: RefreshToken,
 ) -> Result<Tokens> {
+    of_session_by(flow, tx, user, session, refresh_token, None).await
+}
+
+/// The same, where what led to it (`method`) is not the session's newest proof.
+pub(super) async fn of_session_by(
+    flow: &Flow,
+    tx: &mut Tx,
+    user: Uuid,
+    session: Uuid,
+    refresh_token: RefreshToken,
+    method: Option<&str>,
+) -> Result<Tokens> {
     let gone = || Error::internal("reading an account")("it is gone");
     let user = users::find(tx, user).await?.ok_or_else(gone)?;
     let proofs = amr::list(tx, session).await?;
@@ -116,6 +129,9 @@ pub async fn of_session(
         claims["client_id"] = granted["client_id"].clone();
         claims["scope"] = granted["scope"].clone();
     }
+    let newest = proofs.first().map(|proof| proof.method.as_str());
+    let method = method.or(newest).unwrap_or_default();
+    let claims = hooks::customize_access_token(flow, tx, user.id(), claims, method).await?;
     let access_token = signer.sign(&claims).map_err(Error::internal("signing a token"))?;
     Ok(Tokens {
         access_token,

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::limits;
-use super::open::{Tokens, new_key, of_session};
+use super::open::{Tokens, new_key, of_session_by};
 use super::refresh_token::RefreshToken;
 use crate::caller::Flow;
 use crate::error::{Error, ErrorCode, Result};
@@ -23,6 +23,8 @@ use crate::user::User;
 
 /// Longest wait for others who refresh the same session.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// What led to these tokens, for hooks.
+const METHOD: &str = "token_refresh";
 /// Imported tokens are short.
 const LONGEST_IMPORTED: usize = 64;
 
@@ -198,14 +200,14 @@ async fn rotate(
     sessions::rotated(tx, session.id, counter, &flow.client.user_agent, flow.client.ip).await?;
     audit::note(tx, "token_refreshed", user, flow.client.ip, None).await?;
     let token = RefreshToken::new(session.id, counter, &key);
-    of_session(flow, tx, session.user_id, session.id, token).await.map(Box::new).map(Outcome::Done)
+    of_session_by(flow, tx, session.user_id, session.id, token, Some(METHOD)).await.map(Box::new).map(Outcome::Done)
 }
 
 /// The current refresh token once more, with a new access token.
 async fn again(flow: &Flow, tx: &mut Tx, session: &Session) -> Result<Outcome> {
     let key = session.refresh_token_hmac_key.as_deref().ok_or_else(not_found)?;
     let token = RefreshToken::new(session.id, session.refresh_token_counter.unwrap_or_default(), key);
-    of_session(flow, tx, session.user_id, session.id, token).await.map(Box::new).map(Outcome::Done)
+    of_session_by(flow, tx, session.user_id, session.id, token, Some(METHOD)).await.map(Box::new).map(Outcome::Done)
 }
 
 fn not_found() -> Error {

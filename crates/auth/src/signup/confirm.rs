@@ -12,6 +12,7 @@ use super::create::{Made, create_with_identity};
 use super::request::{Request, Way};
 use crate::caller::{Flow, Json};
 use crate::error::{Error, ErrorCode, Result};
+use crate::hooks;
 use crate::proof::{Proof, Purpose, check_quota, prepare, send, take_turn};
 use crate::session;
 use crate::store::one_time_tokens::TokenType;
@@ -97,8 +98,10 @@ async fn find_or_make(tx: &mut Tx, flow: &Flow, known: Option<User>, new: NewUse
         return Ok(Account::Known(Box::new(user)));
     }
     let (email, phone) = (new.email.clone(), new.phone.clone());
+    hooks::before_user_created(flow, tx, &new, Some(provider)).await?;
     match create_with_identity(tx, new, provider).await? {
         Made::New(user) => {
+            hooks::after_user_created(flow, tx, &user).await?;
             audit::note(tx, "user_signedup", &user, flow.client.ip, Some(json!({"provider": provider}))).await?;
             Ok(Account::New(user))
         }

@@ -14,6 +14,7 @@ pub use create::{Made, create_with_identity, identity_data};
 use crate::caller::{Flow, Json};
 use crate::error::{Error, ErrorCode, Result};
 use crate::limit::Limit;
+use crate::password;
 use crate::proof::veiled;
 use crate::router::Room;
 use request::{SignUp, Way};
@@ -36,6 +37,7 @@ async fn signup(flow: Flow, Json(body): Json<SignUp>) -> Result<Response> {
     check_open(&flow)?;
     flow.count(Limit::SignIn)?;
     let request = body.check(section)?;
+    password::check_leaked(flow.room.outbound(), &request.password, &section.password).await?;
     let is_veiled = match request.way {
         Way::Email(_) => !section.email.autoconfirm,
         Way::Phone(_) => !section.sms.autoconfirm,

@@ -6,7 +6,9 @@
 //! Invariant: everything runs as the schema's owner, never as the caller.
 
 pub mod amr;
+pub mod api_keys;
 pub mod audit;
+pub mod challenges;
 pub mod factors;
 pub mod flow_state;
 pub mod identities;
@@ -16,6 +18,7 @@ pub mod oauth_states;
 pub mod one_time_tokens;
 pub mod outbox;
 pub mod param;
+pub mod passkeys;
 pub mod refresh_tokens;
 pub mod send_limits;
 pub mod sessions;

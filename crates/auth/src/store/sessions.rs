@@ -104,6 +104,22 @@ pub async fn rotated(tx: &mut Tx, id: Uuid, counter: i64, user_agent: &str, ip: 
     tx.execute(sql, params![id, counter, user_agent, ip]).await.map(drop)
 }
 
+/// A second factor was proved in this session: it is worth more, and its next refresh token is out. Gives key and counter.
+pub async fn raise(tx: &mut Tx, id: Uuid, factor: Uuid, new_key: &str) -> Result<Option<(String, i64)>> {
+    let sql = "update auth.sessions set aal = 'aal2', factor_id = $2::uuid, updated_at = now(),
+            refreshed_at = now() at time zone 'utc',
+            refresh_token_counter = case when refresh_token_hmac_key is null then 0 else refresh_token_counter + 1 end,
+            refresh_token_hmac_key = coalesce(refresh_token_hmac_key, $3)
+        where id = $1::uuid returning jsonb_build_array(refresh_token_hmac_key, refresh_token_counter)::text";
+    tx.one(sql, params![id, factor, new_key]).await
+}
+
+/// Ends those of a user's in which no second factor was proved.
+pub async fn delete_below_aal2(tx: &mut Tx, user: Uuid) -> Result<()> {
+    let sql = "delete from auth.sessions where user_id = $1::uuid and coalesce(aal, 'aal1') = 'aal1'";
+    tx.execute(sql, params![user]).await.map(drop)
+}
+
 /// Gives an imported session a key for refresh tokens of ours.
 pub async fn set_key(tx: &mut Tx, id: Uuid, key: &str) -> Result<()> {
     let sql = "update auth.sessions set refresh_token_hmac_key = $2, refresh_token_counter = 0 where id = $1::uuid";

@@ -128,6 +128,26 @@ impl Tx {
         Ok(tag.rsplit(' ').next().and_then(|count| count.parse().ok()).unwrap_or_default())
     }
 
+    /// Calls a function of the application with one JSON value, within this time. The names are plain ones.
+    ///
+    /// The only statement here whose text is not constant: names cannot be parameters.
+    pub(crate) async fn call_function(
+        &mut self,
+        schema: &str,
+        function: &str,
+        input: &serde_json::Value,
+        longest: Duration,
+    ) -> Result<serde_json::Value> {
+        let limit = "select set_config('statement_timeout', $1, true)";
+        self.rows(limit, crate::params![longest.as_millis().to_string()]).await?;
+        let sql = format!("select \"{schema}\".\"{function}\"($1)::text");
+        let call = Statement { sql: sql.into(), params: crate::params![input], param_types: Vec::new() };
+        let turn = Turn { settings: Vec::new(), statements: vec![call], continues: true };
+        let rows = rows_of(self.conversation.exchange(&turn).await?);
+        self.rows(limit, crate::params![STATEMENT_TIMEOUT.as_millis().to_string()]).await?;
+        Ok(first(&rows)?.unwrap_or_default())
+    }
+
     async fn exchange(&mut self, sql: &'static str, params: Vec<Option<Bytes>>) -> Result<Reply> {
         let settings = std::mem::take(&mut self.settings);
         let continues = settings.is_empty();

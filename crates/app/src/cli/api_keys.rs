@@ -1,0 +1,118 @@
+//! `ferrobase keys create|list|revoke`: opaque API keys, in the database that they open.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use ferrobase_auth::api_keys::{self, KeyKind};
+use ferrobase_pg::{Pool, PoolOptions};
+use serde_json::json;
+
+use crate::config::Environment;
+
+use super::settings::{ConfigArguments, FileArguments};
+use super::{migrate, terminal};
+
+#[derive(Args)]
+pub(super) struct CreateArguments {
+    /// What it is for; no other key has this name.
+    name: String,
+    /// For applications that everybody can read; else it stays on servers.
+    #[arg(long)]
+    publishable: bool,
+    /// The database role that it stands for [default: service_role, or anon with --publishable].
+    #[arg(long, value_name = "ROLE")]
+    role: Option<String>,
+    /// URL of the database as its owner (`database.url`).
+    #[arg(long, value_name = "URL")]
+    database_url: Option<String>,
+}
+
+#[derive(Args)]
+pub(super) struct ListArguments {
+    /// URL of the database as its owner (`database.url`).
+    #[arg(long, value_name = "URL")]
+    database_url: Option<String>,
+}
+
+#[derive(Args)]
+pub(super) struct RevokeArguments {
+    /// Its name or id.
+    key: String,
+    /// URL of the database as its owner (`database.url`).
+    #[arg(long, value_name = "URL")]
+    database_url: Option<String>,
+}
+
+pub(super) fn create(
+    arguments: &CreateArguments,
+    file: &FileArguments,
+    environment: &Environment,
+    json: bool,
+) -> Result<ExitCode> {
+    let kind = if arguments.publishable { KeyKind::Publishable } else { KeyKind::Secret };
+    let role = arguments.role.as_deref().unwrap_or(kind.role());
+    let owner = file.with_database(arguments.database_url.clone());
+    let (key, stored) =
+        with_pool(&owner, environment, async |pool| Ok(api_keys::create(pool, kind, &arguments.name, role).await?))?;
+    terminal::note("this is the only time that the key is shown");
+    if json {
+        terminal::print_json(&json!({ "id": stored.id, "name": stored.name, "role": role, "key": key.expose() }))?;
+    } else {
+        terminal::print(&format!("{}\n", key.expose()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) fn list(
+    arguments: &ListArguments,
+    file: &FileArguments,
+    environment: &Environment,
+    json: bool,
+) -> Result<ExitCode> {
+    let owner = file.with_database(arguments.database_url.clone());
+    let keys = with_pool(&owner, environment, async |pool| Ok(api_keys::list(pool).await?))?;
+    if json {
+        terminal::print_json(&keys)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if keys.is_empty() {
+        terminal::note("no opaque keys: `ferrobase keys create` makes one");
+    }
+    let mut text = String::new();
+    for key in &keys {
+        let state = match (key.revoked_at, key.last_used_at) {
+            (Some(at), _) => format!("revoked {at:.0}"),
+            (None, Some(at)) => format!("used {at:.0}"),
+            (None, None) => "never used".to_owned(),
+        };
+        text.push_str(&format!("{:<24} {:<16} {:<24} {state}\n", key.name, key.role, format!("{}...", key.prefix)));
+    }
+    terminal::print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) fn revoke(arguments: &RevokeArguments, file: &FileArguments, environment: &Environment) -> Result<ExitCode> {
+    let owner = file.with_database(arguments.database_url.clone());
+    let revoked = with_pool(&owner, environment, async |pool| Ok(api_keys::revoke(pool, &arguments.key).await?))?;
+    if !revoked {
+        bail!("there is no key {} that could be taken back", arguments.key);
+    }
+    terminal::note(&format!("{} is taken back", arguments.key));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Does something on connections of the database's owner.
+pub(super) fn with_pool<T>(
+    owner: &ConfigArguments,
+    environment: &Environment,
+    work: impl AsyncFnOnce(&Pool) -> Result<T>,
+) -> Result<T> {
+    let owner = migrate::owner(owner, environment)?;
+    terminal::block_on(async {
+        let pool = Pool::new(owner, PoolOptions { max_connections: 1, ..PoolOptions::default() });
+        let done = work(&pool).await;
+        pool.close().await;
+        done
+    })
+}

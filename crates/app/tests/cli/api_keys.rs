@@ -1,0 +1,106 @@
+//! `ferrobase keys create|list|revoke` and `keys signing`: keys as a running server takes them.
+
+use std::time::{Duration, Instant};
+
+use reqwest::Client;
+use serde_json::{Value, json};
+
+use crate::dev::project::Project;
+use crate::support;
+
+async fn status(app: &ferrobase_testkit::App, path: &str, key: &str) -> u16 {
+    let request = Client::new().get(app.url(path)).header("apikey", key).bearer_auth(key);
+    request.send().await.unwrap().status().as_u16()
+}
+
+/// Waits until a key is answered so; servers look every few seconds.
+async fn becomes(app: &ferrobase_testkit::App, path: &str, key: &str, wanted: u16) {
+    let began = Instant::now();
+    loop {
+        let seen = status(app, path, key).await;
+        if seen == wanted {
+            return;
+        }
+        assert!(began.elapsed() < Duration::from_secs(20), "{path} answers {seen}, not {wanted}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_opaque_key_works_until_it_is_taken_back() {
+    let database = support::installed().await;
+    database
+        .script(
+            "create table public.secrets (id int primary key); insert into public.secrets values (1);
+             alter table public.secrets enable row level security;
+             grant select on public.secrets to service_role;
+             create function public.me() returns text language sql as 'select current_user::text'",
+        )
+        .await;
+    let app = support::serve(&database).start().await.unwrap();
+    let (project, url) = (Project::empty(), database.url());
+    let keys = |arguments: &[&str]| project.run(&[&["keys"], arguments, &["--database-url", url]].concat());
+    let secret = keys(&["create", "reports"]);
+    assert!(secret.err.contains("the only time"), "{}", secret.err);
+    let secret = secret.succeeds().trim().to_owned();
+    let public = keys(&["create", "web", "--publishable", "--json"]).json();
+    let public = public["key"].as_str().unwrap();
+    assert!(secret.starts_with("sb_secret_") && public.starts_with("sb_publishable_"));
+    becomes(&app, "/rest/v1/secrets", &secret, 200).await;
+    becomes(&app, "/rest/v1/rpc/me", public, 200).await;
+    let admin = status(&app, "/auth/v1/admin/users", &secret).await;
+    assert_eq!((admin, status(&app, "/auth/v1/admin/users", public).await), (200, 403));
+    assert!(status(&app, "/rest/v1/secrets", public).await >= 401);
+    // Nothing of a key is in the database but its hash and its beginning.
+    let listed = keys(&["list", "--json"]).json();
+    let row =
+        database.connect().await.query("select string_agg(k::text, ' ') from auth.api_keys k", &[]).await.unwrap();
+    let row = row.rows[0].text(0).unwrap().to_owned();
+    assert!(!row.contains(&secret) && !listed.to_string().contains(&secret), "{row} {listed}");
+    assert!(keys(&["create", "reports"]).err.contains("already"));
+    assert!(keys(&["create", "x", "--role", "nobody_such"]).err.contains("no role nobody_such"));
+    // A key of a role that tokens may not name is refused like such a token.
+    let owner = keys(&["create", "owner", "--role", "postgres"]);
+    if !owner.err.contains("no role") {
+        let owner = owner.succeeds();
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        assert!(status(&app, "/rest/v1/rpc/me", owner.trim()).await >= 401);
+    }
+    let began = Instant::now();
+    while keys(&["list", "--json"]).json().as_array().unwrap().iter().all(|key| key["last_used_at"].is_null()) {
+        assert!(began.elapsed() < Duration::from_secs(20), "no use was noted");
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    keys(&["revoke", "reports"]).succeeds();
+    assert!(keys(&["revoke", "reports"]).err.contains("no key reports"));
+    becomes(&app, "/rest/v1/secrets", &secret, 401).await;
+    assert!(keys(&["list"]).succeeds().contains("revoked"));
+    assert_eq!(status(&app, "/rest/v1/rpc/me", "sb_secret_made_up").await, 401);
+}
+
+#[test]
+fn signing_keys_are_made_turned_and_retired() {
+    let project = Project::empty();
+    let signing = |arguments: &[&str]| {
+        project.run(&[&["keys", "signing"], arguments, &["--file", "signing.json", "--json"]].concat())
+    };
+    let first = signing(&["generate"]).json();
+    assert_eq!((first.as_array().unwrap().len(), &first[0]["signs"]), (1, &json!(true)));
+    assert!(signing(&["generate"]).err.contains("exists"));
+    assert!(signing(&["rotate"]).err.contains("standby"));
+    let both = signing(&["standby"]).json();
+    assert_eq!((&both[0]["signs"], &both[1]["signs"]), (&json!(true), &json!(false)));
+    let old = both[0]["kid"].as_str().unwrap();
+    assert!(signing(&["remove", old]).err.contains("does not sign"));
+    let turned: Value = signing(&["rotate"]).json();
+    assert_eq!((&turned[0]["signs"], &turned[1]["signs"]), (&json!(false), &json!(true)));
+    assert_eq!(signing(&["remove", old]).json().as_array().unwrap().len(), 1);
+    let text = std::fs::read_to_string(project.path().join("signing.json")).unwrap();
+    ferrobase_auth::keys::SigningKeys::read(&serde_json::from_str(&text).unwrap()).unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(project.path().join("signing.json")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}

@@ -1,0 +1,261 @@
+//! Calls to the application while people sign in (contract 7).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::response::IntoResponse;
+use axum::routing::post;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ferrobase_auth::config::{HookSection, SignInSection};
+use ferrobase_base::Secret;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use http::{HeaderMap, StatusCode};
+use serde_json::{Value, json};
+use sha2::Sha256;
+use tokio::sync::Mutex;
+
+use crate::harness::{Auth, claims, section, text, with};
+use crate::mfa::{answer, code, enroll};
+
+const SECRET: &str = "v1,whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+/// A hook that is a function of schema `public`.
+fn function(name: &str) -> HookSection {
+    let uri = Some(format!("pg-functions://postgres/public/{name}"));
+    HookSection { enabled: true, uri, secrets: Vec::new() }
+}
+
+/// Makes functions as an application's migration does, for the room's role.
+async fn with_functions(section: SignInSection, sql: &str) -> Auth {
+    let auth = with(section).await;
+    auth.db.script(&format!("{sql}; grant usage on schema public to supabase_auth_admin;")).await;
+    auth
+}
+
+#[tokio::test]
+async fn a_function_adds_to_the_claims() {
+    let auth = with_functions(
+        section(|section| section.hooks.customize_access_token = function("claims")),
+        "create function public.claims(event jsonb) returns jsonb language sql as $$
+            select jsonb_build_object('claims', event -> 'claims' || jsonb_build_object(
+                'plan', 'gold', 'via', event ->> 'authentication_method', 'hook', event #>> '{metadata,name}')) $$",
+    )
+    .await;
+    let session = auth.sign_up("ada@example.com").await;
+    let said = claims(&session);
+    assert_eq!((text(&said, "plan"), text(&said, "via")), ("gold", "password"));
+    assert_eq!(text(&said, "hook"), "customize-access-token");
+    let refreshed = auth.refresh(text(&session, "refresh_token")).await.ok();
+    assert_eq!(text(&claims(&refreshed), "via"), "token_refresh");
+    auth.call("GET /user", Some(text(&refreshed, "access_token")), Value::Null).await.ok();
+}
+
+#[tokio::test]
+async fn sec_a_hook_that_breaks_the_claims_opens_no_session() {
+    for (sql, status) in [
+        ("select '{\"claims\": {\"role\": \"service_role\"}}'::jsonb", 500),
+        ("select jsonb_build_object('claims', event -> 'claims' || '{\"exp\": \"never\"}')", 500),
+        ("select '[]'::jsonb", 500),
+        ("select null::jsonb", 500),
+        ("select 1 / 0 * '{}'::jsonb", 500),
+        ("select '{\"error\": {\"http_code\": 418, \"message\": \"no tea\"}}'::jsonb", 418),
+    ] {
+        let body = if sql.contains("1 / 0") { "select (1 / 0)::text::jsonb" } else { sql };
+        let auth = with_functions(
+            section(|section| section.hooks.customize_access_token = function("claims")),
+            &format!("create function public.claims(event jsonb) returns jsonb language sql as $${body}$$"),
+        )
+        .await;
+        let body = json!({"email": "ada@example.com", "password": "password"});
+        let refused = auth.post("/signup", body).await;
+        assert_eq!(refused.status.as_u16(), status, "{sql}: {refused:?}");
+        assert_eq!(auth.value("select count(*)::text from auth.users").await, "0", "{sql}");
+        assert_eq!(refused.error().2 == "no tea", status == 418);
+    }
+}
+
+#[tokio::test]
+async fn a_function_has_two_seconds() {
+    let auth = with_functions(
+        section(|section| section.hooks.before_user_created = function("slow")),
+        "create function public.slow(event jsonb) returns jsonb language sql volatile as $$
+            select '{}'::jsonb from pg_sleep(9) $$",
+    )
+    .await;
+    let refused = auth.post("/signup", json!({"email": "ada@example.com", "password": "password"})).await.error();
+    assert_eq!((refused.0, refused.1.as_str()), (422, "hook_timeout"));
+}
+
+#[tokio::test]
+async fn a_function_counts_wrong_passwords_and_rejects() {
+    let auth = with_functions(
+        section(|section| section.hooks.password_verification = function("judge")),
+        "create table public.tries (user_id uuid, valid boolean); grant all on public.tries to supabase_auth_admin;
+         create function public.judge(event jsonb) returns jsonb language plpgsql as $$
+         begin
+            insert into public.tries values ((event ->> 'user_id')::uuid, (event ->> 'valid')::boolean);
+            if (select count(*) from public.tries where not valid) > 2 then
+                return '{\"decision\": \"reject\", \"message\": \"Enough.\", \"should_logout_user\": true}';
+            end if;
+            return '{\"decision\": \"continue\"}';
+         end $$",
+    )
+    .await;
+    let session = auth.sign_up("ada@example.com").await;
+    auth.sign_in("ada@example.com", "password").await.ok();
+    for _ in 0..2 {
+        assert_eq!(auth.sign_in("ada@example.com", "wrong").await.error().2, "Invalid login credentials");
+    }
+    let rejected = auth.sign_in("ada@example.com", "wrong").await.error();
+    assert_eq!((rejected.0, rejected.2.as_str()), (400, "Enough."));
+    assert_eq!(auth.sign_in("ada@example.com", "password").await.error().2, "Enough.", "the right one, too");
+    assert_eq!(auth.refresh(text(&session, "refresh_token")).await.error().1, "refresh_token_not_found");
+    // Nobody is nobody's attempt.
+    auth.sign_in("nobody@example.com", "password").await.error();
+    assert_eq!(auth.value("select count(*)::text from public.tries").await, "5");
+}
+
+#[tokio::test]
+async fn a_function_rejects_a_second_factor() {
+    let auth = with_functions(
+        section(|section| section.hooks.mfa_verification = function("judge")),
+        "create function public.judge(event jsonb) returns jsonb language sql as $$
+            select case when (event ->> 'valid')::boolean then '{\"decision\": \"continue\"}'::jsonb
+                else jsonb_build_object('decision', 'reject', 'message', 'No ' || (event ->> 'factor_type')) end $$",
+    )
+    .await;
+    let session = auth.sign_up("ada@example.com").await;
+    let (factor, secret) = enroll(&auth, text(&session, "access_token"), "a").await;
+    let raised = answer(&auth, text(&session, "access_token"), &factor, &code(&secret, 0)).await.ok();
+    let rejected = answer(&auth, text(&raised, "access_token"), &factor, "000000").await.error();
+    assert_eq!((rejected.0, rejected.1.as_str(), rejected.2.as_str()), (403, "mfa_verification_rejected", "No totp"));
+    assert_eq!(auth.value("select count(*)::text from auth.sessions").await, "0");
+}
+
+#[tokio::test]
+async fn who_only_hears_of_an_account_cannot_prevent_it() {
+    let auth = with_functions(
+        section(|section| section.hooks.after_user_created = function("hear")),
+        "create table public.heard (email text); grant all on public.heard to supabase_auth_admin;
+         create function public.hear(event jsonb) returns jsonb language plpgsql as $$
+         begin
+            insert into public.heard values (event #>> '{user,email}');
+            if event #>> '{user,email}' like 'bob%' then raise 'no bobs'; end if;
+            return '{}';
+         end $$",
+    )
+    .await;
+    auth.sign_up("ada@example.com").await;
+    auth.sign_up("bob@example.com").await;
+    auth.post("/signup", json!({})).await.ok();
+    assert_eq!(auth.value("select string_agg(email, ' ' order by email) from public.heard").await, " ada@example.com");
+}
+
+/// A server of the application.
+#[derive(Clone, Default)]
+struct Receiver {
+    heard: Arc<Mutex<Vec<(HeaderMap, Bytes)>>>,
+    calls: Arc<AtomicUsize>,
+}
+
+/// Answers with what it was given; `503` the first `busy` times.
+async fn receiver(busy: usize, status: u16, body: String) -> (Receiver, HookSection) {
+    let receiver = Receiver::default();
+    let heard = receiver.clone();
+    let answer = move |fields: HeaderMap, given: Bytes| {
+        let (heard, body) = (heard.clone(), body.clone());
+        async move {
+            heard.heard.lock().await.push((fields, given));
+            if heard.calls.fetch_add(1, Ordering::Relaxed) < busy {
+                return (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "1")]).into_response();
+            }
+            let status = StatusCode::from_u16(status).expect("works in a test");
+            (status, [("content-type", "application/json")], body).into_response()
+        }
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("works in a test");
+    let uri = Some(format!("http://{}/hook", listener.local_addr().expect("works in a test")));
+    let app = Router::new().route("/hook", post(answer));
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    (receiver, HookSection { enabled: true, uri, secrets: vec![Secret::new(SECRET)] })
+}
+
+async fn sign_up_with(hook: HookSection) -> (Auth, crate::harness::Answer) {
+    let auth = with(section(|section| section.hooks.before_user_created = hook)).await;
+    let answer = auth.post("/signup", json!({"email": "ada@example.com", "password": "password"})).await;
+    (auth, answer)
+}
+
+#[tokio::test]
+async fn calls_to_an_address_are_signed() {
+    let (receiver, hook) = receiver(0, 204, String::new()).await;
+    let (_auth, answer) = sign_up_with(hook).await;
+    answer.ok();
+    let (fields, body) = receiver.heard.lock().await.pop().expect("a call");
+    let field = |name: &str| fields[name].to_str().expect("a text").to_owned();
+    let key = STANDARD.decode(SECRET.trim_start_matches("v1,whsec_")).expect("works in a test");
+    let mut mac = Hmac::<Sha256>::new_from_slice(&key).expect("works in a test");
+    mac.update(format!("{}.{}.", field("webhook-id"), field("webhook-timestamp")).as_bytes());
+    mac.update(&body);
+    assert_eq!(field("webhook-signature"), format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes())));
+    let body: Value = serde_json::from_slice(&body).expect("works in a test");
+    assert_eq!(
+        (text(&body["metadata"], "name"), text(&body["user"], "email")),
+        ("before-user-created", "ada@example.com")
+    );
+    assert_eq!(text(&body["metadata"], "ip_address"), "127.0.0.1");
+    assert!(!body.to_string().contains("argon2"), "no hash");
+}
+
+#[tokio::test]
+async fn an_address_refuses_an_account() {
+    let refusal = json!({"error": {"http_code": 403, "message": "Only by invitation"}}).to_string();
+    let (_receiver, hook) = receiver(0, 400, refusal).await;
+    let (auth, answer) = sign_up_with(hook).await;
+    assert_eq!((answer.status.as_u16(), answer.error().2.as_str()), (403, "Only by invitation"));
+    assert_eq!(auth.value("select count(*)::text from auth.users").await, "0");
+}
+
+#[tokio::test]
+async fn sec_answers_of_an_address_are_bounded_and_checked() {
+    let large = json!({"padding": "x".repeat(210_000)}).to_string();
+    for (busy, status, body, code, calls) in [
+        (0, 200, large, "hook_payload_over_size_limit", 1),
+        (0, 200, "<html>".to_owned(), "hook_payload_invalid_content_type", 1),
+        (0, 500, "{}".to_owned(), "unexpected_failure", 1),
+        (9, 200, "{}".to_owned(), "hook_timeout_after_retry", 3),
+    ] {
+        let (receiver, hook) = receiver(busy, status, body).await;
+        let (auth, answer) = sign_up_with(hook).await;
+        assert_eq!(answer.error().1, code);
+        assert_eq!(receiver.calls.load(Ordering::Relaxed), calls, "{code}");
+        assert_eq!(auth.value("select count(*)::text from auth.users").await, "0", "{code}");
+    }
+}
+
+#[tokio::test]
+async fn who_was_busy_is_asked_again() {
+    let (receiver, hook) = receiver(1, 200, "{}".to_owned()).await;
+    sign_up_with(hook).await.1.ok();
+    assert_eq!(receiver.calls.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
+async fn an_address_sends_the_codes_of_second_factors() {
+    let (receiver, hook) = receiver(0, 200, "{}".to_owned()).await;
+    let mut section = crate::mfa::everything();
+    section.hooks.send_sms = hook;
+    let auth = with(section).await;
+    let session = auth.sign_up("ada@example.com").await;
+    let token = text(&session, "access_token");
+    let made = auth.call("POST /factors", Some(token), json!({"factor_type": "phone", "phone": "49123"})).await.ok();
+    let challenge = crate::mfa::challenge(&auth, token, text(&made, "id")).await;
+    let (_, body) = receiver.heard.lock().await.pop().expect("a call");
+    let body: Value = serde_json::from_slice(&body).expect("works in a test");
+    assert_eq!(text(&body["sms"], "phone"), "49123");
+    assert!(auth.texts.sent.lock().await.is_empty());
+    crate::mfa::verify(&auth, token, text(&made, "id"), &challenge, text(&body["sms"], "otp")).await.ok();
+}
