@@ -12,7 +12,7 @@ use super::identities::check_allowed;
 use super::{Arrival, Arrived, arrive};
 use crate::caller::{Flow, Json, SignedIn};
 use crate::error::{Error, ErrorCode, Result};
-use crate::provider::{IdTokenError, Missing, Provider, check_access_token, of_claims};
+use crate::provider::{IdTokenError, Missing, Provider, check_access_token, check_form, of_claims};
 use crate::session::{self, Tokens};
 use crate::store::audit;
 
@@ -119,6 +119,7 @@ async fn verified(
         Some(id) => vec![id.to_owned()],
         None => provider.client_ids.clone(),
     };
+    check_form(token).map_err(|error| bad(&error))?;
     let (directory, outbound) = (flow.room.directory(), flow.room.outbound());
     let (issuer, claims) = directory.verified(outbound, provider, token, &audiences).await?;
     Ok((issuer, claims.map_err(|error| bad(&error))?))

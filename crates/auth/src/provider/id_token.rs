@@ -112,6 +112,17 @@ pub(crate) fn verify(
     Ok(claims)
 }
 
+/// Whether a token could be one, before anybody is asked for keys.
+///
+/// # Errors
+/// Why no key can make it good.
+pub(crate) fn check_form(token: &str) -> Result<(), IdTokenError> {
+    match signed_claims(token, &[]) {
+        Ok(_) | Err(IdTokenError::UnknownKey) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 fn signed_claims(token: &str, keys: &[IssuerKey]) -> Result<Map<String, Value>, IdTokenError> {
     let malformed = || IdTokenError::Malformed;
     if token.len() > LONGEST {

@@ -16,7 +16,7 @@ use ferrobase_base::Secret;
 
 pub(crate) use directory::{Directory, Endpoints};
 pub(crate) use exchange::{Code, Grant, exchange};
-pub(crate) use id_token::{IdTokenError, check_access_token};
+pub(crate) use id_token::{IdTokenError, check_access_token, check_form};
 pub(crate) use presets::{Preset, Protocol, Verified};
 pub(crate) use profile::{Profile, of_claims};
 

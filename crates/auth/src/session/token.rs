@@ -25,6 +25,8 @@ pub(super) async fn token(flow: Flow, RawQuery(query): RawQuery, request: Reques
         "password" => Box::pin(password::grant(&flow, &body::<PasswordGrant>(request).await?)).await?,
         "refresh_token" => Box::pin(refresh(&flow, &body::<RefreshGrant>(request).await?)).await?,
         "pkce" => Box::pin(pkce::grant(&flow, &body::<PkceGrant>(request).await?)).await?,
+        // Where wallets are off nobody looks at what they sent.
+        "web3" if !web3::is_enabled(&flow) => return Err(web3::disabled()),
         "web3" => Box::pin(web3::grant(&flow, &body::<Web3Grant>(request).await?)).await?,
         "id_token" => Box::pin(oauth::grant(&flow, request)).await?,
         _ => return Err(Error::bad_request(ErrorCode::InvalidCredentials, "unsupported_grant_type")),

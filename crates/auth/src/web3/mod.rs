@@ -37,13 +37,16 @@ pub(crate) struct Web3Grant {
     signature: Option<String>,
 }
 
+/// Whether any wallet may sign in.
+pub(crate) fn is_enabled(flow: &Flow) -> bool {
+    let section = &flow.settings.section.web3;
+    section.ethereum || section.solana
+}
+
 /// Opens a session for the wallet that signed.
 pub(crate) async fn grant(flow: &Flow, body: &Web3Grant) -> Result<Tokens> {
     flow.count(Limit::Web3)?;
     let section = &flow.settings.section.web3;
-    if !section.ethereum && !section.solana {
-        return Err(disabled());
-    }
     let text = body.message.as_deref().unwrap_or_default();
     let signature = body.signature.as_deref().unwrap_or_default();
     let chain = body.chain.as_deref().unwrap_or_default();
@@ -126,7 +129,7 @@ fn profile(chain: &str, message: &Message) -> Profile {
     Profile { subject, email: None, claims }
 }
 
-fn disabled() -> Error {
+pub(crate) fn disabled() -> Error {
     Error::unprocessable(ErrorCode::Web3ProviderDisabled, "Web3 provider is disabled")
 }
 

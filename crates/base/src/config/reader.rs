@@ -23,6 +23,13 @@ pub trait Setting: Sized {
     /// judged yet), and the default stays.
     fn read(node: &Node, reader: &mut Reader) -> Option<Self>;
 
+    /// Reads a node over what was there: a group of keys keeps what it has for keys that are absent.
+    fn read_over(slot: &mut Self, node: &Node, reader: &mut Reader) {
+        if let Some(value) = Self::read(node, reader) {
+            *slot = value;
+        }
+    }
+
     /// What `null` stands for, in types that can be none.
     fn none() -> Option<Self> {
         None
@@ -127,19 +134,31 @@ impl Reader {
     /// Reads a section: unknown keys are problems, absent keys keep their defaults.
     pub fn section<T: Section + Default>(&mut self, node: &Node) -> Option<T> {
         let mut value = T::default();
+        self.section_over(node, &mut value).then_some(value)
+    }
+
+    /// Reads a section over one whose values its absent keys keep; false when it is none.
+    pub fn section_over<T: Section>(&mut self, node: &Node, value: &mut T) -> bool {
         let Value::Map(map) = &node.value else {
             self.wrong(node, "a group of keys");
-            return None;
+            return false;
         };
         self.unknown_keys(map, &T::names());
         value.read_fields(map, self);
-        Some(value)
+        true
     }
 
     /// Reads one key of a section into its place.
     pub fn field<T: Setting>(&mut self, map: &Map, name: &str, slot: &mut T) {
-        if let Some(value) = self.value(map, name) {
-            *slot = value;
+        let Some(node) = map.get(name) else { return };
+        match node.value {
+            Value::Empty => {}
+            Value::Null => {
+                if let Some(none) = T::none() {
+                    *slot = none;
+                }
+            }
+            _ => self.below(&format!(".{name}"), |reader| T::read_over(slot, node, reader)),
         }
     }
 
@@ -225,6 +244,20 @@ mod tests {
             let (sample, problems) = read(file, &[]);
             assert_eq!((sample, problems), (Sample::default(), vec![]), "{file:?}");
         }
+    }
+
+    /// A default of a group may be another than that of its kind.
+    #[test]
+    fn a_group_keeps_what_it_has_for_absent_keys() {
+        let mut kettle = Sample::default().kettle;
+        (kettle.heat, kettle.whistles) = (55, !kettle.whistles);
+        let expected = (33, kettle.whistles);
+        let tree = yaml::parse("heat: 33", "a.yaml").unwrap();
+        let mut reader = Reader::default();
+        Setting::read_over(&mut kettle, &tree, &mut reader);
+        assert_eq!((kettle.heat, kettle.whistles), expected);
+        Setting::read_over(&mut kettle, &yaml::parse("- 1", "a.yaml").unwrap(), &mut reader);
+        assert_eq!((kettle.heat, reader.problems.len()), (33, 1));
     }
 
     #[test]

@@ -106,6 +106,10 @@ macro_rules! section {
                 reader.section(node)
             }
 
+            fn read_over(slot: &mut Self, node: &$crate::config::Node, reader: &mut $crate::config::Reader) {
+                reader.section_over(node, slot);
+            }
+
             fn show(&self) -> $crate::config::Shown {
                 $crate::config::Shown::Map($crate::config::Section::show_fields(self))
             }
