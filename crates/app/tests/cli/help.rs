@@ -3,12 +3,13 @@
 use crate::dev::project::{Project, Ran};
 
 /// The commands of the design that work. One that is not built is absent, and comes here when it is.
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 12] = [
     "dev",
     "serve",
     "postgrest",
     "init",
     "keys",
+    "auth",
     "config",
     "migrate",
     "explain-policy",

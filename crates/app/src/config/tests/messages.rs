@@ -105,7 +105,7 @@ fn odd_but_harmless_settings_warn() {
         ("security: {definer_views_allow: ['*']}", "security.definer_views_allow"),
         ("database: {pooler: transaction}", "database.pooler"),
         ("graphql: {max_depth: 5}", "graphql"),
-        ("auth: {web3: {solana: true}}", "auth.web3"),
+        ("auth: {saml: {private_key: a}}", "auth.saml"),
         ("redis: {host: a}", "redis"),
     ] {
         let warnings = warnings(text);
