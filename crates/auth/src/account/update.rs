@@ -11,7 +11,7 @@ use crate::limit::Limit;
 use crate::mail::MailKind;
 use crate::password::{self, Verdict};
 use crate::pkce::Challenge;
-use crate::proof::{Proof, Purpose, Text, prepare, send, take_turn, use_nonce};
+use crate::proof::{Proof, Purpose, Text, check_mailer, prepare, send, take_turn, use_nonce};
 use crate::signup::identity_data;
 use crate::store::one_time_tokens::{self, TokenType};
 use crate::store::users::Change;
@@ -199,7 +199,7 @@ async fn change_email(flow: &Flow, tx: &mut Tx, user: &User, email: &str, challe
         users::confirm_email(tx, user.id()).await?;
         return add_identity(tx, user, "email", Some(email), None).await;
     }
-    flow.room.mailer().check()?;
+    check_mailer(flow)?;
     take_turn(flow, tx, Purpose::EmailChange, email).await?;
     users::email_change_begun(tx, user.id(), email).await?;
     one_time_tokens::delete(tx, user.id(), TokenType::EmailChangeCurrent).await?;

@@ -161,3 +161,42 @@ fn of_database(status: StatusCode) -> &'static str {
         _ => "The request has a value that cannot be stored",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use ferrobase_pg::{DbError, Severity, SqlState};
+
+    use super::*;
+
+    fn failed(code: &str) -> Error {
+        Error::Database(PgError::Db(Box::new(DbError {
+            severity: Severity::Error,
+            code: SqlState::new(code),
+            message: String::new(),
+            detail: None,
+            hint: None,
+            position: None,
+            where_: None,
+            schema: None,
+            table: None,
+            column: None,
+            data_type: None,
+            constraint: None,
+            routine: None,
+        })))
+    }
+
+    #[test]
+    fn what_passes_by_itself_says_when_to_come_again() {
+        for (code, status, wait) in
+            [("40P01", 503, Some(1)), ("55P03", 503, Some(1)), ("22001", 400, None), ("XX000", 500, None)]
+        {
+            let error = failed(code);
+            assert_eq!((error.status().as_u16(), retry_after(&error)), (status, wait), "{code}");
+        }
+        let limited = Error::too_many(ErrorCode::OverRequestRateLimit, "Slow down", Duration::from_secs(7));
+        assert_eq!(retry_after(&limited), Some(7));
+    }
+}
