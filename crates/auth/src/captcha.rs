@@ -12,7 +12,7 @@ use ferrobase_edge::Caller;
 use http::{HeaderMap, Method, header};
 use serde::Deserialize;
 
-use crate::caller::{BODY_LIMIT, is_admin, query_value};
+use crate::caller::{BODY_LIMIT, has_admins, is_admin, query_value};
 use crate::config::{CaptchaProvider, CaptchaSection};
 use crate::error::{Error, ErrorCode, Result};
 use crate::outbound::Call;
@@ -70,7 +70,9 @@ fn is_asked(request: &Request) -> bool {
 fn has_service_key(room: &Room, headers: &HeaderMap) -> bool {
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = bearer.and_then(|text| text.split_once(' ')).map(|(_, token)| token.trim());
-    token.is_some_and(|token| room.target().authority.claims_of(token).is_ok_and(|claims| is_admin(&claims)))
+    let target = room.target();
+    let authority = &target.authority;
+    has_admins(authority) && token.is_some_and(|token| authority.claims_of(token).is_ok_and(|claims| is_admin(&claims)))
 }
 
 async fn check(room: &Room, section: &CaptchaSection, body: &Bytes, ip: Option<String>) -> Result<()> {

@@ -19,6 +19,8 @@ pub struct Settings {
     pub site_url: String,
     /// Life of an access token.
     pub jwt_expiry: Duration,
+    /// For whom access tokens are, when tokens are only good for one audience (`auth.jwt_audience`); else the account says.
+    pub audience: Option<String>,
     /// What signs access tokens; without it nobody can sign in.
     pub signer: Option<Signer>,
     /// `/.well-known/jwks.json`.
@@ -37,6 +39,7 @@ impl Settings {
             site_url,
             external_url,
             jwt_expiry,
+            audience: None,
             signer: Signer::new(&keys, secret),
             jwks: keys.public_set(),
             // The check of the configuration has said what is wrong with them.

@@ -28,10 +28,10 @@ async fn pages_are_newest_first_and_say_where_they_lead() {
 async fn an_account_is_made_as_it_is_written() {
     let auth = auth().await;
     let body = json!({"email": "Ada@Example.com", "password": "password", "user_metadata": {"name": "Ada"},
-        "app_metadata": {"tenant_id": 7, "provider": "forged"}, "role": "editor"});
+        "app_metadata": {"tenant_id": 7, "provider": "partner"}, "role": "editor"});
     let user = auth.admin("POST /admin/users", body).await.ok();
     assert_eq!(user["user_metadata"], json!({"name": "Ada"}), "exactly what was sent");
-    assert_eq!(user["app_metadata"], json!({"tenant_id": 7, "provider": "email", "providers": ["email"]}));
+    assert_eq!(user["app_metadata"], json!({"tenant_id": 7, "provider": "partner", "providers": ["email"]}));
     assert_eq!(text(&user, "role"), "editor");
     assert!(user.get("confirmed_at").is_none(), "not even where sign-ups are confirmed at once");
     let confirmed =
@@ -99,4 +99,61 @@ async fn a_soft_delete_keeps_the_row_and_nothing_of_the_person() {
     assert_eq!(auth.sign_in("ada@example.com", "password").await.error().1, "invalid_credentials");
     // The address is free again.
     auth.sign_up("ada@example.com").await;
+}
+
+#[tokio::test]
+async fn an_empty_ban_changes_nothing() {
+    let auth = auth().await;
+    let session = auth.sign_up("ada@example.com").await;
+    let line = format!("PUT /admin/users/{}", text(&session["user"], "id"));
+    auth.admin(&line, json!({"ban_duration": "24h"})).await.ok();
+    let user = auth.admin(&line, json!({"ban_duration": ""})).await.ok();
+    assert!(user["banned_until"].is_string(), "{user}");
+}
+
+#[tokio::test]
+async fn nothing_is_confirmed_where_there_is_no_address() {
+    let auth = auth().await;
+    let by_phone = auth.admin("POST /admin/users", json!({"phone": "49151"})).await.ok();
+    let by_email = auth.admin("POST /admin/users", json!({"email": "ada@example.com"})).await.ok();
+    for (user, confirm, at) in
+        [(by_phone, "email_confirm", "email_confirmed_at"), (by_email, "phone_confirm", "phone_confirmed_at")]
+    {
+        let line = format!("PUT /admin/users/{}", text(&user, "id"));
+        let user = auth.admin(&line, json!({confirm: true})).await.ok();
+        assert!(user.get(at).is_none() && user.get("confirmed_at").is_none(), "{user}");
+    }
+}
+
+#[tokio::test]
+async fn address_and_number_at_once_are_two_providers() {
+    let auth = auth().await;
+    let session = auth.post("/signup", json!({})).await.ok();
+    let line = format!("PUT /admin/users/{}", text(&session["user"], "id"));
+    let user = auth.admin(&line, json!({"email": "ada@example.com", "phone": "49151"})).await.ok();
+    assert_eq!(user["app_metadata"], json!({"provider": "email", "providers": ["email", "phone"]}));
+}
+
+#[tokio::test]
+async fn sec_a_new_address_ends_changes_that_wait() {
+    let auth = auth().await;
+    let session = auth.sign_up("ada@example.com").await;
+    let begun = json!({"email": "thief@example.com"});
+    auth.call("PUT /user", Some(text(&session, "access_token")), begun).await.ok();
+    let waiting = "select count(*)::text from auth.one_time_tokens";
+    assert_eq!(auth.value(waiting).await, "2");
+    let line = format!("PUT /admin/users/{}", text(&session["user"], "id"));
+    auth.admin(&line, json!({"email": "ada@new.example.com"})).await.ok();
+    assert_eq!(auth.value(waiting).await, "0");
+}
+
+#[tokio::test]
+async fn what_cannot_be_stored_is_the_callers_mistake() {
+    let auth = auth().await;
+    let session = auth.sign_up("ada@example.com").await;
+    let body = json!({"id": session["user"]["id"], "email": "bob@example.com"});
+    let taken = auth.admin("POST /admin/users", body).await.error();
+    assert_eq!((taken.0, taken.1.as_str()), (422, "user_already_exists"));
+    let long = auth.admin("POST /admin/users", json!({"email": "bob@example.com", "role": "r".repeat(256)})).await;
+    assert_eq!((long.error().0, long.error().1.as_str()), (400, "validation_failed"));
 }

@@ -139,6 +139,28 @@ async fn sec_who_signs_up_with_somebody_elses_address_does_not_keep_the_password
 }
 
 #[tokio::test]
+async fn sec_who_waits_in_an_account_of_somebody_elses_address_is_out_when_its_owner_comes() {
+    let auth = with(confirming(|_| {})).await;
+    auth.sign_up("ada@example.com").await;
+    auth.db
+        .script(
+            "insert into auth.identities (provider_id, user_id, identity_data, provider)
+             select 'stranger', id, '{\"sub\": \"stranger\", \"email\": \"ada@example.com\"}', 'github' from auth.users;
+             insert into auth.sessions (id, user_id) select gen_random_uuid(), id from auth.users;
+             update auth.users set raw_app_meta_data = '{\"provider\": \"github\", \"providers\": [\"github\", \"email\"]}'",
+        )
+        .await;
+    auth.post("/otp", json!({"email": "ada@example.com"})).await.ok();
+    let mail = auth.mail(MailKind::Confirmation, "ada@example.com").await;
+    let session = verify(&auth, "email", "ada@example.com", &mail.code.digits).await;
+    let ways = session["user"]["identities"].as_array().expect("identities");
+    assert_eq!(ways.iter().map(|way| text(way, "provider")).collect::<Vec<_>>(), ["email"]);
+    assert_eq!(ways[0]["identity_data"]["email_verified"], json!(true));
+    assert_eq!(session["user"]["app_metadata"], json!({"provider": "email", "providers": ["email"]}));
+    assert_eq!(auth.value("select count(*)::text from auth.sessions").await, "1");
+}
+
+#[tokio::test]
 async fn sec_a_change_of_address_needs_both_even_when_one_code_dies() {
     let auth = with(confirming(|_| {})).await;
     let session = member(&auth, "ada@example.com").await;

@@ -1,9 +1,11 @@
 //! Bearer tokens (contract 0.4) and API keys (0.1).
 
+use ferrobase_request::AuthRules;
+use ferrobase_request::credentials::AllowedRoles;
 use ferrobase_testkit::token;
 use serde_json::{Value, json};
 
-use crate::harness::{auth, text};
+use crate::harness::{FOREIGN_SECRET, auth, judged, section, text};
 
 #[tokio::test]
 async fn each_reason_has_its_words() {
@@ -75,4 +77,37 @@ async fn administrators_need_no_user_and_no_end() {
         let refused = auth.call("GET /admin/users", Some(&bearer), Value::Null).await.error();
         assert_eq!(refused, (403, "not_admin".to_owned(), "User not allowed".to_owned()));
     }
+}
+
+#[tokio::test]
+async fn sec_tokens_of_other_issuers_are_neither_users_nor_administrators() {
+    let auth = auth().await;
+    let session = auth.sign_up("ada@example.com").await;
+    let header = jsonwebtoken::Header { kid: Some("foreign".to_owned()), ..jsonwebtoken::Header::default() };
+    let key = jsonwebtoken::EncodingKey::from_secret(FOREIGN_SECRET.as_bytes());
+    let foreign = |claims: Value| jsonwebtoken::encode(&header, &claims, &key).expect("a token");
+    let user = foreign(json!({"sub": session["user"]["id"], "role": "authenticated", "exp": token::now() + 60}));
+    let admin = foreign(json!({"role": "service_role", "exp": token::now() + 60}));
+    for (line, token) in [("GET /user", &user), ("GET /admin/users", &admin)] {
+        let refused = auth.call(line, Some(token), Value::Null).await.error();
+        assert_eq!((refused.0, refused.1.as_str()), (403, "bad_jwt"), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn sec_there_are_no_administrators_where_their_role_is_not_allowed() {
+    let rules = AuthRules { allowed_roles: AllowedRoles::only(["anon", "authenticated"]), ..AuthRules::default() };
+    let auth = judged(section(|_| {}), rules, |_| None).await;
+    for role in ["service_role", "supabase_admin"] {
+        let refused = auth.call("GET /admin/users", Some(&token::of_role(role)), Value::Null).await.error();
+        assert_eq!((refused.0, refused.1.as_str()), (403, "not_admin"), "{role}");
+    }
+}
+
+#[tokio::test]
+async fn tokens_are_for_the_configured_audience() {
+    let rules = AuthRules { audience: Some("my-app".to_owned()), ..AuthRules::default() };
+    let auth = judged(section(|_| {}), rules, |_| None).await;
+    let session = auth.sign_up("ada@example.com").await;
+    auth.call("GET /user", Some(text(&session, "access_token")), Value::Null).await.ok();
 }

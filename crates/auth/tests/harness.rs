@@ -9,6 +9,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Body;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ferrobase_auth::config::SignInSection;
 use ferrobase_auth::keys::SigningKeys;
 use ferrobase_auth::mail::{Mail, MailKind, Mailer, Outbox, Queueing};
@@ -34,6 +36,9 @@ use http::{HeaderMap, Request, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use tower::ServiceExt;
+
+/// Another issuer signs with it; its key is in `auth.jwks`.
+pub const FOREIGN_SECRET: &str = "a secret of somebody else that is long enough";
 
 /// The room with its database.
 pub struct Auth {
@@ -167,6 +172,15 @@ pub async fn with(section: SignInSection) -> Auth {
 
 /// The room with this configuration, and where its mails go.
 pub async fn composed(section: SignInSection, outbox: impl FnOnce(&Arc<ArcSwap<Settings>>) -> Option<Outbox>) -> Auth {
+    judged(section, AuthRules::default(), outbox).await
+}
+
+/// The same, with these rules for tokens.
+pub async fn judged(
+    section: SignInSection,
+    rules: AuthRules,
+    outbox: impl FnOnce(&Arc<ArcSwap<Settings>>) -> Option<Outbox>,
+) -> Auth {
     let options = || InstallOptions {
         rooms: [InstallOptions::default().rooms, vec![MIGRATIONS]].concat(),
         ..InstallOptions::default()
@@ -182,12 +196,13 @@ pub async fn composed(section: SignInSection, outbox: impl FnOnce(&Arc<ArcSwap<S
         Pool::new(owner.clone().with_login(&login.user, login.password.clone()), options)
     };
     let listed = section.signing_keys.as_ref().map(|keys| SigningKeys::read(keys.expose()).expect("keys"));
-    let keys = ConfiguredKeys::new(Some(&Secret::new(token::SECRET)), false, None).expect("keys");
+    let foreign = json!({"kty": "oct", "kid": "foreign", "k": URL_SAFE_NO_PAD.encode(FOREIGN_SECRET)});
+    let keys = ConfiguredKeys::new(Some(&Secret::new(token::SECRET)), false, Some(&foreign)).expect("keys");
     let keys = keys.signed_with(listed.unwrap_or_default().verification_keys());
     let authority = Arc::new(Authority {
         keys: Arc::new(keys),
         api_keys: Arc::new(NoApiKeys),
-        rules: AuthRules::default(),
+        rules,
         cache: TokenCache::new(TokenCache::DEFAULT_CAPACITY),
     });
     let target = Target::new(TargetParts {
@@ -207,7 +222,8 @@ pub async fn composed(section: SignInSection, outbox: impl FnOnce(&Arc<ArcSwap<S
     });
     let secret = Some(token::SECRET.as_bytes());
     let external = "http://localhost:8000/auth/v1".to_owned();
-    let settings = Settings::new(&section, Duration::from_secs(3600), external, secret);
+    let audience = authority.rules.audience.clone();
+    let settings = Settings { audience, ..Settings::new(&section, Duration::from_secs(3600), external, secret) };
     let (mails, texts) = (Arc::<Mails>::default(), Arc::<Texts>::default());
     let (registry, settings) = (Arc::new(Registry::of(target)), Arc::new(ArcSwap::from_pointee(settings)));
     let own = || Arc::clone(&mails) as Arc<dyn Mailer>;
@@ -320,8 +336,7 @@ pub fn text<'a>(value: &'a Value, name: &str) -> &'a str {
 
 /// What a token says.
 pub fn claims(session: &Value) -> Value {
-    use base64::Engine as _;
     let payload = text(session, "access_token").split('.').nth(1).expect("a payload");
-    let payload = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload).expect("base64url");
+    let payload = URL_SAFE_NO_PAD.decode(payload).expect("base64url");
     serde_json::from_slice(&payload).expect("claims")
 }

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use tokio::sync::Mutex;
 
-use crate::harness::{Auth, claims, section, text, with};
+use crate::harness::{Auth, claims, composed, section, text, with};
 use crate::mfa::{answer, code, enroll};
 
 const SECRET: &str = "v1,whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -258,4 +258,66 @@ async fn an_address_sends_the_codes_of_second_factors() {
     assert_eq!(text(&body["sms"], "phone"), "49123");
     assert!(auth.texts.sent.lock().await.is_empty());
     crate::mfa::verify(&auth, token, text(&made, "id"), &challenge, text(&body["sms"], "otp")).await.ok();
+}
+
+/// What the receiver heard last.
+async fn heard(receiver: &Receiver) -> Value {
+    let (_, body) = receiver.heard.lock().await.pop().expect("a call");
+    serde_json::from_slice(&body).expect("works in a test")
+}
+
+#[tokio::test]
+async fn an_address_sends_the_mails() {
+    let (receiver, hook) = receiver(0, 200, "{}".to_owned()).await;
+    let section = crate::proofs::confirming(|section| section.hooks.send_email = hook);
+    // There is no mail server.
+    let auth = composed(section, |settings| Some(ferrobase_auth::mail::Outbox::new(Arc::clone(settings)))).await;
+    auth.sign_up("ada@example.com").await;
+    let told = heard(&receiver).await;
+    let data = &told["email_data"];
+    assert_eq!((text(&told["user"], "email"), text(data, "email_action_type")), ("ada@example.com", "signup"));
+    let session = crate::proofs::verify(&auth, "signup", "ada@example.com", text(data, "token")).await;
+    assert_eq!(auth.value("select count(*)::text from auth.outbox").await, "0");
+    // A change that both must agree to.
+    let bearer = Some(text(&session, "access_token"));
+    auth.call("PUT /user", bearer, json!({"email": "new@example.com"})).await.ok();
+    let (to_new, to_old) = (heard(&receiver).await, heard(&receiver).await);
+    let (to_new, to_old) = (&to_new["email_data"], &to_old["email_data"]);
+    assert_eq!((text(to_new, "token"), text(to_old, "token_hash")), ("", ""));
+    assert_eq!(text(to_old, "old_email"), "ada@example.com");
+    for (email, digits) in [("ada@example.com", text(to_old, "token")), ("new@example.com", text(to_new, "token_new"))]
+    {
+        auth.post("/verify", json!({"type": "email_change", "email": email, "token": digits})).await.ok();
+    }
+    assert_eq!(auth.value("select email from auth.users").await, "new@example.com");
+}
+
+#[tokio::test]
+async fn an_address_sends_the_codes_of_numbers() {
+    let (receiver, hook) = receiver(0, 200, "{}".to_owned()).await;
+    let section = section(|section| {
+        section.sms.enabled = true;
+        section.hooks.send_sms = hook;
+    });
+    let auth = with(section).await;
+    auth.post("/otp", json!({"phone": "49151"})).await.ok();
+    let told = heard(&receiver).await;
+    assert_eq!((text(&told["user"], "phone"), text(&told["sms"], "phone")), ("49151", "49151"));
+    assert!(auth.texts.sent.lock().await.is_empty());
+    auth.post("/verify", json!({"type": "sms", "phone": "49151", "token": told["sms"]["otp"]})).await.ok();
+}
+
+#[tokio::test]
+async fn sec_an_account_that_may_not_be_made_is_not_made_by_a_code_or_an_invitation() {
+    let auth = with_functions(
+        section(|section| section.hooks.before_user_created = function("judge")),
+        "create function public.judge(event jsonb) returns jsonb language sql as $$
+            select '{\"error\": {\"http_code\": 403, \"message\": \"Nobody.\"}}'::jsonb $$",
+    )
+    .await;
+    let body = json!({"email": "ada@example.com"});
+    for refused in [auth.post("/otp", body.clone()).await, auth.admin("POST /invite", body).await] {
+        assert_eq!((refused.error().0, refused.error().2.as_str()), (403, "Nobody."));
+    }
+    assert_eq!(auth.value("select count(*)::text from auth.users").await, "0");
 }

@@ -115,3 +115,35 @@ async fn constraints_have_the_names_of_the_dump() {
         assert!(names.contains(&name), "{name} in {names:?}");
     }
 }
+
+#[tokio::test]
+async fn rows_with_odd_values_fail_nobody() {
+    let auth = imported().await;
+    let session = auth.sign_in("bob@example.com", "imported password").await.ok();
+    for until in ["infinity", "9999-12-31", "12000-01-01"] {
+        auth.db
+            .script(&format!(
+                "update auth.users set banned_until = '{until}', raw_user_meta_data = '[1]', raw_app_meta_data = '\"text\"',
+                    created_at = '-infinity' where email = 'ada@example.com'"
+            ))
+            .await;
+        auth.admin("GET /admin/users", Value::Null).await.ok();
+        assert_eq!(auth.sign_in("ada@example.com", "imported password").await.error().1, "user_banned", "{until}");
+    }
+    auth.db.script("update auth.sessions set created_at = null, refreshed_at = null").await;
+    auth.call("GET /user", Some(text(&session, "access_token")), Value::Null).await.ok();
+    auth.refresh(text(&session, "refresh_token")).await.ok();
+}
+
+#[tokio::test]
+async fn sec_sessions_of_other_applications_are_not_refreshed_as_ones_of_ours() {
+    let auth = imported().await;
+    auth.db
+        .script(
+            "insert into auth.oauth_clients (id, registration_type, redirect_uris, grant_types)
+             values ('0d7f8a52-0009-4000-8000-000000000001', 'manual', 'https://app.example', 'refresh_token');
+             update auth.sessions set oauth_client_id = '0d7f8a52-0009-4000-8000-000000000001', scopes = 'openid'",
+        )
+        .await;
+    assert_eq!(auth.refresh("secondtoken0").await.error().1, "refresh_token_not_found");
+}

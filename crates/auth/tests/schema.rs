@@ -1,5 +1,8 @@
 //! Schema `auth` as applications expect it, and who may touch it (contract 8, security 17).
 
+use ferrobase_pg::ConnectOptions;
+use ferrobase_request::install::{InstallOptions, install};
+
 use crate::harness::auth;
 
 #[tokio::test]
@@ -95,4 +98,19 @@ async fn confirmed_at_is_the_earlier_confirmation() {
     auth.sign_up("ada@example.com").await;
     let same = "select (confirmed_at = email_confirmed_at)::text from auth.users";
     assert_eq!(auth.value(same).await, "true");
+}
+
+#[tokio::test]
+async fn what_the_application_keeps_in_the_schema_stays_as_it_is() {
+    let db = ferrobase_testkit::database().await;
+    db.script("create schema auth; create table auth.mine (id int); grant select on auth.mine to public").await;
+    let options = InstallOptions {
+        rooms: [InstallOptions::default().rooms, vec![ferrobase_auth::MIGRATIONS]].concat(),
+        ..InstallOptions::default()
+    };
+    install(&ConnectOptions::parse(db.url()).expect("a URL"), &options).await.expect("installed");
+    let sql = "select concat_ws(' ', relrowsecurity, has_table_privilege('anon', oid, 'select'))
+        from pg_class where oid = 'auth.mine'::regclass";
+    let result = db.connect().await.query(sql, &[]).await.expect("an answer");
+    assert_eq!(result.rows.first().and_then(|row| row.text(0)), Some("f t"));
 }

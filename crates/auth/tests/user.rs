@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{auth, section, text, with};
+use crate::harness::{Answer, Auth, auth, section, text, with};
 
 #[tokio::test]
 async fn metadata_is_merged_and_null_deletes() {
@@ -77,4 +77,38 @@ async fn an_old_session_needs_another_proof_where_that_is_asked_for() {
     assert_eq!((wrong.0, wrong.1.as_str()), (422, "reauthentication_not_valid"));
     auth.db.script("update auth.sessions set created_at = now()").await;
     put(json!({"password": "another password"})).await.ok();
+}
+
+/// Runs a statement in another transaction, which ends only when the change waits for the account's row.
+async fn put_while(sql: &str, body: Value) -> (Auth, Answer) {
+    let auth = auth().await;
+    let session = auth.sign_up("ada@example.com").await;
+    let mut other = auth.db.connect().await;
+    for statement in ["begin", "select from auth.users for update", sql] {
+        other.query(statement, &[]).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
+    }
+    let put = auth.call("PUT /user", Some(text(&session, "access_token")), body);
+    let commit = async {
+        while auth.value("select count(*)::text from pg_locks where not granted").await == "0" {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        other.query("commit", &[]).await.expect("committed");
+    };
+    let (answer, ()) = tokio::join!(put, commit);
+    (auth, answer)
+}
+
+#[tokio::test]
+async fn sec_a_change_that_was_overtaken_changes_nothing() {
+    for (sql, code) in [
+        ("delete from auth.sessions", "session_not_found"),
+        ("update auth.users set deleted_at = now()", "user_not_found"),
+        ("update auth.users set banned_until = now() + interval '1 h'", "user_banned"),
+        ("update auth.users set encrypted_password = 'another'", "conflict"),
+    ] {
+        let (auth, answer) = put_while(sql, json!({"password": "another password", "data": {"a": 1}})).await;
+        assert_eq!(answer.error().1, code, "{sql}");
+        let touched = "select count(*)::text from auth.users where raw_user_meta_data ? 'a'";
+        assert_eq!(auth.value(touched).await, "0", "{sql}");
+    }
 }

@@ -21,6 +21,8 @@ pub struct VerificationKey {
     pub kid: Option<String>,
     /// Tokens that this key signed must name this issuer (`iss`), when there is one.
     pub issuer: Option<String>,
+    /// Whether this installation signs with it; else its tokens are another issuer's.
+    pub is_own: bool,
     /// The key itself.
     pub material: KeyMaterial,
 }

@@ -203,7 +203,8 @@ struct OneSecret;
 
 impl KeySource for OneSecret {
     fn current(&self) -> Arc<KeySet> {
-        let key = VerificationKey { kid: None, issuer: None, material: KeyMaterial::Hmac(SECRET.to_vec()) };
+        let key =
+            VerificationKey { kid: None, issuer: None, is_own: true, material: KeyMaterial::Hmac(SECRET.to_vec()) };
         Arc::new(KeySet { epoch: 1, keys: vec![key] })
     }
 }

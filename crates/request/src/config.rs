@@ -73,7 +73,7 @@ impl TokenSection {
     /// The reason.
     pub fn check_for_production(&self) -> Result<(), SecretError> {
         match self.keys() {
-            Ok(keys) => keys.shared_secret().map_or(Ok(()), check_secret),
+            Ok(keys) => keys.shared_secret().map_or(Ok(()), |secret| check_secret(&secret)),
             // A reference that is not resolved yet, or what `check` has refused.
             Err(_) => Ok(()),
         }

@@ -302,6 +302,7 @@ fn kid_selects_the_key() {
     let hmac = |kid: Option<&str>, secret: &str| VerificationKey {
         kid: kid.map(str::to_owned),
         issuer: None,
+        is_own: true,
         material: KeyMaterial::Hmac(secret.as_bytes().to_vec()),
     };
     let keys = Rotating::new(vec![hmac(Some("a"), "secret a"), hmac(Some("b"), "secret b"), hmac(None, "secret c")]);
@@ -348,6 +349,7 @@ fn the_cache_is_bounded_checks_exp_and_forgets_on_rotation() {
     let hmac = |secret: &str| VerificationKey {
         kid: None,
         issuer: None,
+        is_own: true,
         material: KeyMaterial::Hmac(secret.as_bytes().to_vec()),
     };
     let keys = Rotating::new(vec![hmac(SECRET)]);

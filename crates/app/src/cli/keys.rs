@@ -188,7 +188,7 @@ fn secret_of_project(tokens: &TokenSection) -> Result<Vec<u8>> {
 /// The configured secret as bytes; `None` where there is none or only public keys.
 pub(crate) fn signing_secret(tokens: &TokenSection) -> Result<Option<Vec<u8>>> {
     let keys = ConfiguredKeys::new(configured(tokens), tokens.jwt_secret_is_base64, None)?;
-    Ok(keys.shared_secret().map(<[u8]>::to_vec))
+    Ok(keys.shared_secret())
 }
 
 /// An empty one (`FERROBASE_AUTH__JWT_SECRET=`) counts as none.

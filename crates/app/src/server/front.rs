@@ -14,6 +14,7 @@ use ferrobase_edge::log::AccessLog;
 use ferrobase_edge::metrics::Metrics;
 use ferrobase_edge::{Alias, App, FreshnessRules, Lifecycle, LocalOnly, Settings};
 use ferrobase_request::Authority;
+use ferrobase_request::credentials::ConfiguredKeys;
 use ferrobase_request::journal::Statements;
 
 use crate::config::Config;
@@ -144,9 +145,13 @@ fn auth(
 pub(crate) fn auth_settings(config: &Config) -> ferrobase_auth::Settings {
     let section = &config.auth.sign_in;
     let secret = config.auth.tokens.keys().ok();
-    let secret = secret.as_ref().and_then(|keys| keys.shared_secret());
+    let secret = secret.as_ref().and_then(ConfiguredKeys::shared_secret);
     let external_url = format!("{}{}", external_url(config), section.path);
-    ferrobase_auth::Settings::new(section, config.auth.tokens.jwt_expiry, external_url, secret)
+    let tokens = &config.auth.tokens;
+    ferrobase_auth::Settings {
+        audience: tokens.jwt_audience.clone(),
+        ..ferrobase_auth::Settings::new(section, tokens.jwt_expiry, external_url, secret.as_deref())
+    }
 }
 
 /// Where the outside finds this server, without a slash at the end.

@@ -11,7 +11,7 @@ use crate::limit::Limit;
 use crate::mail::MailKind;
 use crate::password::{self, Verdict};
 use crate::pkce::Challenge;
-use crate::proof::{Proof, Purpose, Text, prepare, send, take_turn, use_nonce};
+use crate::proof::{Proof, Purpose, Text, check_mailer, prepare, send, take_turn, use_nonce};
 use crate::signup::identity_data;
 use crate::store::one_time_tokens::{self, TokenType};
 use crate::store::users::Change;
@@ -56,6 +56,7 @@ pub(super) async fn update(caller: SignedIn, Json(body): Json<Update>) -> Result
     let mut tx = flow.begin().await?;
     let gone = || Error::forbidden(ErrorCode::UserNotFound, "User from sub claim in JWT does not exist");
     let user = users::lock(&mut tx, caller.user.id()).await?.ok_or_else(gone)?;
+    check_unchanged(&mut tx, &caller, &user).await?;
     if let Some(data) = &changes.data {
         users::set_metadata(&mut tx, user.id(), None, Some(&merged(user.row.raw_user_meta_data.as_ref(), data)))
             .await?;
@@ -82,6 +83,27 @@ pub(super) async fn update(caller: SignedIn, Json(body): Json<Update>) -> Result
         text.send(flow).await?;
     }
     Ok(Json(user::user(&user)))
+}
+
+/// Hashing takes a while: whoever was signed out, banned, deleted or given another password meanwhile changes nothing.
+async fn check_unchanged(tx: &mut Tx, caller: &SignedIn, now: &User) -> Result<()> {
+    if now.row.deleted_at.is_some() {
+        return Err(Error::forbidden(ErrorCode::UserNotFound, "User from sub claim in JWT does not exist"));
+    }
+    if now.is_banned() {
+        return Err(Error::forbidden(ErrorCode::UserBanned, "User is banned"));
+    }
+    if let Some(session) = &caller.session
+        && sessions::find(tx, session.id).await?.is_none()
+    {
+        let message = "Session from session_id claim in JWT does not exist";
+        return Err(Error::forbidden(ErrorCode::SessionNotFound, message));
+    }
+    if now.password() != caller.user.password() {
+        let message = "The account is being changed, please try again";
+        return Err(Error::refused(http::StatusCode::CONFLICT, ErrorCode::Conflict, message));
+    }
+    Ok(())
 }
 
 async fn check(caller: &SignedIn, body: Update) -> Result<Changes> {
@@ -177,7 +199,7 @@ async fn change_email(flow: &Flow, tx: &mut Tx, user: &User, email: &str, challe
         users::confirm_email(tx, user.id()).await?;
         return add_identity(tx, user, "email", Some(email), None).await;
     }
-    flow.room.mailer().check()?;
+    check_mailer(flow)?;
     take_turn(flow, tx, Purpose::EmailChange, email).await?;
     users::email_change_begun(tx, user.id(), email).await?;
     one_time_tokens::delete(tx, user.id(), TokenType::EmailChangeCurrent).await?;
@@ -253,7 +275,9 @@ pub(crate) async fn add_identity(
             identities::insert(tx, user.id(), provider, &subject, &data).await?;
         }
     }
-    let mut app = user.row.raw_app_meta_data.clone().unwrap_or_default();
+    // As it is now: another provider may have come since the account was read.
+    let now = users::find(tx, user.id()).await?;
+    let mut app = now.and_then(|now| now.row.raw_app_meta_data).unwrap_or_default();
     let mut providers: Vec<Value> = app.get("providers").and_then(Value::as_array).cloned().unwrap_or_default();
     if !providers.iter().any(|known| known == provider) {
         providers.push(provider.into());

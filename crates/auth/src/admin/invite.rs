@@ -7,8 +7,9 @@ use super::not_found;
 use super::update::email_exists;
 use crate::caller::{Admin, Flow, Json};
 use crate::error::{Error, Result};
+use crate::hooks;
 use crate::mail::MailKind;
-use crate::proof::{Proof, send};
+use crate::proof::{Proof, check_mailer, send};
 use crate::signup::{Made, create_with_identity};
 use crate::store::users::NewUser;
 use crate::store::{Tx, audit, users};
@@ -25,7 +26,7 @@ pub(super) async fn invite(admin: Admin, Json(body): Json<Invite>) -> Result<Jso
     let flow = &admin.flow;
     let email = body.email.filter(|email| !email.is_empty());
     let email = address::email(&email.ok_or_else(|| Error::invalid("An email address is required"))?)?;
-    flow.room.mailer().check()?;
+    check_mailer(flow)?;
     let mut tx = flow.begin().await?;
     let user = Box::pin(invited(flow, &mut tx, &email, body.data.unwrap_or_default())).await?;
     send(flow, &mut tx, &user, Proof { kind: MailKind::Invite, ..Proof::of_address(&email, None) }).await?;
@@ -40,7 +41,9 @@ pub(super) async fn invited(flow: &Flow, tx: &mut Tx, email: &str, data: Map<Str
         return if user.row.email_confirmed_at.is_some() { Err(email_exists()) } else { Ok(user) };
     }
     let new = NewUser { email: Some(email.to_owned()), user_metadata: data, ..NewUser::default() };
+    hooks::before_user_created(flow, tx, &new, Some("email")).await?;
     let Made::New(user) = create_with_identity(tx, new, "email").await? else { return Err(email_exists()) };
+    hooks::after_user_created(flow, tx, &user).await?;
     audit::note(tx, "user_invited", &user, flow.client.ip, None).await?;
     Ok(*user)
 }

@@ -9,7 +9,7 @@ use crate::account::{add_identity, merged};
 use crate::caller::{Admin, Flow, Json};
 use crate::error::{Error, ErrorCode, Result};
 use crate::password::{self, Scheme};
-use crate::store::{Tx, audit, is_duplicate, sessions, users};
+use crate::store::{Tx, audit, is_duplicate, one_time_tokens, sessions, users};
 use crate::user::{self, User, address};
 
 /// The body.
@@ -72,28 +72,37 @@ async fn write(tx: &mut Tx, user: &User, body: &Update, hash: Option<String>) ->
     if app.is_some() || own.is_some() {
         users::set_metadata(tx, id, app.as_ref(), own.as_ref()).await?;
     }
-    let mut changed = user.clone();
-    if app.is_some() {
-        changed.row.raw_app_meta_data = app;
-    }
-    if let Some(email) = given(&body.email).map(|email| address::email(&email)).transpose()? {
-        let set = users::set_email(tx, id, &email).await;
-        set.map_err(|error| exists(error, "users_email_partial_key"))?;
-        add_identity(tx, &changed, "email", Some(&email), None).await?;
-    }
-    if let Some(phone) = given(&body.phone).map(|phone| address::phone(&phone)).transpose()? {
-        let set = users::set_phone(tx, id, &phone).await;
-        set.map_err(|error| exists(error, "users_phone_key"))?;
-        add_identity(tx, &changed, "phone", None, Some(&phone)).await?;
-    }
-    if body.email_confirm.unwrap_or(false) {
+    let email = given(&body.email).map(|email| address::email(&email)).transpose()?;
+    let phone = given(&body.phone).map(|phone| address::phone(&phone)).transpose()?;
+    set_addresses(tx, user, email.as_deref(), phone.as_deref()).await?;
+    // Nothing is confirmed where there is no address, as when an account is made.
+    if body.email_confirm.unwrap_or(false) && (email.is_some() || !user.email().is_empty()) {
         users::confirm_email(tx, id).await?;
     }
-    if body.phone_confirm.unwrap_or(false) {
+    if body.phone_confirm.unwrap_or(false) && (phone.is_some() || !user.phone().is_empty()) {
         users::confirm_phone(tx, id).await?;
     }
-    if let Some(duration) = &body.ban_duration {
-        users::ban(tx, id, ban_seconds(duration)?).await?;
+    if let Some(duration) = given(&body.ban_duration) {
+        users::ban(tx, id, ban_seconds(&duration)?).await?;
+    }
+    Ok(())
+}
+
+/// What was sent to the old ones, and for changes that were under way, is of no use any more.
+async fn set_addresses(tx: &mut Tx, user: &User, email: Option<&str>, phone: Option<&str>) -> Result<()> {
+    let id = user.id();
+    if let Some(email) = email {
+        let set = users::set_email(tx, id, email).await;
+        set.map_err(|error| exists(error, "users_email_partial_key"))?;
+        add_identity(tx, user, "email", Some(email), None).await?;
+    }
+    if let Some(phone) = phone {
+        let set = users::set_phone(tx, id, phone).await;
+        set.map_err(|error| exists(error, "users_phone_key"))?;
+        add_identity(tx, user, "phone", None, Some(phone)).await?;
+    }
+    if email.is_some() || phone.is_some() {
+        one_time_tokens::delete_all(tx, id).await?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 //! A JWT in `apikey` alone is no proof here (contract 0.1): browsers send their key there, too.
 
 use axum::extract::FromRequestParts;
-use ferrobase_request::Claims;
+use ferrobase_request::{Authority, Claims};
 use http::request::Parts;
 
 use super::Flow;
@@ -26,11 +26,7 @@ impl FromRequestParts<Room> for Admin {
 
     async fn from_request_parts(parts: &mut Parts, room: &Room) -> Result<Self> {
         let flow = Flow::from_request_parts(parts, room).await?;
-        if has_opaque_key(&flow) {
-            return Ok(Self { flow });
-        }
-        let claims = claims(&flow)?;
-        if !is_admin(&claims) {
+        if !has_opaque_key(&flow) && !is_admin(&claims(&flow)?) || !has_admins(&flow.target.authority) {
             return Err(Error::forbidden(ErrorCode::NotAdmin, "User not allowed"));
         }
         Ok(Self { flow })
@@ -40,6 +36,12 @@ impl FromRequestParts<Room> for Admin {
 /// By the claim itself, not where `auth.jwt_role_claim` looks: that is for roles of the application.
 pub(crate) fn is_admin(claims: &Claims) -> bool {
     claims.get("role").and_then(serde_json::Value::as_str).is_some_and(|role| ROLES.contains(&role))
+}
+
+/// Whether service keys count at all: `auth.allowed_roles` may leave `service_role` out. `supabase_admin` is a name for the
+/// same, and no role of tokens elsewhere.
+pub(crate) fn has_admins(authority: &Authority) -> bool {
+    authority.rules.allowed_roles.allow(ROLES[0])
 }
 
 /// The edge has verified `apikey` and a Bearer that is one.

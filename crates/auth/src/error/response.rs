@@ -81,10 +81,18 @@ fn render(error: &Error, is_new: bool, request_id: Option<&str>) -> Response {
         body.insert("weak_password".to_owned(), json!({ "reasons": reasons }));
     }
     let mut response = respond(status, code, &Value::Object(body), is_new);
-    if let Error::Refused { retry_after: Some(wait), .. } = error {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+    if let Some(seconds) = retry_after(error) {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
+}
+
+/// Seconds after which asking again makes sense.
+fn retry_after(error: &Error) -> Option<u64> {
+    match error {
+        Error::Refused { retry_after: Some(wait), .. } => Some(wait.as_secs().max(1)),
+        error => (error.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(1),
+    }
 }
 
 /// The sentence that a caller gets.
@@ -134,10 +142,11 @@ pub(crate) fn edge_shape(error: &PublicError) -> Response {
 pub(super) fn status_of_database(error: &PgError) -> StatusCode {
     match error {
         PgError::Db(db) => match db.code.as_str() {
-            // A character that text cannot have, and JSON that says there is one.
-            "22021" | "22P05" => StatusCode::BAD_REQUEST,
+            // A character that text cannot have, JSON that says there is one, text that is too long, text that is no value of
+            // its column's type.
+            "22021" | "22P05" | "22001" | "22P02" => StatusCode::BAD_REQUEST,
             "57014" => StatusCode::GATEWAY_TIMEOUT,
-            "53300" | "57P01" | "57P02" | "57P03" | "55P03" => StatusCode::SERVICE_UNAVAILABLE,
+            "53300" | "57P01" | "57P02" | "57P03" | "55P03" | "40P01" => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         },
         PgError::Deadline => StatusCode::GATEWAY_TIMEOUT,
@@ -149,6 +158,45 @@ fn of_database(status: StatusCode) -> &'static str {
     match status {
         StatusCode::GATEWAY_TIMEOUT => "Processing this request timed out, please retry after a moment.",
         StatusCode::SERVICE_UNAVAILABLE => "The database cannot be reached, please retry after a moment.",
-        _ => "The request has characters that cannot be stored",
+        _ => "The request has a value that cannot be stored",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use ferrobase_pg::{DbError, Severity, SqlState};
+
+    use super::*;
+
+    fn failed(code: &str) -> Error {
+        Error::Database(PgError::Db(Box::new(DbError {
+            severity: Severity::Error,
+            code: SqlState::new(code),
+            message: String::new(),
+            detail: None,
+            hint: None,
+            position: None,
+            where_: None,
+            schema: None,
+            table: None,
+            column: None,
+            data_type: None,
+            constraint: None,
+            routine: None,
+        })))
+    }
+
+    #[test]
+    fn what_passes_by_itself_says_when_to_come_again() {
+        for (code, status, wait) in
+            [("40P01", 503, Some(1)), ("55P03", 503, Some(1)), ("22001", 400, None), ("XX000", 500, None)]
+        {
+            let error = failed(code);
+            assert_eq!((error.status().as_u16(), retry_after(&error)), (status, wait), "{code}");
+        }
+        let limited = Error::too_many(ErrorCode::OverRequestRateLimit, "Slow down", Duration::from_secs(7));
+        assert_eq!(retry_after(&limited), Some(7));
     }
 }

@@ -77,6 +77,7 @@ impl SigningKeys {
         let key = |key: &PrivateKey| VerificationKey {
             kid: Some(key.kid.clone()),
             issuer: None,
+            is_own: true,
             material: KeyMaterial::Jwk(key.verifying.clone()),
         };
         self.keys.iter().map(key).collect()

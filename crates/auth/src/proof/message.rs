@@ -1,18 +1,24 @@
 //! One text message with a code: stored in a transaction, sent after it.
 
+use serde_json::Value;
+
 use super::limits::{Purpose, take_quota};
 use crate::caller::Flow;
 use crate::error::Result;
+use crate::hooks::{self, Hooks, SmsToSend};
 use crate::mail::Code;
 use crate::sms::{self, Message};
 use crate::store::one_time_tokens::{self, NewToken, TokenType};
 use crate::store::{Tx, send_limits, users};
-use crate::user::User;
+use crate::user::{self, User};
 
 /// A message whose code is stored.
 pub(crate) struct Text {
     /// `None` for numbers of tests, which nothing is sent to.
     message: Option<Message>,
+    /// For an application that sends its messages itself.
+    code: Code,
+    user: Value,
 }
 
 /// Makes the code and stores it.
@@ -39,15 +45,15 @@ pub(crate) async fn prepare(
     users::message_sent(tx, user.id(), token).await?;
     let text = section.template.replace("{{ .Code }}", &code.digits).replace("{{.Code}}", &code.digits);
     let message = Message { to: number.to_owned(), channel: channel.to_owned(), text };
-    Ok(Text { message: test.is_none().then_some(message) })
+    Ok(Text { message: test.is_none().then_some(message), code, user: user::user(user) })
 }
 
 impl Text {
-    /// Sends it, and gives the provider's id of it. Call it when the transaction has ended.
+    /// Sends it, and gives the provider's id of it, if there is one. Call it when the transaction has ended.
     pub(crate) async fn send(self, flow: &Flow) -> Result<Option<String>> {
         let Some(message) = self.message else { return Ok(None) };
         let number = message.to.clone();
-        let sent = flow.room.texter().send(message).await;
+        let sent = hand_over(flow, message, &self.code, &self.user).await;
         if sent.is_err() {
             // Nobody got anything: the next try need not wait.
             let mut tx = flow.begin().await?;
@@ -56,4 +62,13 @@ impl Text {
         }
         sent
     }
+}
+
+/// The application sends it, or the provider does.
+async fn hand_over(flow: &Flow, message: Message, code: &Code, user: &Value) -> Result<Option<String>> {
+    let sms = SmsToSend { phone: &message.to, code: &code.digits, kind: "sms_otp" };
+    if hooks::send_sms(Hooks::of(flow), &flow.database, user, &sms).await? {
+        return Ok(None);
+    }
+    flow.room.texter().send(message).await
 }

@@ -19,7 +19,7 @@ use axum::Router;
 use axum::routing::{get, post};
 
 pub(crate) use limits::{Purpose, check_quota, take_turn};
-pub(crate) use mail::{Proof, link, send};
+pub(crate) use mail::{Proof, check_mailer, link, send};
 pub(crate) use message::{Text, prepare};
 pub(crate) use reauthenticate::use_nonce;
 pub(crate) use veil::veiled;

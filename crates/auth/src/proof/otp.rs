@@ -3,9 +3,10 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Proof, Purpose, prepare, send, take_turn, veiled};
+use super::{Proof, Purpose, check_mailer, prepare, send, take_turn, veiled};
 use crate::caller::{Flow, Json};
 use crate::error::{Error, ErrorCode, Result};
+use crate::hooks;
 use crate::limit::Limit;
 use crate::mail::MailKind;
 use crate::pkce::Challenge;
@@ -52,7 +53,7 @@ async fn by_email(flow: &Flow, email: &str, body: &Otp) -> Result<Json<Value>> {
     }
     let email = address::email(email)?;
     let challenge = Challenge::read(body.code_challenge.as_deref(), body.code_challenge_method.as_deref())?;
-    flow.room.mailer().check()?;
+    check_mailer(flow)?;
     let mut tx = flow.begin().await?;
     take_turn(flow, &mut tx, Purpose::SignIn, &email).await?;
     let known = users::find_by_email(&mut tx, &email).await?;
@@ -115,8 +116,10 @@ fn new_user(flow: &Flow, body: &Otp) -> Result<NewUser> {
 }
 
 async fn make(flow: &Flow, tx: &mut Tx, new: NewUser, provider: &str) -> Result<User> {
+    hooks::before_user_created(flow, tx, &new, Some(provider)).await?;
     match create_with_identity(tx, new, provider).await? {
         Made::New(user) => {
+            hooks::after_user_created(flow, tx, &user).await?;
             audit::note(tx, "user_signedup", &user, flow.client.ip, Some(json!({"provider": provider}))).await?;
             Ok(*user)
         }

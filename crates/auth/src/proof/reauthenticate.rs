@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq as _;
 
-use super::{Proof, Purpose, prepare, send, take_turn};
+use super::{Proof, Purpose, check_mailer, prepare, send, take_turn};
 use crate::caller::{Flow, Json, SignedIn};
 use crate::error::{Error, ErrorCode, Result};
 use crate::limit::Limit;
@@ -18,7 +18,7 @@ pub(super) async fn reauthenticate(caller: SignedIn) -> Result<Json<Value>> {
     let mut tx = flow.begin().await?;
     audit::note(&mut tx, "user_reauthenticate_requested", user, flow.client.ip, None).await?;
     if user.row.email_confirmed_at.is_some() && !user.email().is_empty() {
-        flow.room.mailer().check()?;
+        check_mailer(flow)?;
         take_turn(flow, &mut tx, Purpose::Reauthentication, user.email()).await?;
         let (kind, token) = (MailKind::Reauthentication, TokenType::Reauthentication);
         let proof = Proof { kind, token, ..Proof::of_address(user.email(), None) };

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Proof, Purpose, check_quota, send, take_turn, veiled};
+use super::{Proof, Purpose, check_mailer, check_quota, send, take_turn, veiled};
 use crate::caller::{Flow, Json};
 use crate::error::{Error, Result};
 use crate::limit::Limit;
@@ -25,7 +25,7 @@ pub(super) async fn recover(flow: Flow, Json(body): Json<Recover>) -> Result<Jso
     let email = body.email.as_deref().filter(|email| !email.is_empty());
     let email = address::email(email.ok_or_else(|| Error::invalid("Password recovery requires an email"))?)?;
     let challenge = Challenge::read(body.code_challenge.as_deref(), body.code_challenge_method.as_deref())?;
-    flow.room.mailer().check()?;
+    check_mailer(&flow)?;
     veiled(Box::pin(ask(&flow, &email, challenge.as_ref()))).await
 }
 

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Proof, Purpose, Text, check_quota, prepare, send, take_turn, veiled};
+use super::{Proof, Purpose, Text, check_mailer, check_quota, prepare, send, take_turn, veiled};
 use crate::account::send_email_change;
 use crate::caller::{Flow, Json};
 use crate::error::{Error, Result};
@@ -33,7 +33,7 @@ pub(super) async fn resend(flow: Flow, Json(body): Json<Resend>) -> Result<Json<
         ("signup" | "email_change", Some(email), None) => {
             let email = address::email(&email)?;
             let challenge = Challenge::read(body.code_challenge.as_deref(), body.code_challenge_method.as_deref())?;
-            flow.room.mailer().check()?;
+            check_mailer(&flow)?;
             veiled(Box::pin(by_email(&flow, kind == "signup", &email, challenge.as_ref()))).await
         }
         ("signup" | "email_change", ..) => Err(Error::invalid("Type provided requires an email address")),

@@ -16,11 +16,12 @@ pub(super) fn claims(settings: &Settings, user: &User, session: Uuid, proofs: &[
     let row = &user.row;
     let issued = now.as_second();
     let object = |map: &Option<Map<String, Value>>| Value::Object(map.clone().unwrap_or_default());
+    let audience = settings.audience.as_deref().or(row.aud.as_deref());
     let proofs_of = |proof: &Proof| json!({"method": proof.method, "timestamp": proof.timestamp});
     json!({
         "iss": settings.external_url,
         "sub": row.id,
-        "aud": row.aud.as_deref().unwrap_or(AUTHENTICATED),
+        "aud": audience.unwrap_or(AUTHENTICATED),
         "exp": issued + settings.jwt_expiry.as_secs() as i64,
         "iat": issued,
         "email": user.email(),

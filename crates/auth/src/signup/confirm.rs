@@ -13,7 +13,7 @@ use super::request::{Request, Way};
 use crate::caller::{Flow, Json};
 use crate::error::{Error, ErrorCode, Result};
 use crate::hooks;
-use crate::proof::{Proof, Purpose, check_quota, prepare, send, take_turn};
+use crate::proof::{Proof, Purpose, check_mailer, check_quota, prepare, send, take_turn};
 use crate::session;
 use crate::store::one_time_tokens::TokenType;
 use crate::store::users::NewUser;
@@ -33,7 +33,7 @@ pub(super) async fn by_email(flow: &Flow, request: Request) -> Result<Response> 
         ..NewUser::default()
     };
     if !autoconfirm {
-        flow.room.mailer().check()?;
+        check_mailer(flow)?;
         take_turn(flow, &mut tx, Purpose::Confirmation, email).await?;
     }
     let known = users::find_by_email(&mut tx, email).await?;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::store::users::NewUser;
 use crate::store::{Tx, identities, is_duplicate, users};
 use crate::user::User;
@@ -17,8 +17,9 @@ pub enum Made {
 
 /// Makes an account and its identity at `provider` (`email` or `phone`, whose subject is the account itself).
 pub async fn create_with_identity(tx: &mut Tx, mut new: NewUser, provider: &str) -> Result<Made> {
-    new.app_metadata.insert("provider".to_owned(), provider.into());
-    new.app_metadata.insert("providers".to_owned(), json!([provider]));
+    // What an administrator says of the account goes before what is known from how it was made.
+    new.app_metadata.entry("provider").or_insert_with(|| provider.into());
+    new.app_metadata.entry("providers").or_insert_with(|| json!([provider]));
     let data = new.user_metadata.clone();
     tx.savepoint().await?;
     let id = match users::insert(tx, &new).await {
@@ -26,6 +27,9 @@ pub async fn create_with_identity(tx: &mut Tx, mut new: NewUser, provider: &str)
         Err(error) if ["users_email_partial_key", "users_phone_key"].iter().any(|key| is_duplicate(&error, key)) => {
             tx.rollback_to_savepoint();
             return Ok(Made::Taken);
+        }
+        Err(error) if is_duplicate(&error, "users_pkey") => {
+            return Err(Error::unprocessable(ErrorCode::UserAlreadyExists, "A user with this id already exists"));
         }
         Err(error) => return Err(error),
     };

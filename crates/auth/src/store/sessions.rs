@@ -35,7 +35,7 @@ macro_rules! session {
         concat!(
             "select (to_jsonb(s) || jsonb_build_object(
                 'age', extract(epoch from now() - coalesce(s.created_at, now())),
-                'idle', extract(epoch from now() - greatest(s.created_at, s.refreshed_at at time zone 'utc')),
+                'idle', extract(epoch from now() - coalesce(greatest(s.created_at, s.refreshed_at at time zone 'utc'), now())),
                 'has_ended', coalesce(s.not_after <= now(), false)
             ))::text
             from auth.sessions s ",

@@ -37,7 +37,7 @@ macro_rules! users {
 pub const WITH_SESSION: &str = users!(
     ", 'session', (select to_jsonb(s) || jsonb_build_object(
             'age', extract(epoch from now() - coalesce(s.created_at, now())),
-            'idle', extract(epoch from now() - greatest(s.created_at, s.refreshed_at at time zone 'utc')),
+            'idle', extract(epoch from now() - coalesce(greatest(s.created_at, s.refreshed_at at time zone 'utc'), now())),
             'has_ended', coalesce(s.not_after <= now(), false))
         from auth.sessions s where s.id = $2::uuid and s.user_id = u.id)",
     "where u.id = $1::uuid and u.deleted_at is null"

@@ -1,6 +1,7 @@
 //! An account as it is stored, and as clients see it.
 
 pub mod address;
+mod lenient;
 mod shape;
 
 use jiff::Timestamp;
@@ -42,26 +43,42 @@ pub struct Row {
     pub role: Option<String>,
     pub email: Option<String>,
     pub encrypted_password: Option<String>,
+    #[serde(default, deserialize_with = "lenient::time")]
     pub email_confirmed_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "lenient::time")]
     pub invited_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "lenient::time")]
     pub confirmation_sent_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "lenient::time")]
     pub recovery_sent_at: Option<Timestamp>,
     pub email_change: Option<String>,
+    #[serde(default, deserialize_with = "lenient::time")]
     pub email_change_sent_at: Option<Timestamp>,
     pub email_change_confirm_status: Option<i16>,
+    #[serde(default, deserialize_with = "lenient::time")]
     pub last_sign_in_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "lenient::object")]
     pub raw_app_meta_data: Option<Map<String, Value>>,
+    #[serde(default, deserialize_with = "lenient::object")]
     pub raw_user_meta_data: Option<Map<String, Value>>,
+    #[serde(default, deserialize_with = "lenient::time")]
     pub created_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "lenient::time")]
     pub updated_at: Option<Timestamp>,
     pub phone: Option<String>,
+    #[serde(default, deserialize_with = "lenient::time")]
     pub phone_confirmed_at: Option<Timestamp>,
     pub phone_change: Option<String>,
+    #[serde(default, deserialize_with = "lenient::time")]
     pub phone_change_sent_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "lenient::time")]
     pub confirmed_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "lenient::time")]
     pub banned_until: Option<Timestamp>,
+    #[serde(default, deserialize_with = "lenient::time")]
     pub reauthentication_sent_at: Option<Timestamp>,
     pub is_sso_user: bool,
+    #[serde(default, deserialize_with = "lenient::time")]
     pub deleted_at: Option<Timestamp>,
     pub is_anonymous: bool,
 }
@@ -73,10 +90,14 @@ pub struct Identity {
     pub id: Uuid,
     pub provider_id: String,
     pub user_id: Uuid,
+    #[serde(deserialize_with = "lenient::object_or_empty")]
     pub identity_data: Map<String, Value>,
     pub provider: String,
+    #[serde(default, deserialize_with = "lenient::time")]
     pub last_sign_in_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "lenient::time")]
     pub created_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "lenient::time")]
     pub updated_at: Option<Timestamp>,
     pub email: Option<String>,
 }
@@ -90,9 +111,12 @@ pub struct Factor {
     pub friendly_name: Option<String>,
     pub factor_type: String,
     pub status: String,
+    #[serde(deserialize_with = "lenient::time_or_now")]
     pub created_at: Timestamp,
+    #[serde(deserialize_with = "lenient::time_or_now")]
     pub updated_at: Timestamp,
     pub phone: Option<String>,
+    #[serde(default, deserialize_with = "lenient::time")]
     pub last_challenged_at: Option<Timestamp>,
     pub web_authn_aaguid: Option<Uuid>,
     pub last_webauthn_challenge_data: Option<Value>,

@@ -8,7 +8,7 @@ use crate::caller::Flow;
 use crate::error::{Error, ErrorCode, Result};
 use crate::store::one_time_tokens::{self, TokenType};
 use crate::store::users::Change;
-use crate::store::{Tx, audit, identities, is_duplicate, users};
+use crate::store::{Tx, audit, identities, is_duplicate, sessions, users};
 use crate::user::User;
 
 /// What became of it.
@@ -46,12 +46,26 @@ async fn confirm_email(flow: &Flow, tx: &mut Tx, user: &User, drops_password: bo
         return Ok(true);
     }
     if drops_password {
-        users::set_password(tx, user.id(), "").await?;
+        drop_stranger(tx, user).await?;
     }
     users::confirm_email(tx, user.id()).await?;
-    note_verified(tx, user, user.email()).await?;
+    let now = users::find(tx, user.id()).await?;
+    note_verified(tx, now.as_ref().unwrap_or(user), user.email()).await?;
     audit::note(tx, "user_signedup", user, flow.client.ip, Some(json!({"provider": "email"}))).await?;
     Ok(true)
+}
+
+/// What was put into the account before its owner came: a password, other providers' identities, factors, sessions.
+async fn drop_stranger(tx: &mut Tx, user: &User) -> Result<()> {
+    users::set_password(tx, user.id(), "").await?;
+    users::drop_ways_in(tx, user.id()).await?;
+    sessions::delete_all(tx, user.id()).await?;
+    let mut app = user.row.raw_app_meta_data.clone().unwrap_or_default();
+    for of_stranger in ["provider", "providers"] {
+        app.remove(of_stranger);
+    }
+    users::set_metadata(tx, user.id(), Some(&app), None).await?;
+    add_identity(tx, user, "email", Some(user.email()), None).await
 }
 
 /// The identity of this address says that it is proved.

@@ -205,7 +205,9 @@ async fn sec_06_addresses_of_this_machine_are_called_only_where_they_are_allowed
     .await;
     let refused = auth.call("GET /authorize?provider=keycloak", None, Value::Null).await;
     assert_eq!(refused.status, 502, "{refused:?}");
-    let refused = auth.post("/token?grant_type=id_token", json!({"provider": "keycloak", "id_token": "a.b.c"})).await;
+    // Of the right form, with a key that would have to be asked for.
+    let token = "eyJhbGciOiJSUzI1NiIsImtpZCI6ImEifQ.e30.c2lnbmF0dXJl";
+    let refused = auth.post("/token?grant_type=id_token", json!({"provider": "keycloak", "id_token": token})).await;
     assert_eq!(refused.status, 502, "{refused:?}");
     assert_eq!(issuer.calls("/.well-known/openid-configuration"), 0);
     assert!(!text(&refused.json(), "message").contains("127.0.0"), "nothing of our network is told");

@@ -36,13 +36,17 @@ impl Authority {
         authenticate_at(gate, credentials, &*self.keys, &*self.api_keys, &self.rules, &self.cache)
     }
 
-    /// The claims of a token that one of our keys signed and that is valid now, whatever role it names. For rooms that
-    /// judge tokens themselves; remembered like every other verified token.
+    /// The claims of a token that a key of this installation signed and that is valid now, whatever role it names. For
+    /// rooms that judge tokens themselves; remembered like every other verified token. Other issuers' tokens open the data
+    /// that their role may see, and say nothing about accounts here.
     ///
     /// # Errors
     /// A token that is not genuine, or not valid here and now.
     pub fn claims_of(&self, token: &str) -> Result<Claims, AuthError> {
         let verified = self.cache.verified(token, &*self.keys, &self.rules, unix_now())?;
+        if !verified.is_own {
+            return Err(TokenError::NoSuitableKey.into());
+        }
         Ok(verified.claims.clone())
     }
 

@@ -43,6 +43,8 @@ const LARGEST: usize = 4096;
 pub(super) struct Verified {
     pub(super) claims: Claims,
     pub(super) times: Times,
+    /// Whether a key of ours signed it.
+    pub(super) is_own: bool,
 }
 
 /// Numbers for metrics.
@@ -103,11 +105,11 @@ impl TokenCache {
             verified.times.check(now)?;
             return Ok(verified);
         }
-        let claims = verified_claims(token, &keys)?;
+        let (claims, is_own) = verified_claims(token, &keys)?;
         let times = Times::of(&claims)?;
         times.check(now)?;
         check_audience(&claims, rules.audience.as_deref())?;
-        let verified = Arc::new(Verified { claims: Claims::from_token(claims, rules), times });
+        let verified = Arc::new(Verified { claims: Claims::from_token(claims, rules), times, is_own });
         if token.len() <= LARGEST {
             self.remember(keys.epoch, hash, &verified);
         }

@@ -10,6 +10,8 @@ use ferrobase_base::ports::{KeyMaterial, KeySet, KeySource, VerificationKey};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::signing_keys::hs256_secret;
+
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
@@ -118,11 +120,12 @@ impl ConfiguredKeys {
         KeySet { epoch: epoch(&keys), keys }
     }
 
-    /// The first shared secret, with which anon and service keys are made; `None` when there are only public keys.
-    pub fn shared_secret(&self) -> Option<&[u8]> {
-        self.set.keys.iter().find_map(|key| match &key.material {
-            KeyMaterial::Hmac(secret) => Some(secret.as_slice()),
-            KeyMaterial::Jwk(_) => None,
+    /// The first shared secret of ours, as text or as a JWK for HS256, with which tokens, anon and service keys are made;
+    /// `None` when there are only public keys and other issuers'.
+    pub fn shared_secret(&self) -> Option<Vec<u8>> {
+        self.set.keys.iter().filter(|key| key.is_own).find_map(|key| match &key.material {
+            KeyMaterial::Hmac(secret) => Some(secret.clone()),
+            KeyMaterial::Jwk(jwk) => hs256_secret(jwk),
         })
     }
 }
@@ -136,12 +139,12 @@ impl KeySource for ConfiguredKeys {
 fn read_secret(secret: &Secret, is_base64: bool) -> Result<Vec<VerificationKey>, KeyTextError> {
     let bytes = if is_base64 { decode_base64(secret.expose())? } else { secret.expose().as_bytes().to_vec() };
     if let Some(keys) = serde_json::from_slice::<Value>(&bytes).ok().as_ref().and_then(read_key_set) {
-        return Ok(keys);
+        return Ok(keys.into_iter().map(|key| VerificationKey { is_own: true, ..key }).collect());
     }
     if bytes.len() < SHORTEST_SECRET {
         return Err(KeyTextError::TooShort);
     }
-    Ok(vec![VerificationKey { kid: None, issuer: None, material: KeyMaterial::Hmac(bytes) }])
+    Ok(vec![VerificationKey { kid: None, issuer: None, is_own: true, material: KeyMaterial::Hmac(bytes) }])
 }
 
 /// Both alphabets are accepted, and `.` for `=` as some tools write it.
@@ -150,7 +153,7 @@ fn decode_base64(text: &str) -> Result<Vec<u8>, KeyTextError> {
     BASE64.decode(text).map_err(|_| KeyTextError::NotBase64)
 }
 
-/// A set of keys, or one key; `None` when the value is neither.
+/// A set of keys, or one key, all of another issuer; `None` when the value is neither.
 pub(super) fn read_key_set(value: &Value) -> Option<Vec<VerificationKey>> {
     let single;
     let keys = match value.get("keys") {
@@ -166,7 +169,7 @@ pub(super) fn read_key_set(value: &Value) -> Option<Vec<VerificationKey>> {
 
 fn read_key(jwk: &Value) -> VerificationKey {
     let kid = jwk.get("kid").and_then(Value::as_str).map(str::to_owned);
-    VerificationKey { kid, issuer: None, material: KeyMaterial::Jwk(jwk.clone()) }
+    VerificationKey { kid, issuer: None, is_own: false, material: KeyMaterial::Jwk(jwk.clone()) }
 }
 
 fn epoch(keys: &[VerificationKey]) -> u64 {
@@ -175,7 +178,7 @@ fn epoch(keys: &[VerificationKey]) -> u64 {
         hash.update(key.kid.as_deref().unwrap_or_default());
         hash.update([0]);
         hash.update(key.issuer.as_deref().unwrap_or_default());
-        hash.update([0]);
+        hash.update([u8::from(key.is_own)]);
         match &key.material {
             KeyMaterial::Hmac(secret) => hash.update(secret),
             KeyMaterial::Jwk(jwk) => hash.update(jwk.to_string()),
@@ -209,6 +212,10 @@ mod tests {
         let jwk = json!({"kty": "oct", "k": "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow"});
         assert_eq!(keys(&jwk.to_string(), false).unwrap().len(), 1);
         assert_eq!(keys(&json!({"keys": [jwk, jwk]}).to_string(), false).unwrap().len(), 2);
+        let configured = ConfiguredKeys::new(Some(&Secret::new(jwk.to_string())), false, None).unwrap();
+        assert_eq!(configured.shared_secret().map(|secret| secret.len()), Some(64), "a JWK signs as text does");
+        let others = ConfiguredKeys::new(None, false, Some(&jwk)).unwrap();
+        assert_eq!(others.shared_secret(), None, "nothing is signed with another issuer's key");
         assert_eq!(keys("short", false).unwrap_err(), KeyTextError::TooShort);
         assert_eq!(keys("not base64!!", true).unwrap_err(), KeyTextError::NotBase64);
     }

@@ -149,6 +149,7 @@ mod tests {
         VerificationKey {
             kid: Some(kid.to_owned()),
             issuer: None,
+            is_own: false,
             material: ferrobase_base::ports::KeyMaterial::Jwk(jwk),
         }
     }

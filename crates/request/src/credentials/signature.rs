@@ -75,8 +75,8 @@ struct Header {
     crit: Option<Value>,
 }
 
-/// The claims of a token that one of the keys signed.
-pub(super) fn verified_claims(token: &str, keys: &SigningKeys) -> Result<Map<String, Value>, AuthError> {
+/// The claims of a token that one of the keys signed, and whether that key is our own.
+pub(super) fn verified_claims(token: &str, keys: &SigningKeys) -> Result<(Map<String, Value>, bool), AuthError> {
     let parts = Parts::split(token)?;
     let header = parts.header()?;
     let algorithm = algorithm(&header.alg)?;
@@ -87,7 +87,7 @@ pub(super) fn verified_claims(token: &str, keys: &SigningKeys) -> Result<Map<Str
     let payload = BASE64.decode(parts.payload).map_err(|_| TokenError::Unreadable)?;
     let claims: Map<String, Value> = serde_json::from_slice(&payload).map_err(|_| ClaimsError::Unreadable)?;
     check_issuer(&claims, key.issuer.as_deref())?;
-    Ok(claims)
+    Ok((claims, key.is_own))
 }
 
 /// Whether a token that was refused may be signed by a key which is not among these: its `kid` is none of theirs.

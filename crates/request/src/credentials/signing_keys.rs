@@ -20,6 +20,8 @@ pub(super) struct SigningKey {
     kid: Option<String>,
     /// Whose tokens it signs; any issuer's without one.
     pub(super) issuer: Option<String>,
+    /// Whether its tokens are ours.
+    pub(super) is_own: bool,
     algorithms: &'static [Algorithm],
     pub(super) key: DecodingKey,
 }
@@ -74,16 +76,16 @@ impl SigningKeys {
 
 impl SigningKey {
     fn prepare(key: &VerificationKey) -> Option<Self> {
-        let (kid, issuer) = (key.kid.clone(), key.issuer.clone());
+        let (kid, issuer, is_own) = (key.kid.clone(), key.issuer.clone(), key.is_own);
         match &key.material {
             KeyMaterial::Hmac(secret) if secret.is_empty() => None,
             KeyMaterial::Hmac(secret) => {
-                Some(Self { kid, issuer, algorithms: HMAC, key: DecodingKey::from_secret(secret) })
+                Some(Self { kid, issuer, is_own, algorithms: HMAC, key: DecodingKey::from_secret(secret) })
             }
             KeyMaterial::Jwk(jwk) => {
                 let (algorithms, key) = read_jwk(jwk)?;
                 let kid = kid.or_else(|| text(jwk, "kid").map(str::to_owned));
-                Some(Self { kid, issuer, algorithms, key })
+                Some(Self { kid, issuer, is_own, algorithms, key })
             }
         }
     }
@@ -117,6 +119,12 @@ fn read_jwk(jwk: &Value) -> Option<(&'static [Algorithm], DecodingKey)> {
         _ => return None,
     };
     Some((narrow(algorithms, text(jwk, "alg"))?, key))
+}
+
+/// The secret of a symmetric key that may be used with HS256.
+pub(super) fn hs256_secret(jwk: &Value) -> Option<Vec<u8>> {
+    let is_meant = text(jwk, "kty") == Some("oct") && text(jwk, "alg").is_none_or(|alg| alg == "HS256");
+    (is_meant && verifies(jwk)).then(|| bytes(jwk, "k")).flatten().filter(|secret| !secret.is_empty())
 }
 
 /// `use` and `key_ops`: a key for encryption verifies nothing.
