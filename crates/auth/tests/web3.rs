@@ -170,6 +170,10 @@ async fn chains_are_switched_one_by_one() {
     let off = crate::harness::auth().await;
     let refused = grant(&off, "ethereum", "x", "x").await.error();
     assert_eq!(refused, (422, "web3_provider_disabled".into(), "Web3 provider is disabled".into()));
+    // Whatever was sent: clients turn a signature that is no text into an object.
+    let odd = json!({"chain": "ethereum", "message": "x", "signature": {"0": 1}});
+    let refused = off.post("/token?grant_type=web3", odd).await.error();
+    assert_eq!((refused.0, refused.1.as_str()), (422, "web3_provider_disabled"));
     let one = with(section(|section| section.web3.solana = true)).await;
     assert_eq!(grant(&one, "ethereum", "x", "x").await.error().1, "web3_provider_disabled");
     assert_eq!(grant(&one, "dogecoin", "x", "x").await.error().1, "web3_unsupported_chain");

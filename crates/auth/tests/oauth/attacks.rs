@@ -205,6 +205,10 @@ async fn sec_06_addresses_of_this_machine_are_called_only_where_they_are_allowed
     .await;
     let refused = auth.call("GET /authorize?provider=keycloak", None, Value::Null).await;
     assert_eq!(refused.status, 502, "{refused:?}");
+    // What cannot be a token asks nobody for keys.
+    let refused = auth.post("/token?grant_type=id_token", json!({"provider": "keycloak", "id_token": "none"})).await;
+    assert_eq!(refused.status, 400, "{refused:?}");
+    assert_eq!(refused.json()["error_description"], "Bad ID token: it is malformed");
     // Of the right form, with a key that would have to be asked for.
     let token = "eyJhbGciOiJSUzI1NiIsImtpZCI6ImEifQ.e30.c2lnbmF0dXJl";
     let refused = auth.post("/token?grant_type=id_token", json!({"provider": "keycloak", "id_token": token})).await;
