@@ -47,21 +47,9 @@ pub struct Tokens {
 
 /// Opens a session for a user who has proved by this method who it is.
 pub async fn open(flow: &Flow, tx: &mut Tx, user: &User, method: &str) -> Result<Tokens> {
-    let (id, key) = (Uuid::new_v4(), new_key());
-    let client = &flow.client;
-    let new = NewSession {
-        id,
-        user: user.id(),
-        aal: "aal1",
-        factor: None,
-        key: &key,
-        user_agent: &client.user_agent,
-        ip: client.ip,
-    };
-    sessions::insert(tx, &new).await?;
-    amr::note(tx, id, method).await?;
+    let (id, refresh_token) = begin(flow, tx, user, method).await?;
     users::signed_in(tx, user.id()).await?;
-    of_session(flow, tx, user.id(), id, RefreshToken::new(id, 0, &key)).await
+    of_session(flow, tx, user.id(), id, refresh_token).await
 }
 
 /// What a client of the OAuth server was granted.
@@ -79,6 +67,13 @@ pub(crate) async fn open_as_client(
     method: &str,
     grant: ClientGrant<'_>,
 ) -> Result<Tokens> {
+    let (id, refresh_token) = begin(flow, tx, user, method).await?;
+    sessions::set_client(tx, id, grant.client, grant.scopes).await?;
+    of_session(flow, tx, user.id(), id, refresh_token).await
+}
+
+/// A new session of this user that was proved by this method, and its first refresh token.
+async fn begin(flow: &Flow, tx: &mut Tx, user: &User, method: &str) -> Result<(Uuid, RefreshToken)> {
     let (id, key) = (Uuid::new_v4(), new_key());
     let client = &flow.client;
     let new = NewSession {
@@ -91,9 +86,8 @@ pub(crate) async fn open_as_client(
         ip: client.ip,
     };
     sessions::insert(tx, &new).await?;
-    sessions::set_client(tx, id, grant.client, grant.scopes).await?;
     amr::note(tx, id, method).await?;
-    of_session(flow, tx, user.id(), id, RefreshToken::new(id, 0, &key)).await
+    Ok((id, RefreshToken::new(id, 0, &key)))
 }
 
 /// The answer for an open session, with this refresh token.
