@@ -12,8 +12,10 @@ mod bulk;
 mod call;
 mod condition;
 mod document;
+mod drawn;
 mod embed;
 mod field;
+mod flat;
 mod keyset;
 mod mutation;
 mod near;
@@ -28,10 +30,11 @@ pub use self::mutation::CHANGED_SETTING;
 
 use self::alias::Aliases;
 use self::read::{Level, Origin};
-use crate::plan::{Lock, LockStrength, LockWait, Query, Source};
+use crate::plan::{Document, Lock, LockStrength, LockWait, Query, Source};
 use crate::rows;
 use crate::sql::Sql;
-use crate::statement::{Compiled, Output};
+use crate::statement::{Compiled, Drawn, Output};
+use crate::template::Template;
 
 /// How deep reads and conditions may nest. Planners have limits of their own below this one.
 pub const MAX_DEPTH: usize = 64;
@@ -82,6 +85,21 @@ pub fn compile_rows(query: &Query, catalog: &Catalog) -> Result<Option<Compiled>
     let Some(rows) = rows::form_of(query, catalog) else { return Ok(None) };
     let statement = finish(Compiler::default().rows(&query.read, Origin::Root, Level::ROOT)?)?;
     Ok(Some(Compiled { statement, output: Output::Rows(rows), estimate: None }))
+}
+
+/// Compiles a document: JSON of PostgreSQL, or, where its rows can become a document here and `catalog` says of what types
+/// they are, their columns.
+///
+/// # Errors
+/// As [`compile`].
+pub fn compile_document(document: &Document, catalog: Option<&Catalog>) -> Result<Drawn, CompileError> {
+    if let Some(catalog) = catalog
+        && let Some(flat) = Compiler::default().flat(document, catalog)?
+    {
+        return Ok(Drawn { statement: finish(flat.sql)?, template: flat.template });
+    }
+    let template = Template::of_values(&document.members);
+    Ok(Drawn { statement: finish(Compiler::default().document(document)?)?, template })
 }
 
 /// Compiles the precondition of a read, as a statement of its own: it locks the rows until the transaction ends, and

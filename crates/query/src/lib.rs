@@ -16,14 +16,16 @@ mod rows;
 pub mod sql;
 pub mod statement;
 pub mod tag;
+mod template;
 pub mod type_name;
 
 pub use compile::{
-    CHANGED_SETTING, CompileError, compile, compile_check, compile_count, compile_lines, compile_rows,
-    response_settings,
+    CHANGED_SETTING, CompileError, compile, compile_check, compile_count, compile_document, compile_lines,
+    compile_rows, response_settings,
 };
-pub use proven::prove;
+pub use proven::{prove, prove_document};
 pub use rows::Rows;
 pub use sql::{CatalogSql, Sql};
-pub use statement::{Compiled, Layout, Missing, Outcome, Output, PageKeys, RowKey};
+pub use statement::{Compiled, Drawn, Layout, Missing, Outcome, Output, PageKeys, RowKey};
+pub use template::Template;
 pub use type_name::TypeName;

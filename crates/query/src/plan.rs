@@ -9,6 +9,7 @@ mod answer;
 mod call;
 mod condition;
 mod document;
+mod drawn;
 mod embed;
 mod keyset;
 mod mutation;
@@ -19,9 +20,13 @@ pub use answer::{Body, Count, Explain, Guard, JsonForm, Precondition};
 pub use call::{Argument, ArgumentValue, Arguments, Call, RecordField, Returned, SCALAR, UnnamedType};
 pub use condition::{
     AggregateComparison, Comparison, Condition, Is, KeyTest, LogicOperator, Operation, Operator, PathTest, Quantifier,
-    SearchParser,
+    Related, SearchParser,
 };
 pub use document::{MergeInto, Patch, SetInside};
+pub use drawn::{
+    AggregateMember, AggregateValue, Change, ChangeMember, Content, Document, EdgeMember, EdgeValue, GroupMember,
+    Groups, Member, One, Page, PageFact, PageMember, PageValue, Scalar,
+};
 pub use embed::{Embed, EmbedOutput, Join, SpreadColumn, SpreadValue};
 pub use keyset::{Key, Keyset};
 pub use mutation::{Conflict, Delete, InputColumn, Insert, Mutation, Payload, Pick, Resolution, Update, UpdateEach};

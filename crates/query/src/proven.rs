@@ -9,8 +9,10 @@ use std::cell::RefCell;
 use ferrobase_catalog::{Catalog, Proof, Proven, QualifiedName, Relation, SettingsRead, Verb};
 
 use crate::plan::{
-    Aggregate, Body, Comparison, Condition, Delete, Distinct, Embed, EmbedOutput, Field, GroupKey, InputColumn, Insert,
-    Join, Mutation, Operation, OrderBy, Payload, Query, Read, Resolution, Select, Source, Update, Value,
+    Aggregate, AggregateMember, AggregateValue, Body, Change, ChangeMember, Comparison, Condition, Content, Delete,
+    Distinct, Document, EdgeValue, Embed, EmbedOutput, Field, GroupKey, GroupMember, Groups, InputColumn, Insert, Join,
+    Member, Mutation, One, Operation, OrderBy, Page, PageValue, Payload, Query, Read, Resolution, Select, Source,
+    Update, Value,
 };
 
 /// That the plan runs only PostgreSQL's own code, if it is proven. After one that writes, its session has forgotten nothing
@@ -25,7 +27,13 @@ pub fn prove(query: &Query, catalog: &Catalog, proven: &Proven) -> Option<Proof>
         Some(mutation) => known.mutation(mutation).map(Some),
     };
     let is_proven = is_plain && own_form && written.is_some_and(|written| known.read(read, written));
-    is_proven.then(|| Proof { stands: proven.stands().clone(), settings: known.settings.into_inner() })
+    is_proven.then(|| known.proof())
+}
+
+/// The same for a document.
+pub fn prove_document(document: &Document, catalog: &Catalog, proven: &Proven) -> Option<Proof> {
+    let known = Known { catalog, proven, settings: RefCell::default() };
+    known.members(&document.members, None).then(|| known.proof())
 }
 
 struct Known<'a> {
@@ -36,6 +44,14 @@ struct Known<'a> {
 }
 
 impl<'a> Known<'a> {
+    fn proof(self) -> Proof {
+        Proof { stands: self.proven.stands().clone(), settings: self.settings.into_inner() }
+    }
+
+    fn row(&self, relation: Option<&'a Relation>) -> Row<'_, 'a> {
+        Row { known: self, relation }
+    }
+
     /// The table that is written.
     fn mutation(&self, mutation: &Mutation) -> Option<&'a Relation> {
         match mutation {
@@ -52,7 +68,7 @@ impl<'a> Known<'a> {
                 let relation = self.written(Verb::Insert, table)?;
                 let changes = conflict.as_ref().is_some_and(|conflict| conflict.resolution == Resolution::Merge);
                 let written = (!changes || self.has_write(Verb::Update, relation)) && is_stored(columns);
-                let row = Row(Some(relation));
+                let row = self.row(Some(relation));
                 let fits = matches!(payload, Payload::Json { .. }) && matching.iter().all(|c| row.condition(c));
                 (written && fits).then_some(relation)
             }
@@ -69,13 +85,13 @@ impl<'a> Known<'a> {
                 let relation = self.written(Verb::Update, table)?;
                 // Defaults are looked at for inserts.
                 let defaults = !missing_is_default || self.has_write(Verb::Insert, relation);
-                let row = Row(Some(relation));
+                let row = self.row(Some(relation));
                 let plain = inside.is_empty() && merge.is_empty() && is_stored(columns);
                 (defaults && plain && filters.iter().all(|c| row.condition(c))).then_some(relation)
             }
             Mutation::Delete(Delete { table, filters, returning: _ }) => {
                 let relation = self.written(Verb::Delete, table)?;
-                filters.iter().all(|c| Row(Some(relation)).condition(c)).then_some(relation)
+                filters.iter().all(|c| self.row(Some(relation)).condition(c)).then_some(relation)
             }
             Mutation::UpdateEach(_) | Mutation::Pick(_) => None,
         }
@@ -107,7 +123,7 @@ impl<'a> Known<'a> {
             (Source::Function(call), None) if self.function(&call.function) => None,
             (Source::Function(_) | Source::Derived, None) => return false,
         };
-        let row = Row(relation);
+        let row = self.row(relation);
         let sorts = |by: &OrderBy| match by {
             OrderBy::Field(field) => row.field(field),
             OrderBy::Value(value) => row.select(value),
@@ -129,24 +145,31 @@ impl<'a> Known<'a> {
             && embeds.iter().all(|embed| self.embed(embed))
     }
 
-    fn embed(&self, embed: &Embed) -> bool {
-        let joins = match &embed.join {
+    fn join(&self, join: &Join) -> bool {
+        match join {
             Join::Columns(_) => true,
             Join::Junction { table, .. } => self.relation(table).is_some(),
             Join::Function { .. } => false,
-        };
+        }
+    }
+
+    fn embed(&self, embed: &Embed) -> bool {
         let row = self.row_of(&embed.read);
         let gives = match &embed.output {
             EmbedOutput::Hidden | EmbedOutput::Json => true,
             EmbedOutput::Spread(columns) => columns.iter().all(|column| row.aggregate(column.aggregate.as_ref())),
         };
-        joins && gives && self.read(&embed.read, None)
+        self.join(&embed.join) && gives && self.read(&embed.read, None)
     }
 
-    fn row_of(&self, read: &Read) -> Row<'a> {
+    fn row_of(&self, read: &Read) -> Row<'_, 'a> {
+        self.row(self.relation_of(read))
+    }
+
+    fn relation_of(&self, read: &Read) -> Option<&'a Relation> {
         match &read.source {
-            Source::Table(name) => Row(self.relation(name)),
-            Source::Function(_) | Source::Derived => Row(None),
+            Source::Table(name) => self.relation(name),
+            Source::Function(_) | Source::Derived => None,
         }
     }
 
@@ -162,18 +185,92 @@ impl<'a> Known<'a> {
     }
 }
 
+/// Documents: each part as its read, its join and its values.
+impl<'a> Known<'a> {
+    fn members(&self, members: &[Member], row: Option<&'a Relation>) -> bool {
+        members.iter().all(|member| self.shape(&member.value, row))
+    }
+
+    /// `row` is the relation that the row belongs to.
+    fn shape(&self, shape: &Content, row: Option<&'a Relation>) -> bool {
+        match shape {
+            Content::Constant(_) | Content::RowId { .. } => true,
+            Content::Value { field, scalar: _ } => self.row(row).field(field),
+            Content::Object(members) => self.members(members, row),
+            Content::One(one) | Content::List(one) | Content::Values(one) => self.one(one),
+            Content::Page(page) => self.page(page),
+            Content::Groups(groups) => self.groups(groups),
+            Content::Scalar { read, scalar: _ } => self.read(read, None),
+            Content::Change(change) => self.change(change),
+        }
+    }
+
+    fn source(&self, join: Option<&Join>, read: &Read) -> bool {
+        join.is_none_or(|join| self.join(join)) && self.read(read, None)
+    }
+
+    fn one(&self, one: &One) -> bool {
+        self.source(one.join.as_ref(), &one.read) && self.members(&one.members, self.relation_of(&one.read))
+    }
+
+    fn page(&self, page: &Page) -> bool {
+        let row = self.relation_of(&page.read);
+        self.source(page.join.as_ref(), &page.read)
+            && page.members.iter().all(|member| match &member.value {
+                PageValue::Constant(_) | PageValue::Info(_) | PageValue::Total => true,
+                PageValue::Edges(edges) => edges.iter().all(|edge| match &edge.value {
+                    EdgeValue::Constant(_) | EdgeValue::Cursor => true,
+                    EdgeValue::Node(members) => self.members(members, row),
+                }),
+                PageValue::Aggregates(members) => self.aggregates(members, row),
+            })
+    }
+
+    fn aggregates(&self, members: &[AggregateMember], row: Option<&'a Relation>) -> bool {
+        members.iter().all(|member| match &member.value {
+            AggregateValue::Constant(_) | AggregateValue::Count => true,
+            AggregateValue::Of { field, aggregate, scalar: _ } => {
+                self.row(row).field(field) && self.row(row).aggregate(Some(aggregate))
+            }
+            AggregateValue::Object(members) => self.aggregates(members, row),
+        })
+    }
+
+    fn groups(&self, groups: &Groups) -> bool {
+        let row = self.relation_of(&groups.read);
+        self.source(groups.join.as_ref(), &groups.read)
+            && groups.members.iter().all(|member| match member {
+                GroupMember::Keys(_, members) => self.members(members, row),
+                GroupMember::Aggregate(member) => self.aggregates(std::slice::from_ref(member), row),
+            })
+    }
+
+    fn change(&self, change: &Change) -> bool {
+        self.mutation(&change.mutation).is_some_and(|written| {
+            self.read(&change.read, Some(written))
+                && change.members.iter().all(|member| match member {
+                    ChangeMember::Constant(..) | ChangeMember::Count(_) => true,
+                    ChangeMember::Records(_, members) => self.members(members, Some(written)),
+                })
+        })
+    }
+}
+
 /// Whether values are stored as they come.
 fn is_stored(columns: &[InputColumn]) -> bool {
     columns.iter().all(|column| column.convert.is_none())
 }
 
 /// A row of a relation, or of a function, whose rows have no fields that are functions.
-struct Row<'a>(Option<&'a Relation>);
+struct Row<'k, 'a> {
+    known: &'k Known<'a>,
+    relation: Option<&'a Relation>,
+}
 
-impl Row<'_> {
+impl Row<'_, '_> {
     /// A stored column, and not a function that is written like one.
     fn field(&self, field: &Field) -> bool {
-        field.convert.is_none() && self.0.is_some_and(|relation| relation.columns.contains_key(&field.name))
+        field.convert.is_none() && self.relation.is_some_and(|relation| relation.columns.contains_key(&field.name))
     }
 
     fn select(&self, select: &Select) -> bool {
@@ -196,6 +293,7 @@ impl Row<'_> {
             Condition::Compare(Comparison { field, operation, .. }) => self.field(field) && self.operation(operation),
             Condition::Aggregate(comparison) => self.select(&comparison.of) && self.operation(&comparison.operation),
             Condition::Embedded { .. } => true,
+            Condition::Related(related) => self.known.join(&related.join) && self.known.read(&related.read, None),
         }
     }
 

@@ -9,7 +9,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use ferrobase_catalog::{Catalog, Column, Relation};
 use ferrobase_pg::{Row, StatementResult};
 
-use crate::plan::{Body, EmbedOutput, JsonForm, Query, Read, Source, Value};
+use crate::plan::{Body, EmbedOutput, JsonForm, Query, Read, Scalar, Source, Value};
 use crate::statement::Outcome;
 
 /// How rows become a body.
@@ -21,29 +21,51 @@ pub struct Rows {
 
 /// A column as it is expected to come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Shown {
+pub(crate) struct Shown {
     /// Its base type, `pg_type.oid`.
-    type_oid: u32,
-    form: Form,
+    pub(crate) type_oid: u32,
+    pub(crate) form: Form,
 }
 
 impl Shown {
-    const JSON: Self = Self { type_oid: JSON, form: Form::Json };
+    pub(crate) const JSON: Self = Self { type_oid: JSON, form: Form::Json };
 
     fn of(column: &Column) -> Option<Self> {
         Form::of(column).map(|form| Self { type_oid: column.type_oid, form })
+    }
+
+    /// A column in another form than its own.
+    pub(crate) fn presented(column: &Column, scalar: &Scalar) -> Option<Self> {
+        let form = match (scalar, column.type_oid) {
+            (Scalar::Plain, _) => return Self::of(column),
+            // int8, numeric
+            (Scalar::Text, 20 | 1700) => Form::Text,
+            (Scalar::Encoded, JSONB) => Form::Encoded,
+            _ => return None,
+        };
+        Some(Self { type_oid: column.type_oid, form })
+    }
+
+    pub(crate) fn is_dated(&self) -> bool {
+        matches!(self.form, Form::Date | Form::Timestamp)
+    }
+
+    pub(crate) fn write(self, text: &[u8], out: &mut BytesMut) {
+        self.form.write(text, out);
     }
 }
 
 /// How a value's text becomes JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+pub(crate) enum Form {
     /// `t` and `f`.
     Boolean,
     /// As it is, unless it is no number (`NaN`).
     Number,
     /// As it is.
     Json,
+    /// A document as a string; one that is a string is that string.
+    Encoded,
     /// A string.
     Text,
     /// A string that needs no escapes, written in the style of ISO.
@@ -99,12 +121,13 @@ impl Form {
             Self::Boolean => out.extend_from_slice(if text == b"t" { b"true" } else { b"false" }),
             Self::Number if is_number(text) => out.extend_from_slice(text),
             Self::Json => out.extend_from_slice(text),
+            Self::Encoded if text.starts_with(b"\"") || text == b"null" => out.extend_from_slice(text),
             Self::Number | Self::Date => {
                 out.put_u8(b'"');
                 out.extend_from_slice(text);
                 out.put_u8(b'"');
             }
-            Self::Text => string(text, out),
+            Self::Text | Self::Encoded => string(text, out),
             Self::Timestamp => timestamp(text, out),
         }
     }
@@ -162,7 +185,7 @@ fn columns(read: &Read, catalog: &Catalog) -> Option<Vec<Shown>> {
 impl Rows {
     /// Whether there are dates: then the style of dates has to be ISO when the rows are written.
     pub fn is_dated(&self) -> bool {
-        self.columns.iter().any(|column| matches!(column.form, Form::Date | Form::Timestamp))
+        self.columns.iter().any(Shown::is_dated)
     }
 
     /// Reads the result. `None` when its columns are not those that were expected, because the schema has changed.
@@ -216,6 +239,8 @@ impl Rows {
 
 /// `pg_type.oid` of `json`.
 const JSON: u32 = 114;
+/// `pg_type.oid` of `jsonb`.
+const JSONB: u32 = 3802;
 
 /// `"name":`
 fn key(name: &str) -> Vec<u8> {
@@ -226,7 +251,7 @@ fn key(name: &str) -> Vec<u8> {
 }
 
 /// A JSON string, with the escapes that PostgreSQL writes.
-fn string(text: &[u8], out: &mut BytesMut) {
+pub(crate) fn string(text: &[u8], out: &mut BytesMut) {
     out.put_u8(b'"');
     let mut plain = 0;
     for (index, byte) in text.iter().enumerate() {

@@ -126,8 +126,8 @@ impl Sql {
         self
     }
 
-    /// Adds the name of a column as a string literal, where SQL wants the name as a value. For names that the planner
-    /// found in the catalog, never for a caller's text.
+    /// Adds a name as a string literal, where SQL wants it as a value. For names that the planner found in the catalog, and
+    /// for names of a grammar (keys of a document), never for values.
     pub fn name_literal(&mut self, name: &str) -> &mut Self {
         let name = name.split('\0').next().unwrap_or_default();
         self.text.push_str("E'");

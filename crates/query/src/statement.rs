@@ -6,6 +6,7 @@ use bytes::Bytes;
 use ferrobase_pg as pg;
 
 use crate::rows::Rows;
+use crate::template::Template;
 
 /// A compiled query.
 #[derive(Clone, Debug)]
@@ -16,6 +17,15 @@ pub struct Compiled {
     pub output: Output,
     /// A second statement, to be run after it, whose result [`estimated_rows`] reads.
     pub estimate: Option<pg::Statement>,
+}
+
+/// A compiled document.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Drawn {
+    /// The statement.
+    pub statement: pg::Statement,
+    /// How its result becomes the document.
+    pub template: Template,
 }
 
 /// The form of a result.

@@ -21,6 +21,7 @@ mod tests;
 
 use ferrobase_base::section;
 use ferrobase_edge::config::{ObservabilitySection, SecuritySection, ServerSection};
+use ferrobase_graphql::config::GraphqlSection;
 use ferrobase_pg::config::DatabaseSection;
 use ferrobase_redis::config::RedisSection;
 use ferrobase_rest::config::RestSection;
@@ -32,8 +33,7 @@ pub use print::{report, show, show_json};
 pub use readiness::refusals;
 pub use reload::{Current, Reloaded};
 pub use rooms::{
-    AdminSection, FunctionsSection, GraphqlSection, JobsSection, PatternsSection, RealtimeSection, StorageProvider,
-    StorageSection,
+    AdminSection, FunctionsSection, JobsSection, PatternsSection, RealtimeSection, StorageProvider, StorageSection,
 };
 pub use services::{CacheSection, SecretsProvider, SecretsSection, TenantSection};
 

@@ -9,8 +9,7 @@ use super::services::SecretsProvider;
 use super::{AuthSection, Config, Loaded};
 
 /// Sections that do nothing yet, and what they are for.
-const UNBUILT_SECTIONS: [(&str, &str); 8] = [
-    ("graphql", "the GraphQL API"),
+const UNBUILT_SECTIONS: [(&str, &str); 7] = [
     ("realtime", "the realtime API"),
     ("storage", "file storage"),
     ("functions", "functions"),

@@ -5,28 +5,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ferrobase_base::config::{ByteSize, HttpUrl, Identifier, Report};
+use ferrobase_base::config::{ByteSize, HttpUrl, Report};
 use ferrobase_base::{Secret, choice, section};
-
-section! {
-    /// The GraphQL API.
-    pub struct GraphqlSection {
-        /// Exposed schemas; the first is the default one.
-        schemas: Vec<Identifier> = vec![Identifier::from_static("public")];
-        /// Answers introspection queries.
-        introspection: bool = true;
-        /// Deepest selection.
-        max_depth: u32 = 10, in 1..=64;
-        /// Most aliases in one document.
-        max_aliases: u32 = 30, in 1..=1000;
-        /// Most planner cost of one operation.
-        max_cost: Option<f64> = None;
-        /// Most rows that one list field gives.
-        max_rows: Option<u64> = Some(1000);
-        /// File of the only documents that are answered.
-        trusted_documents: Option<PathBuf> = None;
-    }
-}
 
 section! {
     /// Live changes, broadcast and presence.

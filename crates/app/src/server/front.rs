@@ -29,6 +29,8 @@ use super::{Options, numbers, top};
 
 /// Where the REST room is.
 const REST: &str = "/rest/v1";
+/// Where the GraphQL room is.
+const GRAPHQL: &str = "/graphql/v1";
 /// How long a browser brings a freshness token back, at least.
 const FRESHNESS_COOKIE_SECONDS: u64 = 60;
 
@@ -40,6 +42,7 @@ pub(crate) struct Front {
     pub(crate) admin_router: axum::Router,
     pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) rest_settings: Arc<ArcSwap<ferrobase_rest::Settings>>,
+    pub(crate) graphql_settings: Arc<ArcSwap<ferrobase_graphql::Settings>>,
     pub(crate) auth_settings: Arc<ArcSwap<ferrobase_auth::Settings>>,
     pub(crate) sharing: Option<Sharing>,
     /// Sends the mails that wait, when it runs.
@@ -64,6 +67,8 @@ impl Front {
         let statements = Arc::<Statements>::default();
         let rest_settings = Arc::new(ArcSwap::from_pointee(rest_settings(config)));
         let rest = ferrobase_rest::Deps { registry: backend.registry(), settings: Arc::clone(&rest_settings) };
+        let graphql_settings = Arc::new(ArcSwap::from_pointee(graphql_settings(config, options)));
+        let graphql = ferrobase_graphql::Deps { registry: backend.registry(), settings: Arc::clone(&graphql_settings) };
         let authority = Arc::clone(&backend.target().authority);
         let secret = shared_secret(config)?;
         let secret = secret.as_ref().map(|secret| secret.expose().as_bytes());
@@ -79,6 +84,7 @@ impl Front {
         let sender = Sender::new(backend.registry(), Arc::clone(&auth_settings), outbox.clone());
         let app = App::builder(settings, metrics.http())
             .room(ferrobase_rest::room(REST, rest))
+            .room(ferrobase_graphql::room(GRAPHQL, graphql))
             .room(auth(config, backend, &auth_settings, &outbox)?)
             .aliases(Alias::seed())
             .access_log(access)
@@ -114,6 +120,7 @@ impl Front {
             admin_router,
             tls,
             rest_settings,
+            graphql_settings,
             auth_settings,
             sharing,
             sender,
@@ -190,6 +197,12 @@ pub(crate) fn rest_settings(config: &Config) -> ferrobase_rest::Settings {
     let mut settings = settings.sealed_by(secret).described_at(address);
     settings.anonymous &= !config.security.require_api_key;
     settings
+}
+
+/// The GraphQL room's settings for a configuration. Whoever develops looks at the schema.
+pub(crate) fn graphql_settings(config: &Config, options: Options) -> ferrobase_graphql::Settings {
+    let path = config.rest.extra_search_path.iter().map(ToString::to_string).collect();
+    ferrobase_graphql::Settings::new(&config.graphql, path, !options.in_production)
 }
 
 /// The edge's settings for a configuration.

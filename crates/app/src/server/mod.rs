@@ -61,6 +61,7 @@ pub(crate) struct Server {
     sharing: Option<Sharing>,
     tls: Option<Arc<Tls>>,
     rest_settings: Arc<ArcSwap<ferrobase_rest::Settings>>,
+    graphql_settings: Arc<ArcSwap<ferrobase_graphql::Settings>>,
     auth_settings: Arc<ArcSwap<ferrobase_auth::Settings>>,
     log: LogHandle,
     traces: Arc<Traces>,
@@ -116,6 +117,7 @@ impl Server {
         let addresses = (front.api.addresses(), front.admin.addresses());
         let (app, tls, sharing) = (front.app.clone(), front.tls.clone(), front.sharing);
         let (rest_settings, auth_settings) = (front.rest_settings, front.auth_settings);
+        let graphql_settings = front.graphql_settings;
         let sending = tokio::spawn(front.sender.run());
         let api = front.api.serve(front.app, lifecycle.clone());
         let admin = front.admin.serve(front.admin_router, lifecycle.clone());
@@ -133,6 +135,7 @@ impl Server {
             sharing,
             tls,
             rest_settings,
+            graphql_settings,
             auth_settings,
             log,
             traces,
@@ -236,6 +239,7 @@ impl Server {
         self.backend.reconfigure(Arc::clone(&next), identities);
         self.app.reload(settings);
         self.rest_settings.store(Arc::new(rest_settings));
+        self.graphql_settings.store(Arc::new(front::graphql_settings(&next.config, self.options)));
         self.auth_settings.store(Arc::new(auth_settings));
         self.log.set_level(&log_settings(&next, self.options).level)?;
         tracing::info!(changed = ?reloaded.changed, at_restart = ?reloaded.at_restart, "configuration reloaded");

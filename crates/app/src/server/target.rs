@@ -79,8 +79,19 @@ pub(crate) fn scope(config: &Config, request_login: &str) -> Scope {
     Scope {
         extra_search_path: names(&config.rest.extra_search_path),
         request_login: Some(request_login.to_owned()),
-        ..Scope::exposing(names(&config.rest.schemas))
+        ..Scope::exposing(exposed(config))
     }
+}
+
+/// The schemas that any API exposes.
+fn exposed(config: &Config) -> Vec<String> {
+    let mut schemas: Vec<String> = config.rest.schemas.iter().map(ToString::to_string).collect();
+    for schema in config.graphql.schemas.iter().map(ToString::to_string) {
+        if !schemas.contains(&schema) {
+            schemas.push(schema);
+        }
+    }
+    schemas
 }
 
 fn transaction(config: &Config) -> TransactionRules {
@@ -107,7 +118,7 @@ pub(crate) fn exposure(config: &Config, privileges: DefaultPrivileges) -> Exposu
         DefinerViewsSetting::Allow => DefinerViews::Allow,
     };
     let exposure = Exposure::guarded(
-        config.rest.schemas.iter().map(ToString::to_string).collect(),
+        exposed(config),
         privileges == DefaultPrivileges::Supabase,
         texts(&config.rest.allow_unprotected),
         definer,

@@ -320,12 +320,16 @@ fn precondition(check: &Precondition, query: &Query) -> Sql {
 
 /// A value that cannot be computed when the number of rows is wrong; see [`crate::guard`].
 fn guard(query: &Query) -> Result<Option<Sql>, CompileError> {
-    let guard = &query.guard;
+    guard_of(&query.guard, query.mutation.as_ref())
+}
+
+/// The same for what a mutation returned.
+pub(super) fn guard_of(guard: &Guard, mutation: Option<&Mutation>) -> Result<Option<Sql>, CompileError> {
     let mut out = Sql::of("CASE");
     let mut refuse = |condition: Sql, refusal: Refusal| {
         out.push(" WHEN ").append(condition).push(" THEN (").push(refusal.text()).push(" || count(*))::int");
     };
-    if let (true, Some(Mutation::Insert(insert))) = (guard.absent, &query.mutation) {
+    if let (true, Some(Mutation::Insert(insert))) = (guard.absent, mutation) {
         // There was a row to insert, and the one that is there kept its place.
         let mut condition = Sql::of("count(*) <> 1 AND ");
         condition.append(mutation::gives_row(insert)?);

@@ -7,7 +7,7 @@
 
 use bytes::Bytes;
 
-use super::mutation::{defaults, filters, names, returned, value};
+use super::mutation::{defaults, names, returned, value};
 use super::read::write_where;
 use super::{CompileError, Compiler, SOURCE, cte};
 use crate::guard::Refusal;
@@ -42,7 +42,7 @@ impl Compiler {
             equal.column(&target, &column.name).push(" = ").append(value(column, &body));
             equal
         });
-        let conditions = by_key.chain(filters(&update.filters, &target)?).collect();
+        let conditions = by_key.chain(self.filters(&update.filters, &target)?).collect();
         write_where(&mut out, conditions);
         out.push(" RETURNING ");
         out.join(update.returning.iter().map(|name| column_of(&target, name)).chain([column_of(&body, PLACE)]), ", ");

@@ -1,10 +1,11 @@
 //! Conditions as SQL.
 
 use super::field::{field, selected};
-use super::{CompileError, MAX_DEPTH, near};
+use super::read::Level;
+use super::{CompileError, Compiler, MAX_DEPTH, near};
 use crate::plan::{
     AggregateComparison, Comparison, Condition, Is, KeyTest, LogicOperator, Operation, Operator, PathTest, Quantifier,
-    SearchParser,
+    Related, SearchParser,
 };
 use crate::sql::{CatalogSql, Sql, array_literal};
 
@@ -27,9 +28,11 @@ pub(super) trait ConditionScope {
     fn alias(&self) -> &str;
     /// Whether an embed has rows.
     fn embedded(&mut self, embed: usize, exists: bool) -> Result<Sql, CompileError>;
+    /// Whether there are related rows: `EXISTS (...)`.
+    fn related(&mut self, related: &Related) -> Result<Sql, CompileError>;
 }
 
-/// A scope without embeds.
+/// A scope without embeds and relations.
 pub(super) struct Plain<'a>(pub(super) &'a str);
 
 impl ConditionScope for Plain<'_> {
@@ -39,6 +42,30 @@ impl ConditionScope for Plain<'_> {
 
     fn embedded(&mut self, _: usize, _: bool) -> Result<Sql, CompileError> {
         Err(CompileError::SourceBelowRoot)
+    }
+
+    fn related(&mut self, _: &Related) -> Result<Sql, CompileError> {
+        Err(CompileError::SourceBelowRoot)
+    }
+}
+
+/// Rows that are written, which have no embeds.
+pub(super) struct Written<'c> {
+    pub(super) compiler: &'c mut Compiler,
+    pub(super) alias: &'c str,
+}
+
+impl ConditionScope for Written<'_> {
+    fn alias(&self) -> &str {
+        self.alias
+    }
+
+    fn embedded(&mut self, _: usize, _: bool) -> Result<Sql, CompileError> {
+        Err(CompileError::SourceBelowRoot)
+    }
+
+    fn related(&mut self, related: &Related) -> Result<Sql, CompileError> {
+        self.compiler.related(related, self.alias, Level::ROOT)
     }
 }
 
@@ -55,6 +82,11 @@ fn nested(scope: &mut impl ConditionScope, condition: &Condition, depth: usize) 
         Condition::Compare(comparison) => Ok(compare(scope.alias(), comparison)),
         Condition::Aggregate(comparison) => compare_aggregate(scope.alias(), comparison),
         Condition::Embedded { embed, exists } => scope.embedded(*embed, *exists),
+        Condition::Related(related) => scope.related(related),
+        // All of none, or any of none.
+        Condition::Group { negated, operator, items } if items.is_empty() => {
+            Ok(Sql::of(if *negated != (*operator == LogicOperator::And) { "true" } else { "false" }))
+        }
         Condition::Group { negated, operator, items } => {
             let separator = match operator {
                 LogicOperator::And => " AND ",

@@ -122,7 +122,8 @@ const PAGE_SIZES: [u64; 32] = [
 pub(super) fn window(out: &mut Sql, window: &Window) {
     if let Some(limit) = window.limit {
         out.push(" LIMIT ");
-        if PAGE_SIZES.contains(&limit) {
+        // A page that says whether there is another one reads one row more.
+        if PAGE_SIZES.contains(&limit) || limit.checked_sub(1).is_some_and(|size| PAGE_SIZES.contains(&size)) {
             out.number(limit);
         } else {
             out.value(limit.parameter_text());

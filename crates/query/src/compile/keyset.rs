@@ -51,14 +51,7 @@ impl Compiler {
         }
         let mut out = Sql::of("SELECT row_to_json(");
         out.row(&row).push(") AS row, json_build_array(");
-        out.join(
-            terms.iter().map(|term| {
-                let mut text = Sql::of("(");
-                text.append(term.value.clone()).push(")::text");
-                text
-            }),
-            ", ",
-        );
+        out.join(terms.iter().map(Term::text), ", ");
         out.push(")::text AS key FROM ").append(from).push(" CROSS JOIN LATERAL (SELECT ");
         write_items(&mut out, items, false);
         out.push(") AS ").ident(&row);
@@ -87,7 +80,7 @@ fn body(query: &Query, keyset: &Keyset, limit: u64) -> Result<Sql, CompileError>
 }
 
 /// A term of the order in the direction in which the page is read.
-struct Term<'a> {
+pub(super) struct Term<'a> {
     value: Sql,
     key: &'a Key,
     descending: bool,
@@ -96,7 +89,7 @@ struct Term<'a> {
     at: Option<&'a Option<String>>,
 }
 
-fn terms<'a>(scope: &Scope<'_>, keyset: &'a Keyset) -> Result<Vec<Term<'a>>, CompileError> {
+pub(super) fn terms<'a>(scope: &Scope<'_>, keyset: &'a Keyset) -> Result<Vec<Term<'a>>, CompileError> {
     let order = &scope.read.order;
     let fits = |values: &Vec<Option<String>>| values.len() == order.len();
     if keyset.keys.len() != order.len() || order.is_empty() || !keyset.after.as_ref().is_none_or(fits) {
@@ -116,8 +109,21 @@ fn terms<'a>(scope: &Scope<'_>, keyset: &'a Keyset) -> Result<Vec<Term<'a>>, Com
     order.iter().zip(&keyset.keys).enumerate().map(term).collect()
 }
 
-impl Term<'_> {
-    fn ordered(&self) -> Sql {
+impl<'a> Term<'a> {
+    /// The same term read the other way round, with another position.
+    pub(super) fn reversed(&self, at: Option<&'a Option<String>>) -> Self {
+        let (descending, nulls_first) = (!self.descending, !self.nulls_first);
+        Self { value: self.value.clone(), key: self.key, descending, nulls_first, at }
+    }
+
+    /// The value as a text.
+    pub(super) fn text(&self) -> Sql {
+        let mut text = Sql::of("(");
+        text.append(self.value.clone()).push(")::text");
+        text
+    }
+
+    pub(super) fn ordered(&self) -> Sql {
         let mut out = self.value.clone();
         out.push(if self.descending { " DESC" } else { " ASC" });
         // The default is said by saying nothing, as an index does.
@@ -181,7 +187,7 @@ impl Term<'_> {
 }
 
 /// Rows behind the position; none when there is no position.
-fn after(terms: &[Term<'_>]) -> Option<Sql> {
+pub(super) fn after(terms: &[Term<'_>]) -> Option<Sql> {
     let first = terms.first().filter(|first| first.at.is_some())?;
     if terms.iter().all(|term| term.is_simple() && term.descending == first.descending) {
         return Some(row_comparison(terms, first.descending));

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::condition::{Plain, condition};
+use super::condition::{Plain, Written, condition};
 use super::read::write_where;
 use super::{CompileError, Compiler, SOURCE, cte, document};
 use crate::plan::{Columns, Condition, Conflict, Delete, InputColumn, Insert, Mutation, Payload, Resolution, Update};
@@ -46,7 +46,7 @@ impl Compiler {
         }
         out.push(" SELECT ").append(values(&insert.columns, &body)).push(" FROM ");
         out.append(payload_rows(&insert.columns, &insert.payload, insert.missing_is_default, &body));
-        write_where(&mut out, filters(&insert.matching, &body)?);
+        write_where(&mut out, payload_filters(&insert.matching, &body)?);
         if let Some(conflict) = insert.conflict.as_ref().filter(|conflict| !conflict.columns.is_empty()) {
             out.append(on_conflict(conflict, &insert.columns));
         }
@@ -79,7 +79,7 @@ impl Compiler {
         };
         out.push(" FROM ");
         out.append(payload_rows(&given, &update.payload, update.missing_is_default, &body));
-        write_where(&mut out, filters(&update.filters, &target)?);
+        write_where(&mut out, self.filters(&update.filters, &target)?);
         out.append(returning(&update.returning, &target));
         Ok(out)
     }
@@ -88,9 +88,16 @@ impl Compiler {
         let target = self.aliases.fresh(&delete.table.name);
         let mut out = Sql::of("DELETE FROM ");
         out.qualified(&delete.table).push(" AS ").ident(&target);
-        write_where(&mut out, filters(&delete.filters, &target)?);
+        write_where(&mut out, self.filters(&delete.filters, &target)?);
         out.append(returning(&delete.returning, &target));
         Ok(out)
+    }
+}
+
+impl Compiler {
+    /// Conditions on the rows that are written.
+    pub(super) fn filters(&mut self, conditions: &[Condition], alias: &str) -> Result<Vec<Sql>, CompileError> {
+        conditions.iter().map(|filter| condition(&mut Written { compiler: self, alias }, filter)).collect()
     }
 }
 
@@ -98,7 +105,7 @@ impl Compiler {
 pub(super) fn gives_row(insert: &Insert) -> Result<Sql, CompileError> {
     let mut out = Sql::of("EXISTS (SELECT 1 FROM ");
     out.append(payload_rows(&insert.columns, &insert.payload, insert.missing_is_default, BODY));
-    write_where(&mut out, filters(&insert.matching, BODY)?);
+    write_where(&mut out, payload_filters(&insert.matching, BODY)?);
     out.push(")");
     Ok(out)
 }
@@ -125,7 +132,8 @@ pub(super) fn inserted() -> Sql {
     Sql::of("count(*) - coalesce(nullif(current_setting('ferrobase.changed', true), '')::bigint, 0)")
 }
 
-pub(super) fn filters(conditions: &[Condition], alias: &str) -> Result<Vec<Sql>, CompileError> {
+/// Conditions on the rows of the payload.
+fn payload_filters(conditions: &[Condition], alias: &str) -> Result<Vec<Sql>, CompileError> {
     conditions.iter().map(|filter| condition(&mut Plain(alias), filter)).collect()
 }
 

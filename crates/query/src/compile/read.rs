@@ -5,7 +5,8 @@ use super::embed::Place;
 use super::field::{field, named, ordered, selected, window};
 use super::{CompileError, Compiler, MAX_DEPTH, SOURCE, near};
 use crate::plan::{
-    Distinct, Embed, Field, GroupKey, Join, Lock, LockStrength, LockWait, Order, OrderBy, Read, Source, Value, Window,
+    Distinct, Embed, Field, GroupKey, Join, Lock, LockStrength, LockWait, Order, OrderBy, Read, Related, Source, Value,
+    Window,
 };
 use crate::sql::Sql;
 
@@ -153,6 +154,15 @@ impl Compiler {
         Ok(out)
     }
 
+    /// `EXISTS (...)` for rows that belong to one of `parent`.
+    pub(super) fn related(&mut self, related: &Related, parent: &str, level: Level) -> Result<Sql, CompileError> {
+        let Related { exists, join, read } = related;
+        let level = Level { depth: level.depth + 1, ..level };
+        let mut out = Sql::of(if *exists { "EXISTS (" } else { "NOT EXISTS (" });
+        out.append(self.matching(read, Origin::Below { join, parent }, level)?).push(")");
+        Ok(out)
+    }
+
     /// [`Self::matching`] for the root.
     pub(super) fn matching_root(&mut self, read: &Read, origin: Origin<'_>) -> Result<Sql, CompileError> {
         if read.counts_answers() {
@@ -267,6 +277,10 @@ impl ConditionScope for NodeConditions<'_, '_> {
         };
         self.compiler.has_rows(self.scope, embed, place, exists)
     }
+
+    fn related(&mut self, related: &Related) -> Result<Sql, CompileError> {
+        self.compiler.related(related, &self.scope.alias, self.scope.level)
+    }
 }
 
 /// Pairs of columns that must be equal; the first of a pair belongs to `left`.
@@ -321,7 +335,7 @@ fn write_lock(out: &mut Sql, lock: Lock, alias: &str) {
 }
 
 /// `DISTINCT ` or `DISTINCT ON (...) `, where rows are left out.
-fn write_distinct(out: &mut Sql, scope: &Scope<'_>) {
+pub(super) fn write_distinct(out: &mut Sql, scope: &Scope<'_>) {
     match &scope.read.distinct {
         None => {}
         Some(Distinct::Rows) => {

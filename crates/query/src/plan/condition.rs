@@ -1,6 +1,6 @@
 //! What rows must satisfy.
 
-use super::{Field, Place, Select, Similarity};
+use super::{Field, Join, Place, Read, Select, Similarity};
 
 /// A boolean tree.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,7 +11,7 @@ pub enum Condition {
         negated: bool,
         /// How they combine.
         operator: LogicOperator,
-        /// Parts, at least one.
+        /// Parts; all of none is true, any of none false.
         items: Vec<Condition>,
     },
     /// A comparison of a column.
@@ -25,6 +25,19 @@ pub enum Condition {
         /// It must have some, or none.
         exists: bool,
     },
+    /// Whether there are related rows.
+    Related(Box<Related>),
+}
+
+/// Rows of another source that belong to the row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Related {
+    /// There must be some, or none.
+    pub exists: bool,
+    /// How they correspond.
+    pub join: Join,
+    /// Which of them; order and window do not count.
+    pub read: Read,
 }
 
 /// And or or.

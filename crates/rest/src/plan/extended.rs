@@ -64,6 +64,7 @@ fn is_in(condition: &Condition) -> bool {
         Condition::Group { items, .. } => return items.iter().any(is_in),
         Condition::Compare(comparison) => &comparison.operation,
         Condition::Aggregate(comparison) => &comparison.operation,
+        Condition::Related(related) => return is_in_read(&related.read),
         Condition::Embedded { .. } => return false,
     };
     matches!(

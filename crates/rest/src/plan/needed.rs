@@ -83,6 +83,11 @@ impl Needed {
                 self.add_operation(&comparison.operation);
             }
             Condition::Group { items, .. } => items.iter().for_each(|item| self.add_condition(item)),
+            Condition::Related(related) => {
+                if let Join::Columns(pairs) = &related.join {
+                    pairs.iter().for_each(|(own, _)| self.add(own));
+                }
+            }
             Condition::Embedded { .. } => {}
         }
     }

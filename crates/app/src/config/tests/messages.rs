@@ -104,7 +104,7 @@ fn odd_but_harmless_settings_warn() {
         ("rest: {allow_unprotected: ['*']}", "rest.allow_unprotected"),
         ("security: {definer_views_allow: ['*']}", "security.definer_views_allow"),
         ("database: {pooler: transaction}", "database.pooler"),
-        ("graphql: {max_depth: 5}", "graphql"),
+        ("cache: {ttl: 5s}", "cache"),
         ("auth: {saml: {private_key: a}}", "auth.saml"),
         ("redis: {host: a}", "redis"),
     ] {

@@ -58,10 +58,10 @@ fn what_is_built_is_not_refused() {
 
 #[test]
 fn the_report_of_config_check() {
-    let text = report(&loaded("graphql: {max_depth: 3}\n", &[]));
+    let text = report(&loaded("realtime: {max_sockets: 3}\n", &[]));
     assert!(
         text.starts_with(
-            "ferrobase.yaml is valid\nwarning: graphql (ferrobase.yaml:1): the GraphQL API is not built yet"
+            "ferrobase.yaml is valid\nwarning: realtime (ferrobase.yaml:1): the realtime API is not built yet"
         ),
         "{text}"
     );

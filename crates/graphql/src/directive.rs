@@ -1,0 +1,125 @@
+//! What comments say to GraphQL: `@graphql({...})` anywhere in the comment of an object.
+//!
+//! The keys are pg_graphql's. A comment is code of whoever owns the object; a directive that cannot be read is reported
+//! in the log and does nothing.
+
+use serde::Deserialize;
+
+/// What a comment can say. Every object reads the keys that mean something for it.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(crate) struct Directive {
+    /// Schema: names are inflected.
+    pub(crate) inflect_names: bool,
+    /// Schema, relation: the size of a page that does not say its size, and of the largest page.
+    pub(crate) max_rows: Option<u64>,
+    /// Schema: whether introspection is answered, whatever the configuration says.
+    pub(crate) introspection: Option<bool>,
+    /// The name instead of the object's own.
+    pub(crate) name: Option<String>,
+    /// The description instead of the rest of the comment.
+    pub(crate) description: Option<String>,
+    /// Relation: whether pages know how many rows there are.
+    #[serde(rename = "totalCount")]
+    pub(crate) total_count: Option<Switch>,
+    /// Relation: whether pages know what rows add up to.
+    pub(crate) aggregate: Option<Switch>,
+    /// View: the columns that name a row.
+    pub(crate) primary_key_columns: Option<Vec<String>>,
+    /// View: relationships.
+    pub(crate) foreign_keys: Vec<ForeignKey>,
+    /// Constraint: the name of the field on the other table.
+    pub(crate) local_name: Option<String>,
+    /// Constraint: the name of the field on the table that has it.
+    pub(crate) foreign_name: Option<String>,
+    /// Enum: names of GraphQL for values that are none.
+    pub(crate) mappings: Option<indexmap::IndexMap<String, String>>,
+    /// Field, argument: why not to use it any more.
+    pub(crate) deprecated: Option<String>,
+}
+
+/// On or off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(crate) struct Switch {
+    /// On.
+    pub(crate) enabled: bool,
+}
+
+/// A relationship of a view, which has no constraints.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(crate) struct ForeignKey {
+    /// The name of the field on the other relation.
+    pub(crate) local_name: Option<String>,
+    /// Columns of the view.
+    pub(crate) local_columns: Vec<String>,
+    /// The name of the field on the view.
+    pub(crate) foreign_name: Option<String>,
+    /// The schema of the other relation.
+    pub(crate) foreign_schema: String,
+    /// The other relation.
+    pub(crate) foreign_table: String,
+    /// Its columns.
+    pub(crate) foreign_columns: Vec<String>,
+}
+
+/// A comment taken apart.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Commented {
+    pub(crate) directive: Directive,
+    /// What is left of the comment, or what the directive says instead.
+    pub(crate) description: Option<String>,
+}
+
+const MARK: &str = "@graphql(";
+
+/// Reads a comment.
+pub(crate) fn read(comment: Option<&str>) -> Commented {
+    let Some(comment) = comment else { return Commented::default() };
+    let Some(start) = comment.find(MARK) else {
+        return Commented { directive: Directive::default(), description: description(comment) };
+    };
+    let argument = &comment[start + MARK.len()..];
+    // The value ends where JSON ends, whatever brackets stand in its strings.
+    let mut values = serde_json::Deserializer::from_str(argument).into_iter::<Directive>();
+    let (directive, end) = match values.next() {
+        Some(Ok(directive)) => (directive, values.byte_offset()),
+        Some(Err(error)) => {
+            tracing::warn!(%error, comment, "A comment for GraphQL cannot be read");
+            (Directive::default(), argument.len())
+        }
+        None => (Directive::default(), 0),
+    };
+    let rest = argument[end..].trim_start().strip_prefix(')').unwrap_or_default();
+    let left = format!("{}{rest}", &comment[..start]);
+    let description = directive.description.clone().or_else(|| description(&left));
+    Commented { directive, description }
+}
+
+fn description(text: &str) -> Option<String> {
+    let text = text.trim();
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directive_stands_anywhere_in_a_comment() {
+        let read = |comment| read(Some(comment));
+        let plain = read("People who sign in");
+        assert_eq!(plain.description.as_deref(), Some("People who sign in"));
+        assert_eq!(plain.directive, Directive::default());
+        let both = read(r#"People @graphql({"name": "User)", "totalCount": {"enabled": true}}) who sign in"#);
+        assert_eq!(both.directive.name.as_deref(), Some("User)"));
+        assert_eq!(both.directive.total_count, Some(Switch { enabled: true }));
+        assert_eq!(both.description.as_deref(), Some("People  who sign in"));
+        let own = read(r#"@graphql({"description": "Somebody"})"#);
+        assert_eq!(own.description.as_deref(), Some("Somebody"));
+        assert_eq!(read("@graphql(oops)").directive, Directive::default());
+        assert_eq!(read("@graphql({})").description, None);
+        assert_eq!(super::read(None), Commented::default());
+    }
+}

@@ -1,0 +1,275 @@
+//! What can fail in `graphql`, and how it is told: a list of errors with messages, places, paths and codes.
+//!
+//! Two sorts, as the specification has them: a request that is none (no `data` in the answer), and a field that failed
+//! (`data` is null). `extensions.code` is stable; `extensions.sqlstate` is PostgreSQL's code where it was PostgreSQL that
+//! refused. Invariant: what PostgreSQL tells anonymous callers is decided by `request`, not here.
+
+use apollo_compiler::response::GraphQLError;
+use axum::body::Body;
+use axum::response::Response;
+use ferrobase_base::{Kind, PublicError};
+use ferrobase_query::CompileError;
+use http::{HeaderValue, StatusCode, header};
+use serde_json::{Map, Value, json};
+
+/// A failure of this room.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The body is no request.
+    #[error("{0}")]
+    Request(String),
+    /// A method that this request cannot have.
+    #[error("{0}")]
+    Method(String),
+    /// A body of a type that nothing here reads.
+    #[error("The body must be application/json")]
+    MediaType,
+    /// A schema that is not exposed.
+    #[error("The schema `{0}` is not exposed")]
+    Schema(String),
+    /// The document cannot be read.
+    #[error("the document cannot be read")]
+    Syntax(Vec<GraphQLError>),
+    /// The document does not fit the schema.
+    #[error("the document is not valid")]
+    Invalid(Vec<GraphQLError>),
+    /// Which operation, or with which variables, is not clear.
+    #[error("{}", .0.message)]
+    Operation(Box<GraphQLError>),
+    /// Introspection is switched off.
+    #[error("Introspection is switched off")]
+    Introspection,
+    /// A field that the schema has and the model has not.
+    #[error("Unknown field `{0}`")]
+    Unknown(String),
+    /// The value of an argument makes no sense.
+    #[error("The argument `{argument}` {reason}")]
+    Argument {
+        /// Which.
+        argument: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Too many levels of selections or conditions.
+    #[error("More than {0} levels of nesting")]
+    TooDeep(usize),
+    /// More aliases than allowed.
+    #[error("More than {0} aliases")]
+    TooManyAliases(usize),
+    /// More rows than allowed.
+    #[error("The operation may touch {cost} rows, {most} are allowed")]
+    TooCostly {
+        /// By what it asks for.
+        cost: f64,
+        /// At most.
+        most: f64,
+    },
+    /// More rows would change than `atMost` allows.
+    #[error("The change affects {rows} rows, more than `atMost` allows")]
+    AtMost {
+        /// How many.
+        rows: u64,
+    },
+    /// What the database, or the way to it, says.
+    #[error("{0}")]
+    Database(Box<PublicError>),
+    /// A field that failed, by the keys that lead to it.
+    #[error("{source}")]
+    At {
+        /// The keys, the innermost first.
+        path: Vec<String>,
+        /// What failed.
+        source: Box<Error>,
+    },
+}
+
+/// Codes of kinds.
+fn code_of(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Unauthenticated => "UNAUTHENTICATED",
+        Kind::Forbidden => "FORBIDDEN",
+        Kind::NotFound => "NOT_FOUND",
+        Kind::Conflict | Kind::PreconditionFailed => "CONFLICT",
+        Kind::TooManyRequests => "RATE_LIMITED",
+        Kind::Unavailable => "UNAVAILABLE",
+        Kind::Timeout | Kind::RequestTimeout => "TIMEOUT",
+        Kind::Internal => "INTERNAL_SERVER_ERROR",
+        Kind::Raised(status) if status >= 500 => "INTERNAL_SERVER_ERROR",
+        _ => "BAD_USER_INPUT",
+    }
+}
+
+impl Error {
+    pub(crate) fn unknown(name: &str) -> Self {
+        Self::Unknown(name.to_owned())
+    }
+
+    /// The same error, below a key.
+    pub(crate) fn at(self, key: &str) -> Self {
+        match self {
+            Self::At { mut path, source } => {
+                path.push(key.to_owned());
+                Self::At { path, source }
+            }
+            source => Self::At { path: vec![key.to_owned()], source: Box::new(source) },
+        }
+    }
+
+    /// A failure of the database, or of the way to it.
+    pub(crate) fn database(error: &ferrobase_request::Error) -> Self {
+        let violation = error.db().and_then(|db| ferrobase_query::guard::violation(db.code.as_str(), &db.message));
+        match violation {
+            Some(violation) => Self::AtMost { rows: violation.rows },
+            None => Self::Database(Box::new(PublicError::from(error))),
+        }
+    }
+
+    /// Whether the request could not even begin to run.
+    fn is_of_request(&self) -> bool {
+        !matches!(self, Self::At { .. } | Self::Database(_) | Self::AtMost { .. })
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Request(_) | Self::Method(_) | Self::MediaType | Self::Schema(_) => "BAD_REQUEST",
+            Self::Syntax(_) => "GRAPHQL_PARSE_FAILED",
+            Self::Invalid(_) | Self::Unknown(_) | Self::Introspection => "GRAPHQL_VALIDATION_FAILED",
+            Self::Operation(_) => "OPERATION_RESOLUTION_FAILURE",
+            Self::Argument { .. } => "BAD_USER_INPUT",
+            Self::TooDeep(_) => "OPERATION_TOO_DEEP",
+            Self::TooManyAliases(_) => "TOO_MANY_ALIASES",
+            Self::TooCostly { .. } => "OPERATION_COST_EXCEEDED",
+            Self::AtMost { .. } => "TOO_MANY_ROWS",
+            Self::Database(public) => code_of(public.kind),
+            Self::At { source, .. } => source.code(),
+        }
+    }
+
+    /// The error as the specification writes it.
+    fn told(&self) -> Vec<Value> {
+        match self {
+            Self::Syntax(all) | Self::Invalid(all) => all.iter().map(|one| placed(one, self.code())).collect(),
+            Self::Operation(one) => vec![placed(one, self.code())],
+            Self::At { path, source } => {
+                let mut all = source.told();
+                for one in &mut all {
+                    one["path"] = path.iter().rev().cloned().collect();
+                }
+                all
+            }
+            Self::Database(public) => vec![json!({"message": public.message, "extensions": database(public)})],
+            other => vec![json!({"message": other.to_string(), "extensions": {"code": other.code()}})],
+        }
+    }
+
+    fn public(&self) -> Option<&PublicError> {
+        match self {
+            Self::Database(public) => Some(public),
+            Self::At { source, .. } => source.public(),
+            _ => None,
+        }
+    }
+
+    /// The status: with `application/json` every answer that is one is 200, as clients of it expect.
+    fn status(&self, is_modern: bool) -> StatusCode {
+        match self {
+            Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Request(_) | Self::Schema(_) => StatusCode::BAD_REQUEST,
+            other if is_modern && other.is_of_request() => StatusCode::BAD_REQUEST,
+            _ => StatusCode::OK,
+        }
+    }
+}
+
+fn placed(error: &GraphQLError, code: &str) -> Value {
+    let mut one = Map::new();
+    one.insert("message".to_owned(), error.message.clone().into());
+    if !error.locations.is_empty() {
+        let place = |at: &apollo_compiler::parser::LineColumn| json!({"line": at.line, "column": at.column});
+        one.insert("locations".to_owned(), error.locations.iter().map(place).collect());
+    }
+    one.insert("extensions".to_owned(), json!({"code": code}));
+    Value::Object(one)
+}
+
+fn database(public: &PublicError) -> Value {
+    let mut extensions = Map::new();
+    extensions.insert("code".to_owned(), code_of(public.kind).into());
+    extensions.insert("sqlstate".to_owned(), public.code.as_ref().into());
+    if let Some(details) = &public.details {
+        extensions.insert("details".to_owned(), details.clone());
+    }
+    if let Some(hint) = &public.hint {
+        extensions.insert("hint".to_owned(), hint.as_str().into());
+    }
+    Value::Object(extensions)
+}
+
+impl From<&CompileError> for Error {
+    fn from(error: &CompileError) -> Self {
+        match error {
+            CompileError::TooDeep => Self::TooDeep(64),
+            CompileError::TooManyValues(_) => Self::Request("The operation has too many values".to_owned()),
+            other => {
+                tracing::error!(error = other as &dyn std::error::Error, "A plan could not be compiled");
+                Self::Database(Box::new(PublicError::new(
+                    Kind::Internal,
+                    "FB105",
+                    "The operation could not be compiled",
+                )))
+            }
+        }
+    }
+}
+
+/// The type that a caller who knows it asks for (GraphQL over HTTP).
+pub(crate) const MODERN: &str = "application/graphql-response+json";
+const PLAIN: &str = "application/json; charset=utf-8";
+const MODERN_UTF8: &str = "application/graphql-response+json; charset=utf-8";
+
+/// The answer for an error.
+pub(crate) fn to_response(error: &Error, is_modern: bool) -> Response {
+    let mut body = Map::new();
+    body.insert("errors".to_owned(), Value::Array(error.told()));
+    if !error.is_of_request() {
+        body.insert("data".to_owned(), Value::Null);
+    }
+    let mut response = respond(Value::Object(body).to_string().into(), is_modern);
+    let log_code = match error.public() {
+        // Whoever cannot be served now should know it from the status.
+        Some(public) => {
+            let refused = matches!(
+                public.kind,
+                Kind::Unauthenticated | Kind::Unavailable | Kind::Timeout | Kind::TooManyRequests
+            );
+            if refused {
+                ferrobase_edge::error::decorate(&mut response, public);
+            }
+            public.code.clone()
+        }
+        None => {
+            *response.status_mut() = error.status(is_modern);
+            error.code().into()
+        }
+    };
+    response.extensions_mut().insert(ferrobase_edge::error::ErrorCode(log_code));
+    response
+}
+
+/// The edge's own refusals in this room's shape.
+pub(crate) fn error_shape(error: &PublicError) -> Response {
+    let body = json!({"errors": [{"message": error.message, "extensions": database(error)}]});
+    let mut response = respond(body.to_string().into(), false);
+    ferrobase_edge::error::decorate(&mut response, error);
+    response
+}
+
+/// An answer.
+pub(crate) fn respond(body: bytes::Bytes, is_modern: bool) -> Response {
+    let mut response = Response::new(Body::from(body));
+    let media = HeaderValue::from_static(if is_modern { MODERN_UTF8 } else { PLAIN });
+    response.headers_mut().insert(header::CONTENT_TYPE, media);
+    response
+}

@@ -1,0 +1,298 @@
+//! One operation on its way through the stages.
+//!
+//! parse -> plan -> query -> execute -> render. A query is one statement; the fields of a mutation are one statement each,
+//! one after the other in one transaction, with every setting set again before each.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use apollo_compiler::ExecutableDocument;
+use apollo_compiler::executable::Operation;
+use apollo_compiler::introspection;
+use apollo_compiler::request::{RequestError, coerce_variable_values};
+use apollo_compiler::response::JsonMap;
+use apollo_compiler::validation::Valid;
+use bytes::{Bytes, BytesMut};
+use ferrobase_base::{Kind, PublicError};
+use ferrobase_catalog::{Catalog, Function, Isolation, Proof};
+use ferrobase_edge::Caller;
+use ferrobase_pg::{End, StatementResult};
+use ferrobase_query::plan::Document;
+use ferrobase_query::{Drawn, Template, compile_document, prove_document};
+use ferrobase_request::{Opening, RequestContext, Stage, Target, Transaction, Work};
+use http::Method;
+use http::request::Parts;
+
+use crate::error::Error;
+use crate::limits;
+use crate::plan::{Planned, Planner, Step};
+use crate::reflected::{Reflected, Schemas};
+use crate::request::{self, GraphqlRequest};
+use crate::settings::Settings;
+
+/// What the stages share.
+pub(crate) struct Flow<'a> {
+    pub(crate) settings: &'a Arc<Settings>,
+    pub(crate) target: &'a Arc<Target>,
+    pub(crate) caller: &'a Caller,
+    pub(crate) schemas: &'a Schemas,
+}
+
+/// A statement that is ready to run.
+struct Ready {
+    drawn: Drawn,
+    proof: Option<Proof>,
+    read_only: bool,
+    function: Option<Arc<Function>>,
+}
+
+impl Flow<'_> {
+    /// The answer, or what failed in whatever stage.
+    pub(crate) async fn run(&self, parts: &Parts, body: &[u8]) -> Result<Bytes, Error> {
+        let started = Instant::now();
+        let request = request::read(&parts.method, parts.uri.query().unwrap_or_default(), &parts.headers, body)?;
+        let schema = request::schema(&parts.method, &parts.headers, &self.settings.schemas)?;
+        let catalog = self.target.catalog.get().ok_or_else(no_catalog)?;
+        let reflected = self.schemas.of(&catalog, self.settings, self.target, &self.context().identity, schema);
+        let document = reflected.document(request.query.as_deref().ok_or_else(no_document)?)?;
+        let operation =
+            document.operations.get(request.operation.as_deref()).map_err(|error| told(&error, &document))?;
+        if parts.method == Method::GET && !operation.is_query() {
+            return Err(Error::Method("Operations that change something are sent by POST".to_owned()));
+        }
+        limits::check(&document, operation, self.settings)?;
+        let variables = variables(&reflected, &document, operation, &request)?;
+        self.context().journal.note(Stage::Parse, started, started.elapsed());
+        let started = Instant::now();
+        let introspected = introspect(&reflected, &document, operation, &variables)?;
+        let planner = Planner { model: &reflected.model, document: &document, variables: &variables };
+        let planned = planner.plan(operation, &|key| introspected.as_ref()?.get(key).map(ToString::to_string))?;
+        self.context().journal.note(Stage::Plan, started, started.elapsed());
+        match planned {
+            Planned::Read(document) => self.read(document, &catalog, schema).await,
+            Planned::Write(steps) => self.write(steps, &catalog, schema).await,
+        }
+    }
+
+    fn context(&self) -> &RequestContext {
+        &self.caller.0
+    }
+
+    fn ready(
+        &self,
+        document: &Document,
+        catalog: &Catalog,
+        function: Option<Arc<Function>>,
+        read_only: bool,
+    ) -> Result<Ready, Error> {
+        let proven = self.target.catalog.proven_of(catalog).filter(|_| self.target.transaction.pre_request.is_none());
+        let proof = proven.and_then(|proven| prove_document(document, catalog, &proven));
+        let drawn = self.context().journal.measure(Stage::Query, || {
+            compile_document(document, proof.as_ref().filter(|_| read_only).map(|_| catalog))
+        });
+        Ok(Ready { drawn: drawn.map_err(|error| Error::from(&error))?, proof, read_only, function })
+    }
+
+    async fn read(&self, document: Document, catalog: &Catalog, schema: &str) -> Result<Bytes, Error> {
+        let root = one_key(&document);
+        let ready = self.ready(&document, catalog, None, true)?;
+        if ready.drawn.statement.sql.is_empty() {
+            // The catalog had the answer.
+            return Ok(answer(|out| ready.drawn.template.write(&StatementResult::default(), out).is_some())
+                .unwrap_or_default());
+        }
+        let failed = |error: Error| root.iter().fold(error, |error, key| error.at(key));
+        let results = self.run_one(&ready, schema).await.map_err(failed)?;
+        if let Some(answer) = written(&ready.drawn.template, &results) {
+            return Ok(answer);
+        }
+        // The schema has just changed: PostgreSQL makes the JSON of whatever the rows are now.
+        let drawn = compile_document(&document, None).map_err(|error| Error::from(&error))?;
+        let ready = Ready { drawn, proof: None, ..ready };
+        let results = self.run_one(&ready, schema).await?;
+        written(&ready.drawn.template, &results).ok_or_else(internal)
+    }
+
+    async fn run_one(&self, ready: &Ready, schema: &str) -> Result<Vec<StatementResult>, Error> {
+        let sql = &ready.drawn.statement.sql;
+        self.context().journal.runs(sql, || "graphql".to_owned());
+        tracing::debug!(target: "ferrobase::sql", sql = &**sql, "Statement");
+        let reply = ferrobase_request::run(self.target, self.context(), self.work(ready, schema)).await;
+        reply.map(|reply| reply.results).map_err(|error| self.failed(&error))
+    }
+
+    fn work(&self, ready: &Ready, schema: &str) -> Work {
+        let path = self.settings.search_path(schema);
+        let mut work = Work { read_only: ready.read_only, ..Work::read(path, ready.drawn.statement.clone()) };
+        work.proof = ready.proof.clone();
+        if let Some(function) = &ready.function {
+            work.isolation = function.isolation.map(isolation);
+            work.function_settings = function.settings.clone();
+        }
+        if ready.drawn.template.is_dated() {
+            work.settings.push(("datestyle".into(), "ISO".to_owned()));
+        }
+        work
+    }
+
+    /// The fields of a mutation, in their order.
+    async fn write(&self, steps: Vec<(String, Step)>, catalog: &Catalog, schema: &str) -> Result<Bytes, Error> {
+        let mut ready = Vec::with_capacity(steps.len());
+        for (key, step) in steps {
+            ready.push(match step {
+                Step::Constant(json) => (key, Err(json)),
+                Step::Run(document, function) => (key, Ok(self.ready(&document, catalog, function, false)?)),
+            });
+        }
+        let mut statements = ready.iter().filter_map(|(key, step)| Some((key, step.as_ref().ok()?)));
+        let results = match (statements.next(), statements.next()) {
+            (None, _) => Vec::new(),
+            (Some((key, only)), None) => vec![self.run_one(only, schema).await.map_err(|error| error.at(key))?],
+            _ => self.write_all(&ready, schema).await?,
+        };
+        self.render(&ready, &results)
+    }
+
+    async fn write_all(
+        &self,
+        steps: &[(String, Result<Ready, String>)],
+        schema: &str,
+    ) -> Result<Vec<Vec<StatementResult>>, Error> {
+        let mut transaction = Transaction::begin(self.target, self.context(), Opening::default())
+            .await
+            .map_err(|error| self.failed(&error))?;
+        let mut results = Vec::new();
+        for (key, step) in steps {
+            let Ok(ready) = step else { continue };
+            match transaction.run(self.work(ready, schema)).await {
+                Ok(reply) => results.push(reply.results),
+                Err(error) => {
+                    transaction.abort().await;
+                    return Err(self.failed(&error).at(key));
+                }
+            }
+        }
+        transaction.end(End::Commit).await.map_err(|error| self.failed(&error))?;
+        Ok(results)
+    }
+
+    /// The results of a mutation side by side.
+    fn render(
+        &self,
+        steps: &[(String, Result<Ready, String>)],
+        results: &[Vec<StatementResult>],
+    ) -> Result<Bytes, Error> {
+        let mut results = results.iter();
+        let mut body = BytesMut::from(&b"{\"data\":{"[..]);
+        for (index, (key, step)) in steps.iter().enumerate() {
+            if index > 0 {
+                body.extend_from_slice(b",");
+            }
+            match step {
+                Err(json) => {
+                    body.extend_from_slice(crate::plan::json(key).as_bytes());
+                    body.extend_from_slice(b":");
+                    body.extend_from_slice(json.as_bytes());
+                }
+                Ok(ready) => {
+                    let result = results.next().and_then(|results| results.first()).ok_or_else(internal)?;
+                    let mut object = BytesMut::new();
+                    ready.drawn.template.write(result, &mut object).ok_or_else(internal)?;
+                    // Each is an object of its own with the one key.
+                    body.extend_from_slice(object.get(1..object.len().saturating_sub(1)).unwrap_or_default());
+                }
+            }
+        }
+        body.extend_from_slice(b"}}");
+        Ok(body.freeze())
+    }
+
+    fn failed(&self, error: &ferrobase_request::Error) -> Error {
+        let failed = Error::database(error);
+        if let Error::Database(public) = &failed
+            && matches!(public.kind, Kind::Internal | Kind::Unavailable | Kind::Timeout)
+        {
+            let (id, cause) = (&*self.context().request_id, error as &dyn std::error::Error);
+            tracing::error!(request_id = id, code = &*public.code, error = cause, "A statement failed");
+        }
+        failed
+    }
+}
+
+fn written(template: &Template, results: &[StatementResult]) -> Option<Bytes> {
+    let result = results.first()?;
+    answer(|out| template.write(result, out).is_some())
+}
+
+fn answer(write: impl FnOnce(&mut BytesMut) -> bool) -> Option<Bytes> {
+    let mut out = BytesMut::from(&b"{\"data\":"[..]);
+    if !write(&mut out) {
+        return None;
+    }
+    out.extend_from_slice(b"}");
+    Some(out.freeze())
+}
+
+/// The key of the only field that is read from the database.
+fn one_key(document: &Document) -> Option<String> {
+    let is_read =
+        |value: &ferrobase_query::plan::Content| !matches!(value, ferrobase_query::plan::Content::Constant(_));
+    let mut read = document.members.iter().filter(|member| is_read(&member.value));
+    read.next().filter(|_| read.next().is_none()).map(|member| member.key.clone())
+}
+
+fn variables(
+    reflected: &Reflected,
+    document: &ExecutableDocument,
+    operation: &Operation,
+    request: &GraphqlRequest,
+) -> Result<Valid<JsonMap>, Error> {
+    let given = request.variables.clone().unwrap_or_default();
+    coerce_variable_values(&reflected.schema, operation, &given).map_err(|error| told(&error, document))
+}
+
+/// What the library answers to fields about the schema; `None` where there are none.
+fn introspect(
+    reflected: &Reflected,
+    document: &Valid<ExecutableDocument>,
+    operation: &Operation,
+    variables: &Valid<JsonMap>,
+) -> Result<Option<JsonMap>, Error> {
+    let asks = operation.root_fields(document).any(|field| matches!(field.name.as_str(), "__schema" | "__type"));
+    if !asks {
+        return Ok(None);
+    }
+    if !reflected.model.introspection {
+        return Err(Error::Introspection);
+    }
+    introspection::check_max_depth(document, operation).map_err(|error| told(&error, document))?;
+    let executed =
+        introspection::partial_execute(&reflected.schema, &reflected.implementers, document, operation, variables)
+            .map_err(|error| told(&error, document))?;
+    Ok(executed.data)
+}
+
+fn told(error: &RequestError, document: &ExecutableDocument) -> Error {
+    Error::Operation(Box::new(error.to_graphql_error(&document.sources)))
+}
+
+fn isolation(level: Isolation) -> ferrobase_pg::Isolation {
+    match level {
+        Isolation::ReadCommitted => ferrobase_pg::Isolation::ReadCommitted,
+        Isolation::RepeatableRead => ferrobase_pg::Isolation::RepeatableRead,
+        Isolation::Serializable => ferrobase_pg::Isolation::Serializable,
+    }
+}
+
+fn no_catalog() -> Error {
+    Error::database(&ferrobase_request::Error::NoCatalog)
+}
+
+fn no_document() -> Error {
+    Error::Request("The request has no document: `query` is missing".to_owned())
+}
+
+fn internal() -> Error {
+    tracing::error!("A result does not have the columns of its plan");
+    Error::Database(Box::new(PublicError::new(Kind::Internal, "FB105", "The answer could not be made")))
+}

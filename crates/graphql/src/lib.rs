@@ -1,0 +1,27 @@
+//! GraphQL over HTTP: a schema reflected from the database, one statement for an operation that reads.
+//!
+//! A room: parse (`request`, `reflected`, `limits`) -> plan (`plan`) -> query -> execute -> render (`flow`). The schema is
+//! the caller's own: `reflect` makes a `model` of what a role sees, `schema` draws types from it. Reading documents, checking
+//! them and introspection are the library's; names and shapes are pg_graphql's.
+//! Invariants: every statement runs through `request::run` or one of its transactions; names reach SQL only through the
+//! catalog, values only as parameters. Read on: docs/guide/graphql.md, `flow`.
+
+pub mod config;
+mod directive;
+mod error;
+mod flow;
+mod limits;
+mod model;
+mod naming;
+mod plan;
+mod reflect;
+mod reflected;
+mod request;
+mod router;
+mod scalar;
+mod schema;
+mod settings;
+
+pub use error::Error;
+pub use router::{Deps, room, router};
+pub use settings::Settings;

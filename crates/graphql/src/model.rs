@@ -1,0 +1,229 @@
+//! What one role sees of one schema, before it is a schema of GraphQL.
+//!
+//! Plain data, made by `reflect` from the catalog, read by `schema` (which draws types from it) and by `plan` (which looks
+//! up what a field means). Names here are names of GraphQL; names of the database stand beside them.
+//! Invariant: what is in here the role may see; whether it may do it is still PostgreSQL's to say.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ferrobase_catalog::{Function, Relation};
+use ferrobase_query::plan::Join;
+use indexmap::IndexMap;
+
+use crate::scalar::ValueType;
+
+/// The index of a table in [`Model::tables`].
+pub(crate) type TableId = usize;
+
+/// Everything that one role sees of one schema.
+#[derive(Debug, Default)]
+pub(crate) struct Model {
+    /// The schema of the database.
+    pub(crate) schema: String,
+    /// What its owner says about it.
+    pub(crate) description: Option<String>,
+    /// Whether introspection is answered.
+    pub(crate) introspection: bool,
+    /// Relations whose rows have a type.
+    pub(crate) tables: Vec<Table>,
+    /// The same by the name of their type.
+    pub(crate) by_type: HashMap<String, TableId>,
+    /// Enums by name.
+    pub(crate) enums: IndexMap<String, EnumType>,
+    /// Fields of `Query`, without `node`.
+    pub(crate) query: IndexMap<String, QueryField>,
+    /// Fields of `Mutation`.
+    pub(crate) mutation: IndexMap<String, MutationField>,
+}
+
+/// A field of `Query`.
+#[derive(Clone, Debug)]
+pub(crate) enum QueryField {
+    /// Rows of a table, page by page.
+    Collection(TableId),
+    /// One row by its primary key.
+    ByKey(TableId),
+    /// A function that reads.
+    Call(Arc<Callee>),
+}
+
+/// A field of `Mutation`.
+#[derive(Clone, Debug)]
+pub(crate) enum MutationField {
+    /// New rows.
+    Insert(TableId),
+    /// Changed rows.
+    Update(TableId),
+    /// Removed rows.
+    Delete(TableId),
+    /// A function that may write.
+    Call(Arc<Callee>),
+}
+
+/// A relation whose rows have a type.
+#[derive(Debug)]
+pub(crate) struct Table {
+    /// The relation.
+    pub(crate) relation: Arc<Relation>,
+    /// The name of its rows' type, which the names of all other types begin with.
+    pub(crate) type_name: String,
+    /// What its owner says about it.
+    pub(crate) description: Option<String>,
+    /// Fields of a row.
+    pub(crate) fields: IndexMap<String, Field>,
+    /// Columns that name a row, in key order.
+    pub(crate) key: Vec<String>,
+    /// Rows can be inserted.
+    pub(crate) insertable: bool,
+    /// Rows can be changed.
+    pub(crate) updatable: bool,
+    /// Rows can be removed.
+    pub(crate) deletable: bool,
+    /// Pages know how many rows there are.
+    pub(crate) total_count: bool,
+    /// Pages know what rows add up to.
+    pub(crate) aggregates: bool,
+    /// The size of a page that does not say its size.
+    pub(crate) page: u64,
+    /// The size of the largest page.
+    pub(crate) most: u64,
+}
+
+/// A field of a row.
+#[derive(Clone, Debug)]
+pub(crate) struct Field {
+    /// What its owner says about it.
+    pub(crate) description: Option<String>,
+    /// Why not to use it any more.
+    pub(crate) deprecated: Option<String>,
+    /// What it is.
+    pub(crate) kind: FieldKind,
+}
+
+/// What a field of a row is.
+#[derive(Clone, Debug)]
+pub(crate) enum FieldKind {
+    /// What names the row among all rows of all tables.
+    NodeId,
+    /// A column, or a function of the row that gives a value.
+    Column(Column),
+    /// A related row.
+    One(Reference),
+    /// Related rows, page by page.
+    Many(Reference),
+}
+
+/// A column as a field.
+#[derive(Clone, Debug)]
+pub(crate) struct Column {
+    /// Its name in the database.
+    pub(crate) name: String,
+    /// Its type.
+    pub(crate) value: ValueType,
+    /// It may be null in answers.
+    pub(crate) nullable: bool,
+    /// It is a function of the row, not a column.
+    pub(crate) computed: bool,
+    /// It is `jsonb`, not `json`.
+    pub(crate) is_binary_json: bool,
+    /// The role may read it.
+    pub(crate) readable: bool,
+    /// The role may give it to a new row.
+    pub(crate) insertable: bool,
+    /// The role may change it.
+    pub(crate) updatable: bool,
+    /// A new row needs no value for it.
+    pub(crate) optional: bool,
+}
+
+/// Where a field of a row leads.
+#[derive(Clone, Debug)]
+pub(crate) struct Reference {
+    /// The table.
+    pub(crate) table: TableId,
+    /// How rows correspond.
+    pub(crate) join: Join,
+    /// There may be no row.
+    pub(crate) nullable: bool,
+}
+
+/// An enum.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct EnumType {
+    /// What its owner says about it.
+    pub(crate) description: Option<String>,
+    /// Its words.
+    pub(crate) words: Vec<String>,
+}
+
+/// A function as a field.
+#[derive(Debug)]
+pub(crate) struct Callee {
+    /// The function.
+    pub(crate) function: Arc<Function>,
+    /// What its owner says about it.
+    pub(crate) description: Option<String>,
+    /// Why not to use it any more.
+    pub(crate) deprecated: Option<String>,
+    /// Its arguments by their names in GraphQL.
+    pub(crate) arguments: IndexMap<String, CallArgument>,
+    /// What it returns.
+    pub(crate) returns: CallReturns,
+}
+
+/// An argument of a function.
+#[derive(Clone, Debug)]
+pub(crate) struct CallArgument {
+    /// The name of the parameter.
+    pub(crate) parameter: String,
+    /// Its type as SQL writes it, of any length.
+    pub(crate) sql_type: String,
+    /// Its type.
+    pub(crate) value: ValueType,
+    /// It has no default.
+    pub(crate) required: bool,
+}
+
+/// What a function returns.
+#[derive(Clone, Debug)]
+pub(crate) enum CallReturns {
+    /// A value.
+    Value(ValueType),
+    /// Values.
+    Values(ValueType),
+    /// A row.
+    One(TableId),
+    /// Rows, page by page.
+    Many(TableId),
+}
+
+impl Table {
+    /// The name of a type that goes with the rows' type.
+    pub(crate) fn type_of(&self, what: &str) -> String {
+        format!("{}{what}", self.type_name)
+    }
+
+    /// The fields that are columns, by name.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = (&String, &Field, &Column)> {
+        self.fields.iter().filter_map(|(name, field)| match &field.kind {
+            FieldKind::Column(column) => Some((name, field, column)),
+            _ => None,
+        })
+    }
+
+    /// A column by the name of its field.
+    pub(crate) fn column(&self, name: &str) -> Option<&Column> {
+        match &self.fields.get(name)?.kind {
+            FieldKind::Column(column) => Some(column),
+            _ => None,
+        }
+    }
+
+    /// The field of a column, by the column's name in the database.
+    pub(crate) fn field_of(&self, column: &str) -> Option<(&String, &Column)> {
+        self.columns()
+            .find(|(_, _, other)| other.name == column && !other.computed)
+            .map(|(name, _, column)| (name, column))
+    }
+}

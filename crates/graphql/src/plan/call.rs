@@ -1,0 +1,59 @@
+//! Calls of functions.
+
+use ferrobase_query::plan::{
+    Arguments, Call, Columns, Content, Field, Member, One, Read, RecordField, Returned, SCALAR, Source,
+};
+use ferrobase_query::sql::CatalogSql;
+
+use super::Planner;
+use super::collect::Asked;
+use super::input::Input;
+use crate::error::Error;
+use crate::model::{CallArgument, CallReturns, Callee};
+
+impl<'a> Planner<'a> {
+    /// What a function returns.
+    pub(super) fn call(&self, callee: &Callee, asked: &Asked<'a>) -> Result<Content, Error> {
+        let is_scalar = matches!(callee.returns, CallReturns::Value(_) | CallReturns::Values(_));
+        let set = matches!(callee.returns, CallReturns::Values(_) | CallReturns::Many(_));
+        let call = Call {
+            function: callee.function.name.clone(),
+            arguments: self.arguments(callee, asked)?,
+            returned: Returned { scalar: is_scalar, set },
+            columns: Columns::All,
+        };
+        let read = Read::from(Source::Function(Box::new(call)), callee.function.name.name.clone());
+        Ok(match &callee.returns {
+            CallReturns::Value(value) => Content::Scalar { read: Box::new(read), scalar: value.scalar() },
+            CallReturns::Values(value) => {
+                let value = Content::Value { field: Field::column(SCALAR), scalar: value.scalar() };
+                let members = vec![Member { key: String::new(), value }];
+                Content::Values(Box::new(One { join: None, read, members }))
+            }
+            CallReturns::One(id) => {
+                Content::One(Box::new(One { join: None, read, members: self.row(*id, asked.below())? }))
+            }
+            CallReturns::Many(id) => Content::Page(Box::new(self.page(*id, None, read, asked)?)),
+        })
+    }
+
+    fn arguments(&self, callee: &Callee, asked: &Asked<'a>) -> Result<Arguments, Error> {
+        let mut fields = Vec::new();
+        let mut json = Vec::new();
+        for (name, of) in &callee.arguments {
+            let Some(value) = self.argument(asked, name) else { continue };
+            fields.push(RecordField {
+                name: of.parameter.clone(),
+                type_name: CatalogSql::written_by_catalog(&of.sql_type),
+                variadic: false,
+            });
+            json.push((of.parameter.clone(), passed(name, of, value)?));
+        }
+        Ok(Arguments::Record { fields, json: Input::Object(json).json().into(), is_object: true })
+    }
+}
+
+/// A value as PostgreSQL takes it out of a JSON object: a document is not the string that holds it.
+fn passed(name: &str, of: &CallArgument, value: Input) -> Result<Input, Error> {
+    super::change::stored(name, of.value.class, value)
+}

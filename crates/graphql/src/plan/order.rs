@@ -1,0 +1,114 @@
+//! Orders, which always end in the key of the table: no two rows have the same place.
+
+use ferrobase_query::plan::{
+    Aggregate, AggregateFunction, Direction, Embed, EmbedOutput, Field, Join, Key, Nulls, Order, OrderBy, Read, Select,
+    Value,
+};
+use ferrobase_query::sql::CatalogSql;
+
+use super::Planner;
+use super::input::Input;
+use crate::error::Error;
+use crate::model::{Column, FieldKind, Reference, TableId};
+
+/// What a count of related rows is called in a lateral join.
+const COUNT: &str = "count";
+
+/// Whether rows can be ordered by what a relationship leads to: functions give what they like.
+pub(crate) fn can_order_by(to: &Reference) -> bool {
+    matches!(to.join, Join::Columns(_))
+}
+
+impl Planner<'_> {
+    /// Writes the order of a read; gives its terms as ways to say where a page begins.
+    pub(super) fn order(&self, id: TableId, read: &mut Read, given: Option<&Input>) -> Result<Vec<Key>, Error> {
+        let table = self.table(id);
+        let mut keys = Vec::new();
+        for term in given.map_or(&[][..], Input::items) {
+            for (name, value) in term.fields() {
+                match table.fields.get(name).map(|field| &field.kind) {
+                    _ if *value == Input::Null => {}
+                    Some(FieldKind::Column(column)) => {
+                        let by = OrderBy::Field(Field::column(&column.name));
+                        read.order.push(directed(by, value));
+                        keys.push(self.key(id, column));
+                    }
+                    Some(FieldKind::One(to)) => self.by_related(to, value, read, &mut keys)?,
+                    Some(FieldKind::Many(to)) => self.by_count(to, value, read, &mut keys),
+                    _ => return Err(Error::unknown(name)),
+                }
+            }
+        }
+        for column in &table.key {
+            let is_there = |order: &Order| matches!(&order.by, OrderBy::Field(field) if field.name == *column);
+            if !read.order.iter().any(is_there) {
+                let by = OrderBy::Field(Field::column(column));
+                read.order.push(Order { by, direction: Some(Direction::Ascending), nulls: None });
+                keys.push(self.key_of(id, column));
+            }
+        }
+        Ok(keys)
+    }
+
+    fn key(&self, id: TableId, column: &Column) -> Key {
+        if column.computed { Key { not_null: false, type_name: None } } else { self.key_of(id, &column.name) }
+    }
+
+    fn key_of(&self, id: TableId, column: &str) -> Key {
+        let relation = &self.table(id).relation;
+        let known = relation.columns.get(column);
+        Key {
+            not_null: known.is_some_and(|column| !column.nullable),
+            type_name: known.map(|column| CatalogSql::written_by_catalog(&column.base_type)),
+        }
+    }
+
+    /// By columns of the one related row.
+    fn by_related(&self, to: &Reference, terms: &Input, read: &mut Read, keys: &mut Vec<Key>) -> Result<(), Error> {
+        let table = self.table(to.table);
+        let mut below = self.read_related(to);
+        let embed = read.embeds.len();
+        for (name, value) in terms.fields() {
+            let Some(column) = table.column(name).filter(|column| column.readable) else {
+                let reason = format!("`{name}` of a related row is no column");
+                return Err(Error::Argument { argument: "orderBy".to_owned(), reason });
+            };
+            if *value == Input::Null {
+                continue;
+            }
+            below.select.push(Select::column(&column.name));
+            read.order.push(directed(OrderBy::Embedded { embed, field: Field::column(&column.name) }, value));
+            keys.push(Key { not_null: false, ..self.key(to.table, column) });
+        }
+        read.embeds.push(hidden(to, below));
+        Ok(())
+    }
+
+    /// By how many related rows there are.
+    fn by_count(&self, to: &Reference, terms: &Input, read: &mut Read, keys: &mut Vec<Key>) {
+        let mut below = self.read_related(to);
+        let embed = read.embeds.len();
+        let aggregate = Some(Aggregate::of(AggregateFunction::Count));
+        below.select.push(Select { value: Value::Star, cast: None, aggregate, name: Some(COUNT.to_owned()) });
+        for (_, value) in terms.fields().iter().filter(|(_, value)| *value != Input::Null) {
+            read.order.push(directed(OrderBy::Embedded { embed, field: Field::column(COUNT) }, value));
+            keys.push(Key { not_null: true, type_name: Some(CatalogSql::written_by_catalog("bigint")) });
+        }
+        read.embeds.push(hidden(to, below));
+    }
+}
+
+/// A lateral join that only the order looks at.
+fn hidden(to: &Reference, read: Read) -> Embed {
+    Embed { name: String::new(), join: to.join.clone(), to_one: true, inner: false, output: EmbedOutput::Hidden, read }
+}
+
+fn directed(by: OrderBy, direction: &Input) -> Order {
+    let (direction, nulls) = match direction.text().as_deref() {
+        Some("AscNullsFirst") => (Direction::Ascending, Nulls::First),
+        Some("DescNullsFirst") => (Direction::Descending, Nulls::First),
+        Some("DescNullsLast") => (Direction::Descending, Nulls::Last),
+        _ => (Direction::Ascending, Nulls::Last),
+    };
+    Order { by, direction: Some(direction), nulls: Some(nulls) }
+}

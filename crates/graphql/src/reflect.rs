@@ -1,0 +1,501 @@
+//! The catalog as one role sees it becomes a model.
+//!
+//! pg_graphql's rules: a relation with a key is a type, a foreign key two fields, a function of a row a field, any other
+//! function a field of `Query` or `Mutation`; privileges hide, comments rename. What clashes with an earlier name is left
+//! out or renamed, and the log says so.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use ferrobase_catalog::{
+    Catalog, Function, Generated, Link, Privilege, QualifiedName, Relation, RelationKind, Relationship, ReturnShape,
+    TypeClass, Volatility,
+};
+use ferrobase_query::plan::Join;
+use indexmap::IndexMap;
+
+use crate::directive::{self, Directive};
+use crate::model::{
+    CallArgument, CallReturns, Callee, Column, EnumType, Field, FieldKind, Model, MutationField, QueryField, Reference,
+    Table, TableId,
+};
+use crate::naming::{Naming, is_name, lower_first, upper_first};
+use crate::scalar::{Class, ValueType};
+
+/// The size of a page that does not say its size.
+const PAGE: u64 = 30;
+/// Names of types that are ours or the specification's.
+const RESERVED: [&str; 10] = [
+    "Query",
+    "Mutation",
+    "Subscription",
+    "Node",
+    "PageInfo",
+    "Cursor",
+    "ID",
+    "FilterIs",
+    "OrderByDirection",
+    "IDFilter",
+];
+
+/// What is reflected for whom.
+#[derive(Clone, Copy)]
+pub(crate) struct Sight<'a> {
+    pub(crate) catalog: &'a Catalog,
+    pub(crate) schema: &'a str,
+    pub(crate) role: &'a str,
+    /// Whether the role may know of a relation.
+    pub(crate) sees: &'a dyn Fn(&Relation) -> bool,
+    /// The size of the largest page.
+    pub(crate) max_rows: Option<u64>,
+    /// Whether introspection is answered where the schema's comment says nothing.
+    pub(crate) introspection: bool,
+}
+
+/// The model of a schema for a role.
+pub(crate) fn reflect(sight: Sight<'_>) -> Model {
+    let comment = sight.catalog.schemas.get(sight.schema).and_then(|schema| schema.comment.as_deref());
+    let commented = directive::read(comment);
+    let naming = Naming { inflects: commented.directive.inflect_names };
+    let model = Model {
+        schema: sight.schema.to_owned(),
+        description: commented.description,
+        introspection: commented.directive.introspection.unwrap_or(sight.introspection),
+        ..Model::default()
+    };
+    let taken = RESERVED.into_iter().chain(Class::ALL.map(Class::name)).map(str::to_owned).collect();
+    let mut reflecting = Reflecting {
+        sight,
+        naming,
+        model,
+        taken,
+        schema: commented.directive,
+        enums: IndexMap::new(),
+        ids: HashMap::new(),
+        row_types: row_types(sight.catalog),
+    };
+    if sight.catalog.may_use_schema(sight.role, sight.schema) {
+        reflecting.tables();
+        reflecting.relationships();
+        reflecting.roots();
+        reflecting.functions();
+    }
+    reflecting.model
+}
+
+struct Reflecting<'a> {
+    sight: Sight<'a>,
+    naming: Naming,
+    model: Model,
+    taken: HashSet<String>,
+    schema: Directive,
+    /// Enums that were met, by their name in SQL.
+    enums: IndexMap<String, ValueType>,
+    /// Tables by the names of their relations.
+    ids: HashMap<QualifiedName, TableId>,
+    /// Names under which SQL knows the rows of relations.
+    row_types: HashSet<String>,
+}
+
+impl Reflecting<'_> {
+    fn tables(&mut self) {
+        let catalog = self.sight.catalog;
+        for relation in catalog.relations.values() {
+            if relation.name.schema != self.sight.schema || !(self.sight.sees)(relation) {
+                continue;
+            }
+            if let Some(table) = self.table(relation) {
+                let id = self.model.tables.len();
+                self.model.by_type.insert(table.type_name.clone(), id);
+                self.ids.insert(relation.name.clone(), id);
+                self.model.tables.push(table);
+            }
+        }
+    }
+
+    fn table(&mut self, relation: &Arc<Relation>) -> Option<Table> {
+        let Sight { catalog, role, .. } = self.sight;
+        let may = |privilege| catalog.may_some(role, privilege, relation);
+        let reads = may(Privilege::Select);
+        let (inserts, updates) =
+            (relation.insertable && may(Privilege::Insert), relation.updatable && may(Privilege::Update));
+        let deletes = relation.deletable && catalog.may(role, Privilege::Delete, relation);
+        if !(reads || inserts || updates || deletes) {
+            return None;
+        }
+        let commented = directive::read(relation.comment.as_deref());
+        let said = commented.directive;
+        let key = match &said.primary_key_columns {
+            Some(columns) if columns.iter().all(|column| relation.columns.contains_key(column)) => columns.clone(),
+            _ => relation.primary_key.clone(),
+        };
+        // Without a key nothing tells one row from another, and no page can go on behind one.
+        if key.is_empty() {
+            return None;
+        }
+        let name = said.name.clone().unwrap_or_else(|| self.naming.type_name(&relation.name.name));
+        if !is_name(&name) || !self.take(&name) {
+            tracing::warn!(relation = %relation.name, name, "A relation has no name for GraphQL that is free");
+            return None;
+        }
+        let most = said.max_rows.or(self.schema.max_rows).or(self.sight.max_rows).unwrap_or(u64::MAX);
+        let is_view = relation.kind == RelationKind::View || relation.kind == RelationKind::MaterializedView;
+        let mut table = Table {
+            relation: Arc::clone(relation),
+            type_name: name,
+            description: commented.description,
+            fields: IndexMap::new(),
+            key,
+            insertable: inserts,
+            updatable: updates,
+            deletable: deletes,
+            total_count: said.total_count.is_none_or(|switch| switch.enabled),
+            aggregates: said.aggregate.is_none_or(|switch| switch.enabled),
+            page: said.max_rows.or(self.schema.max_rows).unwrap_or(PAGE).min(most),
+            most,
+        };
+        let reads_key = table.key.iter().all(|column| catalog.may_column(role, Privilege::Select, relation, column));
+        if reads_key {
+            let kind = FieldKind::NodeId;
+            let description = Some("Names the row among all rows of all types.".to_owned());
+            table.fields.insert("nodeId".to_owned(), Field { description, deprecated: None, kind });
+        }
+        self.columns(&mut table, is_view);
+        Some(table)
+    }
+
+    fn columns(&mut self, table: &mut Table, is_view: bool) {
+        let Sight { catalog, role, .. } = self.sight;
+        let relation = Arc::clone(&table.relation);
+        for column in relation.columns.values() {
+            let may = |privilege| catalog.may_column(role, privilege, &relation, &column.name);
+            let is_ours = !matches!(column.generated, Generated::IdentityAlways | Generated::Computed);
+            let (readable, insertable, updatable) = (
+                may(Privilege::Select),
+                table.insertable && is_ours && may(Privilege::Insert),
+                table.updatable && is_ours && may(Privilege::Update),
+            );
+            if !(readable || insertable || updatable) {
+                continue;
+            }
+            let value = self.column_type(column);
+            let field = Column {
+                name: column.name.clone(),
+                value,
+                // PostgreSQL does not know what a view's columns can be; of its key it is said.
+                nullable: column.nullable && !(is_view && table.key.contains(&column.name)),
+                computed: false,
+                is_binary_json: column.type_class == TypeClass::Jsonb,
+                readable,
+                insertable,
+                updatable,
+                optional: column.nullable || column.default.is_some() || column.generated != Generated::No,
+            };
+            self.field(table, &column.name, column.comment.as_deref(), FieldKind::Column(field));
+        }
+        for (name, computed) in &relation.computed_fields {
+            let function = catalog.overloads(&computed.function.schema, &computed.function.name);
+            let function = function.iter().find(|function| function.parameters.len() == 1);
+            if relation.columns.contains_key(name) || !function.is_some_and(|f| catalog.may_execute(role, f)) {
+                continue;
+            }
+            let value = self.value_type(&computed.type_name, computed.type_class, &[]);
+            let column = Column {
+                name: name.clone(),
+                value,
+                nullable: true,
+                computed: true,
+                is_binary_json: computed.type_class == TypeClass::Jsonb,
+                readable: true,
+                insertable: false,
+                updatable: false,
+                optional: true,
+            };
+            let comment = function.and_then(|function| function.comment.clone());
+            self.field(table, name.trim_start_matches('_'), comment.as_deref(), FieldKind::Column(column));
+        }
+    }
+
+    fn field(&self, table: &mut Table, name: &str, comment: Option<&str>, kind: FieldKind) {
+        let commented = directive::read(comment);
+        let name = commented.directive.name.unwrap_or_else(|| self.naming.field(name));
+        if !is_name(&name) || table.fields.contains_key(&name) {
+            tracing::warn!(relation = %table.relation.name, name, "A column has no name for GraphQL that is free");
+            return;
+        }
+        let field = Field { description: commented.description, deprecated: commented.directive.deprecated, kind };
+        table.fields.insert(name, field);
+    }
+
+    fn column_type(&mut self, column: &ferrobase_catalog::Column) -> ValueType {
+        self.value_type(&column.base_type, column.type_class, &column.enum_values)
+    }
+
+    fn value_type(&mut self, sql: &str, class: TypeClass, enum_values: &[String]) -> ValueType {
+        if class == TypeClass::Composite {
+            return ValueType::of_class(Class::Opaque);
+        }
+        let element = sql.trim_end_matches("[]");
+        if !enum_values.is_empty() && !self.enums.contains_key(element) {
+            let value = self.enum_type(element, enum_values);
+            self.enums.insert(element.to_owned(), value);
+        }
+        match self.enums.get(element) {
+            Some(value) => ValueType { is_list: sql.ends_with("[]"), ..value.clone() },
+            None => ValueType::of_sql(sql),
+        }
+    }
+
+    /// The type of an enum; a string where its values are no names or its own name is taken.
+    fn enum_type(&mut self, sql: &str, values: &[String]) -> ValueType {
+        let name = sql.rsplit('.').next().unwrap_or(sql).trim_matches('"');
+        let name = self.naming.type_name(name);
+        let is_word = |word: &String| is_name(word) && !matches!(word.as_str(), "true" | "false" | "null");
+        if !values.iter().all(is_word) || !is_name(&name) || !self.take(&name) {
+            return ValueType::of_class(Class::String);
+        }
+        self.model.enums.insert(name.clone(), EnumType { description: None, words: values.to_vec() });
+        ValueType { name, is_list: false, class: Class::Enum, words: Vec::new() }
+    }
+
+    /// Takes the name of a type, and with it those that begin with it.
+    fn take(&mut self, name: &str) -> bool {
+        self.taken.insert(name.to_owned())
+    }
+
+    fn relationships(&mut self) {
+        let catalog = self.sight.catalog;
+        for id in 0..self.model.tables.len() {
+            let relation = Arc::clone(&self.model.tables[id].relation);
+            let all = catalog.relationships_within(self.sight.schema, &relation.name.name);
+            let mut ways: Vec<&Relationship> = all.filter(|way| !matches!(way.link, Link::ManyToMany(_))).collect();
+            // Keys first, in an order that does not depend on what else there is.
+            ways.sort_by_key(|way| {
+                (matches!(way.link, Link::Computed { .. }), way.constraint().unwrap_or_default().to_owned())
+            });
+            for way in ways {
+                self.relationship(id, way);
+            }
+        }
+    }
+
+    fn relationship(&mut self, id: TableId, way: &Relationship) {
+        let Some(&target) = self.ids.get(&way.target) else { return };
+        let reads = self.model.tables[target].columns().any(|(_, _, column)| column.readable);
+        if !reads || !self.reads_columns(id, way) {
+            return;
+        }
+        let (kind, name) = match &way.link {
+            Link::ManyToOne { columns, .. } | Link::OneToOne { columns, source_is_parent: false, .. } => {
+                let nullable = columns.iter().any(|(own, _)| self.is_nullable(id, own)) || way.target_is_view;
+                let reference = match columns.as_slice() {
+                    [(own, _)] => self.naming.reference(own),
+                    _ => None,
+                };
+                let name = reference.unwrap_or_else(|| lower_first(&self.model.tables[target].type_name));
+                let join = Join::Columns(columns.clone());
+                // A row that a policy hides is none.
+                (
+                    FieldKind::One(Reference { table: target, join, nullable: nullable || self.may_be_hidden(target) }),
+                    name,
+                )
+            }
+            Link::OneToOne { columns, .. } => {
+                let name = lower_first(&self.model.tables[target].type_name);
+                let join = Join::Columns(columns.clone());
+                (FieldKind::One(Reference { table: target, join, nullable: true }), name)
+            }
+            Link::OneToMany { columns, .. } => {
+                let name = format!("{}Collection", lower_first(&self.model.tables[target].type_name));
+                let join = Join::Columns(columns.clone());
+                (FieldKind::Many(Reference { table: target, join, nullable: true }), name)
+            }
+            Link::Computed { function, to_one } => {
+                let row_type = self.model.tables[id].relation.name.clone();
+                let join = Join::Function { function: function.clone(), row_type };
+                let field = Reference { table: target, join, nullable: true };
+                let name = self.naming.field(function.name.trim_start_matches('_'));
+                (if *to_one { FieldKind::One(field) } else { FieldKind::Many(field) }, name)
+            }
+            Link::ManyToMany(_) => return,
+        };
+        self.related(id, &name, way, kind);
+    }
+
+    /// Adds a field that leads to other rows, under a name that is free.
+    fn related(&mut self, id: TableId, name: &str, way: &Relationship, kind: FieldKind) {
+        let by = way.columns().iter().map(|(own, other)| {
+            upper_first(&crate::naming::camel(if matches!(kind, FieldKind::Many(_)) { other } else { own }))
+        });
+        let by: String = by.collect::<Vec<_>>().join("And");
+        let names = [name.to_owned(), format!("{name}By{by}")];
+        let fields = &mut self.model.tables[id].fields;
+        match names.into_iter().find(|name| is_name(name) && !fields.contains_key(name)) {
+            Some(name) => {
+                fields.insert(name, Field { description: None, deprecated: None, kind });
+            }
+            None => {
+                tracing::warn!(source = %way.source, target = %way.target, name, "A relationship has no name that is free")
+            }
+        }
+    }
+
+    /// The columns that a join compares must be readable: a caller can tell from the answer what stands in them.
+    fn reads_columns(&self, id: TableId, way: &Relationship) -> bool {
+        let Sight { catalog, role, .. } = self.sight;
+        let source = &self.model.tables[id].relation;
+        let Some(target) = catalog.relation(&way.target.schema, &way.target.name) else { return false };
+        let reads = |relation: &Relation, column: &str| catalog.may_column(role, Privilege::Select, relation, column);
+        way.columns().iter().all(|(own, other)| reads(source, own) && reads(target, other))
+    }
+
+    fn is_nullable(&self, id: TableId, column: &str) -> bool {
+        self.model.tables[id].relation.columns.get(column).is_none_or(|column| column.nullable)
+    }
+
+    fn may_be_hidden(&self, id: TableId) -> bool {
+        let relation = &self.model.tables[id].relation;
+        relation.row_security.enabled || relation.is_view()
+    }
+
+    fn roots(&mut self) {
+        let mut query = IndexMap::new();
+        let mut mutation = IndexMap::new();
+        for (id, table) in self.model.tables.iter().enumerate() {
+            let name = lower_first(&table.type_name);
+            if table.columns().any(|(_, _, column)| column.readable) {
+                query.insert(format!("{name}Collection"), QueryField::Collection(id));
+                let by_key = |column: &String| table.field_of(column).is_some_and(|(_, column)| column.readable);
+                if table.key.iter().all(by_key) {
+                    query.insert(format!("{name}ByPk"), QueryField::ByKey(id));
+                }
+            }
+            if table.insertable && table.columns().any(|(_, _, column)| column.insertable) {
+                mutation.insert(format!("insertInto{}Collection", table.type_name), MutationField::Insert(id));
+            }
+            if table.updatable && table.columns().any(|(_, _, column)| column.updatable) {
+                mutation.insert(format!("update{}Collection", table.type_name), MutationField::Update(id));
+            }
+            if table.deletable {
+                mutation.insert(format!("deleteFrom{}Collection", table.type_name), MutationField::Delete(id));
+            }
+        }
+        self.model.query = query;
+        self.model.mutation = mutation;
+    }
+
+    fn functions(&mut self) {
+        let catalog = self.sight.catalog;
+        for (name, overloads) in &catalog.functions {
+            let [function] = overloads.as_slice() else { continue };
+            if name.schema != self.sight.schema || !catalog.may_execute(self.sight.role, function) {
+                continue;
+            }
+            let Some((name, callee)) = self.callee(function) else { continue };
+            let callee = Arc::new(callee);
+            let (free, reads) = match function.volatility {
+                Volatility::Volatile => (!self.model.mutation.contains_key(&name), false),
+                Volatility::Stable | Volatility::Immutable => {
+                    (!self.model.query.contains_key(&name) && name != "node", true)
+                }
+            };
+            match (free, reads) {
+                (false, _) => {
+                    tracing::warn!(function = %function.name, name, "A function has no name for GraphQL that is free")
+                }
+                (true, true) => {
+                    self.model.query.insert(name, QueryField::Call(callee));
+                }
+                (true, false) => {
+                    self.model.mutation.insert(name, MutationField::Call(callee));
+                }
+            }
+        }
+    }
+
+    fn callee(&mut self, function: &Arc<Function>) -> Option<(String, Callee)> {
+        if function.is_variadic() || function.parameters.iter().any(|parameter| parameter.name.is_empty()) {
+            return None;
+        }
+        let commented = directive::read(function.comment.as_deref());
+        let name = commented.directive.name.unwrap_or_else(|| self.naming.field(&function.name.name));
+        let mut arguments = IndexMap::new();
+        for parameter in &function.parameters {
+            if self.is_row_type(&parameter.type_name) {
+                return None;
+            }
+            let argument = CallArgument {
+                parameter: parameter.name.clone(),
+                sql_type: parameter.type_name_unbounded.clone(),
+                value: self.value_type(&parameter.type_name, TypeClass::Scalar, &[]),
+                required: parameter.required,
+            };
+            let name = self.naming.field(&parameter.name);
+            if !is_name(&name) || arguments.insert(name, argument).is_some() {
+                return None;
+            }
+        }
+        let returns = self.returns(function)?;
+        if !is_name(&name) {
+            return None;
+        }
+        let (description, deprecated) = (commented.description, commented.directive.deprecated);
+        Some((name, Callee { function: Arc::clone(function), description, deprecated, arguments, returns }))
+    }
+
+    fn returns(&mut self, function: &Function) -> Option<CallReturns> {
+        let set = function.returns.set;
+        match &function.returns.shape {
+            ReturnShape::Row { relation: Some(relation), .. } => {
+                let id = *self.ids.get(relation)?;
+                let reads = self.model.tables[id].columns().any(|(_, _, column)| column.readable);
+                reads.then_some(if set { CallReturns::Many(id) } else { CallReturns::One(id) })
+            }
+            ReturnShape::Scalar(name) => {
+                let value = self.returned_type(name)?;
+                Some(if set { CallReturns::Values(value) } else { CallReturns::Value(value) })
+            }
+            ReturnShape::Void | ReturnShape::Row { .. } => None,
+        }
+    }
+
+    /// A type by its name in `pg_type`; none for what only a description at run time would tell.
+    fn returned_type(&self, name: &QualifiedName) -> Option<ValueType> {
+        if name.schema != "pg_catalog" {
+            let sql = [name.name.clone(), format!("{}.{}", name.schema, name.name)];
+            let known = sql.iter().find_map(|sql| self.enums.get(sql));
+            return Some(known.cloned().unwrap_or_else(|| ValueType::of_sql(&sql[1])));
+        }
+        let (element, is_list) = match name.name.strip_prefix('_') {
+            Some(element) => (element, true),
+            None => (name.name.as_str(), false),
+        };
+        let sql = match element {
+            "int2" => "smallint",
+            "int4" => "integer",
+            "int8" => "bigint",
+            "float4" => "real",
+            "float8" => "double precision",
+            "varchar" => "character varying",
+            "bpchar" => "character",
+            "bool" => "boolean",
+            "time" => "time without time zone",
+            "timetz" => "time with time zone",
+            "timestamp" => "timestamp without time zone",
+            "timestamptz" => "timestamp with time zone",
+            "record" | "trigger" | "event_trigger" | "internal" | "cstring" => return None,
+            other => other,
+        };
+        Some(ValueType { is_list, ..ValueType::of_sql(sql) })
+    }
+
+    /// Whether a type is that of a relation's rows.
+    fn is_row_type(&self, type_name: &str) -> bool {
+        self.row_types.contains(&type_name.trim_end_matches("[]").replace('"', ""))
+    }
+}
+
+/// SQL writes a type with its schema where the search path does not lead to it.
+fn row_types(catalog: &Catalog) -> HashSet<String> {
+    catalog.relations.keys().flat_map(|name| [name.name.clone(), name.to_string()]).collect()
+}

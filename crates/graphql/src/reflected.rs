@@ -1,0 +1,146 @@
+//! Schemas of roles, made when they are first asked for and kept while the catalog stays.
+//!
+//! With each come the documents that were asked of it, read and checked: a client asks the same few again and again.
+//! Bounds: roles, documents and their bytes.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use apollo_compiler::collections::HashMap;
+use apollo_compiler::parser::Parser;
+use apollo_compiler::schema::Implementers;
+use apollo_compiler::validation::Valid;
+use apollo_compiler::{ExecutableDocument, Name, Schema};
+use ferrobase_catalog::Catalog;
+use ferrobase_request::{Identity, Target, Visibility};
+use hashlink::LruCache;
+
+use crate::error::Error;
+use crate::model::Model;
+use crate::reflect::{Sight, reflect};
+use crate::schema;
+use crate::settings::Settings;
+
+/// Most schemas that are kept.
+const SCHEMAS: usize = 64;
+/// Most documents of one schema.
+const DOCUMENTS: usize = 1000;
+/// Longest document that is kept, in bytes.
+const LONGEST: usize = 32 << 10;
+/// Most nested brackets of a document: the reader is recursive.
+const RECURSION: usize = 128;
+/// Most words of a document.
+const TOKENS: usize = 15_000;
+
+/// A schema as a role sees it.
+pub(crate) struct Reflected {
+    pub(crate) model: Model,
+    pub(crate) schema: Valid<Schema>,
+    pub(crate) implementers: HashMap<Name, Implementers>,
+    documents: Mutex<LruCache<Box<str>, Arc<Valid<ExecutableDocument>>>>,
+}
+
+/// Schemas of one room.
+#[derive(Default)]
+pub(crate) struct Schemas {
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    /// Of which catalog and configuration.
+    basis: Option<(Weak<Catalog>, Arc<Settings>)>,
+    schemas: Option<LruCache<(String, String), Arc<Reflected>>>,
+}
+
+impl Schemas {
+    /// The schema of a role.
+    pub(crate) fn of(
+        &self,
+        catalog: &Arc<Catalog>,
+        settings: &Arc<Settings>,
+        target: &Target,
+        identity: &Identity,
+        schema: &str,
+    ) -> Arc<Reflected> {
+        let key = (identity.role().to_owned(), schema.to_owned());
+        if let Some(found) = self.find(catalog, settings, &key) {
+            return found;
+        }
+        let made = Arc::new(Reflected::new(catalog, settings, target, identity, schema));
+        let mut kept = self.lock();
+        if kept.is_of(catalog, settings) {
+            kept.schemas.get_or_insert_with(|| LruCache::new(SCHEMAS)).insert(key, Arc::clone(&made));
+        }
+        made
+    }
+
+    fn find(&self, catalog: &Arc<Catalog>, settings: &Arc<Settings>, key: &(String, String)) -> Option<Arc<Reflected>> {
+        let mut kept = self.lock();
+        if !kept.is_of(catalog, settings) {
+            let old = std::mem::replace(
+                &mut *kept,
+                Kept { basis: Some((Arc::downgrade(catalog), Arc::clone(settings))), schemas: None },
+            );
+            drop(kept);
+            // Freed outside the lock.
+            drop(old);
+            return None;
+        }
+        kept.schemas.as_mut()?.get(key).cloned()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    fn is_of(&self, catalog: &Arc<Catalog>, settings: &Arc<Settings>) -> bool {
+        self.basis.as_ref().is_some_and(|(known, with)| {
+            std::ptr::eq(known.as_ptr(), Arc::as_ptr(catalog)) && Arc::ptr_eq(with, settings)
+        })
+    }
+}
+
+impl Reflected {
+    fn new(catalog: &Catalog, settings: &Settings, target: &Target, identity: &Identity, schema: &str) -> Self {
+        let role = identity.role();
+        let sees = |relation: &ferrobase_catalog::Relation| {
+            matches!(target.exposure.visibility(catalog, relation, role), Visibility::Visible)
+        };
+        let model = reflect(Sight {
+            catalog,
+            schema,
+            role,
+            sees: &sees,
+            max_rows: settings.max_rows,
+            introspection: settings.introspection,
+        });
+        let schema = schema::draw(&model);
+        let implementers = schema.implementers_map();
+        Self { model, schema, implementers, documents: Mutex::new(LruCache::new(DOCUMENTS)) }
+    }
+
+    /// A document, read and checked.
+    pub(crate) fn document(&self, text: &str) -> Result<Arc<Valid<ExecutableDocument>>, Error> {
+        if let Some(known) = self.documents.lock().unwrap_or_else(PoisonError::into_inner).get(text) {
+            return Ok(Arc::clone(known));
+        }
+        let document = Arc::new(self.read(text)?);
+        if text.len() <= LONGEST {
+            let mut documents = self.documents.lock().unwrap_or_else(PoisonError::into_inner);
+            documents.insert(text.into(), Arc::clone(&document));
+        }
+        Ok(document)
+    }
+
+    fn read(&self, text: &str) -> Result<Valid<ExecutableDocument>, Error> {
+        let mut parser = Parser::new().recursion_limit(RECURSION).token_limit(TOKENS);
+        let told = |errors: &apollo_compiler::validation::DiagnosticList| {
+            errors.iter().map(|error| error.unstable_to_json_compat()).collect::<Vec<_>>()
+        };
+        // Read without the schema first: what is no document is told apart from what does not fit.
+        let ast = parser.parse_ast(text, "document").map_err(|failed| Error::Syntax(told(&failed.errors)))?;
+        ast.to_executable_validate(&self.schema).map_err(|errors| Error::Invalid(told(&errors.errors)))
+    }
+}

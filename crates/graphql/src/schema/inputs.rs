@@ -1,0 +1,107 @@
+//! What tables take: filters, orders, new values.
+
+use super::Drawing;
+use super::build::{input, input_object, list_of_required, optional, required};
+use crate::model::{FieldKind, TableId};
+use apollo_compiler::ast::Type;
+
+impl Drawing<'_> {
+    /// The types in which something is asked of a table, or given to it.
+    pub(super) fn inputs(&mut self, id: TableId) {
+        self.filter(id);
+        self.order(id);
+        self.given(id);
+    }
+
+    fn filter(&mut self, id: TableId) {
+        let table = &self.model.tables[id];
+        let own = table.type_of("Filter");
+        let mut fields = Vec::new();
+        for (name, field) in &table.fields {
+            match &field.kind {
+                FieldKind::NodeId => fields.push(input(name, optional("IDFilter"))),
+                FieldKind::Column(column) if column.readable => {
+                    self.value(&column.value);
+                    let filter = filter_name(&column.value.name, column.value.is_list);
+                    fields.push(input(name, optional(&filter)));
+                }
+                FieldKind::Column(_) => {}
+                FieldKind::One(to) => {
+                    fields.push(input(name, optional(&self.model.tables[to.table].type_of("Filter"))))
+                }
+                FieldKind::Many(to) => {
+                    fields.push(input(name, optional(&self.model.tables[to.table].type_of("ManyFilter"))));
+                }
+            }
+        }
+        for (name, ty) in [("and", list_of_required(&own)), ("or", list_of_required(&own)), ("not", optional(&own))] {
+            // A column of that name wins: whoever made it knows nothing of ours.
+            if !table.fields.contains_key(name) {
+                fields.push(input(name, ty));
+            }
+        }
+        input_object(&mut self.schema, &own, fields);
+        let many = ["some", "none", "every"].map(|name| input(name, optional(&own)));
+        input_object(&mut self.schema, &table.type_of("ManyFilter"), many);
+    }
+
+    fn order(&mut self, id: TableId) {
+        let table = &self.model.tables[id];
+        let mut fields = Vec::new();
+        for (name, field) in &table.fields {
+            match &field.kind {
+                FieldKind::Column(column) if column.readable && column.value.class.is_ordered() => {
+                    fields.push(input(name, optional("OrderByDirection")));
+                }
+                FieldKind::One(to) if crate::plan::can_order_by(to) => {
+                    fields.push(input(name, optional(&self.model.tables[to.table].type_of("OrderBy"))));
+                }
+                FieldKind::Many(to) if crate::plan::can_order_by(to) => {
+                    fields.push(input(name, optional("AggregateOrderBy")));
+                }
+                _ => {}
+            }
+        }
+        if fields.is_empty() {
+            fields.push(input("nodeId", optional("OrderByDirection")));
+        }
+        input_object(&mut self.schema, &table.type_of("OrderBy"), fields);
+    }
+
+    fn given(&mut self, id: TableId) {
+        let table = &self.model.tables[id];
+        if table.insertable {
+            let columns: Vec<_> = table.columns().filter(|(_, _, column)| column.insertable).collect();
+            let fields: Vec<_> =
+                columns.iter().map(|(name, _, column)| input(name, self.value(&column.value))).collect();
+            if !fields.is_empty() {
+                input_object(&mut self.schema, &table.type_of("InsertInput"), fields);
+            }
+        }
+        if table.updatable {
+            let columns: Vec<_> = table.columns().filter(|(_, _, column)| column.updatable).collect();
+            let fields: Vec<_> =
+                columns.iter().map(|(name, _, column)| input(name, self.value(&column.value))).collect();
+            if !fields.is_empty() {
+                input_object(&mut self.schema, &table.type_of("UpdateInput"), fields);
+            }
+        }
+    }
+
+    /// Filters that are the same for all tables.
+    pub(super) fn common_filters(&mut self) {
+        super::build::enumeration(&mut self.schema, "FilterIs", None, ["NULL", "NOT_NULL"]);
+        input_object(&mut self.schema, "IDFilter", [input("eq", optional("ID"))]);
+        input_object(&mut self.schema, "AggregateOrderBy", [input("count", optional("OrderByDirection"))]);
+    }
+}
+
+/// The name of the filter of a type of values.
+pub(super) fn filter_name(type_name: &str, is_list: bool) -> String {
+    format!("{type_name}{}", if is_list { "ListFilter" } else { "Filter" })
+}
+
+/// `[T!]`
+pub(super) fn many(type_name: &str) -> Type {
+    Type::List(Box::new(required(type_name)))
+}

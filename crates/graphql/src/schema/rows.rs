@@ -1,0 +1,199 @@
+//! What tables give: rows, pages, aggregates, and what changes answer.
+
+use apollo_compiler::ast::{FieldDefinition, Type, Value};
+
+use super::Drawing;
+use super::build::{
+    argument, described, field, full_list, implementing, list_of_required, object, optional, required, said,
+};
+use crate::model::{CallReturns, Callee, FieldKind, MutationField, QueryField, Table, TableId};
+use crate::scalar::{Class, ValueType};
+
+impl Drawing<'_> {
+    /// The types that a table's rows are told in.
+    pub(super) fn table(&mut self, id: TableId) {
+        let table = &self.model.tables[id];
+        let mut fields = Vec::new();
+        for (name, of) in &table.fields {
+            let drawn = match &of.kind {
+                FieldKind::NodeId => field(name, required("ID")),
+                FieldKind::Column(column) if !column.readable => continue,
+                FieldKind::Column(column) => field(name, strict(self.value(&column.value), !column.nullable)),
+                FieldKind::One(to) => {
+                    let ty = optional(&self.model.tables[to.table].type_name);
+                    field(name, strict(ty, !to.nullable))
+                }
+                FieldKind::Many(to) => self.collection(name, to.table),
+            };
+            fields.push(said(drawn, of.description.as_ref(), of.deprecated.as_ref()));
+        }
+        if fields.is_empty() {
+            // It can be written, not read.
+            return;
+        }
+        let interfaces: &[&str] = if table.fields.contains_key("nodeId") { &["Node"] } else { &[] };
+        implementing(&mut self.schema, &table.type_name, table.description.as_deref(), interfaces, fields);
+        self.page(table);
+        if table.aggregates {
+            self.aggregates(table);
+        }
+        self.changes(table);
+    }
+
+    fn page(&mut self, table: &Table) {
+        let edge = table.type_of("Edge");
+        let of_edge = [field("cursor", required("String")), field("node", required(&table.type_name))];
+        object(&mut self.schema, &edge, None, of_edge);
+        let mut of_page = vec![field("edges", full_list(&edge)), field("pageInfo", required("PageInfo"))];
+        if table.total_count {
+            of_page.push(described(field("totalCount", required("Int")), "How many rows there are on all pages."));
+        }
+        if table.aggregates {
+            let aggregate = field("aggregate", optional(&table.type_of("Aggregate")));
+            of_page.push(described(aggregate, "What the rows of all pages add up to."));
+        }
+        object(&mut self.schema, &table.type_of("Connection"), None, of_page);
+    }
+
+    fn aggregates(&mut self, table: &Table) {
+        let mut of_all = vec![field("count", required("Int"))];
+        for (function, what) in [("sum", "Sum"), ("avg", "Avg"), ("min", "Min"), ("max", "Max")] {
+            let fields = aggregated(table, function);
+            if fields.is_empty() {
+                continue;
+            }
+            let type_name = table.type_of(&format!("{what}AggregateResult"));
+            let fields: Vec<_> = fields.into_iter().map(|(name, value)| field(name, self.value(&value))).collect();
+            object(&mut self.schema, &type_name, None, fields);
+            of_all.push(field(function, required(&type_name)));
+        }
+        object(&mut self.schema, &table.type_of("Aggregate"), None, of_all);
+    }
+
+    fn changes(&mut self, table: &Table) {
+        for (may, what) in [
+            (table.insertable, "InsertResponse"),
+            (table.updatable, "UpdateResponse"),
+            (table.deletable, "DeleteResponse"),
+        ] {
+            if may {
+                let affected = described(field("affectedCount", required("Int")), "How many rows were changed.");
+                let records = described(field("records", full_list(&table.type_name)), "The rows that were changed.");
+                object(&mut self.schema, &table.type_of(what), None, [affected, records]);
+            }
+        }
+    }
+
+    /// A field that gives pages of a table.
+    fn collection(&self, name: &str, id: TableId) -> FieldDefinition {
+        paged(field(name, optional(&self.model.tables[id].type_of("Connection"))), &self.model.tables[id])
+    }
+
+    pub(super) fn query_field(&mut self, name: &str, root: &QueryField) -> FieldDefinition {
+        match root {
+            QueryField::Collection(id) => {
+                let text = format!("Rows of type `{}`, page by page.", self.model.tables[*id].type_name);
+                described(self.collection(name, *id), &text)
+            }
+            QueryField::ByKey(id) => {
+                let table = &self.model.tables[*id];
+                let mut drawn = field(name, optional(&table.type_name));
+                for column in &table.key {
+                    if let Some((key, column)) = table.field_of(column) {
+                        drawn = argument(drawn, key, strict(self.value(&column.value), true), None);
+                    }
+                }
+                described(drawn, &format!("The `{}` with this key.", table.type_name))
+            }
+            QueryField::Call(callee) => self.call(name, callee),
+        }
+    }
+
+    pub(super) fn mutation_field(&mut self, name: &str, root: &MutationField) -> FieldDefinition {
+        let table = |id: TableId| &self.model.tables[id];
+        match root {
+            MutationField::Insert(id) => {
+                let table = table(*id);
+                let drawn = field(name, optional(&table.type_of("InsertResponse")));
+                let drawn = argument(drawn, "objects", full_list(&table.type_of("InsertInput")), None);
+                described(drawn, &format!("Adds rows of type `{}`.", table.type_name))
+            }
+            MutationField::Update(id) => {
+                let table = table(*id);
+                let drawn = field(name, required(&table.type_of("UpdateResponse")));
+                let drawn = argument(drawn, "set", required(&table.type_of("UpdateInput")), None);
+                described(changing(drawn, table), &format!("Changes rows of type `{}`.", table.type_name))
+            }
+            MutationField::Delete(id) => {
+                let table = table(*id);
+                let drawn = field(name, required(&table.type_of("DeleteResponse")));
+                described(changing(drawn, table), &format!("Removes rows of type `{}`.", table.type_name))
+            }
+            MutationField::Call(callee) => self.call(name, callee),
+        }
+    }
+
+    fn call(&mut self, name: &str, callee: &Callee) -> FieldDefinition {
+        let mut drawn = field(name, self.returned(&callee.returns));
+        for (name, of) in &callee.arguments {
+            let ty = self.value(&of.value);
+            drawn = argument(drawn, name, strict(ty, of.required), None);
+        }
+        if let CallReturns::Many(id) = callee.returns {
+            drawn = paged(drawn, &self.model.tables[id]);
+        }
+        said(drawn, callee.description.as_ref(), callee.deprecated.as_ref())
+    }
+
+    fn returned(&mut self, returns: &CallReturns) -> Type {
+        match returns {
+            CallReturns::Value(value) => self.value(value),
+            CallReturns::Values(value) => {
+                self.value(value);
+                Type::List(Box::new(optional(&value.name)))
+            }
+            CallReturns::One(id) => optional(&self.model.tables[*id].type_name),
+            CallReturns::Many(id) => optional(&self.model.tables[*id].type_of("Connection")),
+        }
+    }
+}
+
+/// The arguments of a page.
+fn paged(drawn: FieldDefinition, table: &Table) -> FieldDefinition {
+    let mut drawn = drawn;
+    for (name, type_name) in
+        [("first", "Int"), ("last", "Int"), ("before", "Cursor"), ("after", "Cursor"), ("offset", "Int")]
+    {
+        drawn = argument(drawn, name, optional(type_name), None);
+    }
+    drawn = argument(drawn, "filter", optional(&table.type_of("Filter")), None);
+    argument(drawn, "orderBy", list_of_required(&table.type_of("OrderBy")), None)
+}
+
+/// The arguments of a change of rows that are there.
+fn changing(drawn: FieldDefinition, table: &Table) -> FieldDefinition {
+    let drawn = argument(drawn, "filter", optional(&table.type_of("Filter")), None);
+    argument(drawn, "atMost", required("Int"), Some(Value::from(1_i32)))
+}
+
+/// The type, of which null is no value where `strict` says so.
+fn strict(ty: Type, strict: bool) -> Type {
+    if strict { ty.non_null() } else { ty }
+}
+
+/// What an aggregate gives for each column that it can be asked of.
+pub(crate) fn aggregated<'t>(table: &'t Table, function: &str) -> Vec<(&'t str, ValueType)> {
+    let of_column = |(name, _, column): (&'t String, _, &'t crate::model::Column)| {
+        if !column.readable || column.computed || column.value.is_list {
+            return None;
+        }
+        let class = column.value.class;
+        let result = match function {
+            "sum" => class.sum(),
+            "avg" => class.mean(),
+            _ => class.has_extremes().then_some(class),
+        };
+        result.map(|class: Class| (name.as_str(), ValueType::of_class(class)))
+    };
+    table.columns().filter_map(of_column).collect()
+}

@@ -1,0 +1,1 @@
+//! The room `graphql` against a real PostgreSQL.

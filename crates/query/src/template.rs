@@ -1,0 +1,250 @@
+//! Documents that are written here, from the rows of a statement.
+//!
+//! A document whose root is one page or one row of a table needs no JSON of PostgreSQL: its rows come as columns, and a
+//! [`Template`] says what stands between their values. Any other document is one row of JSON values, which is a template
+//! too. Values become JSON as in `rows` (docs/adr/0008); what only PostgreSQL can write comes as a column of type `json`.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::{BufMut, BytesMut};
+use ferrobase_pg::{Row, StatementResult};
+
+use crate::plan::{Content, Member, PageFact};
+use crate::rows::{Form, Shown, string};
+
+/// How rows become a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template {
+    pub(crate) shown: Vec<Shown>,
+    pub(crate) pieces: Vec<Piece>,
+    pub(crate) page: PageRule,
+}
+
+/// A part of a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Piece {
+    /// Text as it is.
+    Raw(Vec<u8>),
+    /// A column of the only row.
+    Value(usize),
+    /// The rows of the page with commas between them.
+    Rows(Vec<RowPiece>),
+    /// The first row, or null.
+    First(Vec<RowPiece>),
+    /// What is known of the page.
+    Fact(PageFact),
+}
+
+/// A part of a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum RowPiece {
+    /// Text as it is.
+    Raw(Vec<u8>),
+    /// A column.
+    Column(usize),
+    /// Where the row is.
+    Cursor,
+    /// What names the row: the beginning of the JSON list, and the columns of the key.
+    RowId(String, Vec<usize>),
+}
+
+/// What facts about a page are worked out from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PageRule {
+    /// Its size; a row more says that there are more.
+    pub(crate) limit: Option<usize>,
+    /// The rows come from its end to its beginning.
+    pub(crate) backward: bool,
+    /// It does not begin where all rows begin.
+    pub(crate) from_somewhere: bool,
+    /// The columns of a row's place: the first one and their number.
+    pub(crate) key: (usize, usize),
+}
+
+impl Template {
+    /// Of one row of JSON values, one for each member that is no constant.
+    pub(crate) fn of_values(members: &[Member]) -> Self {
+        let mut template = Self { shown: Vec::new(), pieces: Vec::new(), page: PageRule::default() };
+        for (index, member) in members.iter().enumerate() {
+            template.pieces.key(index, &member.key);
+            match &member.value {
+                Content::Constant(json) => template.pieces.text(json),
+                _ => {
+                    template.pieces.push(Piece::Value(template.shown.len()));
+                    template.shown.push(Shown::JSON);
+                }
+            }
+        }
+        template.pieces.text(if members.is_empty() { "{}" } else { "}" });
+        template
+    }
+
+    /// Whether there are dates: then the style of dates has to be ISO when the rows are written.
+    pub fn is_dated(&self) -> bool {
+        self.shown.iter().any(Shown::is_dated)
+    }
+
+    /// Writes the document. `None` when the columns are not those that were expected, because the schema has changed.
+    /// Gives the number of rows.
+    #[must_use]
+    pub fn write(&self, result: &StatementResult, out: &mut BytesMut) -> Option<usize> {
+        let types = result.columns.iter().map(|column| column.type_oid);
+        if result.columns.len() < self.shown.len()
+            || !self.shown.iter().map(|shown| shown.type_oid).eq(types.take(self.shown.len()))
+        {
+            return None;
+        }
+        let all = &result.rows;
+        let rows = &all[..self.page.limit.map_or(all.len(), |limit| limit.min(all.len()))];
+        out.reserve(rows.iter().map(Row::size).sum::<usize>() * 2 + 64);
+        for piece in &self.pieces {
+            match piece {
+                Piece::Raw(text) => out.extend_from_slice(text),
+                Piece::Value(column) => match all.first() {
+                    Some(row) => self.column(row, *column, out),
+                    None => out.extend_from_slice(b"null"),
+                },
+                Piece::Rows(pieces) => self.rows(rows, pieces, out),
+                Piece::First(pieces) => match rows.first() {
+                    Some(row) => self.row(row, pieces, out),
+                    None => out.extend_from_slice(b"null"),
+                },
+                Piece::Fact(fact) => self.fact(fact, rows, all.len() > rows.len(), out),
+            }
+        }
+        Some(rows.len())
+    }
+
+    fn rows(&self, rows: &[Row], pieces: &[RowPiece], out: &mut BytesMut) {
+        let mut write = |index: usize, row: &Row| {
+            if index > 0 {
+                out.put_u8(b',');
+            }
+            self.row(row, pieces, out);
+        };
+        if self.page.backward {
+            rows.iter().rev().enumerate().for_each(|(index, row)| write(index, row));
+        } else {
+            rows.iter().enumerate().for_each(|(index, row)| write(index, row));
+        }
+    }
+
+    fn row(&self, row: &Row, pieces: &[RowPiece], out: &mut BytesMut) {
+        for piece in pieces {
+            match piece {
+                RowPiece::Raw(text) => out.extend_from_slice(text),
+                RowPiece::Column(index) => self.column(row, *index, out),
+                RowPiece::Cursor => self.cursor(row, out),
+                RowPiece::RowId(start, columns) => {
+                    let mut list = BytesMut::from(start.as_bytes());
+                    for column in columns {
+                        list.extend_from_slice(b", ");
+                        self.column(row, *column, &mut list);
+                    }
+                    list.put_u8(b']');
+                    encoded(&list, out);
+                }
+            }
+        }
+    }
+
+    fn column(&self, row: &Row, index: usize, out: &mut BytesMut) {
+        match (row.value(index), self.shown.get(index)) {
+            (Some(text), Some(shown)) => shown.write(text, out),
+            _ => out.extend_from_slice(b"null"),
+        }
+    }
+
+    fn cursor(&self, row: &Row, out: &mut BytesMut) {
+        let (first, count) = self.page.key;
+        let mut list = BytesMut::from(&b"["[..]);
+        for index in first..first + count {
+            if index > first {
+                list.extend_from_slice(b", ");
+            }
+            match row.value(index) {
+                Some(text) => string(text, &mut list),
+                None => list.extend_from_slice(b"null"),
+            }
+        }
+        list.put_u8(b']');
+        encoded(&list, out);
+    }
+
+    fn fact(&self, fact: &PageFact, rows: &[Row], more: bool, out: &mut BytesMut) {
+        let page = &self.page;
+        let place = |row: Option<&Row>, out: &mut BytesMut| match row {
+            Some(row) => self.cursor(row, out),
+            None => out.extend_from_slice(b"null"),
+        };
+        let says = |holds: bool, out: &mut BytesMut| out.extend_from_slice(if holds { b"true" } else { b"false" });
+        match fact {
+            PageFact::Constant(json) => out.extend_from_slice(json.as_bytes()),
+            PageFact::HasNext => says(if page.backward { page.from_somewhere } else { more }, out),
+            PageFact::HasPrevious => says(if page.backward { more } else { page.from_somewhere }, out),
+            PageFact::Start => place(if page.backward { rows.last() } else { rows.first() }, out),
+            PageFact::End => place(if page.backward { rows.first() } else { rows.last() }, out),
+        }
+    }
+}
+
+/// Base64 between quotes.
+fn encoded(bytes: &[u8], out: &mut BytesMut) {
+    out.put_u8(b'"');
+    out.extend_from_slice(STANDARD.encode(bytes).as_bytes());
+    out.put_u8(b'"');
+}
+
+/// `"name":` as it stands in an object, with what stands before it.
+pub(crate) fn key(open: u8, name: &str) -> Vec<u8> {
+    let mut key = BytesMut::with_capacity(name.len() + 4);
+    key.put_u8(open);
+    string(name.as_bytes(), &mut key);
+    key.put_u8(b':');
+    key.to_vec()
+}
+
+/// Text of a template under construction: what is written next to each other becomes one piece.
+pub(crate) trait Raw {
+    /// The text at the end.
+    fn raw(&mut self) -> &mut Vec<u8>;
+
+    /// Adds text.
+    fn text(&mut self, text: impl AsRef<[u8]>) {
+        self.raw().extend_from_slice(text.as_ref());
+    }
+
+    /// Adds `"name":` and what stands before it: `{` for the first key of an object.
+    fn key(&mut self, index: usize, name: &str) {
+        self.text(key(if index == 0 { b'{' } else { b',' }, name));
+    }
+}
+
+impl Raw for Vec<Piece> {
+    fn raw(&mut self) -> &mut Vec<u8> {
+        if !matches!(self.last(), Some(Piece::Raw(_))) {
+            self.push(Piece::Raw(Vec::new()));
+        }
+        match self.last_mut() {
+            Some(Piece::Raw(text)) => text,
+            _ => unreachable!("a raw piece was just put there"),
+        }
+    }
+}
+
+impl Raw for Vec<RowPiece> {
+    fn raw(&mut self) -> &mut Vec<u8> {
+        if !matches!(self.last(), Some(RowPiece::Raw(_))) {
+            self.push(RowPiece::Raw(Vec::new()));
+        }
+        match self.last_mut() {
+            Some(RowPiece::Raw(text)) => text,
+            _ => unreachable!("a raw piece was just put there"),
+        }
+    }
+}
+
+impl Shown {
+    /// A text column whose value is a part of something else.
+    pub(crate) const TEXT: Self = Self { type_oid: 25, form: Form::Text };
+}
