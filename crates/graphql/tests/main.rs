@@ -1,1 +1,4 @@
-//! The room `graphql` against a real PostgreSQL.
+//! The room as its callers see it: requests in, answers out, a real PostgreSQL below.
+
+mod harness;
+mod reads;
