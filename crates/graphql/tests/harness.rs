@@ -123,8 +123,12 @@ impl Setup {
             ferrobase_edge::Settings::from_sections(&ServerSection::default(), &SecuritySection::default(), authority);
         let room = ferrobase_graphql::room("/graphql/v1", deps);
         let app = App::builder(edge.expect("settings"), Metrics::new().http()).room(room).build();
-        let scope =
-            Scope { request_login: Some(logins.request.user), extra_search_path: path, ..Scope::exposing(schemas) };
+        let scope = Scope {
+            request_login: Some(logins.request.user),
+            extra_search_path: path,
+            documents: schemas.clone(),
+            ..Scope::exposing(schemas)
+        };
         let api = Api { db, settings, router: app.into_router(), catalog, scope };
         api.reload().await;
         api

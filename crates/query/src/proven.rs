@@ -202,6 +202,12 @@ impl<'a> Known<'a> {
             Content::Groups(groups) => self.groups(groups),
             Content::Scalar { read, scalar: _ } => self.read(read, None),
             Content::Change(change) => self.change(change),
+            Content::Inside(told) => self.row(row).field(&Field::column(&told.column)),
+            Content::Documents(page) => self.page(page),
+            Content::Sole(one) => self.one(one),
+            Content::Either { when, then, otherwise } => {
+                self.row(row).field(when) && self.members(then, row) && self.members(otherwise, row)
+            }
         }
     }
 
@@ -221,8 +227,10 @@ impl<'a> Known<'a> {
                 PageValue::Edges(edges) => edges.iter().all(|edge| match &edge.value {
                     EdgeValue::Constant(_) | EdgeValue::Cursor => true,
                     EdgeValue::Node(members) => self.members(members, row),
+                    EdgeValue::Document(told) => self.row(row).field(&Field::column(&told.column)),
                 }),
                 PageValue::Aggregates(members) => self.aggregates(members, row),
+                PageValue::Documents(told) => self.row(row).field(&Field::column(&told.column)),
             })
     }
 

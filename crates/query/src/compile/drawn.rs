@@ -14,7 +14,7 @@ use super::{CompileError, Compiler, SOURCE};
 use crate::plan::{
     AggregateMember, AggregateValue, Change, ChangeMember, Content, Document, EdgeMember, EdgeValue, Field, GroupKey,
     GroupMember, Groups, Join, Member, One, Order, Page, PageFact, PageMember, PageValue, Read, SCALAR, Scalar, Source,
-    Window,
+    Told, Window,
 };
 use crate::sql::Sql;
 
@@ -26,7 +26,7 @@ const ROWS: &str = "p";
 const LONGEST_NAME: usize = 63;
 
 /// JSON text of a constant.
-fn constant(json: &str) -> Sql {
+pub(super) fn constant(json: &str) -> Sql {
     let mut out = Sql::new();
     out.name_literal(json).push("::json");
     out
@@ -58,9 +58,12 @@ impl Compiler {
     /// A value at the root: there is no row yet.
     fn root(&mut self, shape: &Content) -> Result<Sql, CompileError> {
         match shape {
-            Content::Value { .. } | Content::RowId { .. } | Content::Object(_) | Content::Change(_) => {
-                Err(CompileError::SourceBelowRoot)
-            }
+            Content::Value { .. }
+            | Content::RowId { .. }
+            | Content::Object(_)
+            | Content::Change(_)
+            | Content::Inside(_)
+            | Content::Either { .. } => Err(CompileError::SourceBelowRoot),
             other => self.shape(other, None),
         }
     }
@@ -97,7 +100,45 @@ impl Compiler {
             Content::Groups(groups) => self.groups(groups, row),
             Content::Scalar { read, scalar } => self.scalar(read, scalar),
             Content::Change(_) => Err(CompileError::SourceBelowRoot),
+            Content::Inside(told) => {
+                let mut value = Sql::new();
+                value.column(needs_row()?.0, &told.column);
+                Ok(self.inside(&value, &told.value))
+            }
+            Content::Documents(page) => self.documents(page, row),
+            Content::Sole(one) => self.sole(one, row),
+            Content::Either { when, then, otherwise } => {
+                let row = needs_row()?;
+                let mut out = Sql::of("(CASE WHEN ");
+                out.append(field(row.0, when)).push(" THEN ").append(self.object(then, row)?);
+                out.push(" ELSE ").append(self.object(otherwise, row)?).push(" END)");
+                Ok(out)
+            }
         }
+    }
+
+    /// The documents of a page, as a list.
+    fn documents(&mut self, page: &Page, row: Option<(&str, Level)>) -> Result<Sql, CompileError> {
+        let [member] = page.members.as_slice() else { return Err(CompileError::SourceBelowRoot) };
+        let needs = Needs::of(page);
+        let mut out = Sql::of("(SELECT ");
+        out.append(self.page_value(page, member, &needs, row)?);
+        out.push(" FROM (").append(self.page_rows(page, &needs, row)?).push(") AS ").push(ROWS).push(")");
+        Ok(out)
+    }
+
+    /// The only member of the first row.
+    fn sole(&mut self, one: &One, row: Option<(&str, Level)>) -> Result<Sql, CompileError> {
+        let (origin, level) = Self::origin(row, one.join.as_ref())?;
+        let Pieces { scope, from, conditions, .. } = self.pieces(&one.read, origin, level)?;
+        let [member] = one.members.as_slice() else { return Err(CompileError::SourceBelowRoot) };
+        let value = self.shape(&member.value, Some((&scope.alias, scope.level)))?;
+        let mut out = Sql::of("(SELECT to_json(");
+        out.append(value).push(") FROM ").append(from);
+        write_where(&mut out, conditions);
+        write_order(&mut out, &scope)?;
+        out.push(" LIMIT 1)");
+        Ok(out)
     }
 
     fn origin<'a>(row: Option<(&'a str, Level)>, join: Option<&'a Join>) -> Result<(Origin<'a>, Level), CompileError> {
@@ -243,13 +284,13 @@ impl Compiler {
             PageValue::Constant(json) => Ok(constant(json)),
             PageValue::Edges(_) => {
                 let index = page.members.iter().position(|other| std::ptr::eq(other, member)).unwrap_or_default();
-                let mut out = Sql::of("coalesce(json_agg(p.");
-                out.ident(&edge_name(index));
-                if page.keyset.backward {
-                    out.push(" ORDER BY p.n DESC");
-                }
-                out.push(")").append(needs.on_page()).push(", '[]')");
-                Ok(out)
+                let edge = self.edge_of(member, index);
+                Ok(needs.all(page, edge))
+            }
+            PageValue::Documents(told) => {
+                let index = page.members.iter().position(|other| std::ptr::eq(other, member)).unwrap_or_default();
+                let document = self.inside(&page_column(&edge_name(index)), &told.value);
+                Ok(needs.all(page, document))
             }
             PageValue::Info(facts) => {
                 let mut out = Sql::of("json_build_object(");
@@ -283,6 +324,29 @@ impl Compiler {
         }
     }
 
+    /// An edge of a row of the page: ready, or made here from the document that the row brings.
+    fn edge_of(&mut self, member: &PageMember, index: usize) -> Sql {
+        let PageValue::Edges(edges) = &member.value else { return Sql::new() };
+        if document_of(edges).is_none() {
+            return page_column(&edge_name(index));
+        }
+        let mut out = Sql::of("json_build_object(");
+        let mut parts = Vec::with_capacity(edges.len());
+        for edge in edges {
+            let mut one = Sql::new();
+            one.name_literal(&edge.key).push(", ");
+            match &edge.value {
+                EdgeValue::Constant(json) => one.append(constant(json)),
+                EdgeValue::Cursor => one.push("p.key"),
+                EdgeValue::Document(told) => one.append(self.inside(&page_column(&edge_name(index)), &told.value)),
+                EdgeValue::Node(_) => one.push("NULL"),
+            };
+            parts.push(one);
+        }
+        out.join(parts, ", ").push(")");
+        out
+    }
+
     /// One column for each row that a page is counted from.
     fn all_rows(&mut self, read: &Read, origin: Origin<'_>, level: Level) -> Result<Sql, CompileError> {
         if read.distinct.is_none() {
@@ -301,6 +365,18 @@ impl Compiler {
         let mut columns = Vec::new();
         let mut laterals = Sql::new();
         for (index, member) in page.members.iter().enumerate() {
+            let document = match &member.value {
+                PageValue::Documents(told) => Some(told),
+                PageValue::Edges(edges) => document_of(edges),
+                _ => None,
+            };
+            if let Some(told) = document {
+                // As it is: what is told of it is made when the rows are few and stand still.
+                let mut column = Sql::new();
+                column.column(&scope.alias, &told.column).push(" AS ").ident(&edge_name(index));
+                columns.push(column);
+                continue;
+            }
             let PageValue::Edges(edges) = &member.value else { continue };
             let (mut edge, lateral) = self.edge(edges, &terms, (&scope.alias, scope.level))?;
             edge.push(" AS ").ident(&edge_name(index));
@@ -324,7 +400,12 @@ impl Compiler {
         } else {
             rows.push(" ORDER BY ").join(terms.iter().map(Term::ordered), ", ");
         }
-        window_of(&mut rows, &Window { limit: needs.limit(page), ..page.read.window });
+        let window = Window { limit: needs.limit(page), ..page.read.window };
+        window_of(&mut rows, &window);
+        if window.is_all() {
+            // A subquery that PostgreSQL does not dissolve.
+            rows.push(" OFFSET 0");
+        }
         if !needs.numbers {
             return Ok(rows);
         }
@@ -355,6 +436,8 @@ impl Compiler {
                     laterals.append(lateral);
                     out.append(value)
                 }
+                // Made where the page is put together.
+                EdgeValue::Document(_) => out.push("NULL"),
             };
         }
         out.push(")");
@@ -465,7 +548,12 @@ impl Needs {
         for member in &page.members {
             match &member.value {
                 PageValue::Constant(_) | PageValue::Total | PageValue::Aggregates(_) => {}
-                PageValue::Edges(_) => needs.rows = true,
+                PageValue::Edges(edges) => {
+                    needs.rows = true;
+                    let has_place = edges.iter().any(|edge| matches!(edge.value, EdgeValue::Cursor));
+                    needs.keys |= has_place && document_of(edges).is_some();
+                }
+                PageValue::Documents(_) => needs.rows = true,
                 PageValue::Info(facts) => {
                     needs.rows = true;
                     for (_, fact) in facts {
@@ -486,6 +574,17 @@ impl Needs {
 
     pub(super) fn limit(&self, page: &Page) -> Option<u64> {
         page.read.window.limit.map(|limit| limit.saturating_add(u64::from(self.more)))
+    }
+
+    /// All values of the page's rows, in order.
+    fn all(&self, page: &Page, value: Sql) -> Sql {
+        let mut out = Sql::of("coalesce(json_agg(");
+        out.append(value);
+        if page.keyset.backward {
+            out.push(" ORDER BY p.n DESC");
+        }
+        out.push(")").append(self.on_page()).push(", '[]')");
+        out
     }
 
     /// ` FILTER (...)` for the rows that are on the page itself.
@@ -589,11 +688,26 @@ pub(super) fn presented(value: Sql, scalar: &Scalar) -> Sql {
     out
 }
 
+/// A column of the rows of a page.
+fn page_column(name: &str) -> Sql {
+    let mut out = Sql::of("p.");
+    out.ident(name);
+    out
+}
+
+/// The document that edges tell of, where they do.
+fn document_of(edges: &[EdgeMember]) -> Option<&Told> {
+    edges.iter().find_map(|edge| match &edge.value {
+        EdgeValue::Document(told) => Some(told),
+        _ => None,
+    })
+}
+
 fn edge_name(index: usize) -> String {
     format!("e{index}")
 }
 
-fn are_column_names<'k>(mut keys: impl Iterator<Item = &'k str>) -> bool {
+pub(super) fn are_column_names<'k>(mut keys: impl Iterator<Item = &'k str>) -> bool {
     keys.all(|key| key.len() <= LONGEST_NAME)
 }
 
