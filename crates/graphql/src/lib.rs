@@ -8,9 +8,11 @@
 
 pub mod config;
 mod directive;
+mod documents;
 mod error;
 mod flow;
 mod limits;
+mod made;
 mod model;
 mod naming;
 mod plan;

@@ -33,11 +33,13 @@ pub(crate) enum Class {
     Datetime,
     Json,
     Enum,
+    /// A path of labels (the extension ltree).
+    Path,
     Opaque,
 }
 
 impl Class {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Int,
         Self::BigInt,
         Self::Float,
@@ -49,6 +51,7 @@ impl Class {
         Self::Time,
         Self::Datetime,
         Self::Json,
+        Self::Path,
         Self::Opaque,
     ];
 
@@ -67,6 +70,7 @@ impl Class {
             Self::Datetime => "Datetime",
             Self::Json => "JSON",
             Self::Enum => "Enum",
+            Self::Path => "Ltree",
             Self::Opaque => "Opaque",
         }
     }
@@ -81,6 +85,7 @@ impl Class {
             Self::Time => "A time without a date: 12:30:00.",
             Self::Datetime => "A date with a time: 2026-01-31T12:30:00+00:00.",
             Self::Json => "A JSON document, as a string that holds it.",
+            Self::Path => "A path of labels: top.science.astronomy.",
             Self::Opaque => "A value that only the database can read.",
             Self::Int | Self::Float | Self::String | Self::Boolean | Self::Enum => return None,
         })
@@ -112,7 +117,7 @@ impl Class {
 
     /// Whether values have a smallest and a largest one. PostgreSQL has no `min` for booleans and UUIDs.
     pub(crate) fn has_extremes(self) -> bool {
-        self.is_ordered() && !matches!(self, Self::Boolean | Self::Uuid | Self::Enum)
+        self.is_ordered() && !matches!(self, Self::Boolean | Self::Uuid | Self::Enum | Self::Path)
     }
 
     fn of(type_name: &str) -> Self {
@@ -129,6 +134,7 @@ impl Class {
             "timestamp without time zone" | "timestamp with time zone" => Self::Datetime,
             "json" | "jsonb" => Self::Json,
             name if name == "citext" || name.ends_with(".citext") => Self::String,
+            name if name == "ltree" || name.ends_with(".ltree") => Self::Path,
             _ => Self::Opaque,
         }
     }
@@ -154,7 +160,7 @@ impl ValueType {
         match (self.class, self.is_list) {
             (Class::BigInt | Class::BigFloat, false) => Scalar::Text,
             (Class::BigInt | Class::BigFloat, true) => Scalar::Texts,
-            (Class::Opaque, false) => Scalar::Text,
+            (Class::Opaque | Class::Path, false) => Scalar::Text,
             (Class::Json, false) => Scalar::Encoded,
             (Class::Json, true) => Scalar::EncodedList,
             (Class::Enum, false) if !self.words.is_empty() => Scalar::Words(self.words.clone()),

@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use ferrobase_catalog::{Catalog, Proof, Proven, QualifiedName, Relation, SettingsRead, Verb};
 
 use crate::plan::{
-    Aggregate, AggregateMember, AggregateValue, Body, Change, ChangeMember, Comparison, Condition, Content, Delete,
+    Aggregate, AggregateMember, AggregateValue, ArgumentValue, Arguments, Body, Call, Change, ChangeMember, Comparison, Condition, Content, Delete,
     Distinct, Document, EdgeValue, Embed, EmbedOutput, Field, GroupKey, GroupMember, Groups, InputColumn, Insert, Join,
     Member, Mutation, One, Operation, OrderBy, Page, PageValue, Payload, Query, Read, Resolution, Select, Source,
     Update, Value,
@@ -120,7 +120,7 @@ impl<'a> Known<'a> {
                 Some(relation) => Some(relation),
                 None => return false,
             },
-            (Source::Function(call), None) if self.function(&call.function) => None,
+            (Source::Function(call), None) if !asks_for_caller(call) && self.function(&call.function) => None,
             (Source::Function(_) | Source::Derived, None) => return false,
         };
         let row = self.row(relation);
@@ -262,6 +262,12 @@ impl<'a> Known<'a> {
                 })
         })
     }
+}
+
+/// Whether the call itself looks at settings of the transaction, all of which then have to be there.
+fn asks_for_caller(call: &Call) -> bool {
+    let Arguments::Named(arguments) = &call.arguments else { return false };
+    arguments.iter().any(|argument| matches!(argument.value, ArgumentValue::Caller { .. }))
 }
 
 /// Whether values are stored as they come.

@@ -52,6 +52,7 @@ fn of_values(name: &str, class: Class) -> Vec<InputValueDefinition> {
             fields.extend(["startsWith", "like", "ilike", "regex", "iregex"].map(|by| input(by, optional("String"))));
             fields.extend(["search", "phrase", "websearch"].map(|by| input(by, optional("String"))));
         }
+        Class::Path => fields.extend(["ancestorOf", "descendantOf", "matches"].map(|by| input(by, optional("String")))),
         Class::Json => {
             fields.extend(["contains", "containedBy"].map(|by| input(by, optional("JSON"))));
             fields.extend(["hasKey", "path"].map(|by| input(by, optional("String"))));
