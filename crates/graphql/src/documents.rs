@@ -439,7 +439,7 @@ mod tests {
         assert_eq!(
             types(&[json!({"n": 1, "free": {"a": 1}})], declared),
             [
-                "Thing { free: JSONValue, n: Float, all: [User], not: JSONValue, one: ThingOne, part: ThingPart, who: User }",
+                "Thing { free: JSONValue, n: Float, who: User, all: [User], one: ThingOne, not: JSONValue, part: ThingPart }",
                 "ThingFree { a: Int }",
                 "User { a: Int }",
                 "ThingOne = User | Thing",

@@ -1,4 +1,6 @@
 //! The room as its callers see it: requests in, answers out, a real PostgreSQL below.
 
 mod harness;
+mod plans;
 mod reads;
+mod seed_documents;

@@ -13,7 +13,7 @@ impl Drawing<'_> {
         self.given(id);
     }
 
-    fn filter(&mut self, id: TableId) {
+    pub(super) fn filter(&mut self, id: TableId) {
         let table = &self.model.tables[id];
         let own = table.type_of("Filter");
         let mut fields = Vec::new();
@@ -41,11 +41,14 @@ impl Drawing<'_> {
             }
         }
         input_object(&mut self.schema, &own, fields);
+        if table.view.is_some() {
+            return;
+        }
         let many = ["some", "none", "every"].map(|name| input(name, optional(&own)));
         input_object(&mut self.schema, &table.type_of("ManyFilter"), many);
     }
 
-    fn order(&mut self, id: TableId) {
+    pub(super) fn order(&mut self, id: TableId) {
         let table = &self.model.tables[id];
         let mut fields = Vec::new();
         for (name, field) in &table.fields {

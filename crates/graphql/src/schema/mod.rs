@@ -1,11 +1,12 @@
 //! A model drawn as a schema of GraphQL: types, fields and arguments, as the library wants them.
 //!
 //! Pure. One file per sort of types: `build` (how definitions are put together), `rows` (what tables give), `inputs` (what
-//! they take), `values` (scalars, enums and their filters).
+//! they take), `documents` (JSON views and what functions make), `values` (scalars, enums and their filters).
 //! Invariant: the schema is valid; a test has it checked by the library and by graphql-js, and nothing is checked at run
 //! time.
 
 mod build;
+mod documents;
 mod inputs;
 mod rows;
 mod values;
@@ -33,9 +34,14 @@ pub(crate) fn unchecked(model: &Model) -> Schema {
     drawing.directives();
     drawing.frame();
     for id in 0..model.tables.len() {
+        if model.tables[id].view.is_some() {
+            drawing.view(id);
+            continue;
+        }
         drawing.table(id);
         drawing.inputs(id);
     }
+    drawing.documents();
     drawing.roots();
     drawing.enums();
     drawing.used_values();
