@@ -68,11 +68,13 @@ begin
 end
 $$;
 
--- Versions of read models: one row each, counted up by a trigger on the read model.
+-- Versions of read models: one row each, counted up by a trigger on the read model, once in a transaction. (An upsert
+-- alone runs the triggers of INSERT and of UPDATE.)
 create table if not exists app.versions (
     entity text primary key,
     version bigint not null,
-    changed_at timestamptz not null default now()
+    changed_at timestamptz not null default now(),
+    changed_in xid8 not null default pg_current_xact_id()
 );
 comment on table app.versions is 'How often read models changed (trigger app.fn_increment_version).';
 revoke all on app.versions from public;
@@ -87,12 +89,14 @@ begin
         raise exception 'app.fn_increment_version takes the name of the read model';
     end if;
     insert into app.versions as known (entity, version) values (tg_argv[0], 1)
-    on conflict (entity) do update set version = known.version + 1, changed_at = now();
+    on conflict (entity) do update
+    set version = known.version + 1, changed_at = now(), changed_in = pg_current_xact_id()
+    where known.changed_in <> pg_current_xact_id();
     return null;
 end
 $$;
 comment on function app.fn_increment_version() is
-    'Trigger after each statement that writes a read model: counts its version up. Argument: the name of the read model.';
+    'Trigger after each statement that writes a read model: counts its version up, once in a transaction. Argument: the name of the read model.';
 
 -- Results of queries that are expensive and may be old. Each belongs to the role that asked: no role ever gets what
 -- another one was allowed to see. The text is run as it is, so only the service role may call this.

@@ -87,7 +87,7 @@ pub async fn api(sql: &str) -> Api {
 
 impl Setup {
     pub async fn start(self, sql: &str) -> Api {
-        let db = database_from("graphql_2", |url| async move {
+        let db = database_from("graphql_3", |url| async move {
             install(&ConnectOptions::parse(&url).expect("a URL"), &options()).await.expect("installed");
         })
         .await;

@@ -33,6 +33,11 @@ impl<'a> Planner<'a> {
         let table = self.table(id);
         let view = table.view.as_ref().ok_or_else(|| Error::unknown(asked.name()))?;
         let mut page = self.rows_of(id, self.read_table(id), asked, table.most)?;
+        if self.argument(asked, "orderBy").is_none() && page.keyset.after.is_none() {
+            // The order is the view's own.
+            page.read.order.clear();
+            page.keyset.keys.clear();
+        }
         let value = PageValue::Documents(self.told(&view.place, asked)?);
         page.members.push(PageMember { key: asked.key.to_owned(), value });
         Ok(Content::Documents(Box::new(page)))

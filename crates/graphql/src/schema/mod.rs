@@ -25,7 +25,10 @@ use build::{argument, described, field, list, name, object, optional, required};
 
 /// The schema of a model.
 pub(crate) fn draw(model: &Model) -> Valid<Schema> {
-    Valid::assume_valid(unchecked(model))
+    let schema = unchecked(model);
+    // Every schema that a test causes is checked.
+    debug_assert_eq!(schema.clone().validate().err().map(|invalid| invalid.errors.to_string()), None);
+    Valid::assume_valid(schema)
 }
 
 /// The same before anybody says that it is valid.
