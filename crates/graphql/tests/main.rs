@@ -10,3 +10,4 @@ mod seed_sync;
 mod seed_tenants;
 mod seed_time;
 mod seed_trees;
+mod views;
