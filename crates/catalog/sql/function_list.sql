@@ -29,6 +29,8 @@ select
   p.proretset,
   p.pronargs,
   p.pronargdefaults,
+  p.proretset and p.prorows = 1 as rows_one,
+  pg_catalog.format_type(p.prorettype, null) as type_name,
   coalesce(p.proargmodes::text[] && '{o,b,t}', false) as has_output_columns,
   rn.nspname as result_schema,
   coalesce(rc.relname, rt.typname) as result_name,

@@ -14,7 +14,7 @@ use crate::relations::Relations;
 use crate::scope::Scope;
 use crate::snapshot::Snapshot;
 use crate::views::Views;
-use crate::{functions, relationships, roles, sql};
+use crate::{declared, functions, relationships, roles, sql};
 
 /// Builds the catalog.
 pub(crate) fn assemble(snapshot: &Snapshot, scope: &Scope) -> Result<Catalog, LoadError> {
@@ -27,7 +27,9 @@ pub(crate) fn assemble(snapshot: &Snapshot, scope: &Scope) -> Result<Catalog, Lo
     };
     catalog.missing_schemas = scope.schemas.iter().filter(|s| !catalog.schemas.contains_key(*s)).cloned().collect();
 
-    let mut relations = Relations::read(snapshot, scope, &mut acls)?;
+    let declared = declared::read(snapshot)?;
+    catalog.types = declared.types;
+    let mut relations = Relations::read(snapshot, scope, &declared.enum_labels, &mut acls)?;
     let keys = Keys::read(snapshot)?;
     relations.set_keys(&keys);
     let views = Views::read(snapshot, &relations)?;

@@ -104,6 +104,8 @@ fn read_function(
     let set = cells.flag()?;
     let inputs: usize = cells.number()?;
     let defaults: usize = cells.number()?;
+    let rows_one = cells.flag()?;
+    let type_name = cells.string()?;
     let shape = read_shape(cells, relations)?;
     let (settings, isolation) = read_settings(&cells.list::<String>()?);
     let execute_grants = acls.grantees(sql::FUNCTIONS.name, cells.optional()?, 'X')?;
@@ -118,7 +120,7 @@ fn read_function(
             .map(|d| OutputColumn { name: d.name.clone(), type_name: d.type_name.clone() })
             .collect(),
         parameters: input_parameters(declared, inputs.saturating_sub(defaults)),
-        returns: Returns { set, shape },
+        returns: Returns { set, rows_one, type_name, shape },
         volatility,
         security_definer,
         settings,

@@ -10,6 +10,7 @@
 mod acl;
 mod assemble;
 mod cells;
+mod declared;
 mod description;
 mod error;
 pub mod exposure;

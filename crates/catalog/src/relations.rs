@@ -1,6 +1,5 @@
 //! Relations of the snapshot by oid: the exposed ones in full, the others as far as views and keys need them.
 
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -8,6 +7,7 @@ use indexmap::IndexMap;
 
 use crate::acl::{AclItem, AclReader};
 use crate::cells::Cells;
+use crate::declared::EnumLabels;
 use crate::error::LoadError;
 use crate::keys::Keys;
 use crate::model::{Column, Generated, QualifiedName, Relation, RelationKind, RowSecurity, TypeClass};
@@ -50,7 +50,12 @@ pub(crate) struct Relations {
 
 impl Relations {
     /// Reads relations and the columns of the exposed ones.
-    pub(crate) fn read(snapshot: &Snapshot, scope: &Scope, acls: &mut AclReader) -> Result<Self, LoadError> {
+    pub(crate) fn read(
+        snapshot: &Snapshot,
+        scope: &Scope,
+        enums: &EnumLabels,
+        acls: &mut AclReader,
+    ) -> Result<Self, LoadError> {
         let mut relations = Self::default();
         for row in &snapshot.relations.rows {
             let mut cells = Cells::new(sql::RELATIONS.name, row);
@@ -58,7 +63,8 @@ impl Relations {
             let exposed = scope.exposes(&relation.name.schema);
             relations.by_oid.insert(relation.oid, Entry { relation, exposed });
         }
-        relations.read_columns(snapshot, acls)?;
+        relations.read_columns(snapshot, enums, acls)?;
+        relations.read_read_only(snapshot)?;
         Ok(relations)
     }
 
@@ -91,8 +97,7 @@ impl Relations {
         exposed.map(|entry| (entry.relation.name.clone(), Arc::new(entry.relation))).collect()
     }
 
-    fn read_columns(&mut self, snapshot: &Snapshot, acls: &mut AclReader) -> Result<(), LoadError> {
-        let enums = read_enums(snapshot)?;
+    fn read_columns(&mut self, snapshot: &Snapshot, enums: &EnumLabels, acls: &mut AclReader) -> Result<(), LoadError> {
         for row in &snapshot.columns.rows {
             let mut cells = Cells::new(sql::COLUMNS.name, row);
             let relation: u32 = cells.number()?;
@@ -108,6 +113,19 @@ impl Relations {
                 grant_column(&mut entry.relation, &column.name, &items);
             }
             entry.relation.columns.insert(column.name.clone(), column);
+        }
+        Ok(())
+    }
+
+    fn read_read_only(&mut self, snapshot: &Snapshot) -> Result<(), LoadError> {
+        for row in &snapshot.read_only_columns.rows {
+            let mut cells = Cells::new(sql::READ_ONLY_COLUMNS.name, row);
+            let relation: u32 = cells.number()?;
+            let name = cells.text()?;
+            let column = self.get_mut(relation).and_then(|entry| entry.relation.columns.get_mut(name));
+            if let Some(column) = column {
+                column.read_only = true;
+            }
         }
         Ok(())
     }
@@ -177,6 +195,7 @@ fn read_column(cells: &mut Cells<'_>) -> Result<Column, LoadError> {
         max_length,
         default,
         generated,
+        read_only: false,
         enum_values: Vec::new(),
     })
 }
@@ -194,15 +213,6 @@ pub(crate) fn type_class(kind: &str, category: &str, oid: u32) -> TypeClass {
         (_, _, "A") => TypeClass::Array,
         _ => TypeClass::Scalar,
     }
-}
-
-fn read_enums(snapshot: &Snapshot) -> Result<HashMap<u32, Vec<String>>, LoadError> {
-    let mut enums = HashMap::new();
-    for row in &snapshot.enums.rows {
-        let mut cells = Cells::new(sql::ENUMS.name, row);
-        enums.insert(cells.number()?, cells.list()?);
-    }
-    Ok(enums)
 }
 
 fn grant_column(relation: &mut Relation, column: &str, items: &[AclItem]) {

@@ -16,6 +16,8 @@ pub struct Scope {
     pub request_login: Option<String>,
     /// Also load the names of time zones (slow: see `sql/timezone_list.sql`).
     pub timezones: bool,
+    /// Also find out which columns of views can be written (slow: see `sql/read_only_column_list.sql`).
+    pub view_columns: bool,
     /// Bound of a whole load, and of each of its statements in the server.
     pub timeout: Duration,
 }
@@ -27,6 +29,7 @@ impl Default for Scope {
             extra_search_path: Vec::new(),
             request_login: None,
             timezones: false,
+            view_columns: false,
             timeout: Duration::from_secs(60),
         }
     }

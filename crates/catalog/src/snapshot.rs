@@ -25,7 +25,8 @@ pub(crate) struct Snapshot {
     pub(crate) parameter_privileges: StatementResult,
     pub(crate) relations: StatementResult,
     pub(crate) columns: StatementResult,
-    pub(crate) enums: StatementResult,
+    pub(crate) types: StatementResult,
+    pub(crate) read_only_columns: StatementResult,
     pub(crate) unique_keys: StatementResult,
     pub(crate) foreign_keys: StatementResult,
     pub(crate) view_definitions: StatementResult,
@@ -128,7 +129,7 @@ impl Reader<'_> {
             memberships: self.ask(sql::MEMBERSHIPS).await?,
             role_settings: self.ask(sql::ROLE_SETTINGS).await?,
             relations: self.ask(sql::RELATIONS).await?,
-            enums: self.ask(sql::ENUMS).await?,
+            types: self.ask(sql::TYPES).await?,
             unique_keys: self.ask(sql::UNIQUE_KEYS).await?,
             foreign_keys: self.ask(sql::FOREIGN_KEYS).await?,
             view_definitions: self.ask(sql::VIEW_DEFINITIONS).await?,
@@ -142,6 +143,9 @@ impl Reader<'_> {
         };
         if snapshot.server_version >= 150_000 && has_privileged_setting(&snapshot.role_settings) {
             snapshot.parameter_privileges = self.ask(sql::PARAMETER_PRIVILEGES).await?;
+        }
+        if self.scope.view_columns {
+            snapshot.read_only_columns = self.ask(sql::READ_ONLY_COLUMNS).await?;
         }
         if self.scope.timezones {
             snapshot.timezones = self.ask(sql::TIMEZONES).await?;

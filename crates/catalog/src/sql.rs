@@ -48,7 +48,8 @@ queries! {
     PARAMETER_PRIVILEGES "parameter_privilege_list" Login;
     RELATIONS "relation_list" Exposed;
     COLUMNS "column_list" Exposed;
-    ENUMS "enum_list" Nothing;
+    TYPES "type_list" Nothing;
+    READ_ONLY_COLUMNS "read_only_column_list" Exposed;
     UNIQUE_KEYS "unique_key_list" Nothing;
     FOREIGN_KEYS "foreign_key_list" Nothing;
     VIEW_DEFINITIONS "view_definition_list" Searched;

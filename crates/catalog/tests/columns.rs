@@ -129,3 +129,34 @@ async fn only_exposed_schemas_are_loaded_and_missing_ones_are_named() {
     assert_eq!(catalog.missing_schemas, ["not there", "pg_catalog"]);
     assert!(catalog.schemas.contains_key("public") && !catalog.schemas.contains_key("pg_catalog"));
 }
+
+#[tokio::test]
+async fn declared_types_are_named_with_their_values_fields_and_bases() {
+    let database = crate::database(FIXTURE).await;
+    let catalog = load(&database, &Scope::default()).await;
+    let lines: Vec<String> = catalog.types.iter().map(|(name, declared)| format!("{name} {declared:?}")).collect();
+    assert_lines(
+        &lines,
+        &[
+            r#"other schema.Ünit Enum(["m", "km"])"#,
+            r#"public.doc Domain("jsonb")"#,
+            r#"public.mood Enum(["sad", "ok", "happy ☺"])"#,
+            r#"public.moods Domain("public.mood[]")"#,
+            r#"public.pair Composite([Field { name: "a", type_name: "integer" }, Field { name: "b", type_name: "text" }])"#,
+            r#"public.short Domain("character varying(10)")"#,
+            r#"public.shorter Domain("character varying(10)")"#,
+        ],
+    );
+}
+
+#[tokio::test]
+async fn columns_of_views_that_show_an_expression_are_read_only_where_it_is_asked() {
+    let database = crate::database(FIXTURE).await;
+    let asked = Scope { view_columns: true, ..Scope::default() };
+    for (scope, expected) in [(asked, &["loud"][..]), (Scope::default(), &[])] {
+        let catalog = load(&database, &scope).await;
+        let view = catalog.relation("public", "shown").unwrap();
+        let found: Vec<&str> = view.columns.values().filter(|c| c.read_only).map(|c| c.name.as_str()).collect();
+        assert_eq!(found, expected);
+    }
+}

@@ -82,6 +82,10 @@ pub struct OutputColumn {
 pub struct Returns {
     /// SETOF or TABLE.
     pub set: bool,
+    /// A set of which its author says `ROWS 1`.
+    pub rows_one: bool,
+    /// The declared type of each, as SQL would write it in a cast.
+    pub type_name: String,
     /// What each row is.
     pub shape: ReturnShape,
 }

@@ -1,11 +1,12 @@
 //! The types of the schema cache. Plain data with look-ups; no SQL, no I/O.
 //!
 //! One file per subject: `relation` (tables, views, columns), `relationship` (what embedding follows), `function`
-//! (what RPC calls), `access` (roles and grants), `name`. Maps keep the order in which they were filled, which the
+//! (what RPC calls), `declared` (enums, composite types, domains), `access` (roles and grants), `name`. Maps keep the order in which they were filled, which the
 //! loader makes deterministic: the same database gives the same catalog.
 //! Tests elsewhere build values of these types by hand; every struct that can has a `Default` for that.
 
 mod access;
+mod declared;
 mod function;
 mod name;
 mod relation;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 pub use access::{Grants, PUBLIC, Privilege, Role, Schema};
+pub use declared::{DeclaredType, Field};
 pub use function::{
     Function, Isolation, MediaHandler, OutputColumn, Parameter, Representation, ReturnShape, Returns, Volatility,
 };
@@ -41,6 +43,8 @@ pub struct Catalog {
     pub relations: IndexMap<QualifiedName, Arc<Relation>>,
     /// Functions of the exposed schemas by name; several under one name are overloads, fewest parameters first.
     pub functions: IndexMap<QualifiedName, Vec<Arc<Function>>>,
+    /// Enums, free-standing composite types and domains of every user schema, exposed or not, by name.
+    pub types: IndexMap<QualifiedName, DeclaredType>,
     /// Relationships between exposed relations by source, detected and computed. Computed ones come first and have
     /// already replaced the detected ones whose target has their name; the rest is in the order in which PostgREST
     /// lists them.

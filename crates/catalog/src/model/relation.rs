@@ -142,6 +142,9 @@ pub struct Column {
     pub default: Option<String>,
     /// Identity or generated columns: whether a caller may write them.
     pub generated: Generated,
+    /// A column of a view that shows something else than a column of a table, so that nobody can write it; known
+    /// only where the scope asked for it (`Scope::view_columns`).
+    pub read_only: bool,
     /// Values of an enum type in order, else empty.
     pub enum_values: Vec<String>,
 }

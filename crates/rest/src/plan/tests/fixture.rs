@@ -81,11 +81,17 @@ pub(super) static CATALOG: LazyLock<Catalog> = LazyLock::new(|| {
 });
 
 fn functions(catalog: &mut Catalog) {
-    let scalar =
-        |name: &str| Returns { set: false, shape: ReturnShape::Scalar(QualifiedName::new("pg_catalog", name)) };
+    let scalar = |name: &str| Returns {
+        shape: ReturnShape::Scalar(QualifiedName::new("pg_catalog", name)),
+        ..Returns::default()
+    };
     let rows = |set| {
         let relation = Some(name("projects"));
-        Returns { set, shape: ReturnShape::Row { type_name: name("projects"), relation, is_domain: false } }
+        Returns {
+            set,
+            shape: ReturnShape::Row { type_name: name("projects"), relation, is_domain: false },
+            ..Returns::default()
+        }
     };
     function(catalog, "add", &["a integer", "b integer"], scalar("int4"), Volatility::Immutable);
     function(catalog, "add", &["a integer", "b integer", "c integer"], scalar("int4"), Volatility::Immutable);
