@@ -10,22 +10,41 @@ import dataclasses
 import json
 import os
 import pathlib
+import re
+import secrets
 import signal
 import statistics
 import subprocess
 import time
+import urllib.error
 import urllib.request
 
 import cluster
 import processes
 import reference
 import scenarios
+import server
 import table
 import throughput
 
 HERE = pathlib.Path(__file__).resolve().parent
 PEER = HERE / "peers/postgraphile"
 CONNECTIONS = 16
+# 1,000 tables of ten columns, each with a key to the next one.
+WIDE = """
+select format('create table t%s (id bigint primary key, next_id bigint, a text, b int, c numeric, d boolean, e date,
+       f timestamptz, g jsonb, h uuid)', n) from generate_series(1, 1000) as n \\gexec
+select format('alter table t%s add foreign key (next_id) references t%s; alter table t%s enable row level security;
+       grant select, insert, update, delete on t%s to authenticated', n, n % 1000 + 1, n, n) from generate_series(1, 1000) as n \\gexec
+"""
+# As GraphiQL and code generators ask.
+INTROSPECTION = """query IntrospectionQuery {__schema {queryType {name} mutationType {name} subscriptionType {name}
+  types {...FullType} directives {name description locations args {...InputValue}}}}
+fragment FullType on __Type {kind name description fields(includeDeprecated: true) {name description args {...InputValue}
+  type {...TypeRef} isDeprecated deprecationReason} inputFields {...InputValue} interfaces {...TypeRef}
+  enumValues(includeDeprecated: true) {name description isDeprecated deprecationReason} possibleTypes {...TypeRef}}
+fragment InputValue on __InputValue {name description type {...TypeRef} defaultValue}
+fragment TypeRef on __Type {kind name ofType {kind name ofType {kind name ofType {kind name}}}}"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,21 +62,24 @@ class Question:
 
 QUESTIONS = [
     Question("list", "{todosCollection(first: 20) {edges {node {id title done}}}}",
-             "{allTodos(first: 20) {nodes {id title done}}}", "/rest/v1/todos?select=id,title,done&order=id&limit=20", goal=8),
+             "{allTodos(first: 20) {nodes {rowId title done}}}", "/rest/v1/todos?select=id,title,done&order=id&limit=20", goal=8),
     Question("pk", "query($id: BigInt!) {todosByPk(id: $id) {id title done}}",
-             "query($id: BigInt!) {todoById(id: $id) {id title done}}", "/rest/v1/todos?select=id,title,done&id=eq.{id}&limit=1",
+             "query($id: BigInt!) {todoByRowId(rowId: $id) {rowId title done}}", "/rest/v1/todos?select=id,title,done&id=eq.{id}&limit=1",
              goal=8, variables='{"id": "{id}"}'),
     Question("nested", "{listsCollection(first: 2) {edges {node {id name todosCollection(first: 30) {edges {node {id title "
                        "commentsCollection(first: 30) {edges {node {id body}}}}}}}}}}",
-             "{allLists(first: 2) {nodes {id name todosByListId(first: 30) {nodes {id title "
-             "commentsByTodoId(first: 30) {nodes {id body}}}}}}}",
+             "{allLists(first: 2) {nodes {rowId name todosByListId(first: 30) {nodes {rowId title "
+             "commentsByTodoId(first: 30) {nodes {rowId body}}}}}}}",
              "/rest/v1/lists?select=id,name,todos(id,title,comments(id,body))&order=id&limit=2", goal=2.5),
+    Question("counted", "{todosCollection(first: 20, orderBy: [{id: DescNullsLast}]) {totalCount edges {node {id title}}}}",
+             "{allTodos(first: 20, orderBy: ROW_ID_DESC) {totalCount nodes {rowId title}}}"),
+    # PostGraphile compares columns with an index only.
     Question("filtered", "{todosCollection(first: 20, filter: {done: {eq: true}}, orderBy: [{created_at: DescNullsLast}]) "
-                         "{totalCount edges {node {id title}}}}",
-             "{allTodos(first: 20, condition: {done: true}, orderBy: CREATED_AT_DESC) {totalCount nodes {id title}}}"),
+                         "{edges {node {id title}}}}",
+             rest="/rest/v1/todos?select=id,title&done=eq.true&order=created_at.desc.nullslast,id&limit=20"),
     Question("aggregate", "{todosCollection(first: 1) {aggregate {count max {created_at}}}}"),
     Question("insert", 'mutation {insertIntotodosCollection(objects: [{title: "a thing"}]) {records {id title}}}',
-             'mutation {createTodo(input: {todo: {title: "a thing"}}) {todo {id title}}}', writes=True),
+             'mutation {createTodo(input: {todo: {title: "a thing"}}) {todo {rowId title}}}', writes=True),
 ]
 
 
@@ -88,15 +110,17 @@ class Peer:
 
 def measure(postgres, binary, given):
     """Everything; prints as it goes."""
-    given.environment = {"FERROBASE_GRAPHQL__MAX_DEPTH": "20", **given.environment}
+    given.environment = {"FERROBASE_GRAPHQL__MAX_DEPTH": "20", "FERROBASE_REST__SERVER_TIMING": "true", **given.environment}
     binaries = {"measured": binary} | ({"against": given.against} if given.against else {})
     with throughput.running(postgres, binaries, given) as (servers, tokens), Peer(postgres.url("bench")) as peer:
         bench = throughput.Bench(postgres, servers | {"peer": peer}, tokens, given)
         wait(peer, tokens)
         rows = [row for question in QUESTIONS if not given.only or question.name in given.only
                 for row in ask(bench, question, tokens, given)]
+        stages = {question.name: timed(servers["measured"], question, tokens) for question in QUESTIONS[:3]}
         memory = {name: processes.resident_megabytes(one.process.pid) for name, one in bench.servers.items()}
-        result = {"rows": rows, "postgresql": postgres.version(), "others": bench.others(), "memory": memory}
+        result = {"rows": rows, "postgresql": postgres.version(), "others": bench.others(), "memory": memory,
+                  "stages": stages, "wide": wide(postgres, binary)}
     table.graphql(result)
     return result
 
@@ -121,15 +145,55 @@ def request(question, way):
     return scenarios.Request(question.name, "POST", path, body=f'{{"query": {query}{variables}}}')
 
 
-def answer(server, asked, bearer, todo=1):
-    headers = {"Authorization": f"Bearer {bearer}", "Content-Type": "application/json"}
-    body = asked.body.replace("{id}", str(todo)).encode() or None
-    url = f"http://127.0.0.1:{server.port}{asked.path.replace('{id}', str(todo))}"
-    with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=10) as response:
-        told = json.load(response)
+def answer(of, asked, bearer, todo=1):
+    told, _ = exchange(of, asked, bearer, todo)
     if isinstance(told, dict) and told.get("errors"):
         raise SystemExit(f"{asked.body}: {told}")
     return told
+
+
+def exchange(of, asked, bearer, todo=1):
+    headers = {"Authorization": f"Bearer {bearer}", "Content-Type": "application/json"}
+    body = asked.body.replace("{id}", str(todo)).encode() or None
+    url = f"http://127.0.0.1:{of.port}{asked.path.replace('{id}', str(todo))}"
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=10) as response:
+            return json.load(response), response.headers
+    except urllib.error.HTTPError as refused:
+        raise SystemExit(f"{asked.body}: {refused.code} {refused.read().decode()}") from None
+
+
+def timed(of, question, tokens):
+    """What the stages of a known operation take, in microseconds, as the server says: medians of single requests."""
+    samples = {}
+    asked = request(question, "ours")
+    for number in range(400):
+        fields = exchange(of, asked, tokens[reference.USER], 1 + number % 50)[1].get("Server-Timing", "")
+        for name, duration in re.findall(r"(\w+);dur=([\d.]+)", fields):
+            samples.setdefault(name, []).append(float(duration) * 1000)
+    return {name: statistics.median(of) for name, of in samples.items()}
+
+
+def wide(postgres, binary):
+    """Milliseconds of the first and of later introspections of 1,000 tables, and what the schema takes of memory."""
+    postgres.sql("create database wide")
+    secret = secrets.token_hex(32)
+    introspection = scenarios.Request("introspection", "POST", "/graphql/v1", body=json.dumps({"query": INTROSPECTION}))
+    environment = {"FERROBASE_GRAPHQL__INTROSPECTION": "true", "FERROBASE_GRAPHQL__MAX_DEPTH": "20"}
+    with server.Server(binary, postgres.url("wide"), secret) as first:
+        first.wait("/rest/v1/", scenarios.token(secret, reference.USER))
+    postgres.sql(WIDE, "wide")
+    bearer = scenarios.token(secret, reference.USER)
+    with server.Server(binary, postgres.url("wide"), secret, environment) as started:
+        started.wait("/rest/v1/", bearer)
+        before = processes.resident_megabytes(started.process.pid)
+        times = []
+        for _ in range(6):
+            began = time.monotonic()
+            told = exchange(started, introspection, bearer)[0]
+            times.append((time.monotonic() - began) * 1000)
+        return {"types": len(told["data"]["__schema"]["types"]), "first_ms": times[0], "later_ms": statistics.median(times[1:]),
+                "megabytes": processes.resident_megabytes(started.process.pid) - before}
 
 
 def values(told):
@@ -150,8 +214,9 @@ def ask(bench, question, tokens, given):
     todo = scenarios.first_todo(user)
     if not question.writes:
         answers = [values(answer(bench.servers[name], request(question, way), bearer, todo)) for name, way in ways]
-        if any(told != answers[0] for told in answers):
-            raise SystemExit(f"{question.name}: the answers differ")
+        for told in answers[1:]:
+            if told != answers[0]:
+                raise SystemExit(f"{question.name}: the answers differ:\n{answers[0]}\n{told}")
     files = {}
     for name, way in ways:
         files[name, way] = bench.postgres.folder / f"{question.name}.{way}.messages"
