@@ -24,6 +24,7 @@ use http::Method;
 use http::request::Parts;
 
 use crate::error::Error;
+use crate::introspect;
 use crate::limits;
 use crate::plan::{Planned, Planner, Step};
 use crate::prepared::{Asked, Prepared, Sight, Variables};
@@ -93,9 +94,15 @@ impl Flow<'_> {
     fn plan(&self, operating: &Operating<'_>, variables: &Valid<JsonMap>) -> Result<Planned, Error> {
         let Operating { reflected, asked, operation, .. } = operating;
         limits::check(&asked.document, operation, self.settings)?;
-        let introspected = introspect(reflected, &asked.document, operation, variables)?;
         let planner = Planner { model: &reflected.model, document: &asked.document, variables };
-        planner.plan(operation, &|key| introspected.as_ref()?.get(key).map(ToString::to_string))
+        planner.plan(operation, &|field| {
+            if !reflected.model.introspection {
+                return Err(Error::Introspection);
+            }
+            introspection::check_max_depth(&asked.document, operation)
+                .map_err(|error| told(&error, &asked.document))?;
+            Ok(introspect::answer(reflected, &asked.document, variables, field))
+        })
     }
 
     /// An operation that reads: by a plan that is known, or by one that is made now.
@@ -324,27 +331,6 @@ fn variables(
 ) -> Result<Valid<JsonMap>, Error> {
     let given = request.variables.clone().unwrap_or_default();
     coerce_variable_values(&reflected.schema, operation, &given).map_err(|error| told(&error, document))
-}
-
-/// What the library answers to fields about the schema; `None` where there are none.
-fn introspect(
-    reflected: &Reflected,
-    document: &Valid<ExecutableDocument>,
-    operation: &Operation,
-    variables: &Valid<JsonMap>,
-) -> Result<Option<JsonMap>, Error> {
-    let asks = operation.root_fields(document).any(|field| matches!(field.name.as_str(), "__schema" | "__type"));
-    if !asks {
-        return Ok(None);
-    }
-    if !reflected.model.introspection {
-        return Err(Error::Introspection);
-    }
-    introspection::check_max_depth(document, operation).map_err(|error| told(&error, document))?;
-    let executed =
-        introspection::partial_execute(&reflected.schema, &reflected.implementers, document, operation, variables)
-            .map_err(|error| told(&error, document))?;
-    Ok(executed.data)
 }
 
 fn told(error: &RequestError, document: &ExecutableDocument) -> Error {

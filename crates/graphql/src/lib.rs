@@ -10,6 +10,7 @@ pub mod config;
 mod directive;
 mod error;
 mod flow;
+mod introspect;
 mod limits;
 mod model;
 mod naming;

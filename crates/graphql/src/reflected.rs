@@ -127,10 +127,15 @@ impl Reflected {
             max_rows: settings.max_rows,
             introspection: settings.introspection,
         });
-        let schema = schema::draw(&model);
+        let drawn = Self::of_schema(schema::draw(&model));
+        Self { model, ..drawn }
+    }
+
+    /// A schema without anything that it means.
+    pub(crate) fn of_schema(schema: Valid<Schema>) -> Self {
         let implementers = schema.implementers_map();
         Self {
-            model,
+            model: Model::default(),
             schema,
             implementers,
             plans: Plans::default(),

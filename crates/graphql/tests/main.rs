@@ -2,4 +2,5 @@
 
 mod again;
 mod harness;
+mod introspection;
 mod reads;
