@@ -295,6 +295,7 @@ mod tests {
     use apollo_compiler::request::coerce_variable_values;
 
     use super::*;
+    use crate::limits::Limits;
 
     /// Everything that can be asked, twice nested where types refer to types.
     const ALL: &str = "query Q($old: Boolean = true) { __schema { description types { ...T } queryType { ...T }
@@ -325,7 +326,7 @@ mod tests {
         let theirs = partial_execute(&schema, &implementers, &document, operation, &variables).unwrap();
         assert_eq!(theirs.errors, []);
         let theirs = serde_json::to_value(theirs.data).unwrap();
-        let reflected = Reflected::of_schema(schema);
+        let reflected = Reflected::of_schema(schema, Limits { depth: 10, aliases: 10 });
         let root = collect(&document, &variables, std::iter::once(&operation.selection_set), &|name| name == "Query");
         for asked in &root {
             let ours: serde_json::Value =

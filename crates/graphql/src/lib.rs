@@ -7,7 +7,10 @@
 //! catalog, values only as parameters. Read on: docs/guide/graphql.md, `flow`.
 
 pub mod config;
+mod cost;
 mod directive;
+mod documents;
+mod editor;
 mod error;
 mod flow;
 mod introspect;
@@ -23,7 +26,12 @@ mod router;
 mod scalar;
 mod schema;
 mod settings;
+mod suggest;
+mod summary;
+mod view;
 
+pub use documents::{Trusted, TrustedError};
 pub use error::Error;
 pub use router::{Deps, room, router};
 pub use settings::Settings;
+pub use view::{Checked, Explained, View};
