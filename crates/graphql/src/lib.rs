@@ -8,15 +8,19 @@
 //! catalog, values only as parameters. Read on: docs/guide/graphql.md, `flow`.
 
 pub mod config;
+mod cost;
 mod directive;
 mod documents;
+mod editor;
 mod error;
 mod flow;
+mod introspect;
 mod limits;
 mod made;
 mod model;
 mod naming;
 mod plan;
+mod prepared;
 mod reflect;
 mod reflected;
 mod request;
@@ -24,10 +28,16 @@ mod router;
 mod scalar;
 mod schema;
 mod settings;
+mod suggest;
+mod summary;
+mod view;
+mod views;
 
+pub use documents::{Trusted, TrustedError};
 pub use error::Error;
 pub use router::{Deps, room, router};
 pub use settings::Settings;
+pub use view::{Checked, Explained, View};
 
 use ferrobase_request::install::{Migration, RoomMigrations};
 

@@ -5,7 +5,7 @@
 
 use indexmap::IndexMap;
 
-use crate::documents::Place;
+use crate::views::Place;
 use crate::scalar::ValueType;
 
 /// The type of what returns nothing.

@@ -11,7 +11,7 @@ use ferrobase_catalog::{Function, QualifiedName, Relation};
 use ferrobase_query::plan::{Argument, Join};
 use indexmap::IndexMap;
 
-use crate::documents::{Documents, Place};
+use crate::views::{Documents, Place};
 use crate::made::{InputShape, Made};
 use crate::scalar::ValueType;
 

@@ -1,6 +1,13 @@
 //! The room as its callers see it: requests in, answers out, a real PostgreSQL below.
 
+mod again;
+mod documents;
+mod editor;
+mod guide;
 mod harness;
+mod http;
+mod introspection;
+mod limits;
 mod plans;
 mod reads;
 mod seed_documents;

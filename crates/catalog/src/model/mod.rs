@@ -2,7 +2,8 @@
 //!
 //! One file per subject: `relation` (tables, views, columns), `relationship` (what embedding follows), `function`
 //! (what RPC calls), `declared` (enums, composite types, domains), `shape` (what JSON documents have), `access` (roles and
-//! grants), `name`. Maps keep the order in which they were filled, which the loader makes deterministic: the same database gives the same catalog.
+//! grants), `name`. Maps keep the order in which they were filled, which the loader makes deterministic: the same
+//! database gives the same catalog.
 //! Tests elsewhere build values of these types by hand; every struct that can has a `Default` for that.
 
 mod access;

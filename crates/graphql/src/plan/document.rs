@@ -9,7 +9,7 @@ use ferrobase_query::plan::{
 
 use super::collect::Asked;
 use super::{Planner, json};
-use crate::documents::{DocumentType, Place, Sort};
+use crate::views::{DocumentType, Place, Sort};
 use crate::error::Error;
 use crate::made::{DONE, Made, RowType, RowValue};
 use crate::model::TableId;

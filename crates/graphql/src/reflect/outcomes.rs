@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::Reflecting;
 use crate::directive::Directive;
-use crate::documents::{DocumentType, Place, Sort};
+use crate::views::{DocumentType, Place, Sort};
 use crate::made::{DONE, InputShape, Made, Outcome, RowField, RowType, RowValue};
 use crate::naming::{camel, is_name, upper_first};
 use crate::scalar::ValueType;
@@ -170,4 +170,4 @@ fn is_long(columns: &[(String, String)]) -> bool {
 }
 
 /// Names of types that functions without relations use.
-pub(super) const RESERVED: [&str; 2] = [DONE, crate::documents::JSON_VALUE];
+pub(super) const RESERVED: [&str; 2] = [DONE, crate::views::JSON_VALUE];

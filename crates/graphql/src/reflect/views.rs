@@ -12,7 +12,7 @@ use indexmap::IndexMap;
 
 use super::Reflecting;
 use crate::directive::{self, Commented};
-use crate::documents::{Building, DocumentType, Place};
+use crate::views::{Building, DocumentType, Place};
 use crate::model::{Column, Field, FieldKind, QueryField, Table, View};
 use crate::naming::{camel, is_name, plural, singular, upper_first};
 

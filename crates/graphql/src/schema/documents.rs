@@ -9,7 +9,7 @@ use super::build::{
     argument, described, field, full_list, implementing, input, input_object, interface, list_of_required, name, object,
     optional, required, said, scalar,
 };
-use crate::documents::{DocumentType, JSON_VALUE, Place, Sort};
+use crate::views::{DocumentType, JSON_VALUE, Place, Sort};
 use crate::made::{DONE, InputShape, Made, RowField, RowType, RowValue};
 use crate::model::{MutationField, QueryField, TableId};
 use crate::reflect::outcomes::taken_apart;
