@@ -5,8 +5,8 @@
 
 use indexmap::IndexMap;
 
-use crate::views::Place;
 use crate::scalar::ValueType;
+use crate::views::Place;
 
 /// The type of what returns nothing.
 pub(crate) const DONE: &str = "Done";

@@ -11,9 +11,9 @@ use ferrobase_catalog::{Function, QualifiedName, Relation};
 use ferrobase_query::plan::{Argument, Join};
 use indexmap::IndexMap;
 
-use crate::views::{Documents, Place};
 use crate::made::{InputShape, Made};
 use crate::scalar::ValueType;
+use crate::views::{Documents, Place};
 
 /// The index of a table in [`Model::tables`].
 pub(crate) type TableId = usize;

@@ -114,8 +114,15 @@ mod tests {
 
     #[test]
     fn words_name_one_or_several() {
-        for (one, several) in [("user", "users"), ("category", "categories"), ("box", "boxes"), ("day", "days"),
-                               ("status", "statuses"), ("blog_post", "blog_posts"), ("dish", "dishes")] {
+        for (one, several) in [
+            ("user", "users"),
+            ("category", "categories"),
+            ("box", "boxes"),
+            ("day", "days"),
+            ("status", "statuses"),
+            ("blog_post", "blog_posts"),
+            ("dish", "dishes"),
+        ] {
             assert_eq!((plural(one).as_str(), singular(several).as_str()), (several, one));
         }
         assert_eq!((plural("stats"), singular("user")), ("stats".to_owned(), "user".to_owned()));

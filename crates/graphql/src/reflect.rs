@@ -66,7 +66,8 @@ pub(crate) fn reflect(sight: Sight<'_>) -> Model {
         introspection: commented.directive.introspection.unwrap_or(sight.introspection),
         ..Model::default()
     };
-    let taken = RESERVED.into_iter().chain(outcomes::RESERVED).chain(Class::ALL.map(Class::name)).map(str::to_owned).collect();
+    let taken =
+        RESERVED.into_iter().chain(outcomes::RESERVED).chain(Class::ALL.map(Class::name)).map(str::to_owned).collect();
     let mut reflecting = Reflecting {
         sight,
         naming,

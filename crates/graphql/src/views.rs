@@ -137,7 +137,8 @@ pub(crate) struct Building<'t> {
 impl Building<'_> {
     /// What the documents of a view are; `otherwise` is the name of the type of those that do not say theirs.
     pub(crate) fn root(&mut self, shape: &Shape, union: &str, otherwise: &str) -> Option<Place> {
-        let named: Vec<_> = shape.objects.iter().filter_map(|(name, object)| Some((name.as_deref()?, object))).collect();
+        let named: Vec<_> =
+            shape.objects.iter().filter_map(|(name, object)| Some((name.as_deref()?, object))).collect();
         let names: Vec<&str> = named.iter().map(|(name, _)| *name).collect();
         match names.as_slice() {
             [] => {
@@ -176,7 +177,8 @@ impl Building<'_> {
             let is_steady = shape.objects.len() == 1 && !unnamed.varies && !unnamed.keys.is_empty() && has_names;
             return (is_steady && self.object(own_name, unnamed)).then(|| Place::Object(own_name.to_owned()));
         }
-        let named: Vec<_> = shape.objects.iter().filter_map(|(name, object)| Some((name.as_deref()?, object))).collect();
+        let named: Vec<_> =
+            shape.objects.iter().filter_map(|(name, object)| Some((name.as_deref()?, object))).collect();
         match named.as_slice() {
             [(name, object)] => self.object(name, object).then(|| Place::Object((*name).to_owned())),
             several => self.union(own_name, several),
@@ -393,7 +395,8 @@ mod tests {
             json!({"id": 1, "a_b": 1, "n": 1, "big": 5_000_000_000_i64, "t": "x", "mix": 1, "no": null, "l": [1, null]}),
             json!({"id": "x", "a_b": 2, "n": 1.5, "big": 1, "t": null, "mix": "x", "no": null, "l": []}),
         ];
-        let expected = "Thing { aB: Int, big: BigInt, id: ID, l: [Int], mix: JSONValue, n: Float, no: JSONValue, t: String }";
+        let expected =
+            "Thing { aB: Int, big: BigInt, id: ID, l: [Int], mix: JSONValue, n: Float, no: JSONValue, t: String }";
         assert_eq!(types(&rows, json!({})), [expected]);
     }
 

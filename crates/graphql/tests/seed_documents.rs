@@ -45,7 +45,10 @@ async fn seed_01_a_view_of_documents_is_a_type_and_its_columns_are_filters() {
     assert!(!plans.sql().contains("created_at"), "{}", plans.sql());
     for (arguments, names) in [
         ("where: {email: {startsWith: \"ann\"}}", vec!["Ann"]),
-        ("where: {or: [{id: {eq: \"00000000-0000-4000-8000-000000000002\"}}, {email: {like: \"%nobody%\"}}]}", vec!["Bob"]),
+        (
+            "where: {or: [{id: {eq: \"00000000-0000-4000-8000-000000000002\"}}, {email: {like: \"%nobody%\"}}]}",
+            vec!["Bob"],
+        ),
         ("orderBy: [{email: DescNullsLast}]", vec!["Bob", "Ann"]),
         ("orderBy: [{email: DescNullsLast}], limit: 1", vec!["Bob"]),
         ("orderBy: [{email: AscNullsLast}], first: 1, offset: 1", vec!["Bob"]),
@@ -76,10 +79,7 @@ async fn seed_02_new_keys_are_fields_and_old_queries_answer_the_same_bytes() {
         .await;
     api.reload().await;
     let data = api.data("{ users(first: 1, orderBy: [{email: AscNullsLast}]) { avatarUrl bio settings } }").await;
-    assert_eq!(
-        data["users"][0],
-        json!({"avatarUrl": "https://example.org/nobody.png", "bio": "", "settings": {}})
-    );
+    assert_eq!(data["users"][0], json!({"avatarUrl": "https://example.org/nobody.png", "bio": "", "settings": {}}));
     assert_eq!(api.ask(old).await.body, before);
 }
 
@@ -218,7 +218,8 @@ async fn seed_06_layers_of_views_are_one_statement() {
     let none = api.data("{ productsFull(where: {sku: {eq: \"N-1\"}}) { category { name } reviews { id } } }").await;
     assert_eq!(none["productsFull"], json!([{"category": null, "reviews": []}]));
     // The seed's LIMIT beside the aggregate limits the one row of the aggregate.
-    let seeds = "select jsonb_array_length((select jsonb_agg(r.id order by r.created_at desc) from reviews r limit 10))";
+    let seeds =
+        "select jsonb_array_length((select jsonb_agg(r.id order by r.created_at desc) from reviews r limit 10))";
     assert_eq!(api.value(seeds).await, "12");
 }
 
@@ -247,7 +248,8 @@ async fn seed_07_a_view_with_arguments_shows_each_caller_what_is_theirs() {
          comment on function v_user_contextual is '{declared}';"
     ))
     .await;
-    let query = "{ userContextual(orderBy: [{id: AscNullsLast}]) { name email phone stats { postCount followerCount } } }";
+    let query =
+        "{ userContextual(orderBy: [{id: AscNullsLast}]) { name email phone stats { postCount followerCount } } }";
     let hidden = |name: &str| json!({"name": name, "email": "[hidden]", "phone": null, "stats": null});
     let ann = json!({"name": "Ann", "email": "ann@example.org", "phone": "555", "stats": {"postCount": 2, "followerCount": 1}});
     let without_phone = |mut user: serde_json::Value| {

@@ -20,19 +20,36 @@ async fn seed_25_results_are_kept_for_a_time_and_for_one_role() {
     api.db.script("update people set name = 'Eve' where name = 'Bob'").await;
     assert_eq!(ask(query, "1 hour").await, r#"["Ann", "Bob"]"#, "kept");
     assert_eq!(api.value(hits).await, "service_role:1");
-    assert_eq!(ask("select jsonb_agg(data -> 'name' order by 1) from v_user where true", "1 hour").await, r#"["Ann", "Eve"]"#, "another text");
+    assert_eq!(
+        ask("select jsonb_agg(data -> 'name' order by 1) from v_user where true", "1 hour").await,
+        r#"["Ann", "Eve"]"#,
+        "another text"
+    );
     api.db.script("update app.query_cache set expires_at = now() - interval '1 s'; update people set name = 'Fay' where name = 'Eve'").await;
-    assert_eq!(ask("select jsonb_agg(data -> 'name' order by 1) from v_user where true", "1 hour").await, r#"["Ann", "Fay"]"#, "too old");
+    assert_eq!(
+        ask("select jsonb_agg(data -> 'name' order by 1) from v_user where true", "1 hour").await,
+        r#"["Ann", "Fay"]"#,
+        "too old"
+    );
     // Another role has results of its own.
     let owner = api.value("select app.cached_query('top', 'select to_jsonb(current_user)')::text <> 'null'").await;
-    assert_eq!((owner.as_str(), api.value("select count(*)::text from app.query_cache where cache_key = 'top'").await.as_str()), ("t", "2"));
+    assert_eq!(
+        (
+            owner.as_str(),
+            api.value("select count(*)::text from app.query_cache where cache_key = 'top'").await.as_str()
+        ),
+        ("t", "2")
+    );
     for role in ["anon", "authenticated"] {
         let call = format!("set role {role}; select app.cached_query('top', 'select 1::text::jsonb')");
         assert_eq!(api.refused(&call).await, "42501");
         assert_eq!(api.refused(&format!("set role {role}; select * from app.query_cache")).await, "42501");
     }
     // The seed's example orders rows by a column beside an aggregate.
-    assert_eq!(api.refused("select jsonb_agg(data) from v_user where email > '' order by email desc limit 10").await, "42803");
+    assert_eq!(
+        api.refused("select jsonb_agg(data) from v_user where email > '' order by email desc limit 10").await,
+        "42803"
+    );
 }
 
 async fn page(api: &Api, arguments: &str) -> (Vec<String>, Value) {
@@ -43,7 +60,10 @@ async fn page(api: &Api, arguments: &str) -> (Vec<String>, Value) {
     let mut data = api.data(&query).await["usersConnection"].take();
     let edges = data["edges"].as_array().unwrap();
     if let (Some(first), Some(last)) = (edges.first(), edges.last()) {
-        assert_eq!((&first["cursor"], &last["cursor"]), (&data["pageInfo"]["startCursor"], &data["pageInfo"]["endCursor"]));
+        assert_eq!(
+            (&first["cursor"], &last["cursor"]),
+            (&data["pageInfo"]["startCursor"], &data["pageInfo"]["endCursor"])
+        );
     }
     assert_eq!(data["totalCount"], 3);
     let names = edges.iter().map(|edge| edge["node"]["name"].as_str().unwrap().to_owned()).collect();
@@ -55,7 +75,10 @@ async fn seed_26_pages_of_documents_go_on_behind_a_cursor_in_both_directions() {
     let api = api(&format!("{PEOPLE} insert into people (email, name) values ('cid@example.org', 'Cid');")).await;
     let order = "orderBy: [{email: AscNullsLast}]";
     let (names, first) = page(&api, &format!("first: 1, {order}")).await;
-    assert_eq!((names, &first["hasNextPage"], &first["hasPreviousPage"]), (vec!["Ann".to_owned()], &json!(true), &json!(false)));
+    assert_eq!(
+        (names, &first["hasNextPage"], &first["hasPreviousPage"]),
+        (vec!["Ann".to_owned()], &json!(true), &json!(false))
+    );
     let (names, second) = page(&api, &format!("first: 1, {order}, after: {}", first["endCursor"])).await;
     assert_eq!((names, &second["hasNextPage"]), (vec!["Bob".to_owned()], &json!(true)));
     let (names, last) = page(&api, &format!("first: 1, {order}, after: {}", second["endCursor"])).await;
@@ -69,7 +92,10 @@ async fn seed_26_pages_of_documents_go_on_behind_a_cursor_in_both_directions() {
     // The plain list takes the same cursors.
     let list = api.data(&format!("{{ users({order}, after: {}, first: 5) {{ name }} }}", first["endCursor"])).await;
     assert_eq!(list["users"], json!([{"name": "Bob"}, {"name": "Cid"}]));
-    assert_eq!(api.ask(&format!("{{ users({order}, after: \"nonsense\") {{ name }} }}")).await.code(), "BAD_USER_INPUT");
+    assert_eq!(
+        api.ask(&format!("{{ users({order}, after: \"nonsense\") {{ name }} }}")).await.code(),
+        "BAD_USER_INPUT"
+    );
 }
 
 #[tokio::test]
@@ -82,7 +108,11 @@ async fn seed_26_the_seeds_function_of_pages_answers_nothing() {
     ))
     .await;
     assert_eq!(api.refused("select * from paginate_cursor('v_user', 'email', null)").await, "42804");
-    assert_eq!(api.value("select count(*) from paginate_cursor('v_user', 'email', null::text)").await, "0", "greater than NULL is nothing");
+    assert_eq!(
+        api.value("select count(*) from paginate_cursor('v_user', 'email', null::text)").await,
+        "0",
+        "greater than NULL is nothing"
+    );
 }
 
 #[tokio::test]
@@ -92,15 +122,21 @@ async fn seed_27_views_stand_beside_tables_that_were_there() {
         create view v_existing with (security_invoker = true) as
             select id, jsonb_build_object('id', id, 'alpha', a, 'beta_value', b) as data from existing;")
     .await;
-    let data = api.data("{ existings { __typename id alpha betaValue } existingCollection { edges { node { a b } } } }").await;
+    let data =
+        api.data("{ existings { __typename id alpha betaValue } existingCollection { edges { node { a b } } } }").await;
     assert_eq!(
         data,
         json!({"existings": [{"__typename": "Existing", "id": "1", "alpha": 10, "betaValue": "x"}],
                "existingCollection": {"edges": [{"node": {"a": 10, "b": "x"}}]}})
     );
     // Without any view there are the tables.
-    let plain = crate::harness::api("create table existing (id int primary key, a int); insert into existing values (1, 2);").await;
-    assert_eq!(plain.data("{ existingCollection { edges { node { a } } } }").await["existingCollection"]["edges"][0]["node"]["a"], 2);
+    let plain =
+        crate::harness::api("create table existing (id int primary key, a int); insert into existing values (1, 2);")
+            .await;
+    assert_eq!(
+        plain.data("{ existingCollection { edges { node { a } } } }").await["existingCollection"]["edges"][0]["node"]["a"],
+        2
+    );
 }
 
 #[tokio::test]
@@ -125,7 +161,9 @@ async fn seed_28_both_forms_of_outcomes_are_known_by_their_columns() {
     ))
     .await;
     let ann = "00000000-0000-4000-8000-000000000001";
-    let short = api.data(&format!("mutation {{ rename(id: \"{ann}\", newName: \"Anna\") {{ __typename success data }} }}")).await;
+    let short = api
+        .data(&format!("mutation {{ rename(id: \"{ann}\", newName: \"Anna\") {{ __typename success data }} }}"))
+        .await;
     assert_eq!(short["rename"], json!({"__typename": "RenameSuccess", "success": true, "data": {"n": 1}}));
     let long = async |id: &str| {
         let query = format!(
@@ -148,6 +186,7 @@ async fn seed_28_both_forms_of_outcomes_are_known_by_their_columns() {
                "errorClass": "not_found", "errorDetail": {"id": "00000000-0000-4000-8000-0000000000ff"}})
     );
     // The seed's example of a function is none: its body is no block.
-    let seeds = "create function fn_create_user(input_data jsonb) returns own_result as $$ perform 1; $$ language plpgsql";
+    let seeds =
+        "create function fn_create_user(input_data jsonb) returns own_result as $$ perform 1; $$ language plpgsql";
     assert_eq!(api.refused(seeds).await, "42601");
 }

@@ -38,7 +38,8 @@ async fn notifications() -> Api {
 #[tokio::test]
 async fn seed_18_an_entity_of_several_types_is_a_union() {
     let api = notifications().await;
-    let query = "{ notifications(orderBy: [{id: AscNullsLast}]) { entity { __typename ... on Post { title author { name } }
+    let query =
+        "{ notifications(orderBy: [{id: AscNullsLast}]) { entity { __typename ... on Post { title author { name } }
         ... on Comment { content } ...U } } } fragment U on User { name }";
     let entity = |value: serde_json::Value| json!({"entity": value});
     assert_eq!(
@@ -81,7 +82,8 @@ async fn seed_18_members_that_no_row_shows_yet_can_be_declared() {
 #[tokio::test]
 async fn seed_19_what_has_no_steady_form_is_json_as_it_is() {
     let api = notifications().await;
-    let data = api.data("{ notifications(where: {id: {in: [1, 2]}}, orderBy: [{id: AscNullsLast}]) { type details } }").await;
+    let data =
+        api.data("{ notifications(where: {id: {in: [1, 2]}}, orderBy: [{id: AscNullsLast}]) { type details } }").await;
     assert_eq!(
         data["notifications"],
         json!([{"type": "post_liked", "details": {"liker_name": "Ann", "message": "Ann liked your post"}},
@@ -108,8 +110,11 @@ async fn seed_20_a_view_over_three_tables_reads_only_the_one_that_is_asked_for()
                 union all select id, 'form_submission', jsonb_build_object('form_id', form_id), created_at from form_submissions) all_of_them
             order by created_at desc;")
     .await;
-    let data = api.data("{ userActivities(orderBy: [{createdAt: DescNullsLast}], first: 4) { type details createdAt } }").await;
-    let types: Vec<_> = data["userActivities"].as_array().unwrap().iter().map(|one| one["type"].as_str().unwrap()).collect();
+    let data = api
+        .data("{ userActivities(orderBy: [{createdAt: DescNullsLast}], first: 4) { type details createdAt } }")
+        .await;
+    let types: Vec<_> =
+        data["userActivities"].as_array().unwrap().iter().map(|one| one["type"].as_str().unwrap()).collect();
     assert_eq!(types, ["page_view", "page_view", "form_submission", "page_view"]);
     assert_eq!(data["userActivities"][2]["details"], json!({"form_id": "f"}));
     let own_order = api.data("{ userActivities(first: 3) { type } }").await;
@@ -118,5 +123,8 @@ async fn seed_20_a_view_over_three_tables_reads_only_the_one_that_is_asked_for()
     let data = api.data("{ userActivities(where: {activityType: {eq: \"button_click\"}}) { id type } }").await;
     assert_eq!(data["userActivities"], json!([{"id": "101", "type": "button_click"}]));
     let plan = plans.explain_with(&api, &["button_click"]).await;
-    assert!(plan.contains("button_clicks") && !plan.contains("page_views") && !plan.contains("form_submissions"), "{plan}");
+    assert!(
+        plan.contains("button_clicks") && !plan.contains("page_views") && !plan.contains("form_submissions"),
+        "{plan}"
+    );
 }

@@ -111,12 +111,19 @@ async fn seed_22_a_trigger_on_the_read_model_alone_counts_versions() {
     assert_eq!(version(&api).await, "2", "two rows by an upsert, one version");
     api.db.script("delete from tv_post_stats").await;
     assert_eq!(version(&api).await, "3");
-    assert_eq!(api.refused("begin; insert into tv_post_stats (fk_post, data) values (1, '{}'); savepoint s; rollback to s; rollback").await, "");
+    assert_eq!(
+        api.refused(
+            "begin; insert into tv_post_stats (fk_post, data) values (1, '{}'); savepoint s; rollback to s; rollback"
+        )
+        .await,
+        ""
+    );
     assert_eq!(version(&api).await, "3", "what is undone was no change");
     // Callers who may write the read model need no right on the versions, and have none.
     assert_eq!(api.refused("set role anon; update app.versions set version = 0").await, "42501");
     // The seed names a function that it does not define.
-    let seeds = "create trigger t after insert on post for each statement execute function fn_increment_version('post')";
+    let seeds =
+        "create trigger t after insert on post for each statement execute function fn_increment_version('post')";
     assert_eq!(api.refused(seeds).await, "42883");
 }
 
@@ -132,7 +139,10 @@ async fn seed_23_an_outcome_is_a_success_or_an_error_and_both_are_answers() {
     };
     let done = call("yes").await;
     assert_eq!(done.status, 200);
-    assert_eq!(done.json()["data"]["createComment"], json!({"__typename": "CreateCommentSuccess", "data": {"comment_id": 8}}));
+    assert_eq!(
+        done.json()["data"]["createComment"],
+        json!({"__typename": "CreateCommentSuccess", "data": {"comment_id": 8}})
+    );
     let refused = call("").await;
     assert_eq!(refused.status, 200);
     assert_eq!(
@@ -147,9 +157,14 @@ async fn seed_24_many_read_models_are_kept_by_one_statement() {
     let api = api(&blog(LATEST)).await;
     api.db.script("select sync_post_stats(1)").await;
     let single = api.value("select data::text from tv_post_stats where fk_post = 1").await;
-    assert_eq!(api.data("mutation { sync_post_stats_batch(p_post_ids: [1, 2]) { success } }").await["sync_post_stats_batch"],
-        json!({"success": true}));
-    assert_eq!(api.value("select string_agg(fk_post || ':' || version, ' ' order by fk_post) from tv_post_stats").await, "1:2 2:1");
+    assert_eq!(
+        api.data("mutation { sync_post_stats_batch(p_post_ids: [1, 2]) { success } }").await["sync_post_stats_batch"],
+        json!({"success": true})
+    );
+    assert_eq!(
+        api.value("select string_agg(fk_post || ':' || version, ' ' order by fk_post) from tv_post_stats").await,
+        "1:2 2:1"
+    );
     assert_eq!(api.value("select data::text from tv_post_stats where fk_post = 1").await, single);
     assert!(single.contains("latest_comments"), "the seed's batch leaves them out");
 }

@@ -112,12 +112,14 @@ async fn seed_10_a_schema_for_each_tenant_is_there_without_a_restart() {
 
 #[tokio::test]
 async fn seed_10_routing_by_a_function_that_runs_any_text_is_not_offered() {
-    let api = api("create function route_to_tenant(p_tenant_slug text, p_query text) returns setof record language plpgsql as $$
+    let api = api(
+        "create function route_to_tenant(p_tenant_slug text, p_query text) returns setof record language plpgsql as $$
         begin
             execute format('set search_path to %I, public', 'tenant_' || p_tenant_slug);
             return query execute p_query;
             set search_path to public;
-        end $$;")
+        end $$;",
+    )
     .await;
     for operation in ["mutation { route_to_tenant", "{ route_to_tenant"] {
         let answer = api.ask(&format!("{operation}(p_tenant_slug: \"a\", p_query: \"select 1\") }}")).await;

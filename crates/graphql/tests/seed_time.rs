@@ -64,7 +64,9 @@ async fn price(api: &Api, day: &str, known: &str) -> serde_json::Value {
 }
 
 async fn raise(api: &Api) -> serde_json::Value {
-    let call = format!("mutation {{ updatePrice(productId: \"{HAMMER}\", newPrice: \"20\", validFrom: \"2025-01-01\") {{ success }} }}");
+    let call = format!(
+        "mutation {{ updatePrice(productId: \"{HAMMER}\", newPrice: \"20\", validFrom: \"2025-01-01\") {{ success }} }}"
+    );
     api.data(&call).await
 }
 
@@ -87,7 +89,10 @@ async fn seed_12_a_new_price_leaves_the_past_as_it_was() {
     let again = format!("mutation {{ insertIntoPricesCollection(objects: [{{productId: \"{HAMMER}\", price: \"1\", validFrom: \"2025-06-01\"}}])
         {{ affectedCount }} }}");
     let answer = api.ask(&again).await;
-    assert_eq!((answer.code().as_str(), &answer.json()["errors"][0]["extensions"]["sqlstate"]), ("CONFLICT", &json!("23P01")));
+    assert_eq!(
+        (answer.code().as_str(), &answer.json()["errors"][0]["extensions"]["sqlstate"]),
+        ("CONFLICT", &json!("23P01"))
+    );
     let seeds = crate::harness::api(&prices(SEEDS_UPDATE)).await;
     raise(&seeds).await;
     assert_eq!(price(&seeds, "2024-06-01", "").await, json!(null), "the seed's form loses the price of the past");
@@ -148,7 +153,9 @@ async fn seed_14_events_add_up_to_what_is() {
         grant select on mv_order_projections to anon, authenticated;";
     let api = crate::harness::api(&with(ours)).await;
     let data = api
-        .data(&format!("{{ rebuildOrderProjection(orderId: \"{order}\") orderProjections {{ __typename id status lastEvent }} }}"))
+        .data(&format!(
+            "{{ rebuildOrderProjection(orderId: \"{order}\") orderProjections {{ __typename id status lastEvent }} }}"
+        ))
         .await;
     let state: serde_json::Value = serde_json::from_str(data["rebuildOrderProjection"].as_str().unwrap()).unwrap();
     assert_eq!(state, json!({"total": 5, "items": [{"sku": "a"}], "status": "shipped", "shipped_at": "d"}));
@@ -159,7 +166,10 @@ async fn seed_14_events_add_up_to_what_is() {
            eventData: \"{{}}\", eventVersion: 2}}]) {{ affectedCount }} }}"
     );
     let answer = api.ask(&again).await;
-    assert_eq!((answer.code().as_str(), &answer.json()["errors"][0]["extensions"]["sqlstate"]), ("CONFLICT", &json!("23505")));
+    assert_eq!(
+        (answer.code().as_str(), &answer.json()["errors"][0]["extensions"]["sqlstate"]),
+        ("CONFLICT", &json!("23505"))
+    );
     // The seed takes the status from the last event, whatever that is about.
     let seeds = "select case event_type when 'OrderShipped' then 'shipped' else 'pending' end from events
         order by event_version desc limit 1";

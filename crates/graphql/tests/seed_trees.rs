@@ -64,7 +64,8 @@ async fn seed_15_a_tree_is_read_depth_first_and_ends_somewhere() {
     );
     assert_eq!(all[0]["children"], json!([{"name": "side"}, {"name": "c2"}]), "in their own order");
     assert_eq!(all[12]["children"], json!([]));
-    let deep = api.data("{ categoryTree(where: {depth: {gte: 9}}, orderBy: [{depth: DescNullsLast}]) { depth } }").await;
+    let deep =
+        api.data("{ categoryTree(where: {depth: {gte: 9}}, orderBy: [{depth: DescNullsLast}]) { depth } }").await;
     assert_eq!(deep["categoryTree"], json!([{"depth": 10}, {"depth": 9}]));
     // The seed's names of 100 characters become names of any length on the way down, which a recursion does not take.
     assert_eq!(api.refused(&tree("name").replace("v_category_tree", "v_seeds")).await, "42804");
@@ -95,9 +96,16 @@ async fn seed_17_paths_of_labels_are_filters() {
             from labels c;")
     .await;
     let ask = async |filter: &str| {
-        let query = format!("{{ categoryDescendants(where: {{path: {filter}}}, orderBy: [{{path: AscNullsLast}}]) {{ name depth }} }}");
+        let query = format!(
+            "{{ categoryDescendants(where: {{path: {filter}}}, orderBy: [{{path: AscNullsLast}}]) {{ name depth }} }}"
+        );
         let data = api.data(&query).await;
-        data["categoryDescendants"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        data["categoryDescendants"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one["name"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
     };
     assert_eq!(ask("{descendantOf: \"electronics.computers\"}").await, ["Computers", "Laptops", "Gaming"]);
     assert_eq!(ask("{ancestorOf: \"electronics.computers\"}").await, ["Electronics", "Computers"]);

@@ -68,8 +68,14 @@ async fn documents_that_break_the_promise_are_null_where_they_do() {
         .await;
     let data = api.data("{ docs(orderBy: [{id: AscNullsLast}]) { __typename id n s b o { x } l { y } } }").await;
     let docs = data["docs"].as_array().unwrap();
-    assert_eq!(docs[0], json!({"__typename": "Doc", "id": "7", "n": 1, "s": "x", "b": true, "o": {"x": 1}, "l": [{"y": 1}]}));
-    assert_eq!(docs[1], json!({"__typename": "Doc", "id": null, "n": null, "s": "{\"k\": 1}", "b": null, "o": null, "l": null}));
+    assert_eq!(
+        docs[0],
+        json!({"__typename": "Doc", "id": "7", "n": 1, "s": "x", "b": true, "o": {"x": 1}, "l": [{"y": 1}]})
+    );
+    assert_eq!(
+        docs[1],
+        json!({"__typename": "Doc", "id": null, "n": null, "s": "{\"k\": 1}", "b": null, "o": null, "l": null})
+    );
     assert_eq!((&docs[2]["o"], &docs[2]["l"]), (&json!({"x": null}), &json!([null, null, {"y": null}])));
     assert_eq!(docs[3..], [json!(null), json!(null), json!(null)]);
 }
@@ -138,7 +144,10 @@ async fn a_document_is_made_once_for_each_row_of_the_page_and_for_no_other() {
     // The view counts how often it is made, which no request lets it do: the statement is run by hand.
     let mut session = api.db.connect().await;
     let plans = Plans::record();
-    assert_eq!(api.ask("{ docs(orderBy: [{id: DescNullsLast}], first: 3) { a b c { d } } }").await.code(), "BAD_USER_INPUT");
+    assert_eq!(
+        api.ask("{ docs(orderBy: [{id: DescNullsLast}], first: 3) { a b c { d } } }").await.code(),
+        "BAD_USER_INPUT"
+    );
     let sql = plans.sql();
     session.script(&format!("prepare asked as {sql}")).await.unwrap();
     session.query("execute asked", &[]).await.unwrap();
@@ -159,7 +168,10 @@ async fn a_mutation_that_changes_who_asks_changes_nothing_for_the_next() {
     let query = "mutation { before: whoever set_tenant_context(p_tenant_id: \"b\", p_user_id: \"c\") { success } after: whoever }";
     let claims = json!({"role": "authenticated", "app_metadata": {"tenant_id": "a"}});
     let data = api.data_as(claims, query).await;
-    assert_eq!((&data["before"], &data["after"]), (&json!("authenticated:a:authenticated"), &json!("authenticated:a:authenticated")));
+    assert_eq!(
+        (&data["before"], &data["after"]),
+        (&json!("authenticated:a:authenticated"), &json!("authenticated:a:authenticated"))
+    );
     assert_eq!(data["set_tenant_context"], json!({"success": true}));
 }
 

@@ -18,7 +18,7 @@ mod near;
 mod read;
 
 pub use answer::{Body, Count, Explain, Guard, JsonForm, Precondition};
-pub use call::{Argument, ArgumentValue, CallerSource, Arguments, Call, RecordField, Returned, SCALAR, UnnamedType};
+pub use call::{Argument, ArgumentValue, Arguments, Call, CallerSource, RecordField, Returned, SCALAR, UnnamedType};
 pub use condition::{
     AggregateComparison, Comparison, Condition, Is, KeyTest, LogicOperator, Operation, Operator, PathTest, Quantifier,
     Related, SearchParser,

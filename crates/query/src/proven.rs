@@ -9,10 +9,10 @@ use std::cell::RefCell;
 use ferrobase_catalog::{Catalog, Proof, Proven, QualifiedName, Relation, SettingsRead, Verb};
 
 use crate::plan::{
-    Aggregate, AggregateMember, AggregateValue, ArgumentValue, Arguments, Body, Call, Change, ChangeMember, Comparison, Condition, Content, Delete,
-    Distinct, Document, EdgeValue, Embed, EmbedOutput, Field, GroupKey, GroupMember, Groups, InputColumn, Insert, Join,
-    Member, Mutation, One, Operation, OrderBy, Page, PageValue, Payload, Query, Read, Resolution, Select, Source,
-    Update, Value,
+    Aggregate, AggregateMember, AggregateValue, ArgumentValue, Arguments, Body, Call, Change, ChangeMember, Comparison,
+    Condition, Content, Delete, Distinct, Document, EdgeValue, Embed, EmbedOutput, Field, GroupKey, GroupMember,
+    Groups, InputColumn, Insert, Join, Member, Mutation, One, Operation, OrderBy, Page, PageValue, Payload, Query,
+    Read, Resolution, Select, Source, Update, Value,
 };
 
 /// That the plan runs only PostgreSQL's own code, if it is proven. After one that writes, its session has forgotten nothing

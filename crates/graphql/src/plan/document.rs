@@ -9,10 +9,10 @@ use ferrobase_query::plan::{
 
 use super::collect::Asked;
 use super::{Planner, json};
-use crate::views::{DocumentType, Place, Sort};
 use crate::error::Error;
 use crate::made::{DONE, Made, RowType, RowValue};
 use crate::model::TableId;
+use crate::views::{DocumentType, Place, Sort};
 
 /// The column of documents.
 const DATA: &str = "data";
@@ -93,9 +93,7 @@ impl<'a> Planner<'a> {
         let one = |read, members| Box::new(One { join: None, read, members });
         Ok(match made {
             Made::Done => Content::Sole(one(read, vec![self.done(asked)])),
-            Made::Json => {
-                Content::Scalar { read: Box::new(read), scalar: ferrobase_query::plan::Scalar::Plain }
-            }
+            Made::Json => Content::Scalar { read: Box::new(read), scalar: ferrobase_query::plan::Scalar::Plain },
             Made::Rows { set: true, row } => Content::List(one(read, self.row_members(row, &row.name, asked)?)),
             Made::Rows { set: false, row } => Content::One(one(read, self.row_members(row, &row.name, asked)?)),
             Made::Outcome(outcome) => {

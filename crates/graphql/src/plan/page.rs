@@ -16,25 +16,13 @@ use crate::schema::aggregated;
 
 impl<'a> Planner<'a> {
     /// A page of rows of a table, wherever they come from.
-    pub(super) fn page(
-        &self,
-        id: TableId,
-        join: Option<Join>,
-        read: Read,
-        asked: &Asked<'a>,
-    ) -> Result<Page, Error> {
+    pub(super) fn page(&self, id: TableId, join: Option<Join>, read: Read, asked: &Asked<'a>) -> Result<Page, Error> {
         let page = Page { join, ..self.rows_of(id, read, asked, self.table(id).page)? };
         Ok(Page { members: self.page_members(id, asked)?, ..page })
     }
 
     /// Which rows a page has, `size` of them where nothing else is asked for; nothing is told of it yet.
-    pub(super) fn rows_of(
-        &self,
-        id: TableId,
-        mut read: Read,
-        asked: &Asked<'a>,
-        size: u64,
-    ) -> Result<Page, Error> {
+    pub(super) fn rows_of(&self, id: TableId, mut read: Read, asked: &Asked<'a>, size: u64) -> Result<Page, Error> {
         let table = self.table(id);
         let filters = ["filter", "where"].into_iter().find_map(|name| self.argument(asked, name));
         if let Some(filter) = filters {

@@ -10,10 +10,10 @@ use serde_json::{Map, Value};
 
 use super::Reflecting;
 use crate::directive::Directive;
-use crate::views::{DocumentType, Place, Sort};
 use crate::made::{DONE, InputShape, Made, Outcome, RowField, RowType, RowValue};
 use crate::naming::{camel, is_name, upper_first};
 use crate::scalar::ValueType;
+use crate::views::{DocumentType, Place, Sort};
 
 /// Columns of an outcome in its short form.
 const SHORT: [&str; 3] = ["success", "message", "data"];
@@ -27,7 +27,8 @@ const OF_ERROR: [&str; 2] = ["error_class", "error_detail"];
 impl Reflecting<'_> {
     /// Whether a function follows the conventions of JSON views.
     pub(super) fn is_conventional(&self, function: &Function) -> bool {
-        function.volatility == Volatility::Volatile && (function.name.name.starts_with("fn_") || self.has_outcome(function))
+        function.volatility == Volatility::Volatile
+            && (function.name.name.starts_with("fn_") || self.has_outcome(function))
     }
 
     /// The name of a function's field.
@@ -141,7 +142,11 @@ impl Reflecting<'_> {
             let (field, text) = (camel(key), of.as_str().unwrap_or_default());
             let (element, _, _) = taken_apart(text);
             if !is_name(&field) || Sort::input_name(element).is_none() {
-                tracing::warn!(function = name, key, "A comment for GraphQL declares an input of a type that nothing has");
+                tracing::warn!(
+                    function = name,
+                    key,
+                    "A comment for GraphQL declares an input of a type that nothing has"
+                );
                 return None;
             }
             fields.insert(field, (key.clone(), text.to_owned()));

@@ -12,9 +12,9 @@ use indexmap::IndexMap;
 
 use super::Reflecting;
 use crate::directive::{self, Commented};
-use crate::views::{Building, DocumentType, Place};
 use crate::model::{Column, Field, FieldKind, QueryField, Table, View};
 use crate::naming::{camel, is_name, plural, singular, upper_first};
+use crate::views::{Building, DocumentType, Place};
 
 /// The column of documents.
 pub(super) const DATA: &str = "data";
@@ -205,9 +205,11 @@ impl Reflecting<'_> {
     /// The columns that tell rows apart, so that pages can go on behind one.
     fn key_of(&self, relation: &Relation, said: &Commented) -> Vec<String> {
         let id = vec!["id".to_owned()];
-        let ways = said.directive.primary_key_columns.iter().chain([&relation.primary_key, &id]).chain(&relation.unique_keys);
+        let ways =
+            said.directive.primary_key_columns.iter().chain([&relation.primary_key, &id]).chain(&relation.unique_keys);
         let is_key = |key: &&Vec<String>| {
-            let is_there = |name: &String| relation.columns.contains_key(name) && name != DATA && self.reads(relation, name);
+            let is_there =
+                |name: &String| relation.columns.contains_key(name) && name != DATA && self.reads(relation, name);
             !key.is_empty() && key.iter().all(is_there)
         };
         ways.into_iter().find(is_key).cloned().unwrap_or_default()
@@ -251,7 +253,9 @@ fn known_sources(parameter: &str) -> Vec<CallerSource> {
     let claim = |path: &[&str]| CallerSource::Claim(path.iter().map(|key| (*key).to_owned()).collect());
     match parameter.trim_start_matches("p_") {
         "viewer_id" | "viewer" => vec![CallerSource::Setting("app.user_id")],
-        "viewer_role" => vec![claim(&["user_role"]), claim(&["app_metadata", "role"]), CallerSource::Setting("app.role")],
+        "viewer_role" => {
+            vec![claim(&["user_role"]), claim(&["app_metadata", "role"]), CallerSource::Setting("app.role")]
+        }
         "viewer_tenant_id" | "tenant_id" => vec![CallerSource::Setting("app.tenant_id")],
         _ => Vec::new(),
     }

@@ -6,14 +6,14 @@ use apollo_compiler::schema::{ComponentName, ExtendedType, UnionType};
 
 use super::Drawing;
 use super::build::{
-    argument, described, field, full_list, implementing, input, input_object, interface, list_of_required, name, object,
-    optional, required, said, scalar,
+    argument, described, field, full_list, implementing, input, input_object, interface, list_of_required, name,
+    object, optional, required, said, scalar,
 };
-use crate::views::{DocumentType, JSON_VALUE, Place, Sort};
 use crate::made::{DONE, InputShape, Made, RowField, RowType, RowValue};
 use crate::model::{MutationField, QueryField, TableId};
 use crate::reflect::outcomes::taken_apart;
 use crate::scalar::{Class, ValueType};
+use crate::views::{DocumentType, JSON_VALUE, Place, Sort};
 
 impl Drawing<'_> {
     /// Types of documents.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::plan::{Argument, ArgumentValue, CallerSource, Arguments, Call, Columns, RecordField, SCALAR, UnnamedType};
+use crate::plan::{Argument, ArgumentValue, Arguments, Call, CallerSource, Columns, RecordField, SCALAR, UnnamedType};
 use crate::sql::{self, CatalogSql, Sql, array_literal};
 
 /// Alias of the record that a JSON object was turned into.
@@ -61,7 +61,10 @@ fn named_arguments(arguments: &[Argument]) -> Sql {
                 ArgumentValue::Text(text) => one.text(text),
                 ArgumentValue::List(items) => one.text(&array_literal(items.iter().map(String::as_str))),
                 ArgumentValue::Caller { sources, default } => {
-                    return { one.append(caller(sources, default.as_ref(), &argument.type_name)); one };
+                    return {
+                        one.append(caller(sources, default.as_ref(), &argument.type_name));
+                        one
+                    };
                 }
             };
             one.push("::").catalog(&argument.type_name);

@@ -8,13 +8,14 @@
 use super::answer::guard_of;
 use super::condition::{Plain, condition};
 use super::field::{aggregate, field, named, ordered, window as window_of};
+use super::inside::{document_of, page_column};
 use super::keyset::{self, Term, terms};
 use super::read::{Level, Origin, Pieces, Scope, order_value, write_distinct, write_where};
 use super::{CompileError, Compiler, SOURCE, call, cte};
 use crate::plan::{
     AggregateMember, AggregateValue, Change, ChangeMember, Content, Document, EdgeMember, EdgeValue, Field, GroupKey,
     GroupMember, Groups, Join, Member, One, Order, Page, PageFact, PageMember, PageValue, Read, SCALAR, Scalar, Source,
-    Told, Window,
+    Window,
 };
 use crate::sql::Sql;
 
@@ -115,32 +116,10 @@ impl Compiler {
         }
     }
 
-    /// The documents of a page, as a list.
-    fn documents(&mut self, page: &Page, row: Option<(&str, Level)>) -> Result<Sql, CompileError> {
-        let [member] = page.members.as_slice() else { return Err(CompileError::SourceBelowRoot) };
-        let needs = Needs::of(page);
-        let place = Self::origin(row, page.join.as_ref())?;
-        let mut out = Sql::of("(SELECT ");
-        out.append(self.page_value(page, member, &needs, place)?);
-        out.push(" FROM (").append(self.page_rows(page, &needs, place)?).push(") AS p)");
-        Ok(out)
-    }
-
-    /// The only member of the first row.
-    fn sole(&mut self, one: &One, row: Option<(&str, Level)>) -> Result<Sql, CompileError> {
-        let (origin, level) = Self::origin(row, one.join.as_ref())?;
-        let Pieces { scope, from, conditions, .. } = self.pieces(&one.read, origin, level)?;
-        let [member] = one.members.as_slice() else { return Err(CompileError::SourceBelowRoot) };
-        let value = self.shape(&member.value, Some((&scope.alias, scope.level)))?;
-        let mut out = Sql::of("(SELECT to_json(");
-        out.append(value).push(") FROM ").append(from);
-        write_where(&mut out, conditions);
-        write_order(&mut out, &scope)?;
-        out.push(" LIMIT 1)");
-        Ok(out)
-    }
-
-    fn origin<'a>(row: Option<(&'a str, Level)>, join: Option<&'a Join>) -> Result<(Origin<'a>, Level), CompileError> {
+    pub(super) fn origin<'a>(
+        row: Option<(&'a str, Level)>,
+        join: Option<&'a Join>,
+    ) -> Result<(Origin<'a>, Level), CompileError> {
         match (row, join) {
             (None, None) => Ok((Origin::Root, Level::ROOT)),
             (Some((parent, level)), Some(join)) => {
@@ -281,7 +260,7 @@ impl Compiler {
         Ok(out)
     }
 
-    fn page_value(
+    pub(super) fn page_value(
         &mut self,
         page: &Page,
         member: &PageMember,
@@ -334,29 +313,6 @@ impl Compiler {
         }
     }
 
-    /// An edge of a row of the page: ready, or made here from the document that the row brings.
-    fn edge_of(&mut self, member: &PageMember, index: usize) -> Sql {
-        let PageValue::Edges(edges) = &member.value else { return Sql::new() };
-        if document_of(edges).is_none() {
-            return page_column(&edge_name(index));
-        }
-        let mut out = Sql::of("json_build_object(");
-        let mut parts = Vec::with_capacity(edges.len());
-        for edge in edges {
-            let mut one = Sql::new();
-            one.name_literal(&edge.key).push(", ");
-            match &edge.value {
-                EdgeValue::Constant(json) => one.append(constant(json)),
-                EdgeValue::Cursor => one.push("p.key"),
-                EdgeValue::Document(told) => one.append(self.inside(&page_column(&edge_name(index)), &told.value)),
-                EdgeValue::Node(_) => one.push("NULL"),
-            };
-            parts.push(one);
-        }
-        out.join(parts, ", ").push(")");
-        out
-    }
-
     /// One column for each row that a page is counted from.
     fn all_rows(&mut self, read: &Read, origin: Origin<'_>, level: Level) -> Result<Sql, CompileError> {
         if read.distinct.is_none() {
@@ -367,7 +323,7 @@ impl Compiler {
     }
 
     /// The rows of a page, one more where somebody wants to know whether there are more.
-    fn page_rows(
+    pub(super) fn page_rows(
         &mut self,
         page: &Page,
         needs: &Needs,
@@ -709,21 +665,6 @@ pub(super) fn presented(value: Sql, scalar: &Scalar) -> Sql {
     out
 }
 
-/// A column of the rows of a page.
-fn page_column(name: &str) -> Sql {
-    let mut out = Sql::of("p.");
-    out.ident(name);
-    out
-}
-
-/// The document that edges tell of, where they do.
-fn document_of(edges: &[EdgeMember]) -> Option<&Told> {
-    edges.iter().find_map(|edge| match &edge.value {
-        EdgeValue::Document(told) => Some(told),
-        _ => None,
-    })
-}
-
 /// `json_build_object(...)`
 fn built(values: Vec<(&str, Sql)>) -> Sql {
     let mut pairs = Vec::with_capacity(values.len());
@@ -737,7 +678,7 @@ fn built(values: Vec<(&str, Sql)>) -> Sql {
     out
 }
 
-fn edge_name(index: usize) -> String {
+pub(super) fn edge_name(index: usize) -> String {
     format!("e{index}")
 }
 
@@ -750,7 +691,7 @@ fn is_called(one: &One) -> bool {
     matches!(one.join, Some(Join::Function { .. })) || matches!(one.read.source, Source::Function(_))
 }
 
-fn write_order(out: &mut Sql, scope: &Scope<'_>) -> Result<(), CompileError> {
+pub(super) fn write_order(out: &mut Sql, scope: &Scope<'_>) -> Result<(), CompileError> {
     if !scope.read.order.is_empty() {
         let term = |order: &Order| Ok(ordered(order_value(scope, &order.by)?, order));
         let terms = scope.read.order.iter().map(term).collect::<Result<Vec<_>, CompileError>>()?;

@@ -1,13 +1,14 @@
-//! Parts of `jsonb` values.
+//! Parts of `jsonb` values, and pages whose rows are such values.
 //!
 //! Every value is an expression over the one above it (`v -> 'key'`), so that what was not asked for is never written. The
 //! document itself has to be a column that stands still: PostgreSQL would put a view's expression in the place of each
 //! mention, and make the whole document again for every key.
 
-use super::Compiler;
-use super::drawn::{are_column_names, constant};
+use super::drawn::{Needs, are_column_names, constant, edge_name, write_order};
 use super::field::window;
-use crate::plan::{Inside, Items, Part};
+use super::read::{Level, Pieces, write_where};
+use super::{CompileError, Compiler};
+use crate::plan::{EdgeMember, EdgeValue, Inside, Items, One, Page, PageMember, PageValue, Part, Told};
 use crate::sql::Sql;
 
 /// An item of a list.
@@ -16,6 +17,54 @@ const ITEM: &str = "item";
 const OBJECT: &str = "object";
 
 impl Compiler {
+    /// The documents of a page, as a list.
+    pub(super) fn documents(&mut self, page: &Page, row: Option<(&str, Level)>) -> Result<Sql, CompileError> {
+        let [member] = page.members.as_slice() else { return Err(CompileError::SourceBelowRoot) };
+        let needs = Needs::of(page);
+        let place = Self::origin(row, page.join.as_ref())?;
+        let mut out = Sql::of("(SELECT ");
+        out.append(self.page_value(page, member, &needs, place)?);
+        out.push(" FROM (").append(self.page_rows(page, &needs, place)?).push(") AS p)");
+        Ok(out)
+    }
+
+    /// The only member of the first row.
+    pub(super) fn sole(&mut self, one: &One, row: Option<(&str, Level)>) -> Result<Sql, CompileError> {
+        let (origin, level) = Self::origin(row, one.join.as_ref())?;
+        let Pieces { scope, from, conditions, .. } = self.pieces(&one.read, origin, level)?;
+        let [member] = one.members.as_slice() else { return Err(CompileError::SourceBelowRoot) };
+        let value = self.shape(&member.value, Some((&scope.alias, scope.level)))?;
+        let mut out = Sql::of("(SELECT to_json(");
+        out.append(value).push(") FROM ").append(from);
+        write_where(&mut out, conditions);
+        write_order(&mut out, &scope)?;
+        out.push(" LIMIT 1)");
+        Ok(out)
+    }
+
+    /// An edge of a row of the page: ready, or made here from the document that the row brings.
+    pub(super) fn edge_of(&mut self, member: &PageMember, index: usize) -> Sql {
+        let PageValue::Edges(edges) = &member.value else { return Sql::new() };
+        if document_of(edges).is_none() {
+            return page_column(&edge_name(index));
+        }
+        let mut out = Sql::of("json_build_object(");
+        let mut parts = Vec::with_capacity(edges.len());
+        for edge in edges {
+            let mut one = Sql::new();
+            one.name_literal(&edge.key).push(", ");
+            match &edge.value {
+                EdgeValue::Constant(json) => one.append(constant(json)),
+                EdgeValue::Cursor => one.push("p.key"),
+                EdgeValue::Document(told) => one.append(self.inside(&page_column(&edge_name(index)), &told.value)),
+                EdgeValue::Node(_) => one.push("NULL"),
+            };
+            parts.push(one);
+        }
+        out.join(parts, ", ").push(")");
+        out
+    }
+
     /// What is told of a value, as an expression that becomes JSON.
     pub(super) fn inside(&mut self, value: &Sql, told: &Inside) -> Sql {
         match told {
@@ -41,9 +90,6 @@ impl Compiler {
                 out.append(value.clone()).push(" ->> '__typename'");
                 for (name, parts) in types {
                     out.push(" WHEN ").name_literal(name).push(" THEN ").append(self.parts(value, parts));
-                }
-                if types.is_empty() {
-                    out.push(" WHEN NULL THEN NULL::json");
                 }
                 out.push(" END)");
                 out
@@ -97,6 +143,21 @@ impl Compiler {
         out.push(") AS l)");
         out
     }
+}
+
+/// A column of the rows of a page.
+pub(super) fn page_column(name: &str) -> Sql {
+    let mut out = Sql::of("p.");
+    out.ident(name);
+    out
+}
+
+/// The document that edges tell of, where they do.
+pub(super) fn document_of(edges: &[EdgeMember]) -> Option<&Told> {
+    edges.iter().find_map(|edge| match &edge.value {
+        EdgeValue::Document(told) => Some(told),
+        _ => None,
+    })
 }
 
 /// A value where another one is of this sort, else NULL.
