@@ -11,6 +11,7 @@ mod config;
 mod dev;
 pub(crate) mod explain;
 mod explain_policy;
+mod gen_types;
 mod init;
 pub(crate) mod keys;
 pub(crate) mod migrate;
@@ -68,6 +69,8 @@ enum Command {
     Config(config::ConfigCommand),
     /// The project's migrations: new, status, up.
     Migrate(migrate::MigrateArguments),
+    /// Types for programs that use the API: TypeScript, Python, Rust.
+    Gen(gen_types::GenArguments),
     /// Why a role may, or may not, touch a row.
     ExplainPolicy(explain_policy::ExplainPolicyArguments),
     /// What a running server does: statements, pools, waits.
@@ -91,6 +94,7 @@ pub fn run() -> ExitCode {
         Command::Auth(arguments) => auth::run(&arguments, &environment),
         Command::Config(arguments) => config::run(&arguments, environment),
         Command::Migrate(arguments) => migrate::run(&arguments, &environment),
+        Command::Gen(arguments) => gen_types::run(&arguments, &environment),
         Command::ExplainPolicy(arguments) => explain_policy::run(&arguments, &environment),
         Command::Top(arguments) => top::run(&arguments, environment),
         Command::Version(arguments) => version::run(&arguments),
