@@ -7,6 +7,7 @@ mod clients;
 mod contract;
 mod dev;
 mod faults;
+mod gen_types;
 mod guards;
 mod hostile;
 mod isolation;

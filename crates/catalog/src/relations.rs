@@ -97,12 +97,7 @@ impl Relations {
         exposed.map(|entry| (entry.relation.name.clone(), Arc::new(entry.relation))).collect()
     }
 
-    fn read_columns(
-        &mut self,
-        snapshot: &Snapshot,
-        enums: &EnumLabels,
-        acls: &mut AclReader,
-    ) -> Result<(), LoadError> {
+    fn read_columns(&mut self, snapshot: &Snapshot, enums: &EnumLabels, acls: &mut AclReader) -> Result<(), LoadError> {
         for row in &snapshot.columns.rows {
             let mut cells = Cells::new(sql::COLUMNS.name, row);
             let relation: u32 = cells.number()?;

@@ -30,11 +30,59 @@ from pydantic import BaseModel, Field
 
 /// Names that mean something where fields are declared: keywords, what is imported, built-in types, methods of models.
 const TAKEN: &[&str] = &[
-    "and", "as", "assert", "async", "await", "break", "class", "continue", "def", "del", "elif", "else", "except",
-    "finally", "for", "from", "global", "if", "import", "in", "is", "lambda", "nonlocal", "not", "or", "pass", "raise",
-    "return", "try", "while", "with", "yield", "datetime", "uuid", "bool", "int", "float", "str", "bytes", "dict", "list",
-    "construct", "copy", "dict", "from_orm", "json", "parse_file", "parse_obj", "parse_raw", "schema", "schema_json",
-    "update_forward_refs", "validate",
+    "and",
+    "as",
+    "assert",
+    "async",
+    "await",
+    "break",
+    "class",
+    "continue",
+    "def",
+    "del",
+    "elif",
+    "else",
+    "except",
+    "finally",
+    "for",
+    "from",
+    "global",
+    "if",
+    "import",
+    "in",
+    "is",
+    "lambda",
+    "nonlocal",
+    "not",
+    "or",
+    "pass",
+    "raise",
+    "return",
+    "try",
+    "while",
+    "with",
+    "yield",
+    "datetime",
+    "uuid",
+    "bool",
+    "int",
+    "float",
+    "str",
+    "bytes",
+    "dict",
+    "list",
+    "construct",
+    "copy",
+    "dict",
+    "from_orm",
+    "json",
+    "parse_file",
+    "parse_obj",
+    "parse_raw",
+    "schema",
+    "schema_json",
+    "update_forward_refs",
+    "validate",
 ];
 
 pub(crate) fn write(schemas: &[Schema]) -> String {
@@ -42,9 +90,11 @@ pub(crate) fn write(schemas: &[Schema]) -> String {
     let mut parts = vec![HEAD.to_owned()];
     let of = |schema: &Schema, name: &str| QualifiedName::new(schema.name.clone(), name);
     for schema in schemas {
-        parts.extend(schema.enums.iter().map(|(name, values)| {
-            format!("{}: TypeAlias = {}\n", names.of_type(&of(schema, name)), literal(values))
-        }));
+        parts.extend(
+            schema.enums.iter().map(|(name, values)| {
+                format!("{}: TypeAlias = {}\n", names.of_type(&of(schema, name)), literal(values))
+            }),
+        );
     }
     for schema in schemas {
         for table in &schema.tables {
@@ -81,7 +131,8 @@ impl ClassNames {
             let composites = schema.composites.iter().map(|(name, _)| (name, false));
             for (name, is_written) in tables.chain(views).chain(enums).chain(composites) {
                 let wanted = format!("{}{}", pascal(&schema.name), pascal(name));
-                let wanted = if wanted.starts_with(|c: char| c.is_ascii_digit()) { format!("T{wanted}") } else { wanted };
+                let wanted =
+                    if wanted.starts_with(|c: char| c.is_ascii_digit()) { format!("T{wanted}") } else { wanted };
                 let class = given.give(&wanted);
                 if is_written {
                     given.give(&format!("{class}Insert"));
@@ -100,7 +151,9 @@ impl ClassNames {
     fn value(&self, value: &Type) -> String {
         match value {
             Type::Base(name) => base(name).to_owned(),
-            Type::Enum(name) | Type::Composite(name) | Type::Row { relation: name, .. } => self.of_type(name).to_owned(),
+            Type::Enum(name) | Type::Composite(name) | Type::Row { relation: name, .. } => {
+                self.of_type(name).to_owned()
+            }
             Type::Labels(values) => literal(values),
             Type::List(element) => format!("List[{}]", self.value(element)),
             Type::Unknown => "Any".to_owned(),
@@ -140,9 +193,7 @@ impl ClassNames {
 fn model<'f>(class: &str, fields: impl Iterator<Item = (&'f str, String)>) -> String {
     let mut names = Names::default();
     let lines: String = fields
-        .map(|(name, value)| {
-            format!("    {}: {value} = Field(alias={})\n", names.give(&attribute(name)), string(name))
-        })
+        .map(|(name, value)| format!("    {}: {value} = Field(alias={})\n", names.give(&attribute(name)), string(name)))
         .collect();
     let lines = if lines.is_empty() { "    pass\n".to_owned() } else { lines };
     format!("class {class}(BaseModel):\n{lines}")

@@ -7,9 +7,7 @@ use ferrobase_catalog::{
 };
 
 use crate::order;
-use crate::shape::{
-    Column, Function, Outcome, Parameter, Reference, Relation, Schema, Selectable, Type, Write,
-};
+use crate::shape::{Column, Function, Outcome, Parameter, Reference, Relation, Schema, Selectable, Type, Write};
 use crate::type_name;
 
 /// These schemas, sorted; those that do not exist are left out.
@@ -99,7 +97,8 @@ impl Reader<'_> {
             })
             .collect();
         references.sort_by(|a, b| {
-            let by_name = order::names(&a.constraint, &b.constraint).then_with(|| order::names(&a.relation, &b.relation));
+            let by_name =
+                order::names(&a.constraint, &b.constraint).then_with(|| order::names(&a.relation, &b.relation));
             by_name.then_with(|| (&a.referenced, &a.columns).cmp(&(&b.referenced, &b.columns)))
         });
         references
@@ -110,9 +109,11 @@ impl Reader<'_> {
         let named = self.catalog.functions.iter().filter(|(name, _)| name.schema == schema);
         let mut found: Vec<(&str, String, Function)> = Vec::new();
         for (name, overloads) in named {
-            found.extend(overloads.iter().map(|function| {
-                (name.name.as_str(), signature(function, schema), self.function(function, overloads))
-            }));
+            found.extend(
+                overloads.iter().map(|function| {
+                    (name.name.as_str(), signature(function, schema), self.function(function, overloads))
+                }),
+            );
         }
         found.extend(self.of_unnamed_rows(schema));
         found.sort_by(|a, b| order::names(a.0, b.0).then_with(|| order::names(&a.1, &b.1)));
@@ -182,7 +183,8 @@ impl Reader<'_> {
     /// Functions whose only argument is a row without a name: PostgreSQL's notation for computed columns.
     fn of_unnamed_rows(&self, schema: &str) -> Vec<(&str, String, Function)> {
         let mut found = Vec::new();
-        for relation in self.catalog.relations.values().filter(|relation| self.wanted.contains(&*relation.name.schema)) {
+        for relation in self.catalog.relations.values().filter(|relation| self.wanted.contains(&*relation.name.schema))
+        {
             let links = self.catalog.relationships_of(&relation.name).iter();
             let links = links.filter_map(|relationship| match &relationship.link {
                 Link::Computed { function, to_one } if function.schema == schema => {
@@ -252,12 +254,7 @@ impl Reader<'_> {
 }
 
 /// A function of one unnamed row.
-fn of_row(
-    relation: &catalog::Relation,
-    (outcome, to): (Outcome, Option<String>),
-    set: bool,
-    single: bool,
-) -> Function {
+fn of_row(relation: &catalog::Relation, (outcome, to): (Outcome, Option<String>), set: bool, single: bool) -> Function {
     let value = Type::Row { relation: relation.name.clone(), is_view: relation.is_view() };
     Function {
         parameters: vec![Parameter { name: String::new(), value, required: true }],
@@ -275,7 +272,8 @@ fn computed(relation: &catalog::Relation, functions: &[(String, Vec<Function>)])
     let mut found = Vec::new();
     for (name, overloads) in functions.iter().filter(|(name, _)| !relation.columns.contains_key(name)) {
         for function in overloads {
-            let [Parameter { name: argument, value: Type::Row { relation: row, .. }, .. }] = &*function.parameters else {
+            let [Parameter { name: argument, value: Type::Row { relation: row, .. }, .. }] = &*function.parameters
+            else {
                 continue;
             };
             let is_relation = matches!(function.outcome, Outcome::Row(_));
@@ -313,6 +311,7 @@ fn ambiguity(function: &catalog::Function, overloads: &[std::sync::Arc<catalog::
         .map(|other| format!("{}({})", other.name, signature(other, &other.name.schema)))
         .collect();
     alike.sort();
-    let message = format!("{} differ in types only, so that a call cannot choose: rename a parameter", alike.join(" and "));
+    let message =
+        format!("{} differ in types only, so that a call cannot choose: rename a parameter", alike.join(" and "));
     (alike.len() > 1).then_some(message)
 }

@@ -10,7 +10,7 @@ use ferrobase_catalog::QualifiedName;
 use crate::names::{Names, pascal, snake};
 use crate::shape::{Column, Function, Outcome, Relation, Schema, Type, Write};
 
-const HEAD: &str = "#![allow(dead_code, clippy::all)]
+const HEAD: &str = "#![allow(dead_code, non_camel_case_types, non_snake_case, clippy::all)]
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -22,8 +22,21 @@ const DERIVE_WRITE_DEFAULT: &str = "#[derive(Clone, Debug, Default, PartialEq, S
 const SKIP: &str = "skip_serializing_if = \"Option::is_none\"";
 
 /// Names that mean something in every module.
-const USED: &[&str] =
-    &["Value", "Option", "Vec", "String", "Deserialize", "Serialize", "Default", "Clone", "Copy", "Debug", "PartialEq", "Eq", "Hash"];
+const USED: &[&str] = &[
+    "Value",
+    "Option",
+    "Vec",
+    "String",
+    "Deserialize",
+    "Serialize",
+    "Default",
+    "Clone",
+    "Copy",
+    "Debug",
+    "PartialEq",
+    "Eq",
+    "Hash",
+];
 /// Keywords of the edition 2024 and before.
 const KEYWORDS: &[&str] = &[
     "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "do", "dyn", "else", "enum",
@@ -55,17 +68,20 @@ fn indent(line: &str) -> String {
     if line.is_empty() { "\n".to_owned() } else { format!("    {line}\n") }
 }
 
+#[derive(Default)]
 struct Writer {
     modules: HashMap<String, String>,
     /// Rows, enums and composite types, without their module.
     types: HashMap<QualifiedName, String>,
     /// The names of each module.
     given: HashMap<String, Names>,
+    /// The schema whose module is being written.
+    current: String,
 }
 
 impl Writer {
     fn new(schemas: &[Schema]) -> Self {
-        let mut writer = Self { modules: HashMap::new(), types: HashMap::new(), given: HashMap::new() };
+        let mut writer = Self::default();
         let mut modules = Names::default();
         for schema in schemas {
             writer.modules.insert(schema.name.clone(), modules.give(&identifier(&schema.name)));
@@ -85,6 +101,7 @@ impl Writer {
     }
 
     fn schema(&mut self, schema: &Schema) -> Vec<String> {
+        self.current.clone_from(&schema.name);
         let mut parts = Vec::new();
         let of = |name: &str| QualifiedName::new(schema.name.clone(), name);
         for (name, values) in &schema.enums {
@@ -132,7 +149,9 @@ impl Writer {
             match column.insert {
                 Write::Required => (column.name.as_str(), value, Vec::new()),
                 // NULL is something else than the default.
-                _ if column.nullable && column.has_default => (column.name.as_str(), optional(optional(value)), vec![SKIP]),
+                _ if column.nullable && column.has_default => {
+                    (column.name.as_str(), optional(optional(value)), vec![SKIP])
+                }
                 _ => (column.name.as_str(), optional(value), vec![SKIP]),
             }
         });
@@ -202,7 +221,8 @@ impl Writer {
             Outcome::Row(relation) => self.path(relation),
             Outcome::Columns(columns) => {
                 let row = self.give(schema, &type_name(name, "Result"));
-                let fields = columns.iter().map(|(name, value)| (name.as_str(), optional(self.value(value)), Vec::new()));
+                let fields =
+                    columns.iter().map(|(name, value)| (name.as_str(), optional(self.value(value)), Vec::new()));
                 parts.push(structure(DERIVE_READ, &row, &format!("One result of `{}`.", tick(name)), fields));
                 row
             }
@@ -220,6 +240,7 @@ impl Writer {
     /// A type of any module.
     fn path(&self, name: &QualifiedName) -> String {
         match (self.modules.get(&name.schema), self.types.get(name)) {
+            (_, Some(type_name)) if name.schema == self.current => type_name.clone(),
             (Some(module), Some(type_name)) => format!("super::{module}::{type_name}"),
             _ => "Value".to_owned(),
         }
@@ -318,10 +339,32 @@ fn base(name: &str) -> &'static str {
         "real" => "f32",
         "double precision" | "numeric" => "f64",
         "oid" => "u32",
-        "bytea" | "character" | "bpchar" | "character varying" | "text" | "citext" | "name" | "uuid" | "vector" | "date"
-        | "interval" | "time without time zone" | "time with time zone" | "timestamp without time zone"
-        | "timestamp with time zone" | "inet" | "cidr" | "macaddr" | "macaddr8" | "money" | "xml" | "tsvector"
-        | "tsquery" | "bit" | "bit varying" | "ltree" => "String",
+        "bytea"
+        | "character"
+        | "bpchar"
+        | "character varying"
+        | "text"
+        | "citext"
+        | "name"
+        | "uuid"
+        | "vector"
+        | "date"
+        | "interval"
+        | "time without time zone"
+        | "time with time zone"
+        | "timestamp without time zone"
+        | "timestamp with time zone"
+        | "inet"
+        | "cidr"
+        | "macaddr"
+        | "macaddr8"
+        | "money"
+        | "xml"
+        | "tsvector"
+        | "tsquery"
+        | "bit"
+        | "bit varying"
+        | "ltree" => "String",
         range if range.ends_with("range") => "String",
         "void" => "()",
         _ => "Value",

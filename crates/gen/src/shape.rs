@@ -72,7 +72,10 @@ pub(crate) enum Type {
     /// A composite type of one of the schemas.
     Composite(QualifiedName),
     /// The row type of a table or view of one of the schemas.
-    Row { relation: QualifiedName, is_view: bool },
+    Row {
+        relation: QualifiedName,
+        is_view: bool,
+    },
     List(Box<Type>),
     /// Something of another schema.
     Unknown,

@@ -87,7 +87,7 @@ pub(super) fn run(arguments: &GenArguments, environment: &Environment) -> Result
     }
     let text = generate(&catalog, &scope.schemas, arguments.language.language());
     match (&arguments.check, &arguments.output) {
-        (Some(file), _) => return check(arguments, file, &text),
+        (Some(file), _) => check(arguments, file, &text)?,
         (None, Some(file)) => write(file, &text)?,
         (None, None) => terminal::print(&text)?,
     }
@@ -129,22 +129,20 @@ fn write(file: &Path, text: &str) -> Result<()> {
     Ok(())
 }
 
-fn check(arguments: &TypesArguments, file: &Path, text: &str) -> Result<ExitCode> {
+fn check(arguments: &TypesArguments, file: &Path, text: &str) -> Result<()> {
     let old = match std::fs::read_to_string(file) {
         Ok(old) => old,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            terminal::note(&format!("{} does not exist; `{}` makes it", file.display(), renewal(arguments, file)));
-            return Ok(ExitCode::FAILURE);
+            bail!("{} does not exist; `{}` makes it", file.display(), renewal(arguments, file))
         }
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", file.display())),
     };
     let Some(changes) = difference(&old, text) else {
         terminal::note(&format!("{} is up to date", file.display()));
-        return Ok(ExitCode::SUCCESS);
+        return Ok(());
     };
     terminal::print(&format!("--- {}\n+++ the database\n{changes}", file.display()))?;
-    terminal::note(&format!("{} is out of date; `{}` renews it", file.display(), renewal(arguments, file)));
-    Ok(ExitCode::FAILURE)
+    bail!("{} is out of date; `{}` renews it", file.display(), renewal(arguments, file))
 }
 
 /// The command that writes the file which was compared.

@@ -3,7 +3,7 @@
 use crate::dev::project::{Project, Ran};
 
 /// The commands of the design that work. One that is not built is absent, and comes here when it is.
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 13] = [
     "dev",
     "serve",
     "postgrest",
@@ -12,6 +12,7 @@ const COMMANDS: [&str; 12] = [
     "auth",
     "config",
     "migrate",
+    "gen",
     "explain-policy",
     "top",
     "version",

@@ -3,7 +3,9 @@ type Schemas = Omit<Database, "__InternalSupabase">
 
 type DefaultSchema = Schemas["public"]
 
-type SchemaOf<Place> = Place extends { schema: infer Name extends keyof Schemas }
+type SchemaOf<Place> = Place extends {
+  schema: infer Name extends keyof Schemas
+}
   ? Schemas[Name]
   : never
 

@@ -11,7 +11,10 @@ pub(crate) enum Text {
     Union(Vec<Text>),
     List(Box<Text>),
     /// `open`: one member a line, even where it would fit in one.
-    Object { members: Vec<(String, Text)>, open: bool },
+    Object {
+        members: Vec<(String, Text)>,
+        open: bool,
+    },
     Tuple(Vec<Text>),
     Both(Vec<Text>),
 }

@@ -197,8 +197,19 @@ fn base(name: &str) -> &'static str {
     match name {
         "boolean" => "boolean",
         "smallint" | "integer" | "bigint" | "real" | "double precision" | "numeric" => "number",
-        "bytea" | "character" | "bpchar" | "character varying" | "text" | "citext" | "uuid" | "vector" | "date"
-        | "interval" | "time without time zone" | "time with time zone" | "timestamp without time zone"
+        "bytea"
+        | "character"
+        | "bpchar"
+        | "character varying"
+        | "text"
+        | "citext"
+        | "uuid"
+        | "vector"
+        | "date"
+        | "interval"
+        | "time without time zone"
+        | "time with time zone"
+        | "timestamp without time zone"
         | "timestamp with time zone" => "string",
         "json" | "jsonb" => "Json",
         "void" => "undefined",

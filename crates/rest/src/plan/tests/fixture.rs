@@ -81,8 +81,10 @@ pub(super) static CATALOG: LazyLock<Catalog> = LazyLock::new(|| {
 });
 
 fn functions(catalog: &mut Catalog) {
-    let scalar =
-        |name: &str| Returns { shape: ReturnShape::Scalar(QualifiedName::new("pg_catalog", name)), ..Returns::default() };
+    let scalar = |name: &str| Returns {
+        shape: ReturnShape::Scalar(QualifiedName::new("pg_catalog", name)),
+        ..Returns::default()
+    };
     let rows = |set| {
         let relation = Some(name("projects"));
         Returns {
