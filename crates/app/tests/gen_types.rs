@@ -180,7 +180,9 @@ async fn a_check_tells_whether_a_file_is_what_would_be_written_and_how_to_renew_
         assert_eq!(case.run(language, &[]).succeeds(), std::fs::read_to_string(case.project.file(file)).unwrap());
     }
     // Order of creation, new statistics and another session's look change nothing.
-    case.database.script("alter table shelves rename to racks; alter table racks rename to shelves; vacuum full").await;
+    for statement in ["alter table shelves rename to racks", "alter table racks rename to shelves", "vacuum full"] {
+        case.database.script(statement).await;
+    }
     case.run("typescript", &["--check", "types.ts"]).succeeds();
 
     case.database.script("alter table books add pages int; alter type mood add value 'glad'").await;
@@ -210,6 +212,7 @@ async fn schemas_are_those_of_the_api_unless_named_and_must_exist() {
     assert!(told.contains("type DefaultSchema = Schemas[\"shop\"]\n"), "{told}");
     let wrong = ["gen", "types", "rust", "--schema", "shop,shops", "--database-url", url];
     case.project.run(&wrong).fails(&["the database has no schema shops"]);
-    case.project.run(&["gen", "types", "rust", "--check", "a", "--output", "b"]).fails(&["cannot be used with"]);
+    assert_eq!(case.project.run(&["gen", "types", "rust", "--check", "a", "--output", "b"]).code(), Some(2));
+    assert_eq!(case.project.run(&["gen", "types", "cobol"]).code(), Some(2));
     case.project.run(&["gen", "types", "rust"]).fails(&["no database is named", "ferrobase dev"]);
 }

@@ -17,10 +17,15 @@ impl Names {
     }
 }
 
+/// What identifiers are made of; numbers of other scripts are none.
+fn is_word(c: char) -> bool {
+    c.is_ascii_digit() || c.is_alphabetic()
+}
+
 /// `order_items` and `order-items` become `OrderItems`.
 pub(crate) fn pascal(name: &str) -> String {
     let mut out = String::new();
-    for word in name.split(|c: char| !c.is_alphanumeric()) {
+    for word in name.split(|c: char| !is_word(c)) {
         let mut chars = word.chars();
         if let Some(first) = chars.next() {
             out.extend(first.to_uppercase());
@@ -32,7 +37,7 @@ pub(crate) fn pascal(name: &str) -> String {
 
 /// Letters, digits and underscores, beginning with a letter: `user-id` becomes `user_id`, `1st` `field_1st`.
 pub(crate) fn snake(name: &str) -> String {
-    let replaced: String = name.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect();
+    let replaced: String = name.chars().map(|c| if is_word(c) { c } else { '_' }).collect();
     let small = replaced.to_lowercase();
     if small.starts_with(char::is_alphabetic) { small } else { format!("field_{}", small.trim_start_matches('_')) }
 }

@@ -1,7 +1,8 @@
 //! Python: Pydantic models of rows and composite types, typed dictionaries of what is inserted and updated.
 //!
 //! The form is that of `supabase gen types --lang=python`. Models take rows by their columns' names (aliases); the keys
-//! of dictionaries are columns' names, because they are sent as they are.
+//! of dictionaries are columns' names, because they are sent as they are. `typing_extensions` comes with Pydantic, which
+//! wants its dictionaries on older Pythons.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,19 +15,15 @@ const HEAD: &str = "from __future__ import annotations
 
 import datetime
 import uuid
-from typing import (
-    Annotated,
-    Any,
-    List,
-    Literal,
-    NotRequired,
-    Optional,
-    TypeAlias,
-    TypedDict,
-)
+from typing import Annotated, Any, List, Literal, Optional
 
 from pydantic import BaseModel, Field
+from typing_extensions import NotRequired, TypeAlias, TypedDict
 ";
+
+/// What the head of the file imports.
+const IMPORTED: &[&str] =
+    &["Annotated", "Any", "BaseModel", "Field", "List", "Literal", "NotRequired", "Optional", "TypeAlias", "TypedDict"];
 
 /// Names that mean something where fields are declared: keywords, what is imported, built-in types, methods of models.
 const TAKEN: &[&str] = &[
@@ -123,6 +120,9 @@ struct ClassNames(HashMap<QualifiedName, String>);
 impl ClassNames {
     fn give(schemas: &[Schema]) -> Self {
         let mut given = Names::default();
+        for imported in IMPORTED {
+            given.give(imported);
+        }
         let mut classes = HashMap::new();
         for schema in schemas {
             let tables = schema.tables.iter().map(|relation| (&relation.name, true));

@@ -10,7 +10,7 @@ use ferrobase_catalog::QualifiedName;
 use crate::names::{Names, pascal, snake};
 use crate::shape::{Column, Function, Outcome, Relation, Schema, Type, Write};
 
-const HEAD: &str = "#![allow(dead_code, non_camel_case_types, non_snake_case, clippy::all)]
+const HEAD: &str = "#![allow(dead_code, unused_imports, non_camel_case_types, non_snake_case, clippy::all)]
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -99,6 +99,8 @@ mod tests {
             edge("auth", "egress", true),
             edge("redis", "base", false),
             edge("app", "redis", false),
+            edge("gen", "catalog", false),
+            edge("app", "gen", false),
         ];
         assert_eq!(check(&allowed), Vec::<String>::new());
     }
@@ -111,6 +113,7 @@ mod tests {
             edge("base", "pg", false),
             edge("edge", "rest", false),
             edge("rest", "app", false),
+            edge("rest", "gen", false),
             edge("rest", "testkit", false),
             edge("egress", "pg", false),
             edge("rest", "egress", false),
