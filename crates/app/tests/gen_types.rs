@@ -216,3 +216,18 @@ async fn schemas_are_those_of_the_api_unless_named_and_must_exist() {
     assert_eq!(case.project.run(&["gen", "types", "cobol"]).code(), Some(2));
     case.project.run(&["gen", "types", "rust"]).fails(&["no database is named", "ferrobase dev"]);
 }
+
+#[test]
+fn the_database_of_a_running_dev_is_found_and_its_migrations_are_seen() {
+    let project = Project::new();
+    let dev = project.dev();
+    project.migration("0002_books.sql", "create table books (id int primary key, title text not null);\n");
+    dev.wait_to_say("applied  0002_books.sql");
+    project.run(&["gen", "types", "typescript", "--output", "types.ts"]).succeeds();
+    let written = std::fs::read_to_string(project.file("types.ts")).unwrap();
+    assert!(
+        written.contains("      books: {\n        Row: {\n          id: number\n          title: string\n"),
+        "{written}"
+    );
+    project.run(&["gen", "types", "typescript", "--check", "types.ts"]).succeeds();
+}

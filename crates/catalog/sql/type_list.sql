@@ -12,35 +12,29 @@ with recursive domain_chain as (
   join pg_catalog.pg_type t on t.oid = c.base
   where t.typtype = 'd'
 ),
-labels as (
-  select e.enumtypid, pg_catalog.json_agg(e.enumlabel order by e.enumsortorder) as labels
+found as (
+  select e.enumtypid as oid, pg_catalog.json_agg(e.enumlabel order by e.enumsortorder) as labels, null::json as fields,
+    null::text as base_type
   from pg_catalog.pg_enum e
   group by e.enumtypid
-),
--- From pg_class, where free-standing types are few beside the relations.
-fields as (
-  select
-    c.reltype,
+  union all
+  -- From pg_class, where free-standing types are few beside the relations.
+  select c.reltype, null,
     pg_catalog.json_agg(pg_catalog.json_build_array(a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod))
-      order by a.attnum) as fields
+      order by a.attnum),
+    null
   from pg_catalog.pg_class c
   join pg_catalog.pg_attribute a on a.attrelid = c.oid
   where c.relkind = 'c' and a.attnum > 0 and not a.attisdropped
-  group by c.reltype
+  group by c.oid, c.reltype
+  union all
+  select c.oid, null, null, pg_catalog.format_type(c.base, c.typmod)
+  from domain_chain c
+  where not exists (select from domain_chain further where further.oid = c.base)
 )
-select
-  t.oid,
-  n.nspname,
-  t.typname,
-  l.labels,
-  f.fields,
-  pg_catalog.format_type(d.base, d.typmod) as base_type
-from pg_catalog.pg_type t
+select t.oid, n.nspname, t.typname, f.labels, f.fields, f.base_type
+from found f
+join pg_catalog.pg_type t on t.oid = f.oid
 join pg_catalog.pg_namespace n on n.oid = t.typnamespace
-left join labels l on l.enumtypid = t.oid
-left join fields f on f.reltype = t.oid
-left join domain_chain d
-  on d.oid = t.oid and not exists (select from domain_chain o where o.oid = d.base)
-where (l.labels is not null or f.fields is not null or d.oid is not null)
-  and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+where n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
 order by n.nspname, t.typname

@@ -326,7 +326,7 @@ fn string(text: &str) -> String {
 
 /// A name inside of a comment.
 fn tick(name: &str) -> String {
-    name.replace(['\n', '\r', '`'], " ")
+    name.replace(|c: char| c.is_control() || c == '`', " ")
 }
 
 /// A type of PostgreSQL as its JSON is read.

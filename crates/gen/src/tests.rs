@@ -295,13 +295,13 @@ fn related(source: &str, target: &str, link: Link) -> Relationship {
 
 #[test]
 fn no_name_or_value_ends_a_string_a_line_or_a_comment() {
-    let mut table = relation(NASTY, RelationKind::Table, vec![column(NASTY, "integer"), column("class", "text")]);
+    let mut table = relation(NASTY, RelationKind::Table, vec![column(NASTY, "integer"), column("type", "text")]);
     table.comment = Some(NASTY.to_owned());
     let functions = vec![function(NASTY, vec![parameter(NASTY, "text", true)], "text")];
     let types = vec![("e", DeclaredType::Enum(vec![NASTY.to_owned(), "A".to_owned(), "a".to_owned()]))];
     let catalog = catalog(vec![table], functions, types, false);
     let typescript = text(&catalog, Language::TypeScript);
-    assert!(typescript.contains(r#""a\"'\\\n*/`\u0001": "a\"'\\\n*/`\u0001" | "A" | "a""#), "{typescript}");
+    assert!(typescript.contains(r#"e: "a\"'\\\n*/`\u0001" | "A" | "a""#), "{typescript}");
     let python = text(&catalog, Language::Python);
     assert!(python.contains(r#"= Field(alias="a\"'\\\n*/`\u0001")"#), "{python}");
     assert!(python.contains(r#"PublicE: TypeAlias = Literal["a\"'\\\n*/`\u0001", "A", "a"]"#), "{python}");
@@ -312,7 +312,7 @@ fn no_name_or_value_ends_a_string_a_line_or_a_comment() {
         rust.contains("        A,\n") && rust.contains("        A2,\n") && rust.contains("        A3,\n"),
         "{rust}"
     );
-    assert!(rust.contains("pub r#class: String,") && rust.contains("A row of `a\"'\\ */ \u{1}`."), "{rust}");
+    assert!(rust.contains("pub r#type: String,") && rust.contains("A row of `a\"'\\ */  `."), "{rust}");
 }
 
 #[test]
