@@ -57,6 +57,14 @@ async fn results_name_the_relation_they_are_rows_of() {
     };
     assert_eq!(relation("person_of").as_deref(), Some("public.people"));
     assert_eq!(relation("list_of").as_deref(), Some("public.people"));
+    let returns = |name: &str| {
+        let returns = &catalog.overloads("public", name)[0].returns;
+        format!("{} set={} one={}", returns.type_name, returns.set, returns.rows_one)
+    };
+    assert_eq!(returns("list_of"), "public.people set=true one=false");
+    assert_eq!(returns("text_sets"), "text set=true one=true");
+    assert_eq!(returns("any_record"), "record set=false one=false");
+    assert_eq!(returns("spot_of"), "public.spot_domain set=false one=false");
     assert_eq!(relation("spot_of"), None, "a free-standing type is no relation");
     assert_eq!(relation("table_of"), None);
     assert_eq!(shape("body_bytes"), ReturnShape::Void);

@@ -108,13 +108,13 @@ impl Writer {
             parts.push(enumeration(&self.types[&of(name)], name, values));
         }
         for (name, fields) in &schema.composites {
-            let fields = fields.iter().map(|(name, value)| (name.as_str(), optional(self.value(value)), Vec::new()));
+            let fields = fields.iter().map(|(name, value)| (name.as_str(), optional(&self.value(value)), Vec::new()));
             parts.push(structure(DERIVE_READ, &self.types[&of(name)], &format!("Type `{}`.", tick(name)), fields));
         }
         for relation in schema.tables.iter().chain(&schema.views) {
             let columns = relation.columns.iter().map(|column| {
                 let value = self.value(&column.value);
-                (column.name.as_str(), if column.nullable { optional(value) } else { value }, Vec::new())
+                (column.name.as_str(), if column.nullable { optional(&value) } else { value }, Vec::new())
             });
             let about = format!("A row of `{}`.", tick(&relation.name));
             parts.push(structure(DERIVE_READ, &self.types[&of(&relation.name)], &about, columns));
@@ -150,9 +150,9 @@ impl Writer {
                 Write::Required => (column.name.as_str(), value, Vec::new()),
                 // NULL is something else than the default.
                 _ if column.nullable && column.has_default => {
-                    (column.name.as_str(), optional(optional(value)), vec![SKIP])
+                    (column.name.as_str(), optional(&optional(&value)), vec![SKIP])
                 }
-                _ => (column.name.as_str(), optional(value), vec![SKIP]),
+                _ => (column.name.as_str(), optional(&value), vec![SKIP]),
             }
         });
         let about = format!("A new row of `{}`.", tick(&relation.name));
@@ -187,8 +187,8 @@ impl Writer {
         let name = self.give(schema, &type_name(&relation.name, "Update"));
         let written = relation.columns.iter().filter(|column| column.update != Write::Never);
         let fields = written.map(|column| {
-            let value = optional(self.value(&column.value));
-            (column.name.as_str(), if column.nullable { optional(value) } else { value }, vec![SKIP])
+            let value = optional(&self.value(&column.value));
+            (column.name.as_str(), if column.nullable { optional(&value) } else { value }, vec![SKIP])
         });
         let about = format!("Changes to a row of `{}`.", tick(&relation.name));
         structure(DERIVE_WRITE_DEFAULT, &name, &about, fields)
@@ -208,7 +208,7 @@ impl Writer {
                 let value = self.value(&parameter.value);
                 match parameter.required {
                     true => (parameter.name.as_str(), value, Vec::new()),
-                    false => (parameter.name.as_str(), optional(value), vec![SKIP]),
+                    false => (parameter.name.as_str(), optional(&value), vec![SKIP]),
                 }
             });
             let all_optional = function.parameters.iter().all(|parameter| !parameter.required);
@@ -222,7 +222,7 @@ impl Writer {
             Outcome::Columns(columns) => {
                 let row = self.give(schema, &type_name(name, "Result"));
                 let fields =
-                    columns.iter().map(|(name, value)| (name.as_str(), optional(self.value(value)), Vec::new()));
+                    columns.iter().map(|(name, value)| (name.as_str(), optional(&self.value(value)), Vec::new()));
                 parts.push(structure(DERIVE_READ, &row, &format!("One result of `{}`.", tick(name)), fields));
                 row
             }
@@ -231,7 +231,7 @@ impl Writer {
         let all = match (&function.outcome, function.set) {
             (_, true) => format!("Vec<{one}>"),
             (Outcome::Void | Outcome::Columns(_), false) => one,
-            (_, false) => optional(one),
+            (_, false) => optional(&one),
         };
         parts.push(format!("/// What `{}` returns.\npub type {returns} = {all};\n", tick(name)));
         parts
@@ -262,7 +262,7 @@ fn takes_a_row(function: &Function) -> bool {
     matches!(&*function.parameters, [only] if only.name.is_empty() && matches!(only.value, Type::Row { .. }))
 }
 
-fn optional(value: String) -> String {
+fn optional(value: &str) -> String {
     format!("Option<{value}>")
 }
 

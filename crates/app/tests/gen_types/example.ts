@@ -97,6 +97,7 @@ equal([made.title, made.price, made.discounted], ["Notes", 0, 0])
 const change: TablesUpdate<"books"> = { price: 20, sequel_to: null }
 equal(await data(db.from("books").update(change).eq("id", made.id).select("discounted")), [{ discounted: 18 }])
 equal(await data(db.from("book_list").update({ title: "Notes 2" }).eq("id", made.id).select("loud")), [{ loud: "NOTES 2" }])
+equal((await db.from("poured").insert({ one: 2 })).error, null)
 const odd = await data(db.from("odd names").select('"user-id", class, "1st"'))
 equal(odd.length, 1)
 await data(db.from("books").delete().eq("id", made.id).select())

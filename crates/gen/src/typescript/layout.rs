@@ -75,7 +75,7 @@ impl Text {
 
     /// Appends the type to `out`, whose last line is indented by `indent`.
     pub(crate) fn write(&self, out: &mut String, indent: usize) {
-        let column = out.len() - out.rfind('\n').map_or(0, |newline| newline + 1);
+        let column = out[out.rfind('\n').map_or(0, |newline| newline + 1)..].chars().count();
         if let Some(flat) = self.flat()
             && column + flat.chars().count() <= WIDTH
         {
