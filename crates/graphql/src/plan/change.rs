@@ -131,8 +131,7 @@ fn given(table: &Table, rows: &[Input]) -> Result<(Vec<InputColumn>, String), Er
             if !columns.iter().any(|known| known.name == column.name) {
                 columns.push(column);
             }
-            let class = if column.value.is_list { Class::Opaque } else { column.value.class };
-            object.push((column.name.clone(), stored(name, class, value.clone())?));
+            object.push((column.name.clone(), stored(name, column.value.class, value.clone())?));
         }
         list.push(Input::Object(object));
     }
@@ -153,6 +152,10 @@ fn input_column(table: &Table, column: &Column) -> Option<InputColumn> {
 /// A value as it is stored: a document is not the string that holds it.
 pub(super) fn stored(name: &str, class: Class, value: Input) -> Result<Input, Error> {
     match (class, value) {
+        (Class::Json, Input::List(items)) => {
+            let items = items.into_iter().map(|item| stored(name, class, item));
+            Ok(Input::List(items.collect::<Result<_, _>>()?))
+        }
         (Class::Json, Input::Text(text)) => match serde_json::from_str::<JsonValue>(&text) {
             Ok(document) => Ok(Input::of_json(&document)),
             Err(error) => {
