@@ -10,7 +10,6 @@ impl Drawing<'_> {
     pub(super) fn inputs(&mut self, id: TableId) {
         self.filter(id);
         self.order(id);
-        self.given(id);
     }
 
     fn filter(&mut self, id: TableId) {
@@ -41,7 +40,12 @@ impl Drawing<'_> {
             }
         }
         input_object(&mut self.schema, &own, fields);
-        let many = ["some", "none", "every"].map(|name| input(name, optional(&own)));
+        let mut many: Vec<_> = ["some", "none", "every"].map(|name| input(name, optional(&own))).into();
+        many.push(input("exists", optional("Boolean")));
+        if table.has_groups() {
+            many.push(input("filter", optional(&own)));
+            many.extend(self.asked_of_aggregates(table));
+        }
         input_object(&mut self.schema, &table.type_of("ManyFilter"), many);
     }
 
@@ -57,7 +61,10 @@ impl Drawing<'_> {
                     fields.push(input(name, optional(&self.model.tables[to.table].type_of("OrderBy"))));
                 }
                 FieldKind::Many(to) if crate::plan::can_order_by(to) => {
-                    fields.push(input(name, optional("AggregateOrderBy")));
+                    let below = &self.model.tables[to.table];
+                    if below.has_groups() {
+                        fields.push(input(name, optional(&below.type_of("AggregateOrderBy"))));
+                    }
                 }
                 _ => {}
             }
@@ -68,31 +75,10 @@ impl Drawing<'_> {
         input_object(&mut self.schema, &table.type_of("OrderBy"), fields);
     }
 
-    fn given(&mut self, id: TableId) {
-        let table = &self.model.tables[id];
-        if table.insertable {
-            let columns: Vec<_> = table.columns().filter(|(_, _, column)| column.insertable).collect();
-            let fields: Vec<_> =
-                columns.iter().map(|(name, _, column)| input(name, self.value(&column.value))).collect();
-            if !fields.is_empty() {
-                input_object(&mut self.schema, &table.type_of("InsertInput"), fields);
-            }
-        }
-        if table.updatable {
-            let columns: Vec<_> = table.columns().filter(|(_, _, column)| column.updatable).collect();
-            let fields: Vec<_> =
-                columns.iter().map(|(name, _, column)| input(name, self.value(&column.value))).collect();
-            if !fields.is_empty() {
-                input_object(&mut self.schema, &table.type_of("UpdateInput"), fields);
-            }
-        }
-    }
-
     /// Filters that are the same for all tables.
     pub(super) fn common_filters(&mut self) {
         super::build::enumeration(&mut self.schema, "FilterIs", None, ["NULL", "NOT_NULL"]);
         input_object(&mut self.schema, "IDFilter", [input("eq", optional("ID"))]);
-        input_object(&mut self.schema, "AggregateOrderBy", [input("count", optional("OrderByDirection"))]);
     }
 }
 
