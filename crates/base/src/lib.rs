@@ -8,8 +8,10 @@ pub mod config;
 pub mod error;
 pub mod ports;
 pub mod secret;
+pub mod shelf;
 pub mod sightings;
 
 pub use error::{Kind, PublicError};
 pub use secret::Secret;
+pub use shelf::Shelf;
 pub use sightings::Sightings;

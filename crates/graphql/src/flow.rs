@@ -6,15 +6,15 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use apollo_compiler::ExecutableDocument;
 use apollo_compiler::executable::Operation;
 use apollo_compiler::introspection;
 use apollo_compiler::request::{RequestError, coerce_variable_values};
 use apollo_compiler::response::JsonMap;
 use apollo_compiler::validation::Valid;
+use apollo_compiler::{ExecutableDocument, Node};
 use bytes::{Bytes, BytesMut};
 use ferrobase_base::{Kind, PublicError};
-use ferrobase_catalog::{Catalog, Function, Isolation, Proof};
+use ferrobase_catalog::{Catalog, Function, Isolation, Proof, Proven};
 use ferrobase_edge::Caller;
 use ferrobase_pg::{End, StatementResult};
 use ferrobase_query::plan::Document;
@@ -26,6 +26,7 @@ use http::request::Parts;
 use crate::error::Error;
 use crate::limits;
 use crate::plan::{Planned, Planner, Step};
+use crate::prepared::{Asked, Prepared, Sight, Variables};
 use crate::reflected::{Reflected, Schemas};
 use crate::request::{self, GraphqlRequest};
 use crate::settings::Settings;
@@ -46,6 +47,17 @@ struct Ready {
     function: Option<Arc<Function>>,
 }
 
+/// An operation up to the point where values of the database come in.
+struct Operating<'o> {
+    reflected: &'o Reflected,
+    asked: &'o Asked,
+    operation: &'o Node<Operation>,
+    variables: &'o Valid<JsonMap>,
+    catalog: &'o Arc<Catalog>,
+    proven: Option<Arc<Proven>>,
+    schema: &'o str,
+}
+
 impl Flow<'_> {
     /// The answer, or what failed in whatever stage.
     pub(crate) async fn run(&self, parts: &Parts, body: &[u8]) -> Result<Bytes, Error> {
@@ -54,23 +66,23 @@ impl Flow<'_> {
         let schema = request::schema(&parts.method, &parts.headers, &self.settings.schemas)?;
         let catalog = self.target.catalog.get().ok_or_else(no_catalog)?;
         let reflected = self.schemas.of(&catalog, self.settings, self.target, &self.context().identity, schema);
-        let document = reflected.document(request.query.as_deref().ok_or_else(no_document)?)?;
-        let operation =
-            document.operations.get(request.operation.as_deref()).map_err(|error| told(&error, &document))?;
+        let asked = reflected.document(request.query.as_deref().ok_or_else(no_document)?)?;
+        let found = asked.document.operations.get(request.operation.as_deref());
+        let operation = found.map_err(|error| told(&error, &asked.document))?;
         if parts.method == Method::GET && !operation.is_query() {
             return Err(Error::Method("Operations that change something are sent by POST".to_owned()));
         }
-        limits::check(&document, operation, self.settings)?;
-        let variables = variables(&reflected, &document, operation, &request)?;
+        let variables = variables(&reflected, &asked.document, operation, &request)?;
         self.context().journal.note(Stage::Parse, started, started.elapsed());
-        let started = Instant::now();
-        let introspected = introspect(&reflected, &document, operation, &variables)?;
-        let planner = Planner { model: &reflected.model, document: &document, variables: &variables };
-        let planned = planner.plan(operation, &|key| introspected.as_ref()?.get(key).map(ToString::to_string))?;
-        self.context().journal.note(Stage::Plan, started, started.elapsed());
-        match planned {
-            Planned::Read(document) => self.read(document, &catalog, schema).await,
-            Planned::Write(steps) => self.write(steps, &catalog, schema).await,
+        let own_code = self.target.transaction.pre_request.is_none();
+        let proven = self.target.catalog.proven_of(&catalog).filter(|_| own_code);
+        let (reflected, asked, catalog, variables) = (&*reflected, &*asked, &catalog, &variables);
+        let operating = Operating { reflected, asked, operation, variables, catalog, proven, schema };
+        if operation.is_query() {
+            self.query(&operating, request.operation.as_deref()).await
+        } else {
+            let Planned::Write(steps) = self.plan(&operating, variables)? else { return Err(internal()) };
+            self.write(steps, &operating).await
         }
     }
 
@@ -78,39 +90,88 @@ impl Flow<'_> {
         &self.caller.0
     }
 
-    fn ready(
-        &self,
-        document: &Document,
-        catalog: &Catalog,
-        function: Option<Arc<Function>>,
-        read_only: bool,
-    ) -> Result<Ready, Error> {
-        let proven = self.target.catalog.proven_of(catalog).filter(|_| self.target.transaction.pre_request.is_none());
-        let proof = proven.and_then(|proven| prove_document(document, catalog, &proven));
-        let drawn = self.context().journal.measure(Stage::Query, || {
-            compile_document(document, proof.as_ref().filter(|_| read_only).map(|_| catalog))
-        });
-        Ok(Ready { drawn: drawn.map_err(|error| Error::from(&error))?, proof, read_only, function })
+    fn plan(&self, operating: &Operating<'_>, variables: &Valid<JsonMap>) -> Result<Planned, Error> {
+        let Operating { reflected, asked, operation, .. } = operating;
+        limits::check(&asked.document, operation, self.settings)?;
+        let introspected = introspect(reflected, &asked.document, operation, variables)?;
+        let planner = Planner { model: &reflected.model, document: &asked.document, variables };
+        planner.plan(operation, &|key| introspected.as_ref()?.get(key).map(ToString::to_string))
     }
 
-    async fn read(&self, document: Document, catalog: &Catalog, schema: &str) -> Result<Bytes, Error> {
-        let root = one_key(&document);
-        let ready = self.ready(&document, catalog, None, true)?;
-        if ready.drawn.statement.sql.is_empty() {
+    /// An operation that reads: by a plan that is known, or by one that is made now.
+    async fn query(&self, operating: &Operating<'_>, name: Option<&str>) -> Result<Bytes, Error> {
+        let started = Instant::now();
+        let (plans, proven) = (&operating.reflected.plans, operating.proven.as_ref());
+        let kept = Variables::of(operating.asked, name, operating.variables);
+        let sight = kept.as_ref().map_or(Sight::First, |variables| plans.find(variables, proven));
+        let (prepared, statement) = match sight {
+            Sight::Planned(prepared, statement) => (prepared, statement),
+            Sight::First | Sight::Again => {
+                let document = self.reading(operating, operating.variables)?;
+                if document.members.is_empty() {
+                    return Ok(Bytes::from_static(b"{\"data\":{}}"));
+                }
+                let prepared = self.prepared(operating, &document)?;
+                let statement = prepared.drawn.statement.clone();
+                match (sight, &kept) {
+                    (Sight::Again, Some(variables)) => {
+                        let again = |values: &JsonMap| {
+                            // What was coerced once is not coerced again: a word may be no value of its type.
+                            let document = self.reading(operating, Valid::assume_valid_ref(values)).ok()?;
+                            self.prepared(operating, &document).ok().map(|prepared| prepared.drawn)
+                        };
+                        (plans.keep(variables, operating.variables, prepared, again), statement)
+                    }
+                    _ => (Arc::new(prepared), statement),
+                }
+            }
+        };
+        self.context().journal.note(Stage::Plan, started, started.elapsed());
+        if statement.sql.is_empty() {
             // The catalog had the answer.
-            return Ok(answer(|out| ready.drawn.template.write(&StatementResult::default(), out).is_some())
-                .unwrap_or_default());
+            return answer(|out| prepared.drawn.template.write(&StatementResult::default(), out).is_some())
+                .ok_or_else(internal);
         }
-        let failed = |error: Error| root.iter().fold(error, |error, key| error.at(key));
-        let results = self.run_one(&ready, schema).await.map_err(failed)?;
-        if let Some(answer) = written(&ready.drawn.template, &results) {
+        let drawn = Drawn { statement, template: prepared.drawn.template.clone() };
+        let ready = Ready { drawn, proof: prepared.proof.clone(), read_only: true, function: None };
+        let failed = |error: Error| prepared.root.iter().fold(error, |error, key| error.at(key));
+        let results = self.run_one(&ready, operating.schema).await.map_err(failed)?;
+        if let Some(answer) = self.written(&ready.drawn.template, &results) {
             return Ok(answer);
         }
         // The schema has just changed: PostgreSQL makes the JSON of whatever the rows are now.
+        let document = self.reading(operating, operating.variables)?;
         let drawn = compile_document(&document, None).map_err(|error| Error::from(&error))?;
         let ready = Ready { drawn, proof: None, ..ready };
-        let results = self.run_one(&ready, schema).await?;
-        written(&ready.drawn.template, &results).ok_or_else(internal)
+        let results = self.run_one(&ready, operating.schema).await?;
+        self.written(&ready.drawn.template, &results).ok_or_else(internal)
+    }
+
+    fn reading(&self, operating: &Operating<'_>, variables: &Valid<JsonMap>) -> Result<Document, Error> {
+        match self.plan(operating, variables)? {
+            Planned::Read(document) => Ok(document),
+            Planned::Write(_) => Err(internal()),
+        }
+    }
+
+    /// The statement of a document that reads.
+    fn prepared(&self, operating: &Operating<'_>, document: &Document) -> Result<Prepared, Error> {
+        let (proof, drawn) = self.compiled(operating, document, true)?;
+        Ok(Prepared::new(drawn, proof, one_key(document), operating.proven.as_ref()))
+    }
+
+    fn compiled(
+        &self,
+        operating: &Operating<'_>,
+        document: &Document,
+        read_only: bool,
+    ) -> Result<(Option<Proof>, Drawn), Error> {
+        let catalog = operating.catalog;
+        let proof = operating.proven.as_ref().and_then(|proven| prove_document(document, catalog, proven));
+        let drawn = self.context().journal.measure(Stage::Query, || {
+            compile_document(document, proof.as_ref().filter(|_| read_only).map(|_| &**catalog))
+        });
+        Ok((proof, drawn.map_err(|error| Error::from(&error))?))
     }
 
     async fn run_one(&self, ready: &Ready, schema: &str) -> Result<Vec<StatementResult>, Error> {
@@ -135,13 +196,32 @@ impl Flow<'_> {
         work
     }
 
+    fn written(&self, template: &Template, results: &[StatementResult]) -> Option<Bytes> {
+        let result = results.first()?;
+        let mut rows = 0;
+        let answer = self.context().journal.measure(Stage::Render, || {
+            answer(|out| {
+                template.write(result, out).is_some_and(|count| {
+                    rows = count;
+                    true
+                })
+            })
+        });
+        self.context().journal.counted(rows as u64);
+        answer
+    }
+
     /// The fields of a mutation, in their order.
-    async fn write(&self, steps: Vec<(String, Step)>, catalog: &Catalog, schema: &str) -> Result<Bytes, Error> {
+    async fn write(&self, steps: Vec<(String, Step)>, operating: &Operating<'_>) -> Result<Bytes, Error> {
+        let schema = operating.schema;
         let mut ready = Vec::with_capacity(steps.len());
         for (key, step) in steps {
             ready.push(match step {
                 Step::Constant(json) => (key, Err(json)),
-                Step::Run(document, function) => (key, Ok(self.ready(&document, catalog, function, false)?)),
+                Step::Run(document, function) => {
+                    let (proof, drawn) = self.compiled(operating, &document, false)?;
+                    (key, Ok(Ready { drawn, proof, read_only: false, function }))
+                }
             });
         }
         let mut statements = ready.iter().filter_map(|(key, step)| Some((key, step.as_ref().ok()?)));
@@ -217,11 +297,6 @@ impl Flow<'_> {
         }
         failed
     }
-}
-
-fn written(template: &Template, results: &[StatementResult]) -> Option<Bytes> {
-    let result = results.first()?;
-    answer(|out| template.write(result, out).is_some())
 }
 
 fn answer(write: impl FnOnce(&mut BytesMut) -> bool) -> Option<Bytes> {

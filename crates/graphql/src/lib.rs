@@ -14,6 +14,7 @@ mod limits;
 mod model;
 mod naming;
 mod plan;
+mod prepared;
 mod reflect;
 mod reflected;
 mod request;

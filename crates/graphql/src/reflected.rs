@@ -3,19 +3,22 @@
 //! With each come the documents that were asked of it, read and checked: a client asks the same few again and again.
 //! Bounds: roles, documents and their bytes.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use apollo_compiler::collections::HashMap;
 use apollo_compiler::parser::Parser;
 use apollo_compiler::schema::Implementers;
 use apollo_compiler::validation::Valid;
 use apollo_compiler::{ExecutableDocument, Name, Schema};
+use ferrobase_base::{Shelf, Sightings};
 use ferrobase_catalog::Catalog;
 use ferrobase_request::{Identity, Target, Visibility};
 use hashlink::LruCache;
 
 use crate::error::Error;
 use crate::model::Model;
+use crate::prepared::{Asked, Plans};
 use crate::reflect::{Sight, reflect};
 use crate::schema;
 use crate::settings::Settings;
@@ -24,8 +27,12 @@ use crate::settings::Settings;
 const SCHEMAS: usize = 64;
 /// Most documents of one schema.
 const DOCUMENTS: usize = 1000;
+/// Most bytes of them together; a document that was read takes many times as much memory.
+const BYTES: usize = 1 << 20;
 /// Longest document that is kept, in bytes.
 const LONGEST: usize = 32 << 10;
+/// Documents seen once that are remembered.
+const SEEN_ONCE: usize = 4096;
 /// Most nested brackets of a document: the reader is recursive.
 const RECURSION: usize = 128;
 /// Most words of a document.
@@ -36,7 +43,11 @@ pub(crate) struct Reflected {
     pub(crate) model: Model,
     pub(crate) schema: Valid<Schema>,
     pub(crate) implementers: HashMap<Name, Implementers>,
-    documents: Mutex<LruCache<Box<str>, Arc<Valid<ExecutableDocument>>>>,
+    pub(crate) plans: Plans,
+    documents: Mutex<Shelf<Arc<Asked>>>,
+    sightings: Sightings<SEEN_ONCE>,
+    /// How many documents were read.
+    read: AtomicU64,
 }
 
 /// Schemas of one room.
@@ -89,7 +100,7 @@ impl Schemas {
         kept.schemas.as_mut()?.get(key).cloned()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
+    fn lock(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -118,20 +129,34 @@ impl Reflected {
         });
         let schema = schema::draw(&model);
         let implementers = schema.implementers_map();
-        Self { model, schema, implementers, documents: Mutex::new(LruCache::new(DOCUMENTS)) }
+        Self {
+            model,
+            schema,
+            implementers,
+            plans: Plans::default(),
+            documents: Mutex::new(Shelf::new(DOCUMENTS, BYTES)),
+            sightings: Sightings::default(),
+            read: AtomicU64::new(0),
+        }
     }
 
-    /// A document, read and checked.
-    pub(crate) fn document(&self, text: &str) -> Result<Arc<Valid<ExecutableDocument>>, Error> {
-        if let Some(known) = self.documents.lock().unwrap_or_else(PoisonError::into_inner).get(text) {
+    /// A document, read and checked; kept at second sight.
+    pub(crate) fn document(&self, text: &str) -> Result<Arc<Asked>, Error> {
+        if let Some(known) = self.documents().get(text.as_bytes()) {
             return Ok(Arc::clone(known));
         }
-        let document = Arc::new(self.read(text)?);
-        if text.len() <= LONGEST {
-            let mut documents = self.documents.lock().unwrap_or_else(PoisonError::into_inner);
-            documents.insert(text.into(), Arc::clone(&document));
+        let document = self.read(text)?;
+        let asked = Arc::new(Asked { document, number: self.read.fetch_add(1, Ordering::Relaxed) });
+        if text.len() <= LONGEST && self.sightings.seen_before(text) {
+            let evicted = self.documents().put(text.as_bytes().into(), Arc::clone(&asked), text.len());
+            // Freed outside the lock.
+            drop(evicted);
         }
-        Ok(document)
+        Ok(asked)
+    }
+
+    fn documents(&self) -> MutexGuard<'_, Shelf<Arc<Asked>>> {
+        self.documents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn read(&self, text: &str) -> Result<Valid<ExecutableDocument>, Error> {

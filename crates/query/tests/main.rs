@@ -7,6 +7,7 @@
 mod calls;
 mod company;
 mod counts;
+mod drawn;
 mod embeds;
 mod guards;
 mod mutations;

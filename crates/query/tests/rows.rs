@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use crate::company::name;
 
 /// A type and values of it, as SQL texts.
-const VALUES: &[(&str, &[&str])] = &[
+pub const VALUES: &[(&str, &[&str])] = &[
     ("boolean", &["true", "false"]),
     ("smallint", &["-32768", "0", "32767"]),
     ("integer", &["-2147483648", "7"]),
@@ -95,14 +95,15 @@ const TYPES: &str = r#"
     create domain address as text;
     create domain moment as timestamptz;"#;
 
-struct Bench {
-    session: Session,
-    catalog: Catalog,
+/// A database with its catalog.
+pub struct Bench {
+    pub session: Session,
+    pub catalog: Catalog,
     _database: TestDatabase,
 }
 
 impl Bench {
-    async fn open(script: &str) -> Self {
+    pub async fn open(script: &str) -> Self {
         let database = ferrobase_testkit::database().await;
         database.script(script).await;
         let mut session = database.connect().await;
@@ -110,7 +111,7 @@ impl Bench {
         Self { session, catalog, _database: database }
     }
 
-    async fn result(&mut self, statement: Statement, settings: &[(&'static str, &str)]) -> StatementResult {
+    pub async fn result(&mut self, statement: Statement, settings: &[(&'static str, &str)]) -> StatementResult {
         let settings: Vec<Setting> =
             settings.iter().map(|(name, value)| ((*name).into(), (*value).to_owned())).collect();
         let batch = Batch {
@@ -149,7 +150,7 @@ impl Bench {
 }
 
 /// A table with a column of each type: a row for each value and one of NULLs.
-fn everything() -> String {
+pub fn everything() -> String {
     let columns: Vec<_> = VALUES.iter().enumerate().map(|(n, (type_name, _))| format!("c{n} {type_name}")).collect();
     let mut script =
         format!("{TYPES} create table everything ({}); insert into everything default values;", columns.join(", "));

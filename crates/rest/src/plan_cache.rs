@@ -11,10 +11,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
-use ferrobase_base::Sightings;
+use ferrobase_base::{Shelf, Sightings};
 use ferrobase_catalog::{Catalog, Proven};
 use ferrobase_request::Target;
-use hashlink::LruCache;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method, header};
 
@@ -107,17 +106,9 @@ pub(crate) struct PlanCache {
     sightings: Sightings<SEEN_ONCE>,
 }
 
-#[derive(Default)]
 struct Plans {
     basis: Option<KeptBasis>,
     plans: Shelf<Kept>,
-}
-
-/// The values that were asked for last, as many as there is room for.
-struct Shelf<V> {
-    /// With what each costs.
-    held: LruCache<Box<[u8]>, (V, usize)>,
-    bytes: usize,
 }
 
 /// A basis that keeps nothing large alive: an address is not used again while somebody points to it.
@@ -287,33 +278,9 @@ impl Plans {
     }
 }
 
-impl<V> Shelf<V> {
-    fn get(&mut self, key: &[u8]) -> Option<&V> {
-        self.held.get(key).map(|(value, _)| value)
-    }
-
-    /// Keeps a value; gives those that there is no room for any more.
-    fn put(&mut self, key: Box<[u8]>, value: V, cost: usize) -> Vec<V> {
-        let mut evicted = Vec::new();
-        self.bytes += cost;
-        let mut gone = self.held.insert(key, (value, cost));
-        while let Some((value, cost)) = gone.take().or_else(|| self.overflow()) {
-            self.bytes -= cost;
-            evicted.push(value);
-        }
-        evicted
-    }
-
-    /// The value that was not asked for longest, while there are too many.
-    fn overflow(&mut self) -> Option<(V, usize)> {
-        let is_full = self.held.len() > ENTRIES || self.bytes > BYTES;
-        is_full.then(|| self.held.remove_lru()).flatten().map(|(_, held)| held)
-    }
-}
-
-impl<V> Default for Shelf<V> {
+impl Default for Plans {
     fn default() -> Self {
-        Self { held: LruCache::new_unbounded(), bytes: 0 }
+        Self { basis: None, plans: Shelf::new(ENTRIES, BYTES) }
     }
 }
 
@@ -345,43 +312,4 @@ fn cost(key: &[u8], kept: &Kept) -> usize {
         Kept::Each => 0,
     };
     key.len() + statement
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn key(number: usize) -> Box<[u8]> {
-        number.to_le_bytes().into()
-    }
-
-    fn held(shelf: &mut Shelf<usize>, numbers: impl IntoIterator<Item = usize>) -> Vec<usize> {
-        numbers.into_iter().filter(|number| shelf.held.contains_key(&key(*number))).collect()
-    }
-
-    #[test]
-    fn plans_are_bounded_in_number() {
-        let mut shelf = Shelf::default();
-        for number in 0..ENTRIES {
-            assert!(shelf.put(key(number), number, 1).is_empty());
-        }
-        assert_eq!(shelf.get(&key(0)), Some(&0), "asked for again");
-        assert_eq!(shelf.put(key(ENTRIES), ENTRIES, 1), [1], "not asked for longest");
-        assert_eq!(held(&mut shelf, [0, 1, 2, ENTRIES]), [0, 2, ENTRIES]);
-        assert_eq!((shelf.held.len(), shelf.bytes), (ENTRIES, ENTRIES));
-    }
-
-    #[test]
-    fn plans_are_bounded_in_bytes() {
-        let mut shelf = Shelf::default();
-        for number in 0..4 {
-            assert!(shelf.put(key(number), number, BYTES / 4).is_empty());
-        }
-        assert_eq!(shelf.put(key(4), 4, BYTES / 4 + 1), [0, 1]);
-        assert_eq!(shelf.bytes, BYTES / 4 * 3 + 1);
-        assert_eq!(shelf.put(key(3), 33, 1), [3], "the same text again");
-        assert_eq!(shelf.bytes, BYTES / 4 * 2 + 2);
-        let all = shelf.put(key(5), 5, BYTES + 1);
-        assert_eq!((all.len(), shelf.held.len(), shelf.bytes), (4, 0, 0), "one that is too large alone is not kept");
-    }
 }
