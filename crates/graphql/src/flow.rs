@@ -16,16 +16,16 @@ use bytes::{Bytes, BytesMut};
 use ferrobase_base::{Kind, PublicError};
 use ferrobase_catalog::{Catalog, Function, Isolation, Proof, Proven};
 use ferrobase_edge::Caller;
-use ferrobase_pg::{End, StatementResult};
+use ferrobase_pg::StatementResult;
 use ferrobase_query::plan::Document;
 use ferrobase_query::{Drawn, Template, compile_document, prove_document};
-use ferrobase_request::{Opening, RequestContext, Stage, Target, Transaction, Work};
+use ferrobase_request::{RequestContext, Stage, Target, Work};
 use http::Method;
 use http::request::Parts;
 
 use crate::error::Error;
 use crate::limits;
-use crate::plan::{Planned, Planner, Step};
+use crate::plan::{Planned, Planner};
 use crate::prepared::{Asked, Prepared, Sight, Variables};
 use crate::reflected::{Reflected, Schemas};
 use crate::request::{self, GraphqlRequest};
@@ -40,22 +40,22 @@ pub(crate) struct Flow<'a> {
 }
 
 /// A statement that is ready to run.
-struct Ready {
-    drawn: Drawn,
+pub(crate) struct Ready {
+    pub(crate) drawn: Drawn,
     proof: Option<Proof>,
     read_only: bool,
     function: Option<Arc<Function>>,
 }
 
 /// An operation up to the point where values of the database come in.
-struct Operating<'o> {
+pub(crate) struct Operating<'o> {
     reflected: &'o Reflected,
     asked: &'o Asked,
     operation: &'o Node<Operation>,
     variables: &'o Valid<JsonMap>,
     catalog: &'o Arc<Catalog>,
     proven: Option<Arc<Proven>>,
-    schema: &'o str,
+    pub(crate) schema: &'o str,
 }
 
 impl Flow<'_> {
@@ -86,7 +86,7 @@ impl Flow<'_> {
         }
     }
 
-    fn context(&self) -> &RequestContext {
+    pub(crate) fn context(&self) -> &RequestContext {
         &self.caller.0
     }
 
@@ -174,7 +174,7 @@ impl Flow<'_> {
         Ok((proof, drawn.map_err(|error| Error::from(&error))?))
     }
 
-    async fn run_one(&self, ready: &Ready, schema: &str) -> Result<Vec<StatementResult>, Error> {
+    pub(crate) async fn run_one(&self, ready: &Ready, schema: &str) -> Result<Vec<StatementResult>, Error> {
         let sql = &ready.drawn.statement.sql;
         self.context().journal.runs(sql, || "graphql".to_owned());
         tracing::debug!(target: "ferrobase::sql", sql = &**sql, "Statement");
@@ -182,7 +182,7 @@ impl Flow<'_> {
         reply.map(|reply| reply.results).map_err(|error| self.failed(&error))
     }
 
-    fn work(&self, ready: &Ready, schema: &str) -> Work {
+    pub(crate) fn work(&self, ready: &Ready, schema: &str) -> Work {
         let path = self.settings.search_path(schema);
         let mut work = Work { read_only: ready.read_only, ..Work::read(path, ready.drawn.statement.clone()) };
         work.proof = ready.proof.clone();
@@ -211,83 +211,18 @@ impl Flow<'_> {
         answer
     }
 
-    /// The fields of a mutation, in their order.
-    async fn write(&self, steps: Vec<(String, Step)>, operating: &Operating<'_>) -> Result<Bytes, Error> {
-        let schema = operating.schema;
-        let mut ready = Vec::with_capacity(steps.len());
-        for (key, step) in steps {
-            ready.push(match step {
-                Step::Constant(json) => (key, Err(json)),
-                Step::Run(document, function) => {
-                    let (proof, drawn) = self.compiled(operating, &document, false)?;
-                    (key, Ok(Ready { drawn, proof, read_only: false, function }))
-                }
-            });
-        }
-        let mut statements = ready.iter().filter_map(|(key, step)| Some((key, step.as_ref().ok()?)));
-        let results = match (statements.next(), statements.next()) {
-            (None, _) => Vec::new(),
-            (Some((key, only)), None) => vec![self.run_one(only, schema).await.map_err(|error| error.at(key))?],
-            _ => self.write_all(&ready, schema).await?,
-        };
-        self.render(&ready, &results)
-    }
-
-    async fn write_all(
+    /// A statement that writes.
+    pub(crate) fn ready(
         &self,
-        steps: &[(String, Result<Ready, String>)],
-        schema: &str,
-    ) -> Result<Vec<Vec<StatementResult>>, Error> {
-        let mut transaction = Transaction::begin(self.target, self.context(), Opening::default())
-            .await
-            .map_err(|error| self.failed(&error))?;
-        let mut results = Vec::new();
-        for (key, step) in steps {
-            let Ok(ready) = step else { continue };
-            match transaction.run(self.work(ready, schema)).await {
-                Ok(reply) => results.push(reply.results),
-                Err(error) => {
-                    transaction.abort().await;
-                    return Err(self.failed(&error).at(key));
-                }
-            }
-        }
-        transaction.end(End::Commit).await.map_err(|error| self.failed(&error))?;
-        Ok(results)
+        operating: &Operating<'_>,
+        document: &Document,
+        function: Option<Arc<Function>>,
+    ) -> Result<Ready, Error> {
+        let (proof, drawn) = self.compiled(operating, document, false)?;
+        Ok(Ready { drawn, proof, read_only: false, function })
     }
 
-    /// The results of a mutation side by side.
-    fn render(
-        &self,
-        steps: &[(String, Result<Ready, String>)],
-        results: &[Vec<StatementResult>],
-    ) -> Result<Bytes, Error> {
-        let mut results = results.iter();
-        let mut body = BytesMut::from(&b"{\"data\":{"[..]);
-        for (index, (key, step)) in steps.iter().enumerate() {
-            if index > 0 {
-                body.extend_from_slice(b",");
-            }
-            match step {
-                Err(json) => {
-                    body.extend_from_slice(crate::plan::json(key).as_bytes());
-                    body.extend_from_slice(b":");
-                    body.extend_from_slice(json.as_bytes());
-                }
-                Ok(ready) => {
-                    let result = results.next().and_then(|results| results.first()).ok_or_else(internal)?;
-                    let mut object = BytesMut::new();
-                    ready.drawn.template.write(result, &mut object).ok_or_else(internal)?;
-                    // Each is an object of its own with the one key.
-                    body.extend_from_slice(object.get(1..object.len().saturating_sub(1)).unwrap_or_default());
-                }
-            }
-        }
-        body.extend_from_slice(b"}}");
-        Ok(body.freeze())
-    }
-
-    fn failed(&self, error: &ferrobase_request::Error) -> Error {
+    pub(crate) fn failed(&self, error: &ferrobase_request::Error) -> Error {
         let failed = Error::database(error);
         if let Error::Database(public) = &failed
             && matches!(public.kind, Kind::Internal | Kind::Unavailable | Kind::Timeout)
@@ -367,7 +302,7 @@ fn no_document() -> Error {
     Error::Request("The request has no document: `query` is missing".to_owned())
 }
 
-fn internal() -> Error {
+pub(crate) fn internal() -> Error {
     tracing::error!("A result does not have the columns of its plan");
     Error::Database(Box::new(PublicError::new(Kind::Internal, "FB105", "The answer could not be made")))
 }

@@ -22,6 +22,7 @@ mod router;
 mod scalar;
 mod schema;
 mod settings;
+mod write;
 
 pub use error::Error;
 pub use router::{Deps, room, router};

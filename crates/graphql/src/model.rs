@@ -169,6 +169,8 @@ pub(crate) struct Reference {
     pub(crate) join: Join,
     /// There may be no row.
     pub(crate) nullable: bool,
+    /// The row itself has the columns that refer to the other one.
+    pub(crate) refers: bool,
 }
 
 /// An enum.
@@ -241,6 +243,12 @@ impl Table {
             FieldKind::Column(column) => Some(column),
             _ => None,
         }
+    }
+
+    /// Whether rows have a field of this name that the role may read.
+    pub(crate) fn shown(&self, name: &str) -> bool {
+        let hidden = |field: &Field| matches!(&field.kind, FieldKind::Column(column) if !column.readable);
+        self.fields.get(name).is_some_and(|field| !hidden(field))
     }
 
     /// Columns that the role may read and whose values can be told apart and put in order.

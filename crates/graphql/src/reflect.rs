@@ -27,7 +27,7 @@ use crate::scalar::{Class, ValueType};
 /// The size of a page that does not say its size.
 const PAGE: u64 = 30;
 /// Names of types that are ours or the specification's.
-const RESERVED: [&str; 10] = [
+const RESERVED: [&str; 13] = [
     "Query",
     "Mutation",
     "Subscription",
@@ -38,10 +38,13 @@ const RESERVED: [&str; 10] = [
     "FilterIs",
     "OrderByDirection",
     "IDFilter",
+    "FullText",
+    "FullTextMode",
+    "JSONAt",
 ];
 
 /// What the names of types that belong to another type end with.
-const DERIVED: [&str; 37] = [
+const DERIVED: [&str; 36] = [
     "Aggregate",
     "AggregateOrderBy",
     "AvgAggregateResult",
@@ -57,7 +60,6 @@ const DERIVED: [&str; 37] = [
     "GroupKeys",
     "GroupOrderBy",
     "Having",
-    "Inner",
     "InsertInput",
     "InsertResponse",
     "Key",
@@ -305,7 +307,8 @@ impl Reflecting<'_> {
 
     /// Takes the name of a type, and with it those that are made of it.
     fn take(&mut self, name: &str) -> bool {
-        let is_free = !self.taken.contains(name) && DERIVED.iter().all(|what| !self.taken.contains(&format!("{name}{what}")));
+        let is_free =
+            !self.taken.contains(name) && DERIVED.iter().all(|what| !self.taken.contains(&format!("{name}{what}")));
         if is_free {
             self.taken.insert(name.to_owned());
             self.taken.extend(DERIVED.iter().map(|what| format!("{name}{what}")));
@@ -346,24 +349,29 @@ impl Reflecting<'_> {
                 let join = Join::Columns(columns.clone());
                 // A row that a policy hides is none.
                 (
-                    FieldKind::One(Reference { table: target, join, nullable: nullable || self.may_be_hidden(target) }),
+                    FieldKind::One(Reference {
+                        table: target,
+                        join,
+                        nullable: nullable || self.may_be_hidden(target),
+                        refers: true,
+                    }),
                     name,
                 )
             }
             Link::OneToOne { columns, .. } => {
                 let name = lower_first(&self.model.tables[target].type_name);
                 let join = Join::Columns(columns.clone());
-                (FieldKind::One(Reference { table: target, join, nullable: true }), name)
+                (FieldKind::One(Reference { table: target, join, nullable: true, refers: false }), name)
             }
             Link::OneToMany { columns, .. } => {
                 let name = format!("{}Collection", lower_first(&self.model.tables[target].type_name));
                 let join = Join::Columns(columns.clone());
-                (FieldKind::Many(Reference { table: target, join, nullable: true }), name)
+                (FieldKind::Many(Reference { table: target, join, nullable: true, refers: false }), name)
             }
             Link::Computed { function, to_one } => {
                 let row_type = self.model.tables[id].relation.name.clone();
                 let join = Join::Function { function: function.clone(), row_type };
-                let field = Reference { table: target, join, nullable: true };
+                let field = Reference { table: target, join, nullable: true, refers: false };
                 let name = self.naming.field(function.name.trim_start_matches('_'));
                 (if *to_one { FieldKind::One(field) } else { FieldKind::Many(field) }, name)
             }

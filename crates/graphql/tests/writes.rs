@@ -53,7 +53,10 @@ async fn new_rows_are_stored_as_given_and_told_as_stored() {
             {"id": "2", "serial": 2, "name": "b", "state": "new", "states": null, "tags": [], "note": null, "price": null,
              "big": null, "doc": null, "docs": null, "twice": "0", "born": null, "__typename": "items"}]})
     );
-    assert_eq!(api.value("select jsonb_typeof(doc) || jsonb_typeof(docs[1]) from items where id = 1").await, "objectobject");
+    assert_eq!(
+        api.value("select jsonb_typeof(doc) || jsonb_typeof(docs[1]) from items where id = 1").await,
+        "objectobject"
+    );
     // No rows are no rows, and an empty object is a row of defaults.
     let none = api.data("mutation { insertIntoitemsCollection(objects: []) { affectedCount records { id } } }").await;
     assert_eq!(none["insertIntoitemsCollection"], json!({"affectedCount": 0, "records": []}));
@@ -89,7 +92,8 @@ async fn changes_are_of_the_rows_that_are_asked_for_and_of_no_more_than_is_allow
         data["deleteFromitemsCollection"],
         json!({"affectedCount": 1, "records": [{"name": "n1", "twice": "2"}]})
     );
-    let nobody = api.data("mutation { deleteFromitemsCollection(filter: {name: {eq: null}}, atMost: 9) { affectedCount } }");
+    let nobody =
+        api.data("mutation { deleteFromitemsCollection(filter: {name: {eq: null}}, atMost: 9) { affectedCount } }");
     assert_eq!(nobody.await["deleteFromitemsCollection"]["affectedCount"], 0);
     assert_eq!(api.ask("mutation { updateitemsCollection(set: {}) { affectedCount } }").await.code(), "BAD_USER_INPUT");
 }
@@ -266,12 +270,16 @@ async fn columns_that_a_role_may_not_write_or_read_are_not_there_for_it() {
     ] {
         assert_eq!(api.ask(query).await.code(), "GRAPHQL_VALIDATION_FAILED", "{query}");
     }
-    let data = api.data("mutation { updatecardsCollection(set: {seen: 1}, filter: {id: {eq: 7}}) { records { id } } }").await;
+    let data =
+        api.data("mutation { updatecardsCollection(set: {seen: 1}, filter: {id: {eq: 7}}) { records { id } } }").await;
     assert_eq!(data["updatecardsCollection"]["records"], json!([{"id": 7}]));
     // Who may only write is told how many rows were written.
     let blind = json!({"role": "authenticated"});
     let answer = api
-        .ask_as(blind.clone(), "mutation { insertIntocardsCollection(objects: [{id: 9, title: \"b\"}]) { affectedCount } }")
+        .ask_as(
+            blind.clone(),
+            "mutation { insertIntocardsCollection(objects: [{id: 9, title: \"b\"}]) { affectedCount } }",
+        )
         .await;
     assert_eq!(answer.json(), json!({"data": {"insertIntocardsCollection": {"affectedCount": 1}}}));
     let answer = api.ask_as(blind, "{ cardsCollection { edges { node { id } } } }").await;

@@ -150,11 +150,7 @@ pub(super) fn input_object(
 }
 
 /// An input of which exactly one field is given.
-pub(super) fn one_of(
-    schema: &mut Schema,
-    type_name: &str,
-    fields: impl IntoIterator<Item = InputValueDefinition>,
-) {
+pub(super) fn one_of(schema: &mut Schema, type_name: &str, fields: impl IntoIterator<Item = InputValueDefinition>) {
     let directive = Directive { name: name("oneOf"), arguments: Vec::new() };
     let definition = InputObjectType {
         description: None,

@@ -6,6 +6,7 @@ use super::Drawing;
 use super::build::{
     argument, described, field, full_list, input, input_object, input_with_default, object, optional, required,
 };
+use super::nested::Verb;
 use crate::model::{MutationField, Table, TableId};
 
 impl Drawing<'_> {
@@ -41,6 +42,9 @@ impl Drawing<'_> {
             if column.updatable {
                 updated.push(input(name, self.value(&column.value)));
             }
+        }
+        if !inserted.is_empty() {
+            inserted.extend(self.related(table, Verb::Insert));
         }
         if !inserted.is_empty() {
             input_object(&mut self.schema, &table.type_of("InsertInput"), inserted);
@@ -83,7 +87,10 @@ impl Drawing<'_> {
             MutationField::UpdateByKey(id) => {
                 let table = table(id);
                 let drawn = self.by_key(field(name, optional(&table.type_name)), *id);
-                let drawn = argument(drawn, "set", required(&table.type_of("UpdateInput")), None);
+                let mut drawn = argument(drawn, "set", optional(&table.type_of("UpdateInput")), None);
+                if self.has_related(table) {
+                    drawn = argument(drawn, "related", optional(&table.type_of("Related")), None);
+                }
                 described(drawn, &format!("Changes the `{}` with this key.", table.type_name))
             }
             MutationField::Delete(id) => {

@@ -3,6 +3,7 @@
 use super::Drawing;
 use super::build::{input, input_object, list_of_required, optional, required};
 use crate::model::{FieldKind, TableId};
+use crate::scalar::{Class, ValueType};
 use apollo_compiler::ast::Type;
 
 impl Drawing<'_> {
@@ -35,7 +36,7 @@ impl Drawing<'_> {
         }
         for (name, ty) in [("and", list_of_required(&own)), ("or", list_of_required(&own)), ("not", optional(&own))] {
             // A column of that name wins: whoever made it knows nothing of ours.
-            if !table.fields.contains_key(name) {
+            if !table.shown(name) {
                 fields.push(input(name, ty));
             }
         }
@@ -79,6 +80,16 @@ impl Drawing<'_> {
     pub(super) fn common_filters(&mut self) {
         super::build::enumeration(&mut self.schema, "FilterIs", None, ["NULL", "NOT_NULL"]);
         input_object(&mut self.schema, "IDFilter", [input("eq", optional("ID"))]);
+        let modes = ["plain", "phrase", "web", "operators"];
+        super::build::enumeration(&mut self.schema, "FullTextMode", Some("How a search is read."), modes);
+        let configuration = input("configuration", optional("String"));
+        let search = [input("query", required("String")), configuration, input("mode", optional("FullTextMode"))];
+        input_object(&mut self.schema, "FullText", search);
+        // Both filters use it, and a schema without texts has none of them.
+        self.value(&ValueType::of_class(Class::String));
+        let path = Type::NonNullList(Box::new(required("String")));
+        let at = [input("path", path), input("text", required("StringFilter"))];
+        input_object(&mut self.schema, "JSONAt", at);
     }
 }
 

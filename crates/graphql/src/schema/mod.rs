@@ -1,7 +1,7 @@
 //! A model drawn as a schema of GraphQL: types, fields and arguments, as the library wants them.
 //!
 //! Pure. One file per sort of types: `build` (how definitions are put together), `rows` (what tables give), `inputs` (what
-//! they take), `keys` and `groups` (the same about keys and groups), `changes` (writes), `values` (scalars, enums and their
+//! they take), `keys` and `groups` (the same about keys and groups), `changes` and `nested` (writes), `values` (scalars, enums and their
 //! filters).
 //! Invariant: the schema is valid; a test has it checked by the library and by graphql-js, and nothing is checked at run
 //! time.
@@ -11,6 +11,7 @@ mod changes;
 mod groups;
 mod inputs;
 mod keys;
+mod nested;
 mod rows;
 mod values;
 
@@ -42,6 +43,7 @@ pub(crate) fn unchecked(model: &Model) -> Schema {
         drawing.keys(id);
         drawing.groups(id);
         drawing.changes(id);
+        drawing.nested(id);
     }
     drawing.roots();
     drawing.enums();
@@ -99,3 +101,6 @@ impl Drawing<'_> {
         if value.is_list { list(&value.name) } else { optional(&value.name) }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -85,9 +85,7 @@ impl Drawing<'_> {
                 let drawn = self.by_key(field(name, optional(type_name)), *id);
                 described(drawn, &format!("The `{type_name}` with this key."))
             }
-            QueryField::ByAnyKey(id) => {
-                self.by_any_key(field(name, optional(&self.model.tables[*id].type_name)), *id)
-            }
+            QueryField::ByAnyKey(id) => self.by_any_key(field(name, optional(&self.model.tables[*id].type_name)), *id),
             QueryField::Groups(id) => self.grouped(name, *id),
             QueryField::Call(callee) => self.call(name, callee),
         }

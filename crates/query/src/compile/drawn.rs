@@ -12,9 +12,9 @@ use super::keyset::{self, Term, terms};
 use super::read::{Level, Origin, Pieces, Scope, order_value, write_distinct, write_where};
 use super::{CompileError, Compiler, SOURCE};
 use crate::plan::{
-    AggregateMember, AggregateValue, Change, ChangeMember, Content, Distinct, Document, EdgeMember, EdgeValue, Field, GroupKey,
-    GroupMember, Groups, Join, Member, Mutation, One, Order, Page, PageFact, PageMember, PageValue, Read, SCALAR, Scalar, Select, Source,
-    Value, Window,
+    AggregateMember, AggregateValue, Change, ChangeMember, Content, Distinct, Document, EdgeMember, EdgeValue, Field,
+    GroupKey, GroupMember, Groups, Join, Member, Mutation, One, Order, Page, PageFact, PageMember, PageValue, Read,
+    SCALAR, Scalar, Select, Source, Value, Window,
 };
 use crate::sql::Sql;
 
