@@ -10,7 +10,7 @@ use super::condition::{Plain, condition};
 use super::field::{aggregate, field, ordered, window as window_of};
 use super::keyset::{self, Term, terms};
 use super::read::{Level, Origin, Pieces, Scope, order_value, write_distinct, write_where};
-use super::{CompileError, Compiler, SOURCE};
+use super::{CompileError, Compiler, SOURCE, call, cte};
 use crate::plan::{
     AggregateMember, AggregateValue, Change, ChangeMember, Content, Distinct, Document, EdgeMember, EdgeValue, Field,
     GroupKey, GroupMember, Groups, Join, Member, Mutation, One, Order, Page, PageFact, PageMember, PageValue, Read,
@@ -20,8 +20,6 @@ use crate::sql::Sql;
 
 /// A lateral row of members.
 const NODE: &str = "node";
-/// The rows of a page.
-const ROWS: &str = "p";
 /// Longest name of a column, in bytes; PostgreSQL cuts longer ones.
 const LONGEST_NAME: usize = 63;
 
@@ -217,16 +215,25 @@ impl Compiler {
     /// A page as an expression.
     fn page_of(&mut self, page: &Page, row: Option<(&str, Level)>) -> Result<Sql, CompileError> {
         let needs = Needs::of(page);
-        let mut out = Sql::of("(SELECT json_build_object(");
+        let (mut origin, level) = Self::origin(row, page.join.as_ref())?;
+        let mut out = Sql::of("(");
+        if let (Origin::Root, Source::Function(call)) = (origin, &page.read.source) {
+            // It is called once, whatever is told of its rows.
+            out.push("WITH ").append(cte(SOURCE, call::select_call(call, &page.read.name))).push(" ");
+            origin = Origin::Cte;
+        }
+        out.push("SELECT json_build_object(");
         let mut members = Vec::with_capacity(page.members.len());
         for member in &page.members {
             let mut one = Sql::new();
-            one.name_literal(&member.key).push(", ").append(self.page_value(page, member, &needs, row)?);
+            one.name_literal(&member.key).push(", ").append(self.page_value(page, member, &needs, (origin, level))?);
             members.push(one);
         }
         out.join(members, ", ").push(")");
         if needs.rows {
-            out.push(" FROM (").append(self.page_rows(page, &needs, row)?).push(") AS ").push(ROWS);
+            out.push(" FROM (").append(self.page_rows(page, &needs, (origin, level))?).push(") AS p HAVING ");
+            // One row, whether or not anything is added up; of a function the rows must be looked at.
+            out.push(if matches!(origin, Origin::Cte) { "count(*) >= 0" } else { "true" });
         }
         out.push(")");
         Ok(out)
@@ -237,7 +244,7 @@ impl Compiler {
         page: &Page,
         member: &PageMember,
         needs: &Needs,
-        row: Option<(&str, Level)>,
+        (origin, level): (Origin<'_>, Level),
     ) -> Result<Sql, CompileError> {
         match &member.value {
             PageValue::Constant(json) => Ok(constant(json)),
@@ -265,13 +272,11 @@ impl Compiler {
                 Ok(out)
             }
             PageValue::Total => {
-                let (origin, level) = Self::origin(row, page.join.as_ref())?;
                 let mut out = Sql::of("(SELECT count(*) FROM (");
                 out.append(self.all_rows(&page.read, origin, level)?).push(") AS counted)");
                 Ok(out)
             }
             PageValue::Aggregates(members) => {
-                let (origin, level) = Self::origin(row, page.join.as_ref())?;
                 if page.read.distinct.is_some() {
                     return self.aggregates_of_distinct(&page.read, members, (origin, level));
                 }
@@ -317,8 +322,12 @@ impl Compiler {
     }
 
     /// The rows of a page, one more where somebody wants to know whether there are more.
-    fn page_rows(&mut self, page: &Page, needs: &Needs, row: Option<(&str, Level)>) -> Result<Sql, CompileError> {
-        let (origin, level) = Self::origin(row, page.join.as_ref())?;
+    fn page_rows(
+        &mut self,
+        page: &Page,
+        needs: &Needs,
+        (origin, level): (Origin<'_>, Level),
+    ) -> Result<Sql, CompileError> {
         let Pieces { scope, from, mut conditions, .. } = self.pieces(&page.read, origin, level)?;
         let terms = if page.keyset.keys.is_empty() { Vec::new() } else { terms(&scope, &page.keyset)? };
         conditions.extend(bounds(&terms, page));
@@ -493,8 +502,10 @@ pub(super) struct Needs {
 
 impl Needs {
     pub(super) fn of(page: &Page) -> Self {
+        // A function is called even by who wants to know nothing.
+        let is_call = matches!(page.read.source, Source::Function(_));
         let mut needs = Self {
-            rows: false,
+            rows: is_call,
             keys: false,
             numbers: page.keyset.backward,
             more: false,
