@@ -29,6 +29,7 @@ mod settings;
 mod suggest;
 mod summary;
 mod view;
+mod write;
 
 pub use documents::{Trusted, TrustedError};
 pub use error::Error;
