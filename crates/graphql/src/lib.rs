@@ -32,6 +32,7 @@ mod suggest;
 mod summary;
 mod view;
 mod views;
+mod write;
 
 pub use documents::{Trusted, TrustedError};
 pub use error::Error;

@@ -38,13 +38,13 @@ impl<'a> Planner<'a> {
             page.read.order.clear();
             page.keyset.keys.clear();
         }
-        let value = PageValue::Documents(self.told(&view.place, asked)?);
+        let value = PageValue::Documents(self.document_told(&view.place, asked)?);
         page.members.push(PageMember { key: asked.key.to_owned(), value });
         Ok(Content::Documents(Box::new(page)))
     }
 
     /// What is told of the document of a row.
-    pub(super) fn told(&self, place: &Place, asked: &Asked<'a>) -> Result<Told, Error> {
+    pub(super) fn document_told(&self, place: &Place, asked: &Asked<'a>) -> Result<Told, Error> {
         Ok(Told { column: DATA.to_owned(), value: self.inside(place, asked)? })
     }
 

@@ -191,6 +191,7 @@ impl Reflecting<'_> {
             description: of_view.description,
             fields,
             key: self.key_of(relation, said),
+            keys: Vec::new(),
             insertable: false,
             updatable: false,
             deletable: false,

@@ -13,9 +13,9 @@ use super::keyset::{self, Term, terms};
 use super::read::{Level, Origin, Pieces, Scope, order_value, write_distinct, write_where};
 use super::{CompileError, Compiler, SOURCE, call, cte};
 use crate::plan::{
-    AggregateMember, AggregateValue, Change, ChangeMember, Content, Document, EdgeMember, EdgeValue, Field, GroupKey,
-    GroupMember, Groups, Join, Member, One, Order, Page, PageFact, PageMember, PageValue, Read, SCALAR, Scalar, Source,
-    Window,
+    AggregateMember, AggregateValue, Change, ChangeMember, Content, Distinct, Document, EdgeMember, EdgeValue, Field,
+    GroupKey, GroupMember, Groups, Join, Member, Mutation, One, Order, Page, PageFact, PageMember, PageValue, Read,
+    SCALAR, Scalar, Select, Source, Value, Window,
 };
 use crate::sql::Sql;
 
@@ -302,6 +302,9 @@ impl Compiler {
                 Ok(out)
             }
             PageValue::Aggregates(members) => {
+                if page.read.distinct.is_some() {
+                    return self.aggregates_of_distinct(&page.read, members, (origin, level));
+                }
                 let read = Read { order: Vec::new(), window: Window::default(), ..page.read.clone() };
                 let Pieces { scope, from, conditions, .. } = self.pieces(&read, origin, level)?;
                 let mut out = Sql::of("(SELECT ");
@@ -318,8 +321,29 @@ impl Compiler {
         if read.distinct.is_none() {
             return self.matching(read, origin, level);
         }
-        let all = Read { window: Window::default(), ..read.clone() };
+        let one = Select { value: Value::One, cast: None, aggregate: None, name: None };
+        let all = Read { select: vec![one], window: Window::default(), ..read.clone() };
         self.rows(&all, origin, level)
+    }
+
+    /// Aggregates of the rows that are left when those that are like another one are out.
+    fn aggregates_of_distinct(
+        &mut self,
+        read: &Read,
+        members: &[AggregateMember],
+        (origin, level): (Origin<'_>, Level),
+    ) -> Result<Sql, CompileError> {
+        let mut names = Vec::new();
+        aggregated(members, &mut names);
+        let mut select: Vec<Select> = names.into_iter().map(Select::column).collect();
+        if select.is_empty() {
+            select.push(Select { value: Value::One, cast: None, aggregate: None, name: None });
+        }
+        let all = Read { select, window: Window::default(), ..read.clone() };
+        let rows = self.rows(&all, origin, level)?;
+        let mut out = Sql::of("(SELECT ");
+        out.append(aggregates("d", members)?).push(" FROM (").append(rows).push(") AS d)");
+        Ok(out)
     }
 
     /// The rows of a page, one more where somebody wants to know whether there are more.
@@ -468,6 +492,13 @@ impl Compiler {
                     laterals.append(lateral);
                     one.name_literal(key).push(", coalesce(json_agg(p.").ident(&edge_name(index)).push("), '[]')")
                 }
+                ChangeMember::Row(fields) => {
+                    let (mut value, lateral) = self.told(fields, (&alias, Level { limited: true, ..Level::ROOT }))?;
+                    value.push(" AS ").ident(&edge_name(index));
+                    columns.push(value);
+                    laterals.append(lateral);
+                    one.push("(array_agg(p.").ident(&edge_name(index)).push("))[1]")
+                }
             };
             members.push(one);
         }
@@ -477,9 +508,16 @@ impl Compiler {
         let mut rows = Sql::of("SELECT ");
         rows.join(columns, ", ").push(" FROM ").ident(SOURCE).push(" AS ").ident(&alias).append(laterals);
         let mut out = Sql::of("WITH ");
-        out.join(ctes, ", ").push(" SELECT json_build_object(").join(members, ", ").push(")");
+        out.join(ctes, ", ");
+        match change.members.as_slice() {
+            [ChangeMember::Row(_)] => out.push(" SELECT ").join(members, ", "),
+            _ => out.push(" SELECT json_build_object(").join(members, ", ").push(")"),
+        };
         if let Some(guard) = guard_of(&change.guard, Some(&change.mutation))? {
             out.push(", ").append(guard);
+        }
+        if let Mutation::UpdateEach(update) = &change.mutation {
+            out.push(", ").append(super::bulk::guard(update));
         }
         out.push(" FROM (").append(rows).push(") AS p");
         Ok(out)
@@ -603,8 +641,24 @@ fn page_fact(page: &Page, fact: &PageFact, needs: &Needs) -> Sql {
     }
 }
 
-/// The conditions that the positions of a page make.
+/// Columns that aggregates are of.
+fn aggregated(members: &[AggregateMember], names: &mut Vec<String>) {
+    for member in members {
+        match &member.value {
+            AggregateValue::Of { field, .. } if !names.contains(&field.name) => names.push(field.name.clone()),
+            AggregateValue::Object(members) => aggregated(members, names),
+            _ => {}
+        }
+    }
+}
+
+/// The conditions that the positions of a page make. Of rows that are alike only one counts, so that a position is
+/// behind all of them.
 pub(super) fn bounds(terms: &[Term<'_>], page: &Page) -> Vec<Sql> {
+    let terms = match &page.read.distinct {
+        Some(Distinct::On(fields)) => terms.get(..fields.len()).unwrap_or(terms),
+        _ => terms,
+    };
     let until = page
         .until
         .as_ref()
