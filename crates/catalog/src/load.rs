@@ -30,7 +30,8 @@ pub async fn load_in_two(session: &mut Session, helper: &mut Session, scope: &Sc
 
 /// What its JSON documents look like, where that is asked for.
 async fn with_shapes(session: &mut Session, catalog: Catalog, scope: &Scope) -> Catalog {
-    let shapes = shapes::sample(session, &catalog, scope).await;
+    // Most loads have none, and their future stays small.
+    let shapes = Box::pin(shapes::sample(session, &catalog, scope)).await;
     Catalog { shapes: Arc::new(shapes), ..catalog }
 }
 
