@@ -146,8 +146,8 @@ impl Building<'_> {
                 self.object(otherwise, &unnamed).then(|| Place::Object(otherwise.to_owned()))
             }
             [only] => {
-                let all = shape.objects.values().fold(true, |known, object| self.object(only, object) && known);
-                all.then(|| Place::Object((*only).to_owned()))
+                let mut all = shape.objects.values();
+                all.all(|object| self.object(only, object)).then(|| Place::Object((*only).to_owned()))
             }
             _ => self.union(union, &named),
         }
@@ -364,7 +364,7 @@ mod tests {
     use super::*;
 
     /// The types of documents of one view, in a short form.
-    fn types(rows: &[Value], declared: Value) -> Vec<String> {
+    fn types(rows: &[Value], declared: &Value) -> Vec<String> {
         let mut shape = Shape::default();
         rows.iter().for_each(|row| shape.see(row));
         let taken = HashSet::from(["Table".to_owned()]);
@@ -397,7 +397,7 @@ mod tests {
         ];
         let expected =
             "Thing { aB: Int, big: BigInt, id: ID, l: [Int], mix: JSONValue, n: Float, no: JSONValue, t: String }";
-        assert_eq!(types(&rows, json!({})), [expected]);
+        assert_eq!(types(&rows, &json!({})), [expected]);
     }
 
     #[test]
@@ -408,7 +408,7 @@ mod tests {
                    "table": {"__typename": "Table", "a": 1}, "__typename": null}),
         ];
         assert_eq!(
-            types(&rows, json!({})),
+            types(&rows, &json!({})),
             [
                 "Thing { empty: JSONValue, odd: JSONValue, open: JSONValue, steady: ThingSteady, table: JSONValue, user: User }",
                 "ThingSteady { x: Int }",
@@ -424,7 +424,7 @@ mod tests {
             json!({"e": {"__typename": "User", "n": "x"}, "l": [{"__typename": "User", "n": "x"}]}),
         ];
         assert_eq!(
-            types(&rows, json!({})),
+            types(&rows, &json!({})),
             [
                 "Thing { e: ThingE, l: [ThingL] }",
                 "Post { t: String }",
@@ -440,7 +440,7 @@ mod tests {
         let declared = json!({"n": "Float", "free": "JSON", "who": {"__typename": "User", "a": "Int"}, "all": "[User]",
                               "one": "User|Thing", "not": "Nobody", "part": {"x": ["Int"]}});
         assert_eq!(
-            types(&[json!({"n": 1, "free": {"a": 1}})], declared),
+            types(&[json!({"n": 1, "free": {"a": 1}})], &declared),
             [
                 "Thing { free: JSONValue, n: Float, who: User, all: [User], one: ThingOne, not: JSONValue, part: ThingPart }",
                 "ThingFree { a: Int }",

@@ -24,16 +24,16 @@ impl Plans {
     }
 
     pub fn clear(&self) {
-        self.seen.lock().unwrap().clear();
+        self.seen.lock().expect("a whole lock").clear();
     }
 
     pub fn count(&self) -> usize {
-        self.seen.lock().unwrap().len()
+        self.seen.lock().expect("a whole lock").len()
     }
 
     /// The newest statement.
     pub fn sql(&self) -> String {
-        self.seen.lock().unwrap().last().cloned().expect("a statement")
+        self.seen.lock().expect("a whole lock").last().cloned().expect("a statement")
     }
 
     /// Its plan, without anything sequential where there is another way, for values that nobody knows yet.
@@ -85,7 +85,7 @@ impl Visit for Sql<'_> {
 
     fn record_str(&mut self, field: &Field, value: &str) {
         if field.name() == "sql" {
-            self.0.lock().unwrap().push(value.to_owned());
+            self.0.lock().expect("a whole lock").push(value.to_owned());
         }
     }
 }

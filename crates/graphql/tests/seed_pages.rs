@@ -58,7 +58,7 @@ async fn page(api: &Api, arguments: &str) -> (Vec<String>, Value) {
            pageInfo {{ hasNextPage hasPreviousPage startCursor endCursor }} }} }}"
     );
     let mut data = api.data(&query).await["usersConnection"].take();
-    let edges = data["edges"].as_array().unwrap();
+    let edges = data["edges"].as_array().expect("edges");
     if let (Some(first), Some(last)) = (edges.first(), edges.last()) {
         assert_eq!(
             (&first["cursor"], &last["cursor"]),
@@ -66,7 +66,7 @@ async fn page(api: &Api, arguments: &str) -> (Vec<String>, Value) {
         );
     }
     assert_eq!(data["totalCount"], 3);
-    let names = edges.iter().map(|edge| edge["node"]["name"].as_str().unwrap().to_owned()).collect();
+    let names = edges.iter().map(|edge| edge["node"]["name"].as_str().expect("a name").to_owned()).collect();
     (names, data["pageInfo"].take())
 }
 

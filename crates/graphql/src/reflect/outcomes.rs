@@ -171,7 +171,7 @@ fn is_short(columns: &[(String, String)]) -> bool {
 
 fn is_long(columns: &[(String, String)]) -> bool {
     let has = |name: &&str| columns.iter().any(|(column, _)| column == name);
-    LONG[..2].iter().all(|name| has(name)) && OF_SUCCESS[..4].iter().all(|name| has(name))
+    LONG[..2].iter().chain(&OF_SUCCESS[..4]).all(has)
 }
 
 /// Names of types that functions without relations use.

@@ -29,6 +29,14 @@ pub(super) struct Found {
     place: Place,
 }
 
+/// A source of documents with what was seen of them.
+struct Source {
+    relation: Arc<Relation>,
+    function: Option<Arc<Function>>,
+    said: Commented,
+    shape: Shape,
+}
+
 fn without_prefix(name: &str) -> Option<&str> {
     PREFIXES.into_iter().find_map(|prefix| name.strip_prefix(prefix).filter(|rest| !rest.is_empty()))
 }
@@ -71,15 +79,16 @@ impl Reflecting<'_> {
         Commented { directive, description }
     }
 
-    /// The types of all documents that the role may read.
-    pub(super) fn document_types(&mut self) -> Vec<Found> {
-        let mut sources: Vec<(Arc<Relation>, Option<Arc<Function>>, Commented, Shape)> = Vec::new();
+    /// Everything that gives documents which the role may read.
+    fn sources(&self) -> Vec<Source> {
+        let mut sources = Vec::new();
         let catalog = self.sight.catalog;
         for relation in catalog.relations.values() {
             let is_here = relation.name.schema == self.sight.schema && self.is_view(relation);
             if is_here && (self.sight.sees)(relation) && self.reads(relation, DATA) {
                 let shape = self.shape(relation).cloned().unwrap_or_default();
-                sources.push((Arc::clone(relation), None, self.said(relation), shape));
+                let relation = Arc::clone(relation);
+                sources.push(Source { said: self.said(&relation), relation, function: None, shape });
             }
         }
         for function in catalog.functions.values().flatten().filter(|function| function.is_document_view()) {
@@ -87,13 +96,20 @@ impl Reflecting<'_> {
                 let sampled = catalog.shapes.functions.get(&function.name);
                 let shape = sampled.map(|sampled| sampled.shape.clone()).unwrap_or_default();
                 let said = directive::read(function.comment.as_deref());
-                sources.push((Arc::new(as_relation(function)), Some(Arc::clone(function)), said, shape));
+                let relation = Arc::new(as_relation(function));
+                sources.push(Source { relation, function: Some(Arc::clone(function)), said, shape });
             }
         }
+        sources
+    }
+
+    /// The types of all documents that the role may read.
+    pub(super) fn document_types(&mut self) -> Vec<Found> {
+        let sources = self.sources();
         let taken = self.taken.clone();
         let mut building = Building { documents: std::mem::take(&mut self.model.documents), taken: &taken };
         let mut found = Vec::new();
-        for (relation, function, said, shape) in sources {
+        for Source { relation, function, said, shape } in sources {
             let base = base_name(&relation.name.name);
             let otherwise = said.directive.name.clone().unwrap_or_else(|| upper_first(&camel(&singular(base))));
             let Some(place) = building.root(&shape, &upper_first(&camel(base)), &otherwise) else {
