@@ -115,9 +115,10 @@ impl Shape {
     }
 
     fn object(&mut self, name: Option<String>, seen: &ObjectShape) {
+        let is_full = self.objects.len() >= MOST_TYPES;
         match self.objects.get_mut(&name) {
             Some(known) => known.merge(seen),
-            None if self.objects.len() >= MOST_TYPES => self.more = true,
+            None if is_full => self.more = true,
             None => _ = self.objects.insert(name, seen.clone()),
         }
     }
@@ -155,9 +156,10 @@ impl ObjectShape {
     pub fn merge(&mut self, other: &Self) {
         self.varies |= other.varies || !self.keys.keys().eq(other.keys.keys());
         for (key, shape) in &other.keys {
+            let is_full = self.keys.len() >= MOST_KEYS;
             match self.keys.get_mut(key) {
                 Some(known) => known.merge(shape),
-                None if self.keys.len() >= MOST_KEYS => {}
+                None if is_full => {}
                 None => _ = self.keys.insert(key.clone(), shape.clone()),
             }
         }
