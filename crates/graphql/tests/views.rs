@@ -236,10 +236,10 @@ async fn plans_that_are_kept_belong_to_no_caller_and_to_no_values() {
     .await;
     for _ in 0..3 {
         for name in ["ann", "bob"] {
-            let data = api.data_as(json!({"role": "authenticated", "sub": name}), "{ mine { owner viewer } }").await;
-            assert_eq!(data["mine"], json!([{"owner": name, "viewer": name}]));
+            let data = api.data_as(json!({"role": "authenticated", "sub": name}), "{ mines { owner viewer } }").await;
+            assert_eq!(data["mines"], json!([{"owner": name, "viewer": name}]));
         }
-        assert_eq!(api.data("{ mine { owner } }").await["mine"], json!([]));
+        assert_eq!(api.data("{ mines { owner } }").await["mines"], json!([]));
     }
     let query = "query ($id: Int, $n: Int, $page: Int, $skip: Boolean!) { docs(where: {id: {gte: $id}}, first: $page,
         orderBy: [{id: AscNullsLast}]) { owner items(first: $n) @skip(if: $skip) } }";
