@@ -27,6 +27,8 @@ mod schema;
 mod settings;
 mod suggest;
 mod summary;
+#[cfg(test)]
+mod tests;
 mod view;
 
 pub use documents::{Trusted, TrustedError};

@@ -125,7 +125,7 @@ impl Reflected {
         let sees = |relation: &ferrobase_catalog::Relation| {
             matches!(exposure.visibility(catalog, relation, role), Visibility::Visible)
         };
-        let model = reflect(Sight {
+        let mut model = reflect(Sight {
             catalog,
             schema,
             role,
@@ -134,6 +134,7 @@ impl Reflected {
             introspection: settings.introspection,
         });
         let schema = schema::draw(&model);
+        model.sdl = model.is_subgraph.then(|| schema::sdl(&model, &schema));
         let implementers = schema.implementers_map();
         Self {
             model,

@@ -8,6 +8,7 @@
 mod call;
 mod change;
 mod collect;
+mod entities;
 mod filter;
 pub(crate) mod input;
 mod node_id;
@@ -80,8 +81,11 @@ impl<'a> Planner<'a> {
     }
 
     fn root(&self, asked: &Asked<'a>) -> Result<Content, Error> {
-        if asked.name() == "node" {
-            return self.node(asked);
+        match asked.name() {
+            "node" => return self.node(asked),
+            "_service" if self.model.is_subgraph => return Ok(self.service(asked)),
+            "_entities" if self.model.is_subgraph => return self.entities(asked),
+            _ => {}
         }
         match self.model.query.get(asked.name()).ok_or_else(|| Error::unknown(asked.name()))? {
             QueryField::Collection(id) => {
