@@ -7,7 +7,7 @@
 
 'use strict';
 
-import notesMoreQuery_graphql from './notesMoreQuery.graphql';
+import notesMoreQuery_graphql from './notesMoreQuery.graphql.js';
 
 var node = (function(){
 var v0 = [
