@@ -31,6 +31,29 @@ def http2(result):
     ])
 
 
+def graphql(result):
+    def ratio(value):
+        return f"{value:.2f}" if value else ""
+
+    aligned(["question", "asked of", "req/s", "p50 ms", "p99 ms", "to PostGraphile", "goal", "to REST", "us server",
+             "us pg", "errors"], [
+        [row["question"], {"ours": "GraphQL", "rest": "REST", "peer": "PostGraphile"}[row["way"]]
+         + (" (against)" if row["binary"] == "against" else ""), f"{row['rps']:,.0f}", f"{row['p50']:.2f}",
+         f"{row['p99']:.1f}", ratio(row["peer"]), goal(row["goal"]), ratio(row["rest"]), f"{row['us_server']:.0f}",
+         f"{row['us_postgres']:.0f}", row["errors"]]
+        for row in result["rows"]
+    ])
+    for name, stages in result["stages"].items():
+        told = ", ".join(f"{stage} {micro:.0f}" for stage, micro in stages.items())
+        print(f"{name}, us of one request as the server says: {told}.")
+    wide = result["wide"]
+    print(f"Introspection of 1,000 tables ({wide['types']} types): first {wide['first_ms']:.0f} ms, then "
+          f"{wide['later_ms']:.0f} ms (goal < 100); {wide['megabytes']:.0f} MB.")
+    memory = ", ".join(f"{name} {size:.0f} MB" for name, size in result["memory"].items())
+    print(f"RSS at the end: {memory}. PostgreSQL {result['postgresql']}. "
+          f"Other programs used {result['others']:.2f} cores meanwhile.")
+
+
 def goal(least):
     return f">= {least:.2f}" if least else ""
 

@@ -68,7 +68,7 @@ impl Costing {
 
     fn change(&self, change: &Change) -> f64 {
         let told = |member: &ChangeMember| match member {
-            ChangeMember::Records(_, members) => self.members(members),
+            ChangeMember::Records(_, members) | ChangeMember::Row(members) => self.members(members),
             ChangeMember::Constant(..) | ChangeMember::Count(_) => 0.0,
         };
         let row = 1.0 + change.members.iter().map(told).sum::<f64>();

@@ -174,8 +174,7 @@ impl Trusted {
     /// When it is not there, of another form, or has a document that cannot be read.
     pub fn read(file: &Path) -> Result<Self, TrustedError> {
         let name = file.display().to_string();
-        let text = std::fs::read_to_string(file)
-            .map_err(|source| TrustedError::Read { file: name.clone(), source })?;
+        let text = std::fs::read_to_string(file).map_err(|source| TrustedError::Read { file: name.clone(), source })?;
         Self::parse(&name, &text)
     }
 
@@ -239,7 +238,10 @@ mod tests {
         assert!(plain.find(&format!("sha256:{}", sha256("{ x }"))).is_some(), "by hash too");
         let apollo = r#"{"format": "apollo-persisted-query-manifest", "version": 1,
                          "operations": [{"id": "i", "name": "Q", "type": "query", "body": "query Q { y }"}]}"#;
-        assert_eq!(Trusted::parse("f", apollo).expect("documents").iter().collect::<Vec<_>>(), [("i", "query Q { y }")]);
+        assert_eq!(
+            Trusted::parse("f", apollo).expect("documents").iter().collect::<Vec<_>>(),
+            [("i", "query Q { y }")]
+        );
         for (text, reason) in [
             ("{", "EOF"),
             ("[]", "neither an object"),

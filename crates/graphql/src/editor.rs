@@ -31,7 +31,8 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
 /// Whether a browser that was led here asks for something to look at.
 pub(crate) fn is_asked_for(method: &Method, uri: &Uri, headers: &HeaderMap) -> bool {
     let asks = uri.query().is_some_and(|query| {
-        form_urlencoded::parse(query.as_bytes()).any(|(name, _)| matches!(&*name, "query" | "extensions" | "documentId"))
+        form_urlencoded::parse(query.as_bytes())
+            .any(|(name, _)| matches!(&*name, "query" | "extensions" | "documentId"))
     });
     *method == Method::GET && !asks && request::wants_page(headers)
 }
@@ -42,11 +43,14 @@ pub(crate) fn page(key: Option<&str>) -> Response {
     // In a data block of HTML only this sequence has a meaning.
     let headers = headers.to_string().replace('<', "\\u003c");
     let mut response = Response::new(Body::from(PAGE.replace("{{headers}}", &headers)));
-    set(&mut response, &[
-        (CONTENT_TYPE, "text/html; charset=utf-8"),
-        (CONTENT_SECURITY_POLICY, POLICY),
-        (CACHE_CONTROL, "private, no-store"),
-    ]);
+    set(
+        &mut response,
+        &[
+            (CONTENT_TYPE, "text/html; charset=utf-8"),
+            (CONTENT_SECURITY_POLICY, POLICY),
+            (CACHE_CONTROL, "private, no-store"),
+        ],
+    );
     response
 }
 
@@ -55,11 +59,14 @@ pub(crate) fn asset(name: &str) -> Option<Response> {
     let asset = FILES.iter().find(|asset| asset.name == name)?;
     let mut response = Response::new(Body::from(asset.gzip));
     *response.status_mut() = StatusCode::OK;
-    set(&mut response, &[
-        (CONTENT_TYPE, asset.media),
-        (CONTENT_ENCODING, "gzip"),
-        (CACHE_CONTROL, "public, max-age=31536000, immutable"),
-    ]);
+    set(
+        &mut response,
+        &[
+            (CONTENT_TYPE, asset.media),
+            (CONTENT_ENCODING, "gzip"),
+            (CACHE_CONTROL, "public, max-age=31536000, immutable"),
+        ],
+    );
     Some(response)
 }
 

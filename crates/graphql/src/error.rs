@@ -9,6 +9,7 @@ use axum::body::Body;
 use axum::response::Response;
 use ferrobase_base::{Kind, PublicError};
 use ferrobase_query::CompileError;
+use ferrobase_query::guard::{Refusal, Violation};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
 
@@ -94,6 +95,9 @@ pub enum Error {
         /// How many.
         rows: u64,
     },
+    /// Two rows that are given are the same row.
+    #[error("Two of the rows that are given are the same row")]
+    Twice,
     /// What the database, or the way to it, says.
     #[error("{0}")]
     Database(Box<PublicError>),
@@ -143,14 +147,17 @@ impl Error {
     pub(crate) fn database(error: &ferrobase_request::Error) -> Self {
         let violation = error.db().and_then(|db| ferrobase_query::guard::violation(db.code.as_str(), &db.message));
         match violation {
-            Some(violation) => Self::AtMost { rows: violation.rows },
-            None => Self::Database(Box::new(PublicError::from(error))),
+            Some(Violation { refusal: Refusal::TooMany, rows, .. }) => Self::AtMost { rows },
+            Some(Violation { refusal: Refusal::DuplicateKeys, .. }) => Self::Twice,
+            // Two new rows with the same key, one of which would change the other.
+            None if error.db().is_some_and(|db| db.code.as_str() == "21000") => Self::Twice,
+            _ => Self::Database(Box::new(PublicError::from(error))),
         }
     }
 
     /// Whether the request could not even begin to run.
     fn is_of_request(&self) -> bool {
-        !matches!(self, Self::At { .. } | Self::Database(_) | Self::AtMost { .. })
+        !matches!(self, Self::At { .. } | Self::Database(_) | Self::AtMost { .. } | Self::Twice)
     }
 
     fn code(&self) -> &'static str {
@@ -165,7 +172,7 @@ impl Error {
             Self::Syntax(_) => "GRAPHQL_PARSE_FAILED",
             Self::Invalid(_) | Self::Unknown(_) | Self::Introspection => "GRAPHQL_VALIDATION_FAILED",
             Self::Operation(_) => "OPERATION_RESOLUTION_FAILURE",
-            Self::Argument { .. } => "BAD_USER_INPUT",
+            Self::Argument { .. } | Self::Twice => "BAD_USER_INPUT",
             Self::TooDeep(_) => "OPERATION_TOO_DEEP",
             Self::TooManyAliases(_) => "TOO_MANY_ALIASES",
             Self::TooManyFields(_) => "TOO_MANY_FIELDS",
@@ -184,7 +191,9 @@ impl Error {
             Self::At { path, source } => {
                 let mut all = source.told();
                 for one in &mut all {
-                    one["path"] = path.iter().rev().cloned().collect();
+                    // Names never begin with a digit: such a key is a place in a list.
+                    let key = |key: &String| key.parse::<u64>().map_or_else(|_| key.as_str().into(), Value::from);
+                    one["path"] = path.iter().rev().map(key).collect();
                 }
                 all
             }

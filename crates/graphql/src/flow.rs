@@ -16,16 +16,17 @@ use bytes::{Bytes, BytesMut};
 use ferrobase_base::{Kind, PublicError};
 use ferrobase_catalog::{Catalog, Function, Isolation, Proof, Proven};
 use ferrobase_edge::Caller;
-use ferrobase_pg::{End, StatementResult};
+use ferrobase_pg::StatementResult;
 use ferrobase_query::plan::Document;
 use ferrobase_query::{Drawn, Template, compile_document, prove_document};
-use ferrobase_request::{Opening, RequestContext, Stage, Target, Transaction, Work};
+use ferrobase_request::{RequestContext, Stage, Target, Work};
 use http::Method;
 use http::request::Parts;
 
 use crate::cost;
 use crate::documents::Persisted;
 use crate::error::Error;
+use crate::introspect;
 use crate::plan::{Planned, Planner, Step};
 use crate::prepared::{Asked, Prepared, Sight, Variables};
 use crate::reflected::{Reflected, Schemas};
@@ -46,22 +47,22 @@ pub(crate) struct Flow<'a> {
 }
 
 /// A statement that is ready to run.
-struct Ready {
-    drawn: Drawn,
+pub(crate) struct Ready {
+    pub(crate) drawn: Drawn,
     proof: Option<Proof>,
     read_only: bool,
     function: Option<Arc<Function>>,
 }
 
 /// An operation up to the point where values of the database come in.
-struct Operating<'o> {
+pub(crate) struct Operating<'o> {
     reflected: &'o Reflected,
     asked: &'o Asked,
     operation: &'o Node<Operation>,
     variables: &'o Valid<JsonMap>,
     catalog: &'o Arc<Catalog>,
     proven: Option<Arc<Proven>>,
-    schema: &'o str,
+    pub(crate) schema: &'o str,
 }
 
 impl Flow<'_> {
@@ -94,15 +95,21 @@ impl Flow<'_> {
         }
     }
 
-    fn context(&self) -> &RequestContext {
+    pub(crate) fn context(&self) -> &RequestContext {
         &self.caller.0
     }
 
     fn plan(&self, operating: &Operating<'_>, variables: &Valid<JsonMap>) -> Result<Planned, Error> {
         let Operating { reflected, asked, operation, .. } = operating;
-        let introspected = introspect(reflected, &asked.document, operation, variables)?;
         let planner = Planner { model: &reflected.model, document: &asked.document, variables };
-        planner.plan(operation, &|key| introspected.as_ref()?.get(key).map(ToString::to_string))
+        planner.plan(operation, &|field| {
+            if !reflected.model.introspection {
+                return Err(Error::Introspection);
+            }
+            introspection::check_max_depth(&asked.document, operation)
+                .map_err(|error| told(&error, &asked.document))?;
+            Ok(introspect::answer(reflected, &asked.document, variables, field))
+        })
     }
 
     /// An operation that reads: by a plan that is known, or by one that is made now.
@@ -145,7 +152,7 @@ impl Flow<'_> {
             return answer(&ending, |out| prepared.drawn.template.write(&StatementResult::default(), out).is_some())
                 .ok_or_else(internal);
         }
-        let drawn = Drawn { statement, template: prepared.drawn.template.clone() };
+        let drawn = Drawn { statement, template: Arc::clone(&prepared.drawn.template) };
         let ready = Ready { drawn, proof: prepared.proof.clone(), read_only: true, function: None };
         let failed = |error: Error| prepared.root.iter().fold(error, |error, key| error.at(key));
         let results = self.run_one(&ready, operating).await.map_err(failed)?;
@@ -179,7 +186,7 @@ impl Flow<'_> {
     }
 
     /// Refuses what may touch too many rows.
-    fn afford(&self, cost: f64) -> Result<(), Error> {
+    pub(crate) fn afford(&self, cost: f64) -> Result<(), Error> {
         match self.settings.max_cost {
             Some(most) if cost > most => Err(Error::TooCostly { cost, most }),
             _ => Ok(()),
@@ -187,7 +194,7 @@ impl Flow<'_> {
     }
 
     /// What an answer ends with: its cost, where costs are bounded.
-    fn ending(&self, cost: f64) -> String {
+    pub(crate) fn ending(&self, cost: f64) -> String {
         match self.settings.max_cost {
             Some(_) => format!(",\"extensions\":{{\"cost\":{}}}}}", cost::told(cost)),
             None => "}".to_owned(),
@@ -208,20 +215,24 @@ impl Flow<'_> {
         Ok((proof, drawn.map_err(|error| Error::from(&error))?))
     }
 
-    async fn run_one(&self, ready: &Ready, operating: &Operating<'_>) -> Result<Vec<StatementResult>, Error> {
+    pub(crate) async fn run_one(
+        &self,
+        ready: &Ready,
+        operating: &Operating<'_>,
+    ) -> Result<Vec<StatementResult>, Error> {
         self.begins(ready, operating);
         let reply = ferrobase_request::run(self.target, self.context(), self.work(ready, operating.schema)).await;
         reply.map(|reply| reply.results).map_err(|error| self.failed(&error))
     }
 
     /// Notes the statement and what people call it.
-    fn begins(&self, ready: &Ready, operating: &Operating<'_>) {
+    pub(crate) fn begins(&self, ready: &Ready, operating: &Operating<'_>) {
         let sql = &ready.drawn.statement.sql;
         self.context().journal.runs(sql, || summary::of(operating.operation, &operating.asked.document));
         tracing::debug!(target: "ferrobase::sql", sql = &**sql, "Statement");
     }
 
-    fn work(&self, ready: &Ready, schema: &str) -> Work {
+    pub(crate) fn work(&self, ready: &Ready, schema: &str) -> Work {
         let path = self.settings.search_path(schema);
         let mut work = Work { read_only: ready.read_only, ..Work::read(path, ready.drawn.statement.clone()) };
         work.proof = ready.proof.clone();
@@ -250,91 +261,29 @@ impl Flow<'_> {
         answer
     }
 
-    /// The fields of a mutation, in their order.
-    async fn write(&self, steps: Vec<(String, Step)>, operating: &Operating<'_>) -> Result<Bytes, Error> {
-        let documents = steps.iter().filter_map(|(_, step)| match step {
-            Step::Run(document, _) => Some(self.cost(document)),
-            Step::Constant(_) => None,
-        });
-        let cost = documents.sum();
-        self.afford(cost)?;
-        let mut ready = Vec::with_capacity(steps.len());
-        for (key, step) in steps {
-            ready.push(match step {
-                Step::Constant(json) => (key, Err(json)),
-                Step::Run(document, function) => {
-                    let (proof, drawn) = self.compiled(operating, &document, false)?;
-                    (key, Ok(Ready { drawn, proof, read_only: false, function }))
-                }
-            });
-        }
-        let mut statements = ready.iter().filter_map(|(key, step)| Some((key, step.as_ref().ok()?)));
-        let results = match (statements.next(), statements.next()) {
-            (None, _) => Vec::new(),
-            (Some((key, only)), None) => vec![self.run_one(only, operating).await.map_err(|error| error.at(key))?],
-            _ => self.write_all(&ready, operating).await?,
+    /// The rows that the fields of a mutation may touch.
+    pub(crate) fn cost_of(&self, steps: &[(String, Step)]) -> f64 {
+        let cost = |step: &Step| match step {
+            Step::Constant(_) => 0.0,
+            Step::Run(document, _) => self.cost(document),
+            Step::Many(documents) => documents.iter().map(|document| self.cost(document)).sum(),
+            Step::Tree(grown) => grown.rows() as f64 + grown.told.as_ref().map_or(0.0, |document| self.cost(document)),
         };
-        self.render(&ready, &results, &self.ending(cost))
+        steps.iter().map(|(_, step)| cost(step)).sum()
     }
 
-    async fn write_all(
+    /// A statement that writes.
+    pub(crate) fn ready(
         &self,
-        steps: &[(String, Result<Ready, String>)],
         operating: &Operating<'_>,
-    ) -> Result<Vec<Vec<StatementResult>>, Error> {
-        let mut transaction = Transaction::begin(self.target, self.context(), Opening::default())
-            .await
-            .map_err(|error| self.failed(&error))?;
-        let mut results = Vec::new();
-        for (key, step) in steps {
-            let Ok(ready) = step else { continue };
-            self.begins(ready, operating);
-            match transaction.run(self.work(ready, operating.schema)).await {
-                Ok(reply) => results.push(reply.results),
-                Err(error) => {
-                    transaction.abort().await;
-                    return Err(self.failed(&error).at(key));
-                }
-            }
-        }
-        transaction.end(End::Commit).await.map_err(|error| self.failed(&error))?;
-        Ok(results)
+        document: &Document,
+        function: Option<Arc<Function>>,
+    ) -> Result<Ready, Error> {
+        let (proof, drawn) = self.compiled(operating, document, false)?;
+        Ok(Ready { drawn, proof, read_only: false, function })
     }
 
-    /// The results of a mutation side by side.
-    fn render(
-        &self,
-        steps: &[(String, Result<Ready, String>)],
-        results: &[Vec<StatementResult>],
-        ending: &str,
-    ) -> Result<Bytes, Error> {
-        let mut results = results.iter();
-        let mut body = BytesMut::from(&b"{\"data\":{"[..]);
-        for (index, (key, step)) in steps.iter().enumerate() {
-            if index > 0 {
-                body.extend_from_slice(b",");
-            }
-            match step {
-                Err(json) => {
-                    body.extend_from_slice(crate::plan::json(key).as_bytes());
-                    body.extend_from_slice(b":");
-                    body.extend_from_slice(json.as_bytes());
-                }
-                Ok(ready) => {
-                    let result = results.next().and_then(|results| results.first()).ok_or_else(internal)?;
-                    let mut object = BytesMut::new();
-                    ready.drawn.template.write(result, &mut object).ok_or_else(internal)?;
-                    // Each is an object of its own with the one key.
-                    body.extend_from_slice(object.get(1..object.len().saturating_sub(1)).unwrap_or_default());
-                }
-            }
-        }
-        body.extend_from_slice(b"}");
-        body.extend_from_slice(ending.as_bytes());
-        Ok(body.freeze())
-    }
-
-    fn failed(&self, error: &ferrobase_request::Error) -> Error {
+    pub(crate) fn failed(&self, error: &ferrobase_request::Error) -> Error {
         let failed = Error::database(error);
         if let Error::Database(public) = &failed
             && matches!(public.kind, Kind::Internal | Kind::Unavailable | Kind::Timeout)
@@ -373,27 +322,6 @@ fn variables(
     coerce_variable_values(&reflected.schema, operation, &given).map_err(|error| told(&error, document))
 }
 
-/// What the library answers to fields about the schema; `None` where there are none.
-fn introspect(
-    reflected: &Reflected,
-    document: &Valid<ExecutableDocument>,
-    operation: &Operation,
-    variables: &Valid<JsonMap>,
-) -> Result<Option<JsonMap>, Error> {
-    let asks = operation.root_fields(document).any(|field| matches!(field.name.as_str(), "__schema" | "__type"));
-    if !asks {
-        return Ok(None);
-    }
-    if !reflected.model.introspection {
-        return Err(Error::Introspection);
-    }
-    introspection::check_max_depth(document, operation).map_err(|error| told(&error, document))?;
-    let executed =
-        introspection::partial_execute(&reflected.schema, &reflected.implementers, document, operation, variables)
-            .map_err(|error| told(&error, document))?;
-    Ok(executed.data)
-}
-
 fn told(error: &RequestError, document: &ExecutableDocument) -> Error {
     Error::Operation(Box::new(error.to_graphql_error(&document.sources)))
 }
@@ -410,7 +338,7 @@ fn no_catalog() -> Error {
     Error::database(&ferrobase_request::Error::NoCatalog)
 }
 
-fn internal() -> Error {
+pub(crate) fn internal() -> Error {
     tracing::error!("A result does not have the columns of its plan");
     Error::Database(Box::new(PublicError::new(Kind::Internal, "FB105", "The answer could not be made")))
 }

@@ -13,6 +13,7 @@ mod documents;
 mod editor;
 mod error;
 mod flow;
+mod introspect;
 mod limits;
 mod model;
 mod naming;
@@ -30,6 +31,7 @@ mod summary;
 #[cfg(test)]
 mod tests;
 mod view;
+mod write;
 
 pub use documents::{Trusted, TrustedError};
 pub use error::Error;

@@ -48,6 +48,10 @@ pub(crate) enum QueryField {
     Collection(TableId),
     /// One row by its primary key.
     ByKey(TableId),
+    /// One row by any of its keys.
+    ByAnyKey(TableId),
+    /// Rows in groups.
+    Groups(TableId),
     /// A function that reads.
     Call(Arc<Callee>),
 }
@@ -61,6 +65,12 @@ pub(crate) enum MutationField {
     Update(TableId),
     /// Removed rows.
     Delete(TableId),
+    /// Several changes, each of rows of its own.
+    UpdateMany(TableId),
+    /// One changed row.
+    UpdateByKey(TableId),
+    /// One removed row.
+    DeleteByKey(TableId),
     /// A function that may write.
     Call(Arc<Callee>),
 }
@@ -78,6 +88,8 @@ pub(crate) struct Table {
     pub(crate) fields: IndexMap<String, Field>,
     /// Columns that name a row, in key order.
     pub(crate) key: Vec<String>,
+    /// Every key whose columns are fields, the primary one first.
+    pub(crate) keys: Vec<UniqueKey>,
     /// Rows can be inserted.
     pub(crate) insertable: bool,
     /// Rows can be changed.
@@ -92,6 +104,17 @@ pub(crate) struct Table {
     pub(crate) page: u64,
     /// The size of the largest page.
     pub(crate) most: u64,
+}
+
+/// Columns that no two rows have the same values in.
+#[derive(Clone, Debug)]
+pub(crate) struct UniqueKey {
+    /// Its name: those of the fields.
+    pub(crate) name: String,
+    /// The columns, in key order.
+    pub(crate) columns: Vec<String>,
+    /// The role may read all of them.
+    pub(crate) readable: bool,
 }
 
 /// A field of a row.
@@ -150,6 +173,8 @@ pub(crate) struct Reference {
     pub(crate) join: Join,
     /// There may be no row.
     pub(crate) nullable: bool,
+    /// The row itself has the columns that refer to the other one.
+    pub(crate) refers: bool,
 }
 
 /// An enum.
@@ -222,6 +247,33 @@ impl Table {
             FieldKind::Column(column) => Some(column),
             _ => None,
         }
+    }
+
+    /// Whether rows have a field of this name that the role may read.
+    pub(crate) fn shown(&self, name: &str) -> bool {
+        let hidden = |field: &Field| matches!(&field.kind, FieldKind::Column(column) if !column.readable);
+        self.fields.get(name).is_some_and(|field| !hidden(field))
+    }
+
+    /// Columns that the role may read and whose values can be told apart and put in order.
+    pub(crate) fn comparable(&self) -> impl Iterator<Item = (&String, &Column)> {
+        let compares = |column: &Column| column.readable && !column.computed && column.value.class.is_ordered();
+        self.columns().filter(move |(_, _, column)| compares(column)).map(|(name, _, column)| (name, column))
+    }
+
+    /// Whether it has rows that the role may read.
+    pub(crate) fn is_readable(&self) -> bool {
+        self.columns().any(|(_, _, column)| column.readable)
+    }
+
+    /// Whether its rows can be told in groups, and asked for by what others add up to.
+    pub(crate) fn has_groups(&self) -> bool {
+        self.aggregates && self.comparable().next().is_some()
+    }
+
+    /// Whether a row can be named by its primary key.
+    pub(crate) fn is_named_by_key(&self) -> bool {
+        self.key.iter().all(|column| self.field_of(column).is_some_and(|(_, column)| column.readable))
     }
 
     /// The field of a column, by the column's name in the database.

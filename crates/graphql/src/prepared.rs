@@ -253,7 +253,8 @@ impl Plans {
         let prepared = Arc::new(prepared);
         let key = variables.key(&counts);
         let skeleton: Box<[u8]> = variables.skeleton.clone().into();
-        let costs = (skeleton.len() + counts.len(), key.len() + prepared.drawn.statement.sql.len());
+        let drawn = &prepared.drawn;
+        let costs = (skeleton.len() + counts.len(), key.len() + drawn.statement.sql.len() + drawn.template.size());
         let mut plans = self.lock();
         let mut evicted = plans.put(skeleton, Kept::Counting(counts.into()), costs.0);
         evicted.extend(plans.put(key, Kept::Plan(Arc::clone(&prepared)), costs.1));

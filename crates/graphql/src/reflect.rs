@@ -4,6 +4,8 @@
 //! function a field of `Query` or `Mutation`; privileges hide, comments rename. What clashes with an earlier name is left
 //! out or renamed, and the log says so.
 
+mod keys;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -25,7 +27,7 @@ use crate::scalar::{Class, ValueType};
 /// The size of a page that does not say its size.
 const PAGE: u64 = 30;
 /// Names of types that are ours or the specification's.
-const RESERVED: [&str; 10] = [
+const RESERVED: [&str; 13] = [
     "Query",
     "Mutation",
     "Subscription",
@@ -36,6 +38,49 @@ const RESERVED: [&str; 10] = [
     "FilterIs",
     "OrderByDirection",
     "IDFilter",
+    "FullText",
+    "FullTextMode",
+    "JSONAt",
+];
+
+/// What the names of types that belong to another type end with.
+const DERIVED: [&str; 36] = [
+    "Aggregate",
+    "AggregateOrderBy",
+    "AvgAggregateResult",
+    "AvgHaving",
+    "Column",
+    "Connection",
+    "DeleteResponse",
+    "Edge",
+    "ExtremeHaving",
+    "ExtremeOrderBy",
+    "Filter",
+    "Group",
+    "GroupKeys",
+    "GroupOrderBy",
+    "Having",
+    "InsertInput",
+    "InsertResponse",
+    "Key",
+    "KeyInput",
+    "ListFilter",
+    "ManyFilter",
+    "ManyInput",
+    "ManyUpdate",
+    "MaxAggregateResult",
+    "MinAggregateResult",
+    "NumberOrderBy",
+    "OnConflict",
+    "OneInput",
+    "OrderBy",
+    "Related",
+    "Remove",
+    "SumAggregateResult",
+    "SumHaving",
+    "Update",
+    "UpdateColumn",
+    "UpdateInput",
 ];
 
 /// What is reflected for whom.
@@ -147,6 +192,7 @@ impl Reflecting<'_> {
             description: commented.description,
             fields: IndexMap::new(),
             key,
+            keys: Vec::new(),
             insertable: inserts,
             updatable: updates,
             deletable: deletes,
@@ -162,6 +208,7 @@ impl Reflecting<'_> {
             table.fields.insert("nodeId".to_owned(), Field { description, deprecated: None, kind });
         }
         self.columns(&mut table, is_view);
+        table.keys = keys::of(&table);
         Some(table)
     }
 
@@ -259,9 +306,15 @@ impl Reflecting<'_> {
         ValueType { name, is_list: false, class: Class::Enum, words: Vec::new() }
     }
 
-    /// Takes the name of a type, and with it those that begin with it.
+    /// Takes the name of a type, and with it those that are made of it.
     fn take(&mut self, name: &str) -> bool {
-        self.taken.insert(name.to_owned())
+        let is_free =
+            !self.taken.contains(name) && DERIVED.iter().all(|what| !self.taken.contains(&format!("{name}{what}")));
+        if is_free {
+            self.taken.insert(name.to_owned());
+            self.taken.extend(DERIVED.iter().map(|what| format!("{name}{what}")));
+        }
+        is_free
     }
 
     fn relationships(&mut self) {
@@ -297,24 +350,29 @@ impl Reflecting<'_> {
                 let join = Join::Columns(columns.clone());
                 // A row that a policy hides is none.
                 (
-                    FieldKind::One(Reference { table: target, join, nullable: nullable || self.may_be_hidden(target) }),
+                    FieldKind::One(Reference {
+                        table: target,
+                        join,
+                        nullable: nullable || self.may_be_hidden(target),
+                        refers: true,
+                    }),
                     name,
                 )
             }
             Link::OneToOne { columns, .. } => {
                 let name = lower_first(&self.model.tables[target].type_name);
                 let join = Join::Columns(columns.clone());
-                (FieldKind::One(Reference { table: target, join, nullable: true }), name)
+                (FieldKind::One(Reference { table: target, join, nullable: true, refers: false }), name)
             }
             Link::OneToMany { columns, .. } => {
                 let name = format!("{}Collection", lower_first(&self.model.tables[target].type_name));
                 let join = Join::Columns(columns.clone());
-                (FieldKind::Many(Reference { table: target, join, nullable: true }), name)
+                (FieldKind::Many(Reference { table: target, join, nullable: true, refers: false }), name)
             }
             Link::Computed { function, to_one } => {
                 let row_type = self.model.tables[id].relation.name.clone();
                 let join = Join::Function { function: function.clone(), row_type };
-                let field = Reference { table: target, join, nullable: true };
+                let field = Reference { table: target, join, nullable: true, refers: false };
                 let name = self.naming.field(function.name.trim_start_matches('_'));
                 (if *to_one { FieldKind::One(field) } else { FieldKind::Many(field) }, name)
             }
@@ -364,21 +422,35 @@ impl Reflecting<'_> {
         let mut mutation = IndexMap::new();
         for (id, table) in self.model.tables.iter().enumerate() {
             let name = lower_first(&table.type_name);
-            if table.columns().any(|(_, _, column)| column.readable) {
+            if table.is_readable() {
                 query.insert(format!("{name}Collection"), QueryField::Collection(id));
-                let by_key = |column: &String| table.field_of(column).is_some_and(|(_, column)| column.readable);
-                if table.key.iter().all(by_key) {
+                if table.is_named_by_key() {
                     query.insert(format!("{name}ByPk"), QueryField::ByKey(id));
                 }
+                if table.keys.iter().filter(|key| key.readable).nth(1).is_some() {
+                    query.insert(format!("{name}By"), QueryField::ByAnyKey(id));
+                }
+                if table.has_groups() {
+                    query.insert(format!("{name}Groups"), QueryField::Groups(id));
+                }
             }
+            let type_name = &table.type_name;
+            let is_named = table.is_readable() && table.is_named_by_key();
             if table.insertable && table.columns().any(|(_, _, column)| column.insertable) {
-                mutation.insert(format!("insertInto{}Collection", table.type_name), MutationField::Insert(id));
+                mutation.insert(format!("insertInto{type_name}Collection"), MutationField::Insert(id));
             }
             if table.updatable && table.columns().any(|(_, _, column)| column.updatable) {
-                mutation.insert(format!("update{}Collection", table.type_name), MutationField::Update(id));
+                mutation.insert(format!("update{type_name}Collection"), MutationField::Update(id));
+                mutation.insert(format!("update{type_name}CollectionMany"), MutationField::UpdateMany(id));
+                if is_named {
+                    mutation.insert(format!("update{type_name}ByPk"), MutationField::UpdateByKey(id));
+                }
             }
             if table.deletable {
-                mutation.insert(format!("deleteFrom{}Collection", table.type_name), MutationField::Delete(id));
+                mutation.insert(format!("deleteFrom{type_name}Collection"), MutationField::Delete(id));
+                if is_named {
+                    mutation.insert(format!("deleteFrom{type_name}ByPk"), MutationField::DeleteByKey(id));
+                }
             }
         }
         self.model.query = query;

@@ -133,15 +133,21 @@ impl Reflected {
             max_rows: settings.max_rows,
             introspection: settings.introspection,
         });
-        let schema = schema::draw(&model);
-        model.sdl = model.is_subgraph.then(|| schema::sdl(&model, &schema));
+        let limits = Limits { depth: settings.max_depth, aliases: settings.max_aliases };
+        let drawn = Self::of_schema(schema::draw(&model), limits);
+        model.sdl = model.is_subgraph.then(|| schema::sdl(&model, &drawn.schema));
+        Self { model, ..drawn }
+    }
+
+    /// A schema without anything that it means.
+    pub(crate) fn of_schema(schema: Valid<Schema>, limits: Limits) -> Self {
         let implementers = schema.implementers_map();
         Self {
-            model,
+            model: Model::default(),
             schema,
             implementers,
             plans: Plans::default(),
-            limits: Limits { depth: settings.max_depth, aliases: settings.max_aliases },
+            limits,
             documents: Mutex::new(Shelf::new(DOCUMENTS, BYTES)),
             sightings: Sightings::default(),
             read: AtomicU64::new(0),

@@ -7,13 +7,13 @@ use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use axum::routing::get;
-use ferrobase_edge::{AuthPolicy, Caller, RoutePolicy, collect};
 use ferrobase_base::{Kind, PublicError};
+use ferrobase_edge::{AuthPolicy, Caller, RoutePolicy, collect};
 use ferrobase_request::Registry;
 
 use crate::documents::Persisted;
-use crate::error::{error_shape, to_response};
 use crate::editor;
+use crate::error::{error_shape, to_response};
 use crate::flow::Flow;
 use crate::reflected::Schemas;
 use crate::request;
@@ -62,7 +62,13 @@ async fn handle(State(room): State<Room>, caller: Caller, request: Request) -> R
         Ok(body) => body,
         Err(error) => return error_shape(&error),
     };
-    let flow = Flow { settings: &settings, target: &target, caller: &caller, schemas: &room.schemas, persisted: &room.persisted };
+    let flow = Flow {
+        settings: &settings,
+        target: &target,
+        caller: &caller,
+        schemas: &room.schemas,
+        persisted: &room.persisted,
+    };
     match Box::pin(flow.run(&parts, &body)).await {
         Ok(answer) => crate::error::respond(answer, is_modern),
         Err(error) => to_response(&error, is_modern),

@@ -5,6 +5,8 @@
 
 use ferrobase_query::plan::Scalar;
 
+use crate::plan::input::Input;
+
 /// The type of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ValueType {
@@ -147,6 +149,21 @@ impl ValueType {
             None => (type_name, false),
         };
         Self { is_list, ..Self::of_class(Class::of(&without_modifiers(element))) }
+    }
+
+    /// A value that came with a request as the database knows it: words of an enum are its values again.
+    pub(crate) fn meant(&self, value: &Input) -> Input {
+        if self.words.is_empty() {
+            return value.clone();
+        }
+        match value {
+            Input::Text(word) => {
+                let known = self.words.iter().find(|(_, other)| other == word);
+                Input::Text(known.map_or(word, |(value, _)| value).clone())
+            }
+            Input::List(items) => Input::List(items.iter().map(|item| self.meant(item)).collect()),
+            other => other.clone(),
+        }
     }
 
     /// How it becomes JSON.

@@ -92,7 +92,8 @@ mod tests {
     use super::*;
 
     fn error(query: &str) -> String {
-        let schema = "type Query { people(first: Int, order: Way): Person } type Person { id: ID, name: String, names: String }
+        let schema =
+            "type Query { people(first: Int, order: Way): Person } type Person { id: ID, name: String, names: String }
                       enum Way { Asc Desc } input Filter { title: String }";
         let schema = Schema::parse_and_validate(schema, "schema").expect("a schema");
         let errors = apollo_compiler::ExecutableDocument::parse_and_validate(&schema, query, "document");

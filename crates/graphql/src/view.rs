@@ -118,14 +118,22 @@ impl View {
     ) -> Result<Vec<(Option<String>, Document)>, Error> {
         let operation = document.operations.get(operation).map_err(|error| self.told(&error, document))?;
         let planner = Planner { model: &self.reflected.model, document, variables };
-        Ok(match planner.plan(operation, &|_| None)? {
+        Ok(match planner.plan(operation, &|_| Ok("null".to_owned()))? {
             Planned::Read(document) => vec![(None, document)],
             Planned::Write(steps) => {
-                let run = steps.into_iter().filter_map(|(field, step)| match step {
-                    Step::Run(document, _) => Some((Some(field), document)),
-                    Step::Constant(_) => None,
-                });
-                run.collect()
+                let mut all = Vec::new();
+                for (field, step) in steps {
+                    match step {
+                        Step::Constant(_) => {}
+                        Step::Run(document, _) => all.push((Some(field), document)),
+                        Step::Many(documents) => {
+                            all.extend(documents.into_iter().map(|one| (Some(field.clone()), one)))
+                        }
+                        // Its later statements can only be planned for rows that earlier ones have written.
+                        Step::Tree(grown) => all.extend(grown.told.map(|document| (Some(field), document))),
+                    }
+                }
+                all
             }
         })
     }

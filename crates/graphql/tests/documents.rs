@@ -7,7 +7,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::harness::{Answer, Api, Setup, api};
 
-const TABLE: &str = "create table notes (id int primary key, body text); insert into notes values (1, 'one'), (2, 'two');";
+const TABLE: &str =
+    "create table notes (id int primary key, body text); insert into notes values (1, 'one'), (2, 'two');";
 const JSON: (&str, &str) = ("content-type", "application/json");
 const QUERY: &str = "query Note($id: Int!) { notesByPk(id: $id) { body } }";
 
@@ -33,7 +34,11 @@ async fn a_document_is_sent_once_and_named_from_then_on() {
     assert_eq!(unknown.json()["errors"][0]["message"], "PersistedQueryNotFound", "what Apollo's clients look for");
     let other = json!({"query": "{ __typename }", "extensions": named(&hash)});
     assert_eq!(post(&api, other).await.code(), "PERSISTED_QUERY_HASH_MISMATCH");
-    assert_eq!(post(&api, by_hash.clone()).await.code(), "PERSISTED_QUERY_NOT_FOUND", "and nothing is remembered of it");
+    assert_eq!(
+        post(&api, by_hash.clone()).await.code(),
+        "PERSISTED_QUERY_NOT_FOUND",
+        "and nothing is remembered of it"
+    );
     let whole = json!({"query": QUERY, "variables": variables, "extensions": named(&hash)});
     let expected = json!({"data": {"notesByPk": {"body": "two"}}});
     assert_eq!(post(&api, whole).await.json(), expected);
@@ -52,7 +57,8 @@ async fn what_is_not_valid_is_not_remembered() {
         assert_ne!(post(&api, json!({"query": query, "extensions": named(&hash)})).await.code(), "");
         assert_eq!(post(&api, json!({"extensions": named(&hash)})).await.code(), "PERSISTED_QUERY_NOT_FOUND");
     }
-    let version = json!({"query": "{ __typename }", "extensions": {"persistedQuery": {"version": 2, "sha256Hash": "x"}}});
+    let version =
+        json!({"query": "{ __typename }", "extensions": {"persistedQuery": {"version": 2, "sha256Hash": "x"}}});
     assert_eq!(post(&api, version).await.code(), "PERSISTED_QUERY_NOT_SUPPORTED");
 }
 
@@ -104,7 +110,10 @@ async fn where_documents_are_trusted_nothing_else_is_answered() {
         (json!({"query": "{ notesCollection { edges { cursor } } }"}), "QUERY_NOT_IN_SAFELIST"),
         (json!({"query": "query { __schema { types { name } } }"}), "QUERY_NOT_IN_SAFELIST"),
         (json!({"documentId": "other"}), "PERSISTED_QUERY_NOT_IN_LIST"),
-        (json!({"query": "{ a: __typename }", "extensions": named(&hash("{ a: __typename }"))}), "PERSISTED_QUERY_NOT_IN_LIST"),
+        (
+            json!({"query": "{ a: __typename }", "extensions": named(&hash("{ a: __typename }"))}),
+            "PERSISTED_QUERY_NOT_IN_LIST",
+        ),
         (json!({}), "BAD_REQUEST"),
     ] {
         assert_eq!(post(&api, request.clone()).await.code(), code, "{request}");

@@ -22,7 +22,10 @@ async fn browsers_get_a_page_that_needs_no_other_host() {
     let settings = (*api.settings.load_full()).clone().with_editor_key(Some("key-</script>".to_owned()));
     api.settings.store(std::sync::Arc::new(settings));
     let page = api.send("GET ", &[BROWSER], "").await;
-    assert_eq!((page.status.as_u16(), page.headers["content-type"].to_str().unwrap()), (200, "text/html; charset=utf-8"));
+    assert_eq!(
+        (page.status.as_u16(), page.headers["content-type"].to_str().unwrap()),
+        (200, "text/html; charset=utf-8")
+    );
     let policy = page.headers["content-security-policy"].to_str().unwrap();
     assert!(policy.starts_with("default-src 'none'; script-src 'self';") && !policy.contains("http"), "{policy}");
     assert!(page.body.contains(r#"{"apikey":"key-\u003c/script>"}"#), "{}", page.body);

@@ -29,7 +29,11 @@ async fn the_type_and_the_status_are_those_of_the_caller() {
         ("application/json, application/graphql-response+json;q=0.1", "application/json; charset=utf-8"),
     ] {
         let answer = post(&api, &[JSON, ("accept", accept)], fine.clone()).await;
-        assert_eq!((answer.status.as_u16(), answer.headers["content-type"].to_str().unwrap()), (200, media), "{accept}");
+        assert_eq!(
+            (answer.status.as_u16(), answer.headers["content-type"].to_str().unwrap()),
+            (200, media),
+            "{accept}"
+        );
     }
     for (body, code) in [
         (json!({"query": "{"}), "GRAPHQL_PARSE_FAILED"),
@@ -54,17 +58,32 @@ async fn the_type_and_the_status_are_those_of_the_caller() {
 async fn bodies_are_single_requests_in_json() {
     let api = api(TABLE).await;
     let body = json!({"query": "{ __typename }"}).to_string();
-    for media in ["multipart/form-data; boundary=x", "application/x-www-form-urlencoded", "text/plain", "application/graphql"] {
+    for media in
+        ["multipart/form-data; boundary=x", "application/x-www-form-urlencoded", "text/plain", "application/graphql"]
+    {
         let answer = api.send("POST ", &[("content-type", media)], body.clone()).await;
         assert_eq!((answer.status.as_u16(), answer.code().as_str()), (415, "BAD_REQUEST"), "{media}");
     }
     assert_eq!(api.send("POST ", &[], body.clone()).await.status, 415);
-    assert_eq!(api.send("POST ", &[("content-type", "application/json; charset=utf-8")], body.clone()).await.status, 200);
+    assert_eq!(
+        api.send("POST ", &[("content-type", "application/json; charset=utf-8")], body.clone()).await.status,
+        200
+    );
     for list in ["[]", r#"[{"query": "{ __typename }"}]"#, r#"["{ __typename }"]"#, " \n[1]"] {
         let answer = api.send("POST ", &[JSON], list).await;
         assert_eq!((answer.status.as_u16(), answer.code().as_str()), (400, "BATCHING_NOT_SUPPORTED"), "{list}");
     }
-    for bad in ["", "{", "7", "null", "\"x\"", r#"{"query": 1}"#, r#"{"query": "{a}", "variables": []}"#, "{}", r#"{"query": null}"#] {
+    for bad in [
+        "",
+        "{",
+        "7",
+        "null",
+        "\"x\"",
+        r#"{"query": 1}"#,
+        r#"{"query": "{a}", "variables": []}"#,
+        "{}",
+        r#"{"query": null}"#,
+    ] {
         let answer = api.send("POST ", &[JSON], bad).await;
         assert_eq!((answer.status.as_u16(), answer.code().as_str()), (400, "BAD_REQUEST"), "{bad}");
         assert!(answer.json().get("data").is_none());
@@ -72,7 +91,8 @@ async fn bodies_are_single_requests_in_json() {
     for method in ["PUT", "DELETE", "PATCH"] {
         assert_eq!(api.send(&format!("{method} "), &[JSON], body.clone()).await.status, 405);
     }
-    let nulls = json!({"query": "{ __typename }", "variables": null, "operationName": null, "extensions": null, "other": 1});
+    let nulls =
+        json!({"query": "{ __typename }", "variables": null, "operationName": null, "extensions": null, "other": 1});
     assert_eq!(post(&api, &[JSON], nulls).await.json(), json!({"data": {"__typename": "Query"}}));
 }
 
@@ -81,7 +101,10 @@ async fn get_reads_and_never_writes() {
     let api = api(TABLE).await;
     let read = api.send(&line("query Q($id: Int!) { notesByPk(id: $id) { body } }"), &[], "").await;
     assert_eq!(read.code(), "OPERATION_RESOLUTION_FAILURE");
-    let with = format!("{}&variables=%7B%22id%22%3A1%7D&operationName=Q", line("query Q($id: Int!) { notesByPk(id: $id) { body } }"));
+    let with = format!(
+        "{}&variables=%7B%22id%22%3A1%7D&operationName=Q",
+        line("query Q($id: Int!) { notesByPk(id: $id) { body } }")
+    );
     assert_eq!(api.send(&with, &[], "").await.json()["data"]["notesByPk"]["body"], "one");
     let write = api.send(&line("mutation { touch }"), &[MODERN], "").await;
     assert_eq!((write.status.as_u16(), write.code().as_str()), (405, "BAD_REQUEST"));

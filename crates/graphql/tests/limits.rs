@@ -144,10 +144,16 @@ async fn values_may_be_large_but_not_deep() {
         let answer = api.ask(&format!("{{ nodesCollection(filter: {filter}) {{ edges {{ node {{ id }} }} }} }}")).await;
         match expected {
             None => assert_eq!(ids(answer.json()), Some(1)),
-            Some(_) => assert!(["OPERATION_TOO_DEEP", "GRAPHQL_PARSE_FAILED"].contains(&&*answer.code()), "{}", answer.body),
+            Some(_) => {
+                assert!(["OPERATION_TOO_DEEP", "GRAPHQL_PARSE_FAILED"].contains(&&*answer.code()), "{}", answer.body)
+            }
         }
     }
-    let lists = format!("{{ nodesCollection(filter: {}1{}) {{ edges {{ cursor }} }} }}", "[".repeat(50_000), "]".repeat(50_000));
+    let lists = format!(
+        "{{ nodesCollection(filter: {}1{}) {{ edges {{ cursor }} }} }}",
+        "[".repeat(50_000),
+        "]".repeat(50_000)
+    );
     assert_eq!(refused(&api, &lists).await, "GRAPHQL_PARSE_FAILED");
     let types = format!("query($a: {}Int{}) {{ __typename }}", "[".repeat(50_000), "]".repeat(50_000));
     assert_eq!(refused(&api, &types).await, "GRAPHQL_PARSE_FAILED");
@@ -216,15 +222,27 @@ async fn values_of_other_types_are_refused_with_their_place() {
 #[tokio::test]
 async fn names_in_comments_are_names_or_nothing() {
     let evil = [
-        r#"x" } type Query { y: Int } #"#, "drop table nodes; --", "a'b", "naïve", "\u{202e}x", "__reserved", "Query", "Node", "", "a b",
+        r#"x" } type Query { y: Int } #"#,
+        "drop table nodes; --",
+        "a'b",
+        "naïve",
+        "\u{202e}x",
+        "__reserved",
+        "Query",
+        "Node",
+        "",
+        "a b",
     ];
     for name in evil {
         let comment = format!("@graphql({})", json!({"name": name})).replace('\'', "''");
-        let sql = format!("create table t (id int primary key, w text); insert into t values (1, 'w');
+        let sql = format!(
+            "create table t (id int primary key, w text); insert into t values (1, 'w');
             comment on table t is '{comment}'; comment on column t.w is '{comment}';
-            create function f() returns int language sql stable as 'select 1'; comment on function f() is '{comment}';");
+            create function f() returns int language sql stable as 'select 1'; comment on function f() is '{comment}';"
+        );
         let api = api(&sql).await;
-        let types = api.data("{ __schema { types { name fields { name } } queryType { name fields { name } } } }").await;
+        let types =
+            api.data("{ __schema { types { name fields { name } } queryType { name fields { name } } } }").await;
         let told = types.to_string();
         if !["Query", "Node"].contains(&name) {
             assert!(name.is_empty() || !told.contains(&json!(name).to_string()), "{name}: {told}");
@@ -235,7 +253,11 @@ async fn names_in_comments_are_names_or_nothing() {
     let api = api("create table t (id int primary key); comment on table t is '@graphql({\"name\": ';
         create table u (id int primary key); comment on table u is '@graphql({\"name\": 7})';
         create table v (id int primary key); comment on table v is '@graphql({\"description\": \"\"\"\" quoted \\u0000 \\n # \"})'").await;
-    assert_eq!(api.data("{ t: tCollection { __typename } u: uCollection { __typename } v: vCollection { __typename } }").await["t"]["__typename"], "tConnection");
+    assert_eq!(
+        api.data("{ t: tCollection { __typename } u: uCollection { __typename } v: vCollection { __typename } }").await
+            ["t"]["__typename"],
+        "tConnection"
+    );
 }
 
 #[tokio::test]
@@ -251,7 +273,10 @@ async fn anonymous_callers_learn_nothing_of_the_inside() {
         .await;
     let answer = api.ask("mutation { divides }").await;
     assert_eq!(answer.code(), "BAD_USER_INPUT", "{}", answer.body);
-    for query in ["mutation { divides }", "mutation { insertIntosecretsCollection(objects: [{id: 1, word: \"no\"}]) { affectedCount } }"] {
+    for query in [
+        "mutation { divides }",
+        "mutation { insertIntosecretsCollection(objects: [{id: 1, word: \"no\"}]) { affectedCount } }",
+    ] {
         let body = api.ask(query).await.body;
         for inside in ["pg_", "SELECT", "select ", "plpgsql", "authenticator", "Failing row", "line "] {
             assert!(!body.contains(inside), "{query}: {inside} in {body}");
@@ -270,27 +295,38 @@ async fn costs_are_rows_by_what_is_asked() {
         ("{ nodesCollection(first: 2) { edges { node { leavesCollection(first: 4) { totalCount } } } } }", 12),
         ("{ a: nodesCollection(first: 5) { edges { cursor } } b: nodesCollection(last: 6) { edges { cursor } } }", 11),
         ("{ nodesCollection(first: 0) { edges { cursor } } }", 0),
-        ("mutation { updateleavesCollection(set: {node_id: 1}, atMost: 7, filter: {id: {eq: 99}}) { affectedCount records { node { id } } } }", 14),
-        ("mutation { insertIntoleavesCollection(objects: [{id: 8, node_id: 1}, {id: 9, node_id: 1}]) { affectedCount } deleteFromleavesCollection(filter: {id: {gt: 7}}, atMost: 3) { affectedCount } }", 5),
+        (
+            "mutation { updateleavesCollection(set: {node_id: 1}, atMost: 7, filter: {id: {eq: 99}}) { affectedCount records { node { id } } } }",
+            14,
+        ),
+        (
+            "mutation { insertIntoleavesCollection(objects: [{id: 8, node_id: 1}, {id: 9, node_id: 1}]) { affectedCount } deleteFromleavesCollection(filter: {id: {gt: 7}}, atMost: 3) { affectedCount } }",
+            5,
+        ),
     ] {
         let answer = api.ask(query).await.json();
         assert!(answer.get("errors").is_none(), "{query}: {answer}");
         assert_eq!(answer["extensions"]["cost"], cost, "{query}");
     }
-    let too_much = api.ask("{ nodesCollection(first: 20) { edges { node { leavesCollection { edges { cursor } } } } } }").await;
+    let too_much =
+        api.ask("{ nodesCollection(first: 20) { edges { node { leavesCollection { edges { cursor } } } } } }").await;
     assert_eq!(too_much.code(), "OPERATION_COST_EXCEEDED");
     let json = too_much.json();
     assert_eq!((&json["extensions"]["cost"], json.get("data")), (&json!(620), None));
     let change = "mutation { deleteFromleavesCollection(atMost: 501) { affectedCount } }";
     assert_eq!(refused(&api, change).await, "OPERATION_COST_EXCEEDED");
     assert_eq!(api.value("select count(*) from leaves").await, "3", "nothing has run");
-    assert!(self::api(TREE).await.ask("{ __typename }").await.json().get("extensions").is_none(), "only where it is bounded");
+    assert!(
+        self::api(TREE).await.ask("{ __typename }").await.json().get("extensions").is_none(),
+        "only where it is bounded"
+    );
 }
 
 #[tokio::test]
 async fn plans_that_are_kept_cost_what_they_would_cost_now() {
     let api = with(GraphqlSection { max_cost: Some(100.0), ..section() }).await;
-    let query = "query($n: Int, $id: Int) { nodesCollection(first: $n, filter: {id: {lt: $id}}) { edges { node { id } } } }";
+    let query =
+        "query($n: Int, $id: Int) { nodesCollection(first: $n, filter: {id: {lt: $id}}) { edges { node { id } } } }";
     for _ in 0..4 {
         for (n, id) in [(10, 2), (20, 3), (10, 9), (101, 2), (100, 1)] {
             let answer = api.ask_with(&[], query, json!({"n": n, "id": id})).await;
@@ -309,7 +345,8 @@ fn a_small_stack_is_enough_for_whatever_comes() {
         runtime.block_on(async {
             let api = with(GraphqlSection { max_depth: 64, max_aliases: 1000, schemas, ..section() }).await;
             let selection = nested(levels, "{ nodesByPk(id: 1) { ", "parent { ", "id", " }") + " } }";
-            let lists = nested(levels, "{ nodesCollection(filter: ", "{and: [", "{id: {eq: 1}}", "]}") + ") { edges { cursor } } }";
+            let lists = nested(levels, "{ nodesCollection(filter: ", "{and: [", "{id: {eq: 1}}", "]}")
+                + ") { edges { cursor } } }";
             let deepest = nested(60, "{ nodesByPk(id: 1) { ", "parent { ", "id", " }") + " } }";
             let inline = nested(levels, "{ ", "... on Query { ", "__typename", " }") + " }";
             for query in [selection, lists, deepest, inline] {

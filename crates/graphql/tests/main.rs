@@ -3,8 +3,13 @@
 mod again;
 mod documents;
 mod editor;
+mod groups;
 mod guide;
 mod harness;
 mod http;
+mod introspection;
 mod limits;
+mod nested;
 mod reads;
+mod upsert;
+mod writes;

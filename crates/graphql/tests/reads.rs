@@ -226,3 +226,40 @@ async fn fragments_variables_and_conditions_are_as_the_specification_has_them() 
     let missing = api.ask_with(&[], query, json!({})).await;
     assert_eq!((missing.code().as_str(), missing.json().get("data")), ("OPERATION_RESOLUTION_FAILURE", None));
 }
+
+#[tokio::test]
+async fn a_function_is_called_once_whatever_is_told_of_its_rows() {
+    let api = api("create table marks (id int generated always as identity primary key, word text);
+         create function leave(word text) returns setof marks language sql volatile as
+             $$ insert into marks (word) values (leave.word), (leave.word) returning * $$;")
+    .await;
+    let marks = async |word: &str| api.value(&format!("select count(*) from marks where word = '{word}'")).await;
+    for (word, told) in [
+        ("all", "totalCount edges { cursor node { word } } pageInfo { endCursor } aggregate { count }"),
+        ("count", "totalCount"),
+        ("type", "__typename"),
+        ("info", "pageInfo { __typename }"),
+    ] {
+        let answer = api.ask(&format!("mutation {{ leave(word: \"{word}\") {{ {told} }} }}")).await.json();
+        assert!(answer.get("errors").is_none(), "{answer}");
+        assert_eq!(marks(word).await, "2", "{answer}");
+    }
+    let answer =
+        api.ask("mutation { leave(word: \"a\", first: 1) { totalCount edges { node { word } } } }").await.json();
+    assert_eq!(answer["data"]["leave"], json!({"totalCount": 2, "edges": [{"node": {"word": "a"}}]}));
+}
+
+#[tokio::test]
+async fn keys_may_be_any_names() {
+    let api = shop().await;
+    let long = "a".repeat(80);
+    let query = format!(
+        "{{ p: peopleCollection(first: 1) {{ e0: edges {{ p: node {{ n: id node: name key: __typename {long}: name
+           r: todosCollection(first: 1) {{ edges {{ p: node {{ {long}: id }} q: node {{ id }} }} k: edges {{ {long}: cursor }} }} }} }} }} }}"
+    );
+    assert_eq!(
+        api.data(&query).await,
+        json!({"p": {"e0": [{"p": {"n": "1", "node": "Ann", "key": "people", long.clone(): "Ann",
+            "r": {"edges": [{"p": {long.clone(): 1}, "q": {"id": 1}}], "k": [{long: "WyIxIl0="}]}}}]}})
+    );
+}

@@ -17,6 +17,7 @@ pub mod sql;
 pub mod statement;
 pub mod tag;
 mod template;
+pub mod tree;
 pub mod type_name;
 
 pub use compile::{

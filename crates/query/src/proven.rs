@@ -69,7 +69,8 @@ impl<'a> Known<'a> {
                 let changes = conflict.as_ref().is_some_and(|conflict| conflict.resolution == Resolution::Merge);
                 let written = (!changes || self.has_write(Verb::Update, relation)) && is_stored(columns);
                 let row = self.row(Some(relation));
-                let fits = matches!(payload, Payload::Json { .. }) && matching.iter().all(|c| row.condition(c));
+                let asked = conflict.iter().flat_map(|conflict| &conflict.filters).chain(matching);
+                let fits = matches!(payload, Payload::Json { .. }) && asked.into_iter().all(|c| row.condition(c));
                 (written && fits).then_some(relation)
             }
             Mutation::Update(Update {
@@ -251,7 +252,9 @@ impl<'a> Known<'a> {
             self.read(&change.read, Some(written))
                 && change.members.iter().all(|member| match member {
                     ChangeMember::Constant(..) | ChangeMember::Count(_) => true,
-                    ChangeMember::Records(_, members) => self.members(members, Some(written)),
+                    ChangeMember::Records(_, members) | ChangeMember::Row(members) => {
+                        self.members(members, Some(written))
+                    }
                 })
         })
     }

@@ -148,7 +148,7 @@ async fn upsert(db: &mut Company, into: &str, resolution: Resolution, key: &[&st
     } else {
         notes()
     };
-    let conflict = Conflict { resolution, columns: key.iter().map(|column| (*column).to_owned()).collect() };
+    let conflict = Conflict::of(resolution, key.iter().map(|column| (*column).to_owned()).collect());
     let insert = Insert { conflict: Some(conflict), ..insert(into, columns, json) };
     db.run(&silent(Mutation::Insert(insert))).await
 }
@@ -185,7 +185,7 @@ async fn duplicates_can_be_left_alone() {
 async fn put_writes_only_the_row_that_it_names() {
     let mut db = Company::open().await;
     let put = |json, id: &str| {
-        let conflict = Conflict { resolution: Resolution::Merge, columns: vec!["id".to_owned()] };
+        let conflict = Conflict::of(Resolution::Merge, vec!["id".to_owned()]);
         let insert =
             Insert { conflict: Some(conflict), matching: vec![eq("id", id)], ..insert("notes", notes(), json) };
         Query { guard: Guard { matching: true, ..Guard::default() }, ..silent(Mutation::Insert(insert)) }
@@ -276,7 +276,7 @@ async fn a_table_may_be_called_like_our_own_names() {
     let mut db = Company::open().await;
     db.script("create table fb_body (id int primary key, fb_source text); create table fb_source (id int)").await;
     let columns = || vec![input("fb_source", "text", None), input("id", "integer", None)];
-    let conflict = Some(Conflict { resolution: Resolution::Merge, columns: vec!["id".to_owned()] });
+    let conflict = Some(Conflict::of(Resolution::Merge, vec!["id".to_owned()]));
     let insert =
         Insert { conflict, returning: Columns::All, ..insert("fb_body", columns(), r#"{"id": 1, "fb_source": "x"}"#) };
     let shown = db.json(&showing(Mutation::Insert(insert), table("fb_body", &["*"]))).await;

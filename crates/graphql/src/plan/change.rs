@@ -1,4 +1,4 @@
-//! Inserts, updates and deletes.
+//! Inserts, updates and deletes of one table.
 
 use apollo_compiler::response::JsonValue;
 use ferrobase_query::plan::{
@@ -8,78 +8,112 @@ use ferrobase_query::sql::CatalogSql;
 
 use super::collect::Asked;
 use super::input::Input;
-use super::{Planner, json};
+use super::{Planner, Step, alone, json};
 use crate::error::Error;
 use crate::model::{Column, Table, TableId};
 use crate::scalar::Class;
 
+/// Most changes of one field.
+const MANY: usize = 100;
+
 impl<'a> Planner<'a> {
     /// New rows.
-    pub(super) fn insert(&self, id: TableId, asked: &Asked<'a>) -> Result<Content, Error> {
+    pub(super) fn insert(&self, id: TableId, asked: &Asked<'a>) -> Result<Step, Error> {
         let table = self.table(id);
         let objects = self.argument(asked, "objects").unwrap_or(Input::Null);
+        if self.holds_related(table, objects.items()) {
+            return self.insert_tree(id, asked, objects.items());
+        }
         let (columns, rows) = given(table, objects.items())?;
+        let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+        let conflict = self.conflict(id, asked, &names)?;
         let mutation = Mutation::Insert(Insert {
             table: table.relation.name.clone(),
             columns,
             payload: Payload::Json { json: rows.into(), is_object: false },
             missing_is_default: true,
-            conflict: None,
+            conflict,
             matching: Vec::new(),
             returning: Columns::All,
             location: Vec::new(),
         });
-        self.change(id, asked, mutation, Guard::default(), "InsertResponse")
+        let members = self.told(id, asked, "InsertResponse")?;
+        Ok(Step::Run(alone(asked.key, self.change(table, mutation, Guard::default(), members)), None))
     }
 
     /// Changed rows.
     pub(super) fn update(&self, id: TableId, asked: &Asked<'a>) -> Result<Content, Error> {
+        let part = |name: &str| self.argument(asked, name).unwrap_or(Input::Null);
+        self.update_of(id, asked, &part)
+    }
+
+    /// Several changes, one after the other.
+    pub(super) fn update_many(&self, id: TableId, asked: &Asked<'a>) -> Result<Step, Error> {
+        let updates = self.argument(asked, "updates").unwrap_or(Input::Null);
+        if updates.items().len() > MANY {
+            let reason = format!("has more than {MANY} changes");
+            return Err(Error::Argument { argument: "updates".to_owned(), reason });
+        }
+        let one = |(index, update): (usize, &Input)| {
+            let part = |wanted: &str| {
+                let found = update.fields().iter().find(|(name, _)| name == wanted);
+                found.map_or(Input::Null, |(_, value)| value.clone())
+            };
+            let value = self.update_of(id, asked, &part).map_err(|error| error.at(&index.to_string()))?;
+            Ok(alone(asked.key, value))
+        };
+        Ok(Step::Many(updates.items().iter().enumerate().map(one).collect::<Result<_, Error>>()?))
+    }
+
+    /// A change of rows; `part` gives its parts.
+    fn update_of(&self, id: TableId, asked: &Asked<'a>, part: &dyn Fn(&str) -> Input) -> Result<Content, Error> {
         let table = self.table(id);
-        let set = self.argument(asked, "set").unwrap_or(Input::Null);
-        let (columns, rows) = given(table, std::slice::from_ref(&set))?;
+        let (columns, rows) = given(table, &[part("set")])?;
         if columns.is_empty() {
             return Err(Error::Argument { argument: "set".to_owned(), reason: "changes nothing".to_owned() });
         }
-        let mutation = Mutation::Update(Update {
-            table: table.relation.name.clone(),
-            columns,
-            inside: Vec::new(),
-            merge: Vec::new(),
-            payload: Payload::Json { json: rows.into(), is_object: false },
-            missing_is_default: false,
-            filters: self.changed(id, asked)?,
-            returning: Columns::All,
-        });
-        self.change(id, asked, mutation, self.guard(asked)?, "UpdateResponse")
+        let filters = self.filter(id, &part("filter"), 0)?;
+        let guard = at_most(&part("atMost"))?;
+        let members = self.told(id, asked, "UpdateResponse")?;
+        Ok(self.change(table, update(table, columns, rows, filters), guard, members))
+    }
+
+    /// One row changed, or that and rows that are related to it.
+    pub(super) fn update_by_key(&self, id: TableId, asked: &Asked<'a>) -> Result<Step, Error> {
+        let table = self.table(id);
+        let set = self.argument(asked, "set").unwrap_or(Input::Null);
+        let related = self.argument(asked, "related").unwrap_or(Input::Null);
+        if !related.fields().is_empty() {
+            return self.update_tree(id, asked, &set, &related);
+        }
+        let (columns, rows) = given(table, &[set])?;
+        if columns.is_empty() {
+            return Err(Error::Argument { argument: "set".to_owned(), reason: "changes nothing".to_owned() });
+        }
+        let mutation = update(table, columns, rows, self.keyed(id, asked));
+        let members = vec![ChangeMember::Row(self.row(id, asked.below())?)];
+        Ok(Step::Run(alone(asked.key, self.change(table, mutation, Guard::default(), members)), None))
     }
 
     /// Removed rows.
     pub(super) fn delete(&self, id: TableId, asked: &Asked<'a>) -> Result<Content, Error> {
-        let table = self.table(id).relation.name.clone();
-        let mutation = Mutation::Delete(Delete { table, filters: self.changed(id, asked)?, returning: Columns::All });
-        self.change(id, asked, mutation, self.guard(asked)?, "DeleteResponse")
-    }
-
-    /// Which rows are changed.
-    fn changed(&self, id: TableId, asked: &Asked<'a>) -> Result<Vec<ferrobase_query::plan::Condition>, Error> {
-        self.argument(asked, "filter").map_or_else(|| Ok(Vec::new()), |filter| self.filter(id, &filter, 0))
-    }
-
-    fn guard(&self, asked: &Asked<'a>) -> Result<Guard, Error> {
-        let most = self.number(asked, "atMost")?.unwrap_or(1);
-        Ok(Guard { at_most: Some(i64::try_from(most).unwrap_or(i64::MAX)), ..Guard::default() })
-    }
-
-    fn change(
-        &self,
-        id: TableId,
-        asked: &Asked<'a>,
-        mut mutation: Mutation,
-        guard: Guard,
-        what: &str,
-    ) -> Result<Content, Error> {
         let table = self.table(id);
-        let own = table.type_of(what);
+        let filter = self.argument(asked, "filter").unwrap_or(Input::Null);
+        let guard = at_most(&self.argument(asked, "atMost").unwrap_or(Input::Null))?;
+        let mutation = delete(table, self.filter(id, &filter, 0)?);
+        Ok(self.change(table, mutation, guard, self.told(id, asked, "DeleteResponse")?))
+    }
+
+    /// One removed row.
+    pub(super) fn delete_by_key(&self, id: TableId, asked: &Asked<'a>) -> Result<Content, Error> {
+        let table = self.table(id);
+        let members = vec![ChangeMember::Row(self.row(id, asked.below())?)];
+        Ok(self.change(table, delete(table, self.keyed(id, asked)), Guard::default(), members))
+    }
+
+    /// What is told of changed rows.
+    pub(super) fn told(&self, id: TableId, asked: &Asked<'a>, what: &str) -> Result<Vec<ChangeMember>, Error> {
+        let own = self.table(id).type_of(what);
         let mut members = Vec::new();
         for asked in self.collect(asked.below(), &|name| name == own) {
             let key = asked.key.to_owned();
@@ -92,27 +126,43 @@ impl<'a> Planner<'a> {
                 _ => ChangeMember::Constant(key, json(&own)),
             });
         }
-        let shows = members.iter().any(|member| matches!(member, ChangeMember::Records(..)));
-        // A role may write what it cannot read.
-        let returning = if shows { self.returned(table) } else { Columns::Named(Vec::new()) };
-        match &mut mutation {
-            Mutation::Insert(insert) => insert.returning = returning,
-            Mutation::Update(update) => update.returning = returning,
-            Mutation::Delete(delete) => delete.returning = returning,
-            Mutation::UpdateEach(_) | Mutation::Pick(_) => {}
-        }
-        let read = Read::from(Source::Derived, table.relation.name.name.clone());
-        Ok(Content::Change(Box::new(Change { mutation, guard, read, members })))
+        Ok(members)
     }
 
-    /// Columns of changed rows: those that the role may read, or all where functions take the whole row.
-    fn returned(&self, table: &Table) -> Columns {
-        if table.columns().any(|(_, _, column)| column.computed) && reads_all(table) {
-            return Columns::All;
+    /// A change, which returns what its members need.
+    pub(super) fn change(
+        &self,
+        table: &Table,
+        mut mutation: Mutation,
+        guard: Guard,
+        members: Vec<ChangeMember>,
+    ) -> Content {
+        // A role may write what it cannot read.
+        let returned = if shows(&members) { returned(table) } else { Columns::Named(Vec::new()) };
+        match &mut mutation {
+            Mutation::Insert(Insert { returning, .. })
+            | Mutation::Update(Update { returning, .. })
+            | Mutation::Delete(Delete { returning, .. })
+            | Mutation::Pick(ferrobase_query::plan::Pick { returning, .. }) => *returning = returned,
+            Mutation::UpdateEach(_) => {}
         }
-        let readable = table.columns().filter(|(_, _, column)| column.readable && !column.computed);
-        Columns::Named(readable.map(|(_, _, column)| column.name.clone()).collect())
+        let read = Read::from(Source::Derived, table.relation.name.name.clone());
+        Content::Change(Box::new(Change { mutation, guard, read, members }))
     }
+}
+
+/// Whether rows are told.
+pub(super) fn shows(members: &[ChangeMember]) -> bool {
+    members.iter().any(|member| matches!(member, ChangeMember::Records(..) | ChangeMember::Row(_)))
+}
+
+/// Columns of changed rows: those that the role may read, or all where functions take the whole row.
+fn returned(table: &Table) -> Columns {
+    if table.columns().any(|(_, _, column)| column.computed) && reads_all(table) {
+        return Columns::All;
+    }
+    let readable = table.columns().filter(|(_, _, column)| column.readable && !column.computed);
+    Columns::Named(readable.map(|(_, _, column)| column.name.clone()).collect())
 }
 
 fn reads_all(table: &Table) -> bool {
@@ -120,8 +170,39 @@ fn reads_all(table: &Table) -> bool {
     table.relation.columns.keys().all(reads)
 }
 
+/// How many rows may be changed.
+pub(super) fn at_most(given: &Input) -> Result<Guard, Error> {
+    let text = given.text().unwrap_or_else(|| "1".to_owned());
+    let most = text
+        .parse::<u32>()
+        .map_err(|_| Error::Argument { argument: "atMost".to_owned(), reason: "must be 0 or more".to_owned() })?;
+    Ok(Guard { at_most: Some(most.into()), ..Guard::default() })
+}
+
+pub(super) fn update(
+    table: &Table,
+    columns: Vec<InputColumn>,
+    rows: String,
+    filters: Vec<ferrobase_query::plan::Condition>,
+) -> Mutation {
+    Mutation::Update(Update {
+        table: table.relation.name.clone(),
+        columns,
+        inside: Vec::new(),
+        merge: Vec::new(),
+        payload: Payload::Json { json: rows.into(), is_object: false },
+        missing_is_default: false,
+        filters,
+        returning: Columns::Named(Vec::new()),
+    })
+}
+
+pub(super) fn delete(table: &Table, filters: Vec<ferrobase_query::plan::Condition>) -> Mutation {
+    Mutation::Delete(Delete { table: table.relation.name.clone(), filters, returning: Columns::Named(Vec::new()) })
+}
+
 /// The columns that rows give, and the rows as a JSON list with the columns' own names.
-fn given(table: &Table, rows: &[Input]) -> Result<(Vec<InputColumn>, String), Error> {
+pub(super) fn given(table: &Table, rows: &[Input]) -> Result<(Vec<InputColumn>, String), Error> {
     let mut columns: Vec<&Column> = Vec::new();
     let mut list = Vec::with_capacity(rows.len());
     for row in rows {
@@ -131,17 +212,17 @@ fn given(table: &Table, rows: &[Input]) -> Result<(Vec<InputColumn>, String), Er
             if !columns.iter().any(|known| known.name == column.name) {
                 columns.push(column);
             }
-            let class = if column.value.is_list { Class::Opaque } else { column.value.class };
-            object.push((column.name.clone(), stored(name, class, value.clone())?));
+            object.push((column.name.clone(), of_column(name, column, value)?));
         }
         list.push(Input::Object(object));
     }
-    let columns = columns.into_iter().filter_map(|column| input_column(table, column)).collect();
+    let columns = columns.into_iter().filter_map(|column| input_column(table, &column.name)).collect();
     Ok((columns, Input::List(list).json()))
 }
 
-fn input_column(table: &Table, column: &Column) -> Option<InputColumn> {
-    let of = table.relation.columns.get(&column.name)?;
+/// A column as something that rows give.
+pub(super) fn input_column(table: &Table, name: &str) -> Option<InputColumn> {
+    let of = table.relation.columns.get(name)?;
     Some(InputColumn {
         name: of.name.clone(),
         type_name: CatalogSql::written_by_catalog(&of.base_type),
@@ -150,9 +231,18 @@ fn input_column(table: &Table, column: &Column) -> Option<InputColumn> {
     })
 }
 
+/// The value of a column as it is stored.
+pub(super) fn of_column(name: &str, column: &Column, value: &Input) -> Result<Input, Error> {
+    stored(name, column.value.class, column.value.meant(value))
+}
+
 /// A value as it is stored: a document is not the string that holds it.
 pub(super) fn stored(name: &str, class: Class, value: Input) -> Result<Input, Error> {
     match (class, value) {
+        (Class::Json, Input::List(items)) => {
+            let items = items.into_iter().map(|item| stored(name, class, item));
+            Ok(Input::List(items.collect::<Result<_, _>>()?))
+        }
         (Class::Json, Input::Text(text)) => match serde_json::from_str::<JsonValue>(&text) {
             Ok(document) => Ok(Input::of_json(&document)),
             Err(error) => {

@@ -3,17 +3,18 @@
 //! What is compared with null holds for no row: only `is` asks for NULL.
 
 use ferrobase_query::plan::{
-    Comparison, Condition, Field, Is, KeyTest, LogicOperator, Operation, Operator, PathTest, Related, SearchParser,
+    Comparison, Condition, Field, Is, KeyTest, LogicOperator, Operation, Operator, PathKey, PathStep, PathTest,
+    Related, SearchParser,
 };
 
 use super::input::{Input, array_literal};
 use super::{Planner, node_id};
 use crate::error::Error;
 use crate::model::{Column, FieldKind, Reference, TableId};
-use crate::scalar::Class;
+use crate::scalar::{Class, ValueType};
 
 /// How deep filters may nest.
-const MAX_DEPTH: usize = 32;
+pub(super) const MAX_DEPTH: usize = 32;
 
 impl Planner<'_> {
     /// The conditions of a filter, which all hold.
@@ -24,7 +25,7 @@ impl Planner<'_> {
         let table = self.table(id);
         let mut conditions = Vec::new();
         for (name, value) in filter.fields() {
-            match table.fields.get(name).map(|field| &field.kind) {
+            match table.fields.get(name).filter(|_| table.shown(name)).map(|field| &field.kind) {
                 Some(FieldKind::NodeId) => conditions.extend(self.by_node_id(id, value)),
                 Some(FieldKind::Column(column)) => {
                     for (operator, operand) in value.fields() {
@@ -58,12 +59,16 @@ impl Planner<'_> {
         })
     }
 
-    /// `some`, `none`, `every` of related rows.
+    /// `some`, `none`, `every` of related rows, whether there are any, and what they add up to.
     fn many(&self, to: &Reference, value: &Input, depth: usize) -> Result<Vec<Condition>, Error> {
         let asks = value.fields().iter().filter(|(_, filter)| *filter != Input::Null);
-        asks.map(|(name, filter)| match name.as_str() {
+        let (summed, asks): (Vec<_>, Vec<_>) =
+            asks.partition(|(name, _)| matches!(name.as_str(), "count" | "sum" | "avg" | "min" | "max" | "filter"));
+        let sums = if summed.is_empty() { None } else { Some(self.sums(to, &summed, depth)) };
+        let each = asks.into_iter().map(|(name, filter)| match name.as_str() {
             "some" => self.related(to, filter, true, depth),
             "none" => self.related(to, filter, false, depth),
+            "exists" => self.related(to, &Input::Null, *filter == Input::Boolean(true), depth),
             // None that is not so; what compares with NULL is unknown and does not count.
             _ => {
                 let mut read = self.read_related(to);
@@ -72,8 +77,24 @@ impl Planner<'_> {
                 read.filters.push(not);
                 Ok(Condition::Related(Box::new(Related { exists: false, join: to.join.clone(), read })))
             }
+        });
+        each.chain(sums).collect()
+    }
+
+    /// What related rows add up to, all of them or those that satisfy `filter`.
+    fn sums(&self, to: &Reference, asked: &[&(String, Input)], depth: usize) -> Result<Condition, Error> {
+        let mut read = self.read_related(to);
+        for (name, value) in asked {
+            if name == "filter" {
+                read.filters.extend(self.filter(to.table, value, depth + 1)?);
+            } else {
+                read.having.extend(self.having_one(to.table, name, value)?);
+            }
+        }
+        Ok(match read.having.is_empty() {
+            true => always(),
+            false => Condition::Related(Box::new(Related { exists: true, join: to.join.clone(), read })),
         })
-        .collect()
     }
 
     fn related(&self, to: &Reference, filter: &Input, exists: bool, depth: usize) -> Result<Condition, Error> {
@@ -93,7 +114,7 @@ impl Planner<'_> {
 }
 
 /// All of these.
-fn all(mut conditions: Vec<Condition>) -> Condition {
+pub(super) fn all(mut conditions: Vec<Condition>) -> Condition {
     match conditions.len() {
         0 => always(),
         1 => conditions.remove(0),
@@ -102,7 +123,7 @@ fn all(mut conditions: Vec<Condition>) -> Condition {
 }
 
 /// No row.
-fn never() -> Condition {
+pub(super) fn never() -> Condition {
     Condition::Group { negated: false, operator: LogicOperator::Or, items: Vec::new() }
 }
 
@@ -114,13 +135,9 @@ fn always() -> Condition {
 /// A column that has this value; null is no value.
 pub(super) fn equal(column: &str, value: Option<String>) -> Condition {
     match value {
-        Some(value) => binary(column, Operator::Equal, value),
+        Some(value) => operation(column, Operation::Binary { operator: Operator::Equal, quantifier: None, value }),
         None => never(),
     }
-}
-
-fn binary(column: &str, operator: Operator, value: String) -> Condition {
-    operation(column, Operation::Binary { operator, quantifier: None, value })
 }
 
 fn operation(column: &str, operation: Operation) -> Condition {
@@ -129,53 +146,108 @@ fn operation(column: &str, operation: Operation) -> Condition {
 
 /// A comparison of a column.
 fn compare(column: &Column, name: &str, operand: &Input) -> Result<Condition, Error> {
+    let convert = column.value.class == Class::Json && !column.is_binary_json;
+    if name == "at" {
+        return inside(column, operand);
+    }
+    let asked = comparison(&column.value, convert, name, operand)?;
+    Ok(asked.map_or_else(never, |asked| operation(&column.name, asked)))
+}
+
+/// A comparison of a text inside of a document.
+fn inside(column: &Column, operand: &Input) -> Result<Condition, Error> {
+    let of = |wanted: &str| operand.fields().iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
+    let keys: Vec<String> = of("path").map_or(&[][..], Input::items).iter().filter_map(Input::text).collect();
+    let last = keys.len().saturating_sub(1);
+    let step = |(index, key): (usize, String)| {
+        let is_index = !key.is_empty() && key.len() < 10 && key.bytes().all(|byte| byte.is_ascii_digit());
+        PathStep { as_text: index == last, to: if is_index { PathKey::Index(key) } else { PathKey::Key(key) } }
+    };
+    let path: Vec<PathStep> = keys.into_iter().enumerate().map(step).collect();
+    if path.is_empty() {
+        return Err(Error::Argument { argument: "path".to_owned(), reason: "leads nowhere".to_owned() });
+    }
+    let field = Field { path, ..Field::column(&column.name) };
+    let text = ValueType::of_class(Class::String);
+    let mut conditions = Vec::new();
+    for (name, operand) in of("text").map_or(&[][..], Input::fields) {
+        conditions.push(match comparison(&text, false, name, operand)? {
+            Some(operation) => Condition::Compare(Comparison { field: field.clone(), negated: false, operation }),
+            None => never(),
+        });
+    }
+    Ok(all(conditions))
+}
+
+/// What is asked of a value; none where it is compared with null, which nothing satisfies. `convert`: the value is `json`
+/// and becomes `jsonb` first.
+pub(super) fn comparison(
+    value: &ValueType,
+    convert: bool,
+    name: &str,
+    operand: &Input,
+) -> Result<Option<Operation>, Error> {
+    if *operand == Input::Null {
+        return Ok(None);
+    }
+    let binary = |operator, value| Operation::Binary { operator, quantifier: None, value };
     if name == "is" {
         let is = if operand.text().as_deref() == Some("NULL") { Is::Null } else { Is::NotNull };
-        return Ok(if *operand == Input::Null { never() } else { operation(&column.name, Operation::Is(is)) });
+        return Ok(Some(Operation::Is(is)));
     }
-    if *operand == Input::Null {
-        return Ok(never());
-    }
-    if column.value.is_list {
+    if value.is_list {
         let operator = match name {
             "contains" => Operator::Contains,
             "containedBy" => Operator::ContainedIn,
             "overlaps" => Operator::Overlaps,
             _ => Operator::Equal,
         };
-        return Ok(binary(&column.name, operator, array_literal(operand.items())));
+        return Ok(Some(binary(operator, array_literal(&value.meant(operand).items().to_vec()))));
     }
+    let operand = &value.meant(operand);
     let text = operand.text().unwrap_or_default();
-    let convert = column.value.class == Class::Json && !column.is_binary_json;
     let keys = || operand.items().iter().filter_map(Input::text).collect();
-    let by_keys = |test, keys| operation(&column.name, Operation::Keys { test, keys, convert });
-    let search = |parser| {
-        operation(&column.name, Operation::Search { parser, configuration: None, query: text.clone(), vectorise: true })
-    };
-    Ok(match name {
-        "eq" => binary(&column.name, Operator::Equal, text),
-        "neq" => binary(&column.name, Operator::NotEqual, text),
-        "gt" => binary(&column.name, Operator::Greater, text),
-        "gte" => binary(&column.name, Operator::GreaterOrEqual, text),
-        "lt" => binary(&column.name, Operator::Less, text),
-        "lte" => binary(&column.name, Operator::LessOrEqual, text),
-        "in" => operation(&column.name, Operation::In(keys())),
-        "like" => binary(&column.name, Operator::Like, text),
-        "ilike" => binary(&column.name, Operator::ILike, text),
-        "regex" => binary(&column.name, Operator::Match, text),
-        "iregex" => binary(&column.name, Operator::IMatch, text),
-        "startsWith" => binary(&column.name, Operator::Like, format!("{}%", escaped(&text))),
+    let by_keys = |test, keys| Operation::Keys { test, keys, convert };
+    let search = |parser| Operation::Search { parser, configuration: None, query: text.clone(), vectorise: true };
+    Ok(Some(match name {
+        "eq" => binary(Operator::Equal, text),
+        "neq" => binary(Operator::NotEqual, text),
+        "gt" => binary(Operator::Greater, text),
+        "gte" => binary(Operator::GreaterOrEqual, text),
+        "lt" => binary(Operator::Less, text),
+        "lte" => binary(Operator::LessOrEqual, text),
+        "in" => Operation::In(keys()),
+        "like" => binary(Operator::Like, text),
+        "ilike" => binary(Operator::ILike, text),
+        "regex" => binary(Operator::Match, text),
+        "iregex" => binary(Operator::IMatch, text),
+        "startsWith" => binary(Operator::Like, format!("{}%", escaped(&text))),
         "search" => search(SearchParser::Plain),
         "phrase" => search(SearchParser::Phrase),
         "websearch" => search(SearchParser::Web),
-        "contains" => binary(&column.name, Operator::Contains, text),
-        "containedBy" => binary(&column.name, Operator::ContainedIn, text),
+        "fullText" => full_text(operand),
+        "contains" => binary(Operator::Contains, text),
+        "containedBy" => binary(Operator::ContainedIn, text),
         "hasKey" => by_keys(KeyTest::One, vec![text]),
         "hasAnyKeys" => by_keys(KeyTest::Any, keys()),
         "hasAllKeys" => by_keys(KeyTest::All, keys()),
-        "path" => operation(&column.name, Operation::JsonPath { test: PathTest::Finds, path: text, convert }),
+        "path" => Operation::JsonPath { test: PathTest::Finds, path: text, convert },
         other => return Err(Error::unknown(other)),
-    })
+    }))
+}
+
+/// A search with everything said about it.
+fn full_text(operand: &Input) -> Operation {
+    let of =
+        |wanted: &str| operand.fields().iter().find(|(name, _)| name == wanted).and_then(|(_, value)| value.text());
+    let parser = match of("mode").as_deref() {
+        Some("phrase") => SearchParser::Phrase,
+        Some("web") => SearchParser::Web,
+        Some("operators") => SearchParser::Operators,
+        _ => SearchParser::Plain,
+    };
+    let (configuration, query) = (of("configuration"), of("query").unwrap_or_default());
+    Operation::Search { parser, configuration, query, vectorise: true }
 }
 
 /// A text in which nothing stands for anything else in a pattern.

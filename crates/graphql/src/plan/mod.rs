@@ -1,16 +1,20 @@
 //! From an operation to documents: names looked up in the model, arguments read, nothing run.
 //!
 //! Second stage: parse -> **plan** -> query -> execute -> render. One file per subject: `collect` (which fields), `input`
-//! (values), `row` (fields of a row), `page`, `filter`, `order`, `call` (functions), `change` (writes).
+//! (values), `row` (fields of a row), `page`, `filter`, `order`, `groups`, `keys`, `call` (functions), `change` (writes), `nested`
+//! (related rows that are written together).
 //! Invariants: what cannot be right for the database either is refused here, with the path of the field; a name of the
 //! database comes from the model, never from the request.
 
 mod call;
 mod change;
-mod collect;
+pub(crate) mod collect;
 mod entities;
 mod filter;
+mod groups;
 pub(crate) mod input;
+mod keys;
+mod nested;
 mod node_id;
 mod order;
 mod page;
@@ -19,13 +23,14 @@ mod row;
 use apollo_compiler::executable::{Operation, SelectionSet};
 use apollo_compiler::response::JsonMap;
 use apollo_compiler::{ExecutableDocument, Node};
-use ferrobase_query::plan::{Content, Document, Member, One, Read, Source};
+use ferrobase_query::plan::{Condition, Content, Document, Member, One, Read, Source};
 
 use crate::error::Error;
 use crate::model::{Model, MutationField, QueryField, Reference, Table, TableId};
 use collect::{Asked, collect};
 use input::Input;
 
+pub(crate) use nested::Grown;
 pub(crate) use order::can_order_by;
 
 /// What an operation asks for.
@@ -44,6 +49,10 @@ pub(crate) enum Step {
     Constant(String),
     /// A statement, and the function that it calls.
     Run(Document, Option<std::sync::Arc<ferrobase_catalog::Function>>),
+    /// Statements, whose answers are a list.
+    Many(Vec<Document>),
+    /// Related rows, and what is told of them when they are there.
+    Tree(Box<Grown>),
 }
 
 /// Plans one operation.
@@ -54,11 +63,11 @@ pub(crate) struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    /// The plan. `introspected` gives what the library says to fields of introspection.
+    /// The plan. `introspected` gives what the schema says about itself.
     pub(crate) fn plan(
         &self,
         operation: &'a Node<Operation>,
-        introspected: &dyn Fn(&str) -> Option<String>,
+        introspected: &dyn Fn(&Asked<'a>) -> Result<String, Error>,
     ) -> Result<Planned, Error> {
         let root = operation.object_type().as_str();
         let asked = self.collect(std::iter::once(&operation.selection_set), &|name| name == root);
@@ -70,9 +79,7 @@ impl<'a> Planner<'a> {
         for asked in &asked {
             let value = match asked.name() {
                 "__typename" => Content::Constant(json(root)),
-                "__schema" | "__type" => {
-                    Content::Constant(introspected(asked.key).unwrap_or_else(|| "null".to_owned()))
-                }
+                "__schema" | "__type" => Content::Constant(introspected(asked)?),
                 _ => self.root(asked).map_err(|error| error.at(asked.key))?,
             };
             members.push(Member { key: asked.key.to_owned(), value });
@@ -93,6 +100,8 @@ impl<'a> Planner<'a> {
                 Ok(Content::Page(Box::new(self.page(*id, None, read, asked)?)))
             }
             QueryField::ByKey(id) => self.by_key(*id, asked),
+            QueryField::ByAnyKey(id) => self.by_any_key(*id, asked),
+            QueryField::Groups(id) => self.groups(*id, asked),
             QueryField::Call(callee) => self.call(callee, asked),
         }
     }
@@ -102,30 +111,39 @@ impl<'a> Planner<'a> {
             return Ok(Step::Constant(json("Mutation")));
         }
         let field = self.model.mutation.get(asked.name()).ok_or_else(|| Error::unknown(asked.name()))?;
+        self.written(field, asked).map_err(|error| error.at(asked.key))
+    }
+
+    fn written(&self, field: &MutationField, asked: &Asked<'a>) -> Result<Step, Error> {
         let value = match field {
-            MutationField::Insert(id) => self.insert(*id, asked),
+            MutationField::Insert(id) => return self.insert(*id, asked),
+            MutationField::UpdateMany(id) => return self.update_many(*id, asked),
+            MutationField::UpdateByKey(id) => return self.update_by_key(*id, asked),
             MutationField::Update(id) => self.update(*id, asked),
             MutationField::Delete(id) => self.delete(*id, asked),
+            MutationField::DeleteByKey(id) => self.delete_by_key(*id, asked),
             MutationField::Call(callee) => self.call(callee, asked),
         };
-        let value = value.map_err(|error| error.at(asked.key))?;
         let function = match field {
             MutationField::Call(callee) => Some(std::sync::Arc::clone(&callee.function)),
             _ => None,
         };
-        Ok(Step::Run(Document { members: vec![Member { key: asked.key.to_owned(), value }] }, function))
+        Ok(Step::Run(alone(asked.key, value?), function))
     }
 
     /// A row by its primary key.
     fn by_key(&self, id: TableId, asked: &Asked<'a>) -> Result<Content, Error> {
-        let table = self.table(id);
         let mut read = self.read_table(id);
-        for column in &table.key {
-            let Some((name, column)) = table.field_of(column) else { continue };
-            let value = self.argument(asked, name).and_then(|value| value.text());
-            read.filters.push(filter::equal(&column.name, value));
-        }
+        read.filters = self.keyed(id, asked);
         Ok(Content::One(Box::new(One { join: None, read, members: self.row(id, asked.below())? })))
+    }
+
+    /// The row with the key that the arguments are.
+    fn keyed(&self, id: TableId, asked: &Asked<'a>) -> Vec<Condition> {
+        let table = self.table(id);
+        let named = table.key.iter().filter_map(|column| table.field_of(column));
+        let value = |name: &str| self.argument(asked, name).and_then(|value| value.text());
+        named.map(|(name, column)| filter::equal(&column.name, value(name))).collect()
     }
 
     /// A row by what names it among all rows.
@@ -179,6 +197,11 @@ impl<'a> Planner<'a> {
             }
         }
     }
+}
+
+/// A document with one value.
+fn alone(key: &str, value: Content) -> Document {
+    Document { members: vec![Member { key: key.to_owned(), value }] }
 }
 
 /// JSON text of a string.

@@ -11,9 +11,6 @@ use super::input::Input;
 use crate::error::Error;
 use crate::model::{Column, FieldKind, Reference, TableId};
 
-/// What a count of related rows is called in a lateral join.
-const COUNT: &str = "count";
-
 /// Whether rows can be ordered by what a relationship leads to: functions give what they like.
 pub(crate) fn can_order_by(to: &Reference) -> bool {
     matches!(to.join, Join::Columns(_))
@@ -21,7 +18,14 @@ pub(crate) fn can_order_by(to: &Reference) -> bool {
 
 impl Planner<'_> {
     /// Writes the order of a read; gives its terms as ways to say where a page begins.
-    pub(super) fn order(&self, id: TableId, read: &mut Read, given: Option<&Input>) -> Result<Vec<Key>, Error> {
+    /// Rows that are alike in the columns of `distinct` stand together: these come first.
+    pub(super) fn order(
+        &self,
+        id: TableId,
+        read: &mut Read,
+        given: Option<&Input>,
+        distinct: &[&Column],
+    ) -> Result<Vec<Key>, Error> {
         let table = self.table(id);
         let mut keys = Vec::new();
         for term in given.map_or(&[][..], Input::items) {
@@ -34,11 +38,12 @@ impl Planner<'_> {
                         keys.push(self.key(id, column));
                     }
                     Some(FieldKind::One(to)) => self.by_related(to, value, read, &mut keys)?,
-                    Some(FieldKind::Many(to)) => self.by_count(to, value, read, &mut keys),
+                    Some(FieldKind::Many(to)) => self.by_aggregates(to, value, read, &mut keys)?,
                     _ => return Err(Error::unknown(name)),
                 }
             }
         }
+        self.distinct_first(id, read, &mut keys, distinct);
         for column in &table.key {
             let is_there = |order: &Order| matches!(&order.by, OrderBy::Field(field) if field.name == *column);
             if !read.order.iter().any(is_there) {
@@ -48,6 +53,23 @@ impl Planner<'_> {
             }
         }
         Ok(keys)
+    }
+
+    /// Puts the columns of `distinct` in front, in the order and direction in which they are asked for, else upwards.
+    fn distinct_first(&self, id: TableId, read: &mut Read, keys: &mut Vec<Key>, distinct: &[&Column]) {
+        let is_of =
+            |order: &Order, column: &Column| matches!(&order.by, OrderBy::Field(field) if field.name == column.name);
+        for column in distinct {
+            if !read.order.iter().any(|order| is_of(order, column)) {
+                let by = OrderBy::Field(Field::column(&column.name));
+                read.order.push(Order { by, direction: Some(Direction::Ascending), nulls: None });
+                keys.push(self.key(id, column));
+            }
+        }
+        let terms: Vec<_> = read.order.drain(..).zip(keys.drain(..)).collect();
+        let (first, rest): (Vec<_>, Vec<_>) =
+            terms.into_iter().partition(|(order, _)| distinct.iter().any(|column| is_of(order, column)));
+        (read.order, *keys) = first.into_iter().chain(rest).unzip();
     }
 
     fn key(&self, id: TableId, column: &Column) -> Key {
@@ -84,18 +106,45 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// By how many related rows there are.
-    fn by_count(&self, to: &Reference, terms: &Input, read: &mut Read, keys: &mut Vec<Key>) {
+    /// By what related rows add up to.
+    fn by_aggregates(&self, to: &Reference, terms: &Input, read: &mut Read, keys: &mut Vec<Key>) -> Result<(), Error> {
         let mut below = self.read_related(to);
         let embed = read.embeds.len();
-        let aggregate = Some(Aggregate::of(AggregateFunction::Count));
-        below.select.push(Select { value: Value::Star, cast: None, aggregate, name: Some(COUNT.to_owned()) });
-        for (_, value) in terms.fields().iter().filter(|(_, value)| *value != Input::Null) {
-            read.order.push(directed(OrderBy::Embedded { embed, field: Field::column(COUNT) }, value));
-            keys.push(Key { not_null: true, type_name: Some(CatalogSql::written_by_catalog("bigint")) });
+        for (select, direction, not_null) in self.aggregate_terms(to.table, terms)? {
+            let name = format!("a{}", below.select.len());
+            read.order.push(directed(OrderBy::Embedded { embed, field: Field::column(&name) }, &direction));
+            let type_name = not_null.then(|| CatalogSql::written_by_catalog("bigint"));
+            keys.push(Key { not_null, type_name });
+            below.select.push(Select { name: Some(name), ..select });
         }
-        read.embeds.push(hidden(to, below));
+        if !below.select.is_empty() {
+            read.embeds.push(hidden(to, below));
+        }
+        Ok(())
     }
+
+    /// Aggregates that something is ordered by, each with its direction and whether it is the number of rows.
+    pub(super) fn aggregate_terms(&self, id: TableId, terms: &Input) -> Result<Vec<(Select, Input, bool)>, Error> {
+        let mut out = Vec::new();
+        for (name, value) in terms.fields().iter().filter(|(_, value)| *value != Input::Null) {
+            if name == "count" {
+                out.push((count(), value.clone(), true));
+                continue;
+            }
+            let function = super::groups::function(name).ok_or_else(|| Error::unknown(name))?;
+            for (column, direction) in value.fields().iter().filter(|(_, value)| *value != Input::Null) {
+                let column = self.table(id).column(column).ok_or_else(|| Error::unknown(column))?;
+                out.push((super::groups::of_column(function, column), direction.clone(), false));
+            }
+        }
+        Ok(out)
+    }
+}
+
+/// How many rows there are.
+pub(super) fn count() -> Select {
+    let aggregate = Some(Aggregate::of(AggregateFunction::Count));
+    Select { value: Value::Star, cast: None, aggregate, name: None }
 }
 
 /// A lateral join that only the order looks at.
@@ -103,7 +152,7 @@ fn hidden(to: &Reference, read: Read) -> Embed {
     Embed { name: String::new(), join: to.join.clone(), to_one: true, inner: false, output: EmbedOutput::Hidden, read }
 }
 
-fn directed(by: OrderBy, direction: &Input) -> Order {
+pub(super) fn directed(by: OrderBy, direction: &Input) -> Order {
     let (direction, nulls) = match direction.text().as_deref() {
         Some("AscNullsFirst") => (Direction::Ascending, Nulls::First),
         Some("DescNullsFirst") => (Direction::Descending, Nulls::First),

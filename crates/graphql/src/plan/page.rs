@@ -3,14 +3,14 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrobase_query::plan::{
-    Aggregate, AggregateFunction, AggregateMember, AggregateValue, EdgeMember, EdgeValue, Field, Join, Keyset, Page,
-    PageFact, PageMember, PageValue, Read, Window,
+    Aggregate, AggregateFunction, AggregateMember, AggregateValue, Distinct, EdgeMember, EdgeValue, Field, Join,
+    Keyset, OrderBy, Page, PageFact, PageMember, PageValue, Read, Window,
 };
 
 use super::collect::Asked;
 use super::{Planner, json};
 use crate::error::Error;
-use crate::model::{Table, TableId};
+use crate::model::{Column, Table, TableId};
 use crate::scalar::ValueType;
 use crate::schema::aggregated;
 
@@ -28,7 +28,24 @@ impl<'a> Planner<'a> {
             read.filters.extend(self.filter(id, &filter, 0)?);
         }
         let (first, last) = (self.number(asked, "first")?, self.number(asked, "last")?);
-        let keys = self.order(id, &mut read, self.argument(asked, "orderBy").as_ref())?;
+        let distinct = self.distinct(id, asked)?;
+        let keys = self.order(id, &mut read, self.argument(asked, "orderBy").as_ref(), &distinct)?;
+        if !distinct.is_empty() {
+            if last.is_some()
+                || self.argument(asked, "before").is_some_and(|before| before != super::input::Input::Null)
+            {
+                let reason =
+                    "excludes `last` and `before`: which row stands for the others depends on where one begins";
+                return Err(Error::Argument { argument: "distinctOn".to_owned(), reason: reason.to_owned() });
+            }
+            // As many terms of the order as there are columns, in the order's order.
+            let first = read.order.iter().take(distinct.len());
+            let fields = first.filter_map(|order| match &order.by {
+                OrderBy::Field(field) => Some(field.clone()),
+                _ => None,
+            });
+            read.distinct = Some(Distinct::On(fields.collect()));
+        }
         let (after, before) = (self.place(asked, "after", keys.len())?, self.place(asked, "before", keys.len())?);
         if first.is_some() && last.is_some() {
             return Err(Error::Argument { argument: "last".to_owned(), reason: "excludes `first`".to_owned() });
@@ -41,6 +58,19 @@ impl<'a> Planner<'a> {
         read.window = Window { offset, limit: Some(limit) };
         let keyset = Keyset { keys, after: from, backward };
         Ok(Page { join, read, keyset, until, members: self.page_members(id, asked)? })
+    }
+
+    /// Columns in which no two rows of a page are alike.
+    fn distinct(&self, id: TableId, asked: &Asked<'a>) -> Result<Vec<&'a Column>, Error> {
+        let given = self.argument(asked, "distinctOn");
+        let mut columns: Vec<&Column> = Vec::new();
+        for name in given.iter().flat_map(|given| given.items()).filter_map(|name| name.text()) {
+            let column = self.table(id).column(&name).ok_or_else(|| Error::unknown(&name))?;
+            if columns.iter().all(|known| known.name != column.name) {
+                columns.push(column);
+            }
+        }
+        Ok(columns)
     }
 
     /// A place that a cursor says.
@@ -103,7 +133,7 @@ impl<'a> Planner<'a> {
         self.collect(asked.below(), &|name| name == "PageInfo").into_iter().map(fact).collect()
     }
 
-    fn aggregates(&self, table: &Table, asked: &Asked<'a>) -> Vec<AggregateMember> {
+    pub(super) fn aggregates(&self, table: &Table, asked: &Asked<'a>) -> Vec<AggregateMember> {
         let own = table.type_of("Aggregate");
         let member = |asked: Asked<'a>| {
             let of = |function, what| AggregateValue::Object(self.aggregates_of(table, function, what, &asked));

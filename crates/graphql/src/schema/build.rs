@@ -82,7 +82,7 @@ pub(super) fn input(field_name: &str, ty: Type) -> InputValueDefinition {
     input_with_default(field_name, ty, None)
 }
 
-fn input_with_default(field_name: &str, ty: Type, default: Option<Value>) -> InputValueDefinition {
+pub(super) fn input_with_default(field_name: &str, ty: Type, default: Option<Value>) -> InputValueDefinition {
     InputValueDefinition {
         description: None,
         name: name(field_name),
@@ -144,6 +144,18 @@ pub(super) fn input_object(
         description: None,
         name: name(type_name),
         directives: Default::default(),
+        fields: fields.into_iter().map(|field| (field.name.clone(), Component::new(field))).collect(),
+    };
+    schema.types.insert(name(type_name), ExtendedType::InputObject(Node::new(definition)));
+}
+
+/// An input of which exactly one field is given.
+pub(super) fn one_of(schema: &mut Schema, type_name: &str, fields: impl IntoIterator<Item = InputValueDefinition>) {
+    let directive = Directive { name: name("oneOf"), arguments: Vec::new() };
+    let definition = InputObjectType {
+        description: None,
+        name: name(type_name),
+        directives: [Component::new(directive)].into_iter().collect(),
         fields: fields.into_iter().map(|field| (field.name.clone(), Component::new(field))).collect(),
     };
     schema.types.insert(name(type_name), ExtendedType::InputObject(Node::new(definition)));

@@ -3,6 +3,7 @@
 use super::Drawing;
 use super::build::{input, input_object, list_of_required, optional, required};
 use crate::model::{FieldKind, TableId};
+use crate::scalar::{Class, ValueType};
 use apollo_compiler::ast::Type;
 
 impl Drawing<'_> {
@@ -10,7 +11,6 @@ impl Drawing<'_> {
     pub(super) fn inputs(&mut self, id: TableId) {
         self.filter(id);
         self.order(id);
-        self.given(id);
     }
 
     fn filter(&mut self, id: TableId) {
@@ -36,12 +36,17 @@ impl Drawing<'_> {
         }
         for (name, ty) in [("and", list_of_required(&own)), ("or", list_of_required(&own)), ("not", optional(&own))] {
             // A column of that name wins: whoever made it knows nothing of ours.
-            if !table.fields.contains_key(name) {
+            if !table.shown(name) {
                 fields.push(input(name, ty));
             }
         }
         input_object(&mut self.schema, &own, fields);
-        let many = ["some", "none", "every"].map(|name| input(name, optional(&own)));
+        let mut many: Vec<_> = ["some", "none", "every"].map(|name| input(name, optional(&own))).into();
+        many.push(input("exists", optional("Boolean")));
+        if table.has_groups() {
+            many.push(input("filter", optional(&own)));
+            many.extend(self.asked_of_aggregates(table));
+        }
         input_object(&mut self.schema, &table.type_of("ManyFilter"), many);
     }
 
@@ -57,7 +62,10 @@ impl Drawing<'_> {
                     fields.push(input(name, optional(&self.model.tables[to.table].type_of("OrderBy"))));
                 }
                 FieldKind::Many(to) if crate::plan::can_order_by(to) => {
-                    fields.push(input(name, optional("AggregateOrderBy")));
+                    let below = &self.model.tables[to.table];
+                    if below.has_groups() {
+                        fields.push(input(name, optional(&below.type_of("AggregateOrderBy"))));
+                    }
                 }
                 _ => {}
             }
@@ -68,31 +76,20 @@ impl Drawing<'_> {
         input_object(&mut self.schema, &table.type_of("OrderBy"), fields);
     }
 
-    fn given(&mut self, id: TableId) {
-        let table = &self.model.tables[id];
-        if table.insertable {
-            let columns: Vec<_> = table.columns().filter(|(_, _, column)| column.insertable).collect();
-            let fields: Vec<_> =
-                columns.iter().map(|(name, _, column)| input(name, self.value(&column.value))).collect();
-            if !fields.is_empty() {
-                input_object(&mut self.schema, &table.type_of("InsertInput"), fields);
-            }
-        }
-        if table.updatable {
-            let columns: Vec<_> = table.columns().filter(|(_, _, column)| column.updatable).collect();
-            let fields: Vec<_> =
-                columns.iter().map(|(name, _, column)| input(name, self.value(&column.value))).collect();
-            if !fields.is_empty() {
-                input_object(&mut self.schema, &table.type_of("UpdateInput"), fields);
-            }
-        }
-    }
-
     /// Filters that are the same for all tables.
     pub(super) fn common_filters(&mut self) {
         super::build::enumeration(&mut self.schema, "FilterIs", None, ["NULL", "NOT_NULL"]);
         input_object(&mut self.schema, "IDFilter", [input("eq", optional("ID"))]);
-        input_object(&mut self.schema, "AggregateOrderBy", [input("count", optional("OrderByDirection"))]);
+        let modes = ["plain", "phrase", "web", "operators"];
+        super::build::enumeration(&mut self.schema, "FullTextMode", Some("How a search is read."), modes);
+        let configuration = input("configuration", optional("String"));
+        let search = [input("query", required("String")), configuration, input("mode", optional("FullTextMode"))];
+        input_object(&mut self.schema, "FullText", search);
+        // Both filters use it, and a schema without texts has none of them.
+        self.value(&ValueType::of_class(Class::String));
+        let path = Type::NonNullList(Box::new(required("String")));
+        let at = [input("path", path), input("text", required("StringFilter"))];
+        input_object(&mut self.schema, "JSONAt", at);
     }
 }
 

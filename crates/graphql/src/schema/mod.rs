@@ -1,13 +1,18 @@
 //! A model drawn as a schema of GraphQL: types, fields and arguments, as the library wants them.
 //!
 //! Pure. One file per sort of types: `build` (how definitions are put together), `rows` (what tables give), `inputs` (what
-//! they take), `values` (scalars, enums and their filters).
+//! they take), `keys` and `groups` (the same about keys and groups), `changes` and `nested` (writes), `values` (scalars, enums and their
+//! filters).
 //! Invariant: the schema is valid; a test has it checked by the library and by graphql-js, and nothing is checked at run
 //! time.
 
 mod build;
+mod changes;
 mod federation;
+mod groups;
 mod inputs;
+mod keys;
+mod nested;
 mod rows;
 mod values;
 
@@ -37,6 +42,10 @@ pub(crate) fn unchecked(model: &Model) -> Schema {
     for id in 0..model.tables.len() {
         drawing.table(id);
         drawing.inputs(id);
+        drawing.keys(id);
+        drawing.groups(id);
+        drawing.changes(id);
+        drawing.nested(id);
     }
     drawing.roots();
     drawing.enums();
@@ -95,3 +104,6 @@ impl Drawing<'_> {
         if value.is_list { list(&value.name) } else { optional(&value.name) }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,12 @@
 //! What tables give: rows, pages, aggregates, and what changes answer.
 
-use apollo_compiler::ast::{FieldDefinition, Type, Value};
+use apollo_compiler::ast::{FieldDefinition, Type};
 
 use super::Drawing;
 use super::build::{
     argument, described, field, full_list, implementing, list_of_required, object, optional, required, said,
 };
-use crate::model::{CallReturns, Callee, FieldKind, MutationField, QueryField, Table, TableId};
+use crate::model::{CallReturns, Callee, FieldKind, QueryField, Table, TableId};
 use crate::scalar::{Class, ValueType};
 
 impl Drawing<'_> {
@@ -37,7 +37,6 @@ impl Drawing<'_> {
         if table.aggregates {
             self.aggregates(table);
         }
-        self.changes(table);
     }
 
     fn page(&mut self, table: &Table) {
@@ -70,20 +69,6 @@ impl Drawing<'_> {
         object(&mut self.schema, &table.type_of("Aggregate"), None, of_all);
     }
 
-    fn changes(&mut self, table: &Table) {
-        for (may, what) in [
-            (table.insertable, "InsertResponse"),
-            (table.updatable, "UpdateResponse"),
-            (table.deletable, "DeleteResponse"),
-        ] {
-            if may {
-                let affected = described(field("affectedCount", required("Int")), "How many rows were changed.");
-                let records = described(field("records", full_list(&table.type_name)), "The rows that were changed.");
-                object(&mut self.schema, &table.type_of(what), None, [affected, records]);
-            }
-        }
-    }
-
     /// A field that gives pages of a table.
     fn collection(&self, name: &str, id: TableId) -> FieldDefinition {
         paged(field(name, optional(&self.model.tables[id].type_of("Connection"))), &self.model.tables[id])
@@ -96,44 +81,17 @@ impl Drawing<'_> {
                 described(self.collection(name, *id), &text)
             }
             QueryField::ByKey(id) => {
-                let table = &self.model.tables[*id];
-                let mut drawn = field(name, optional(&table.type_name));
-                for column in &table.key {
-                    if let Some((key, column)) = table.field_of(column) {
-                        drawn = argument(drawn, key, strict(self.value(&column.value), true), None);
-                    }
-                }
-                described(drawn, &format!("The `{}` with this key.", table.type_name))
+                let type_name = &self.model.tables[*id].type_name;
+                let drawn = self.by_key(field(name, optional(type_name)), *id);
+                described(drawn, &format!("The `{type_name}` with this key."))
             }
+            QueryField::ByAnyKey(id) => self.by_any_key(field(name, optional(&self.model.tables[*id].type_name)), *id),
+            QueryField::Groups(id) => self.grouped(name, *id),
             QueryField::Call(callee) => self.call(name, callee),
         }
     }
 
-    pub(super) fn mutation_field(&mut self, name: &str, root: &MutationField) -> FieldDefinition {
-        let table = |id: TableId| &self.model.tables[id];
-        match root {
-            MutationField::Insert(id) => {
-                let table = table(*id);
-                let drawn = field(name, optional(&table.type_of("InsertResponse")));
-                let drawn = argument(drawn, "objects", full_list(&table.type_of("InsertInput")), None);
-                described(drawn, &format!("Adds rows of type `{}`.", table.type_name))
-            }
-            MutationField::Update(id) => {
-                let table = table(*id);
-                let drawn = field(name, required(&table.type_of("UpdateResponse")));
-                let drawn = argument(drawn, "set", required(&table.type_of("UpdateInput")), None);
-                described(changing(drawn, table), &format!("Changes rows of type `{}`.", table.type_name))
-            }
-            MutationField::Delete(id) => {
-                let table = table(*id);
-                let drawn = field(name, required(&table.type_of("DeleteResponse")));
-                described(changing(drawn, table), &format!("Removes rows of type `{}`.", table.type_name))
-            }
-            MutationField::Call(callee) => self.call(name, callee),
-        }
-    }
-
-    fn call(&mut self, name: &str, callee: &Callee) -> FieldDefinition {
+    pub(super) fn call(&mut self, name: &str, callee: &Callee) -> FieldDefinition {
         let mut drawn = field(name, self.returned(&callee.returns));
         for (name, of) in &callee.arguments {
             let ty = self.value(&of.value);
@@ -167,13 +125,11 @@ fn paged(drawn: FieldDefinition, table: &Table) -> FieldDefinition {
         drawn = argument(drawn, name, optional(type_name), None);
     }
     drawn = argument(drawn, "filter", optional(&table.type_of("Filter")), None);
-    argument(drawn, "orderBy", list_of_required(&table.type_of("OrderBy")), None)
-}
-
-/// The arguments of a change of rows that are there.
-fn changing(drawn: FieldDefinition, table: &Table) -> FieldDefinition {
-    let drawn = argument(drawn, "filter", optional(&table.type_of("Filter")), None);
-    argument(drawn, "atMost", required("Int"), Some(Value::from(1_i32)))
+    drawn = argument(drawn, "orderBy", list_of_required(&table.type_of("OrderBy")), None);
+    if table.comparable().next().is_some() {
+        drawn = argument(drawn, "distinctOn", list_of_required(&table.type_of("Column")), None);
+    }
+    drawn
 }
 
 /// The type, of which null is no value where `strict` says so.

@@ -51,11 +51,13 @@ fn of_values(name: &str, class: Class) -> Vec<InputValueDefinition> {
         Class::String => {
             fields.extend(["startsWith", "like", "ilike", "regex", "iregex"].map(|by| input(by, optional("String"))));
             fields.extend(["search", "phrase", "websearch"].map(|by| input(by, optional("String"))));
+            fields.push(input("fullText", optional("FullText")));
         }
         Class::Json => {
             fields.extend(["contains", "containedBy"].map(|by| input(by, optional("JSON"))));
             fields.extend(["hasKey", "path"].map(|by| input(by, optional("String"))));
             fields.extend(["hasAnyKeys", "hasAllKeys"].map(|by| input(by, many("String"))));
+            fields.push(input("at", optional("JSONAt")));
         }
         _ => {}
     }

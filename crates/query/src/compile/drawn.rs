@@ -7,21 +7,19 @@
 
 use super::answer::guard_of;
 use super::condition::{Plain, condition};
-use super::field::{aggregate, field, ordered, window as window_of};
+use super::field::{aggregate, field, named, ordered, window as window_of};
 use super::keyset::{self, Term, terms};
 use super::read::{Level, Origin, Pieces, Scope, order_value, write_distinct, write_where};
-use super::{CompileError, Compiler, SOURCE};
+use super::{CompileError, Compiler, SOURCE, call, cte};
 use crate::plan::{
-    AggregateMember, AggregateValue, Change, ChangeMember, Content, Document, EdgeMember, EdgeValue, Field, GroupKey,
-    GroupMember, Groups, Join, Member, One, Order, Page, PageFact, PageMember, PageValue, Read, SCALAR, Scalar, Source,
-    Window,
+    AggregateMember, AggregateValue, Change, ChangeMember, Content, Distinct, Document, EdgeMember, EdgeValue, Field,
+    GroupKey, GroupMember, Groups, Join, Member, Mutation, One, Order, Page, PageFact, PageMember, PageValue, Read,
+    SCALAR, Scalar, Select, Source, Value, Window,
 };
 use crate::sql::Sql;
 
 /// A lateral row of members.
 const NODE: &str = "node";
-/// The rows of a page.
-const ROWS: &str = "p";
 /// Longest name of a column, in bytes; PostgreSQL cuts longer ones.
 const LONGEST_NAME: usize = 63;
 
@@ -231,16 +229,25 @@ impl Compiler {
     /// A page as an expression.
     fn page_of(&mut self, page: &Page, row: Option<(&str, Level)>) -> Result<Sql, CompileError> {
         let needs = Needs::of(page);
-        let mut out = Sql::of("(SELECT json_build_object(");
+        let (mut origin, level) = Self::origin(row, page.join.as_ref())?;
+        let mut out = Sql::of("(");
+        if let (Origin::Root, Source::Function(call)) = (origin, &page.read.source) {
+            // It is called once, whatever is told of its rows.
+            out.push("WITH ").append(cte(SOURCE, call::select_call(call, &page.read.name))).push(" ");
+            origin = Origin::Cte;
+        }
+        out.push("SELECT json_build_object(");
         let mut members = Vec::with_capacity(page.members.len());
         for member in &page.members {
             let mut one = Sql::new();
-            one.name_literal(&member.key).push(", ").append(self.page_value(page, member, &needs, row)?);
+            one.name_literal(&member.key).push(", ").append(self.page_value(page, member, &needs, (origin, level))?);
             members.push(one);
         }
         out.join(members, ", ").push(")");
         if needs.rows {
-            out.push(" FROM (").append(self.page_rows(page, &needs, row)?).push(") AS ").push(ROWS);
+            out.push(" FROM (").append(self.page_rows(page, &needs, (origin, level))?).push(") AS p HAVING ");
+            // One row, whether or not anything is added up; of a function the rows must be looked at.
+            out.push(if matches!(origin, Origin::Cte) { "count(*) >= 0" } else { "true" });
         }
         out.push(")");
         Ok(out)
@@ -251,12 +258,16 @@ impl Compiler {
         page: &Page,
         member: &PageMember,
         needs: &Needs,
-        row: Option<(&str, Level)>,
+        (origin, level): (Origin<'_>, Level),
     ) -> Result<Sql, CompileError> {
         match &member.value {
             PageValue::Constant(json) => Ok(constant(json)),
             PageValue::Edges(_) => {
                 let index = page.members.iter().position(|other| std::ptr::eq(other, member)).unwrap_or_default();
+                if needs.bare {
+                    // The bare name would be that of a column first.
+                    return Ok(Sql::of("coalesce(json_agg(p.*), '[]')"));
+                }
                 let mut out = Sql::of("coalesce(json_agg(p.");
                 out.ident(&edge_name(index));
                 if page.keyset.backward {
@@ -279,13 +290,14 @@ impl Compiler {
                 Ok(out)
             }
             PageValue::Total => {
-                let (origin, level) = Self::origin(row, page.join.as_ref())?;
                 let mut out = Sql::of("(SELECT count(*) FROM (");
                 out.append(self.all_rows(&page.read, origin, level)?).push(") AS counted)");
                 Ok(out)
             }
             PageValue::Aggregates(members) => {
-                let (origin, level) = Self::origin(row, page.join.as_ref())?;
+                if page.read.distinct.is_some() {
+                    return self.aggregates_of_distinct(&page.read, members, (origin, level));
+                }
                 let read = Read { order: Vec::new(), window: Window::default(), ..page.read.clone() };
                 let Pieces { scope, from, conditions, .. } = self.pieces(&read, origin, level)?;
                 let mut out = Sql::of("(SELECT ");
@@ -302,13 +314,38 @@ impl Compiler {
         if read.distinct.is_none() {
             return self.matching(read, origin, level);
         }
-        let all = Read { window: Window::default(), ..read.clone() };
+        let one = Select { value: Value::One, cast: None, aggregate: None, name: None };
+        let all = Read { select: vec![one], window: Window::default(), ..read.clone() };
         self.rows(&all, origin, level)
     }
 
+    /// Aggregates of the rows that are left when those that are like another one are out.
+    fn aggregates_of_distinct(
+        &mut self,
+        read: &Read,
+        members: &[AggregateMember],
+        (origin, level): (Origin<'_>, Level),
+    ) -> Result<Sql, CompileError> {
+        let mut names = Vec::new();
+        aggregated(members, &mut names);
+        let mut select: Vec<Select> = names.into_iter().map(Select::column).collect();
+        if select.is_empty() {
+            select.push(Select { value: Value::One, cast: None, aggregate: None, name: None });
+        }
+        let all = Read { select, window: Window::default(), ..read.clone() };
+        let rows = self.rows(&all, origin, level)?;
+        let mut out = Sql::of("(SELECT ");
+        out.append(aggregates("d", members)?).push(" FROM (").append(rows).push(") AS d)");
+        Ok(out)
+    }
+
     /// The rows of a page, one more where somebody wants to know whether there are more.
-    fn page_rows(&mut self, page: &Page, needs: &Needs, row: Option<(&str, Level)>) -> Result<Sql, CompileError> {
-        let (origin, level) = Self::origin(row, page.join.as_ref())?;
+    fn page_rows(
+        &mut self,
+        page: &Page,
+        needs: &Needs,
+        (origin, level): (Origin<'_>, Level),
+    ) -> Result<Sql, CompileError> {
         let Pieces { scope, from, mut conditions, .. } = self.pieces(&page.read, origin, level)?;
         let terms = if page.keyset.keys.is_empty() { Vec::new() } else { terms(&scope, &page.keyset)? };
         conditions.extend(bounds(&terms, page));
@@ -316,10 +353,17 @@ impl Compiler {
         let mut laterals = Sql::new();
         for (index, member) in page.members.iter().enumerate() {
             let PageValue::Edges(edges) = &member.value else { continue };
-            let (mut edge, lateral) = self.edge(edges, &terms, (&scope.alias, scope.level))?;
-            edge.push(" AS ").ident(&edge_name(index));
-            columns.push(edge);
-            laterals.append(lateral);
+            let mut values = Vec::with_capacity(edges.len());
+            for edge in edges {
+                let (value, lateral) = self.edge_value(&edge.value, &terms, (&scope.alias, scope.level))?;
+                laterals.append(lateral);
+                values.push((edge.key.as_str(), value));
+            }
+            if needs.bare {
+                columns.extend(values.into_iter().map(|(key, value)| named(value, Some(key))));
+            } else {
+                columns.push(named(built(values), Some(&edge_name(index))));
+            }
         }
         if needs.keys {
             let mut key = cursor(&terms);
@@ -347,32 +391,18 @@ impl Compiler {
         Ok(out)
     }
 
-    /// An edge of a row, and what FROM needs for it.
-    fn edge(
+    /// What is told of an edge, and what FROM needs for it.
+    fn edge_value(
         &mut self,
-        edges: &[EdgeMember],
+        value: &EdgeValue,
         terms: &[Term<'_>],
         row: (&str, Level),
     ) -> Result<(Sql, Sql), CompileError> {
-        let mut out = Sql::of("json_build_object(");
-        let mut laterals = Sql::new();
-        for (index, edge) in edges.iter().enumerate() {
-            if index > 0 {
-                out.push(", ");
-            }
-            out.name_literal(&edge.key).push(", ");
-            match &edge.value {
-                EdgeValue::Constant(json) => out.append(constant(json)),
-                EdgeValue::Cursor => out.append(cursor(terms)),
-                EdgeValue::Node(members) => {
-                    let (value, lateral) = self.told(members, row)?;
-                    laterals.append(lateral);
-                    out.append(value)
-                }
-            };
+        match value {
+            EdgeValue::Constant(json) => Ok((constant(json), Sql::new())),
+            EdgeValue::Cursor => Ok((cursor(terms), Sql::new())),
+            EdgeValue::Node(members) => self.told(members, row),
         }
-        out.push(")");
-        Ok((out, laterals))
     }
 
     /// Groups of rows as an expression.
@@ -436,6 +466,13 @@ impl Compiler {
                     laterals.append(lateral);
                     one.name_literal(key).push(", coalesce(json_agg(p.").ident(&edge_name(index)).push("), '[]')")
                 }
+                ChangeMember::Row(fields) => {
+                    let (mut value, lateral) = self.told(fields, (&alias, Level { limited: true, ..Level::ROOT }))?;
+                    value.push(" AS ").ident(&edge_name(index));
+                    columns.push(value);
+                    laterals.append(lateral);
+                    one.push("(array_agg(p.").ident(&edge_name(index)).push("))[1]")
+                }
             };
             members.push(one);
         }
@@ -445,9 +482,16 @@ impl Compiler {
         let mut rows = Sql::of("SELECT ");
         rows.join(columns, ", ").push(" FROM ").ident(SOURCE).push(" AS ").ident(&alias).append(laterals);
         let mut out = Sql::of("WITH ");
-        out.join(ctes, ", ").push(" SELECT json_build_object(").join(members, ", ").push(")");
+        out.join(ctes, ", ");
+        match change.members.as_slice() {
+            [ChangeMember::Row(_)] => out.push(" SELECT ").join(members, ", "),
+            _ => out.push(" SELECT json_build_object(").join(members, ", ").push(")"),
+        };
         if let Some(guard) = guard_of(&change.guard, Some(&change.mutation))? {
             out.push(", ").append(guard);
+        }
+        if let Mutation::UpdateEach(update) = &change.mutation {
+            out.push(", ").append(super::bulk::guard(update));
         }
         out.push(" FROM (").append(rows).push(") AS p");
         Ok(out)
@@ -464,16 +508,21 @@ pub(super) struct Needs {
     numbers: bool,
     /// Whether there are more.
     more: bool,
+    /// Nothing but what is told of one sort of edges: then a row is an edge, which costs PostgreSQL least.
+    bare: bool,
     limit: Option<u64>,
 }
 
 impl Needs {
     pub(super) fn of(page: &Page) -> Self {
+        // A function is called even by who wants to know nothing.
+        let is_call = matches!(page.read.source, Source::Function(_));
         let mut needs = Self {
-            rows: false,
+            rows: is_call,
             keys: false,
             numbers: page.keyset.backward,
             more: false,
+            bare: false,
             limit: page.read.window.limit,
         };
         for member in &page.members {
@@ -495,6 +544,13 @@ impl Needs {
             }
         }
         needs.numbers |= needs.keys || needs.more;
+        let mut edges = page.members.iter().filter_map(|member| match &member.value {
+            PageValue::Edges(edges) => Some(edges),
+            _ => None,
+        });
+        let names =
+            |edges: &Vec<EdgeMember>| !edges.is_empty() && are_column_names(edges.iter().map(|edge| edge.key.as_str()));
+        needs.bare = !needs.numbers && edges.next().is_some_and(names) && edges.next().is_none();
         needs
     }
 
@@ -541,8 +597,24 @@ fn page_fact(page: &Page, fact: &PageFact, needs: &Needs) -> Sql {
     }
 }
 
-/// The conditions that the positions of a page make.
+/// Columns that aggregates are of.
+fn aggregated(members: &[AggregateMember], names: &mut Vec<String>) {
+    for member in members {
+        match &member.value {
+            AggregateValue::Of { field, .. } if !names.contains(&field.name) => names.push(field.name.clone()),
+            AggregateValue::Object(members) => aggregated(members, names),
+            _ => {}
+        }
+    }
+}
+
+/// The conditions that the positions of a page make. Of rows that are alike only one counts, so that a position is
+/// behind all of them.
 pub(super) fn bounds(terms: &[Term<'_>], page: &Page) -> Vec<Sql> {
+    let terms = match &page.read.distinct {
+        Some(Distinct::On(fields)) => terms.get(..fields.len()).unwrap_or(terms),
+        _ => terms,
+    };
     let until = page
         .until
         .as_ref()
@@ -600,6 +672,19 @@ pub(super) fn presented(value: Sql, scalar: &Scalar) -> Sql {
             out.push(" END")
         }
     };
+    out
+}
+
+/// `json_build_object(...)`
+fn built(values: Vec<(&str, Sql)>) -> Sql {
+    let mut pairs = Vec::with_capacity(values.len());
+    for (key, value) in values {
+        let mut pair = Sql::new();
+        pair.name_literal(key).push(", ").append(value);
+        pairs.push(pair);
+    }
+    let mut out = Sql::of("json_build_object(");
+    out.join(pairs, ", ").push(")");
     out
 }
 

@@ -48,7 +48,8 @@ impl Compiler {
         out.append(payload_rows(&insert.columns, &insert.payload, insert.missing_is_default, &body));
         write_where(&mut out, payload_filters(&insert.matching, &body)?);
         if let Some(conflict) = insert.conflict.as_ref().filter(|conflict| !conflict.columns.is_empty()) {
-            out.append(on_conflict(conflict, &insert.columns));
+            let filters = self.filters(&conflict.filters, &target)?;
+            out.append(on_conflict(conflict, &insert.columns, filters));
         }
         out.append(returning(&insert.returning, &target));
         Ok(out)
@@ -258,7 +259,7 @@ pub(super) fn defaults(columns: &[InputColumn]) -> Option<Sql> {
     Some(out)
 }
 
-fn on_conflict(conflict: &Conflict, columns: &[InputColumn]) -> Sql {
+fn on_conflict(conflict: &Conflict, columns: &[InputColumn], filters: Vec<Sql>) -> Sql {
     let mut out = Sql::of(" ON CONFLICT (");
     out.join(
         conflict.columns.iter().map(|column| {
@@ -268,22 +269,34 @@ fn on_conflict(conflict: &Conflict, columns: &[InputColumn]) -> Sql {
         }),
         ", ",
     );
-    if conflict.resolution == Resolution::Ignore || columns.is_empty() {
+    let changed: Vec<&String> = match &conflict.update {
+        Some(names) => names.iter().collect(),
+        None => columns.iter().map(|column| &column.name).collect(),
+    };
+    if conflict.resolution == Resolution::Ignore || changed.is_empty() {
         out.push(") DO NOTHING");
         return out;
     }
     out.push(") DO UPDATE SET ");
     out.join(
-        columns.iter().map(|column| {
+        changed.into_iter().map(|name| {
             let mut set = Sql::new();
-            set.ident(&column.name).push(" = EXCLUDED.").ident(&column.name);
+            set.ident(name).push(" = EXCLUDED.").ident(name);
             set
         }),
         ", ",
     );
-    out.push(" WHERE set_config('ferrobase.changed', (coalesce(nullif(current_setting('ferrobase.changed', true), '')::bigint, 0) + 1)::text, true) IS NOT NULL");
+    if filters.is_empty() {
+        out.push(" WHERE ").push(COUNT_CHANGED);
+    } else {
+        // Only rows that are changed count, in whatever order PostgreSQL looks at conditions.
+        out.push(" WHERE CASE WHEN ").join(filters, " AND ").push(" THEN ").push(COUNT_CHANGED).push(" ELSE false END");
+    }
     out
 }
+
+/// Counts a row in [`CHANGED_SETTING`]; always true.
+const COUNT_CHANGED: &str = "set_config('ferrobase.changed', (coalesce(nullif(current_setting('ferrobase.changed', true), '')::bigint, 0) + 1)::text, true) IS NOT NULL";
 
 fn returning(columns: &Columns, alias: &str) -> Sql {
     let mut out = Sql::of(" RETURNING ");

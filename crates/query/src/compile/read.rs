@@ -5,8 +5,8 @@ use super::embed::Place;
 use super::field::{field, named, ordered, selected, window};
 use super::{CompileError, Compiler, MAX_DEPTH, SOURCE, near};
 use crate::plan::{
-    Distinct, Embed, Field, GroupKey, Join, Lock, LockStrength, LockWait, Order, OrderBy, Read, Related, Source, Value,
-    Window,
+    Condition, Distinct, Embed, Field, GroupKey, Join, Lock, LockStrength, LockWait, Order, OrderBy, Read, Related,
+    Source, Value, Window,
 };
 use crate::sql::Sql;
 
@@ -142,6 +142,21 @@ impl Compiler {
 
     /// `SELECT 1` for each row that satisfies the filters of a node and what it demands of its embeds.
     pub(super) fn matching(&mut self, read: &Read, origin: Origin<'_>, level: Level) -> Result<Sql, CompileError> {
+        self.matching_having(read, &[], origin, level)
+    }
+
+    /// The same, or one row where all those rows together satisfy conditions on groups.
+    fn matching_groups(&mut self, read: &Read, origin: Origin<'_>, level: Level) -> Result<Sql, CompileError> {
+        self.matching_having(read, &read.having, origin, level)
+    }
+
+    fn matching_having(
+        &mut self,
+        read: &Read,
+        having: &[Condition],
+        origin: Origin<'_>,
+        level: Level,
+    ) -> Result<Sql, CompileError> {
         let alias = self.alias_for(read, origin, level)?;
         let from = self.from(read, origin, &alias, level.depth)?;
         let places = read.embeds.iter().map(|_| Place::Lazy).collect();
@@ -151,6 +166,10 @@ impl Compiler {
         let mut out = Sql::of("SELECT 1 FROM ");
         out.append(from.from);
         write_where(&mut out, conditions);
+        if !having.is_empty() {
+            let having = having.iter().map(|having| condition(&mut Plain(&scope.alias), having));
+            out.push(" HAVING ").join(having.collect::<Result<Vec<_>, _>>()?, " AND ");
+        }
         Ok(out)
     }
 
@@ -159,7 +178,7 @@ impl Compiler {
         let Related { exists, join, read } = related;
         let level = Level { depth: level.depth + 1, ..level };
         let mut out = Sql::of(if *exists { "EXISTS (" } else { "NOT EXISTS (" });
-        out.append(self.matching(read, Origin::Below { join, parent }, level)?).push(")");
+        out.append(self.matching_groups(read, Origin::Below { join, parent }, level)?).push(")");
         Ok(out)
     }
 

@@ -36,7 +36,8 @@ pub struct Related {
     pub exists: bool,
     /// How they correspond.
     pub join: Join,
-    /// Which of them; order and window do not count.
+    /// Which of them; order and window do not count. With [`Read::having`] they are one group, also when there are none,
+    /// and it is asked whether that is as it should be.
     pub read: Read,
 }
 

@@ -243,4 +243,6 @@ pub enum ChangeMember {
     Count(String),
     /// The rows as they are now.
     Records(String, Vec<Member>),
+    /// The one row that there is, or null, instead of an object: alone among the members.
+    Row(Vec<Member>),
 }

@@ -153,12 +153,23 @@ impl Payload {
 }
 
 /// What happens to rows that are there already.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Conflict {
     /// Merge or leave.
     pub resolution: Resolution,
     /// Columns of the unique key that decides; none: no conflict clause at all.
     pub columns: Vec<String>,
+    /// Columns that take the new values; all that the payload gives where nothing is said.
+    pub update: Option<Vec<String>>,
+    /// Rows that are there and do not satisfy these stay as they are and are not returned.
+    pub filters: Vec<Condition>,
+}
+
+impl Conflict {
+    /// One in which all given columns take part.
+    pub fn of(resolution: Resolution, columns: Vec<String>) -> Self {
+        Self { resolution, columns, update: None, filters: Vec::new() }
+    }
 }
 
 /// How a conflict is resolved.

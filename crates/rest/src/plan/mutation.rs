@@ -153,7 +153,7 @@ fn conflict(request: &RestRequest, relation: &Relation, is_put: bool) -> Option<
         Some(columns) if !is_put => columns.clone(),
         _ => relation.primary_key.clone(),
     };
-    Some(Conflict { resolution, columns })
+    Some(Conflict::of(resolution, columns))
 }
 
 /// Whether the filters name one row by its whole primary key, and say nothing else.

@@ -171,10 +171,9 @@ impl<'a> Planner<'a> {
         group.conflict = match growth.request.prefer.resolution {
             None => None,
             Some(prefer::Resolution::IgnoreDuplicates) => None,
-            Some(prefer::Resolution::MergeDuplicates) => Some(Conflict {
-                resolution: Resolution::Merge,
-                columns: on_conflict.unwrap_or(&relation.primary_key).clone(),
-            }),
+            Some(prefer::Resolution::MergeDuplicates) => {
+                Some(Conflict::of(Resolution::Merge, on_conflict.unwrap_or(&relation.primary_key).clone()))
+            }
         };
         Ok(group)
     }
@@ -311,8 +310,7 @@ impl<'a> Planner<'a> {
     fn middle(&self, request: &RestRequest, junction: &Junction, key: &str) -> Result<Middle, PlanError> {
         let relation = Arc::clone(self.written(&junction.table, key)?);
         let merges = request.prefer.resolution == Some(prefer::Resolution::MergeDuplicates);
-        let conflict =
-            merges.then(|| Conflict { resolution: Resolution::Ignore, columns: relation.primary_key.clone() });
+        let conflict = merges.then(|| Conflict::of(Resolution::Ignore, relation.primary_key.clone()));
         let names = junction.source_columns.iter().chain(&junction.target_columns).map(|(_, own)| own);
         let columns = filled_columns(&relation, names.collect::<BTreeSet<_>>().into_iter())?;
         Ok(Middle { junction: junction.clone(), relation, conflict, columns })
