@@ -39,7 +39,8 @@ async fn graphql_js_apollo_relay_and_a_gateway_agree_with_the_server() {
     let sdl = graphql(&project, &database, &["schema", "--role", "anon"]).succeeds();
     project.write("schema.graphql", &sdl);
     let server = support::serve(&database).env("FERROBASE_GRAPHQL__INTROSPECTION", "true");
-    let server = server.env("FERROBASE_GRAPHQL__SCHEMAS", "public,shop").env("FERROBASE_AUTH__EMAIL__AUTOCONFIRM", "true");
+    let server =
+        server.env("FERROBASE_GRAPHQL__SCHEMAS", "public,shop").env("FERROBASE_AUTH__EMAIL__AUTOCONFIRM", "true");
     let app = server.start().await.unwrap();
     let mut command = Command::new(node());
     command.args(["--test", "--test-reporter=spec"]).current_dir(clients());
@@ -62,7 +63,10 @@ async fn a_schema_is_printed_as_a_role_sees_it_and_always_the_same() {
     let names: Vec<_> = user.lines().filter_map(|line| line.strip_prefix("type ")).collect();
     assert!(names.is_sorted() && names.len() > 10, "{names:?}");
     let shop = graphql(&project, &database, &["schema", "--schema", "shop"]).succeeds();
-    assert!(shop.contains("type products implements Node") && shop.contains("union _Entity = products | stock"), "{shop}");
+    assert!(
+        shop.contains("type products implements Node") && shop.contains("union _Entity = products | stock"),
+        "{shop}"
+    );
     graphql(&project, &database, &["schema", "--role", "nobody"]).fails(&["no role nobody"]);
     graphql(&project, &database, &["schema", "--schema", "nowhere"]).fails(&["no schema nowhere"]);
 }
@@ -73,14 +77,16 @@ async fn an_operation_is_explained_as_its_role_and_never_run() {
     let query = "query($id: BigInt!) { booksByPk(id: $id) { title author: authors { name } } }";
     let claims = json!({ "sub": ANN }).to_string();
     let by_user = "{ notesCollection(first: 3) { edges { node { body } } } }";
-    let told = graphql(&project, &database, &["explain", by_user, "--role", "authenticated", "--claims", &claims]).succeeds();
+    let told =
+        graphql(&project, &database, &["explain", by_user, "--role", "authenticated", "--claims", &claims]).succeeds();
     assert!(told.contains("SELECT") && told.contains("\"notes\"") && told.contains("-- may touch 3 rows"), "{told}");
     assert!(told.contains("Scan on notes") && told.contains("cost="), "{told}");
     let unknown = graphql(&project, &database, &["explain", query, "--variables", r#"{"id": "1"}"#]).fails(&["1:"]);
     assert!(unknown.contains("Cannot query field \"authors\""), "{unknown}");
     let query = query.replace("author: authors", "author");
     project.write("book.graphql", &query);
-    let json = graphql(&project, &database, &["explain", "book.graphql", "--variables", r#"{"id": "1"}"#, "--json"]).json();
+    let json =
+        graphql(&project, &database, &["explain", "book.graphql", "--variables", r#"{"id": "1"}"#, "--json"]).json();
     let [one] = json.as_array().unwrap().as_slice() else { panic!("{json}") };
     assert_eq!((&one["parameters"], &one["cost"]), (&json!(["1"]), &json!(2.0)));
     assert!(one["plan"][0]["Plan"]["Node Type"].is_string(), "{json}");
@@ -95,7 +101,8 @@ async fn an_operation_is_explained_as_its_role_and_never_run() {
 #[tokio::test(flavor = "multi_thread")]
 async fn trusted_documents_are_checked_served_and_read_again() {
     let (database, project) = (library().await, Project::empty());
-    let titles = "query Titles { booksCollection(orderBy: [{id: AscNullsLast}], first: 2) { edges { node { title } } } }";
+    let titles =
+        "query Titles { booksCollection(orderBy: [{id: AscNullsLast}], first: 2) { edges { node { title } } } }";
     let file = project.file("documents.json");
     let write = |documents: &Value| std::fs::write(&file, documents.to_string()).unwrap();
     write(&json!({ "t": titles }));

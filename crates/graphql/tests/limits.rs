@@ -118,6 +118,15 @@ async fn fragments_that_explode_or_run_in_circles_cost_nothing() {
 }
 
 #[tokio::test]
+async fn introspection_goes_no_deeper_than_tools_ask() {
+    let api = api(TREE).await;
+    let fine = "{ __schema { types { fields { args { type { ofType { ofType { ofType { name } } } } } } } } }";
+    assert!(api.ask(fine).await.json().get("errors").is_none());
+    let all = "{ __schema { types { fields { type { fields { type { fields { type { fields { name } } } } } } } } } }";
+    assert_ne!(refused(&api, all).await, "");
+}
+
+#[tokio::test]
 async fn values_may_be_large_but_not_deep() {
     let api = api(TREE).await;
     let query = "query($f: nodesFilter) { nodesCollection(filter: $f) { edges { node { id } } } }";

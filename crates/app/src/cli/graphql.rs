@@ -42,7 +42,9 @@ enum Action {
     )]
     Explain(ExplainArguments),
     /// Holds a file of trusted documents against the schema of a role; prints depth and cost of each.
-    #[command(after_help = "Example:\n  ferrobase graphql check persisted-documents.json --role authenticated\n\nEnds with 1 when a document does not fit.")]
+    #[command(
+        after_help = "Example:\n  ferrobase graphql check persisted-documents.json --role authenticated\n\nEnds with 1 when a document does not fit."
+    )]
     Check(CheckArguments),
 }
 
@@ -119,7 +121,8 @@ fn explain(arguments: &ExplainArguments, environment: &Environment) -> Result<Ex
     let claims = object(arguments.claims.as_deref(), "--claims")?.unwrap_or_default();
     let document = document(&arguments.document)?;
     let seen = arguments.sight.look(environment)?;
-    let explained = seen.view.explain(&document, arguments.operation.as_deref(), Value::Object(variables.unwrap_or_default()));
+    let explained =
+        seen.view.explain(&document, arguments.operation.as_deref(), Value::Object(variables.unwrap_or_default()));
     let explained = explained.map_err(|error| anyhow::anyhow!(error.sentences().join("\n")))?;
     let asking = Asking { seen: &seen, role: &arguments.sight.role, claims, as_json: arguments.json };
     let plans = terminal::block_on(asking.plans(&explained))?;
@@ -143,7 +146,9 @@ fn check(arguments: &CheckArguments, environment: &Environment) -> Result<ExitCo
             Ok(checked) => {
                 let cost = checked.cost.map_or_else(|| "by its variables".to_owned(), |cost| cost.to_string());
                 let _ = writeln!(text, "{id}: depth {}, aliases {}, cost {cost}", checked.depth, checked.aliases);
-                told.push(json!({ "id": id, "depth": checked.depth, "aliases": checked.aliases, "cost": checked.cost }));
+                told.push(
+                    json!({ "id": id, "depth": checked.depth, "aliases": checked.aliases, "cost": checked.cost }),
+                );
             }
             Err(error) => {
                 wrong += 1;
@@ -153,7 +158,11 @@ fn check(arguments: &CheckArguments, environment: &Environment) -> Result<ExitCo
             }
         }
     }
-    if arguments.json { terminal::print_json(&told)? } else { terminal::print(&text)? }
+    if arguments.json {
+        terminal::print_json(&told)?
+    } else {
+        terminal::print(&text)?
+    }
     if wrong > 0 {
         bail!("{wrong} of {} documents do not fit the schema of the role {}", told.len(), arguments.sight.role);
     }
@@ -205,7 +214,11 @@ async fn load(owner: &ConnectOptions, schema: &str, config: &Config) -> Result<f
 /// The document itself, or what is in the file of this name.
 fn document(given: &str) -> Result<String> {
     let is_file = !given.contains('{') || Path::new(given).exists();
-    if is_file { std::fs::read_to_string(given).with_context(|| format!("cannot read {given}")) } else { Ok(given.to_owned()) }
+    if is_file {
+        std::fs::read_to_string(given).with_context(|| format!("cannot read {given}"))
+    } else {
+        Ok(given.to_owned())
+    }
 }
 
 fn object(text: Option<&str>, flag: &str) -> Result<Option<Map<String, Value>>> {
@@ -228,7 +241,8 @@ struct Asking<'a> {
 impl Asking<'_> {
     /// The plans of statements; the changes of earlier ones are not seen by later ones.
     async fn plans(&self, explained: &[Explained]) -> Result<Vec<Value>> {
-        let mut session = Session::connect(&self.seen.owner).await.context("cannot connect as the owner of the database")?;
+        let mut session =
+            Session::connect(&self.seen.owner).await.context("cannot connect as the owner of the database")?;
         session.script("begin read only").await?;
         let mut claims = self.claims.clone();
         claims.insert("role".to_owned(), self.role.into());
@@ -237,7 +251,10 @@ impl Asking<'_> {
             [("search_path", self.seen.search_path.as_str()), ("request.jwt.claims", &claims), ("role", self.role)]
         {
             let setting = [Some(name), Some(value)];
-            session.query("select pg_catalog.set_config($1, $2, true)", &setting).await.context("cannot become the role")?;
+            session
+                .query("select pg_catalog.set_config($1, $2, true)", &setting)
+                .await
+                .context("cannot become the role")?;
         }
         let mut plans = Vec::new();
         for one in explained {

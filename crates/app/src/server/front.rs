@@ -15,8 +15,8 @@ use ferrobase_edge::metrics::Metrics;
 use ferrobase_edge::{Alias, App, FreshnessRules, Lifecycle, LocalOnly, Settings};
 use ferrobase_request::Authority;
 use ferrobase_request::credentials::ConfiguredKeys;
-use ferrobase_request::keys::project_keys;
 use ferrobase_request::journal::Statements;
+use ferrobase_request::keys::project_keys;
 
 use crate::cli::keys::{now, signing_secret};
 use crate::config::Config;

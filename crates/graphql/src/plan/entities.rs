@@ -38,7 +38,8 @@ impl<'a> Planner<'a> {
     }
 
     fn entity(&self, representation: &Input, asked: &Asked<'a>) -> Result<Content, Error> {
-        let given = |name: &str| representation.fields().iter().find(|(field, _)| field == name).map(|(_, value)| value);
+        let given =
+            |name: &str| representation.fields().iter().find(|(field, _)| field == name).map(|(_, value)| value);
         let type_name = given("__typename").and_then(Input::text).ok_or_else(|| refused("need a `__typename`"))?;
         let id = self.model.by_type.get(&type_name).copied().filter(|id| is_entity(self.table(*id)));
         let id = id.ok_or_else(|| refused("name a type that has no key"))?;

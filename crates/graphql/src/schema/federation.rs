@@ -3,10 +3,10 @@
 //! On where the schema's comment says so (`@graphql({"federation": true})`). A row is found by `nodeId` or by its primary
 //! key. `node` is not told to routers: it names rows of one service, and a router cannot know of which.
 
+use apollo_compiler::Node;
 use apollo_compiler::Schema;
 use apollo_compiler::ast::{Argument, Directive, FieldDefinition, Value};
 use apollo_compiler::schema::{Component, ComponentName, ExtendedType, UnionType};
-use apollo_compiler::Node;
 
 use super::Drawing;
 use super::build::{self, argument, field, list, name, object, optional, required};
@@ -15,7 +15,8 @@ use crate::model::{FieldKind, Model, Table};
 /// The union of all types that routers can ask for by a key.
 pub(crate) const ENTITY: &str = "_Entity";
 /// What is prepended: which version, and what is used of it.
-const LINK: &str = "extend schema @link(url: \"https://specs.apollo.dev/federation/v2.3\", import: [\"@key\", \"@shareable\"])\n\n";
+const LINK: &str =
+    "extend schema @link(url: \"https://specs.apollo.dev/federation/v2.3\", import: [\"@key\", \"@shareable\"])\n\n";
 
 impl Drawing<'_> {
     /// Fields of `Query` that routers ask; none where nobody wants any.
@@ -63,7 +64,8 @@ pub(crate) fn sdl(model: &Model, schema: &Schema) -> String {
     }
     for table in model.tables.iter().filter(|table| is_entity(table)) {
         let Some(ExtendedType::Object(of)) = schema.types.get_mut(table.type_name.as_str()) else { continue };
-        let key: Option<Vec<_>> = table.key.iter().map(|column| table.field_of(column).map(|(name, _)| name.as_str())).collect();
+        let key: Option<Vec<_>> =
+            table.key.iter().map(|column| table.field_of(column).map(|(name, _)| name.as_str())).collect();
         let keys = std::iter::once("nodeId".to_owned()).chain(key.map(|names| names.join(" ")));
         of.make_mut().directives.extend(keys.map(|fields| directive("key", Some(("fields", fields)))));
     }

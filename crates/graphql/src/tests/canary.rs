@@ -15,7 +15,8 @@ const CANARY: &str = "c4n4ry";
 const VALUE: &str = "v4lu3";
 
 fn hostile() -> impl Strategy<Value = String> {
-    let tails = ["", "\"", "'", "\"; drop table x; --", "\\", "\0", "$1", "') or 1=1 --", "/*", "\u{e9}", "::int", "{", "%"];
+    let tails =
+        ["", "\"", "'", "\"; drop table x; --", "\\", "\0", "$1", "') or 1=1 --", "/*", "\u{e9}", "::int", "{", "%"];
     (prop::sample::select(tails.to_vec()), prop::sample::select(tails.to_vec()))
         .prop_map(|(before, after)| format!("{before}{VALUE}{after}"))
 }
@@ -38,7 +39,10 @@ fn cursor() -> impl Strategy<Value = String> {
 
 fn filter() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
-        (prop::sample::select(vec!["eq", "neq", "like", "ilike", "regex", "startsWith", "search", "websearch"]), text())
+        (
+            prop::sample::select(vec!["eq", "neq", "like", "ilike", "regex", "startsWith", "search", "websearch"]),
+            text()
+        )
             .prop_map(|(operator, text)| format!("{{title: {{{operator}: {text}}}}}")),
         (text(), text()).prop_map(|(a, b)| format!("{{title: {{in: [{a}, {b}]}}}}")),
         (prop::sample::select(vec!["contains", "containedBy", "overlaps", "eq"]), text())
@@ -62,7 +66,8 @@ fn read() -> impl Strategy<Value = String> {
     let below = format!("edges {{ cursor node {{ {CANARY}2: title ...{CANARY}F owner {{ name }} }} }} totalCount");
     prop_oneof![
         (filter(), cursor(), any::<bool>()).prop_map(move |(filter, cursor, after)| {
-            let after = if after { format!(", after: {cursor}, orderBy: [{{title: DescNullsLast}}]") } else { String::new() };
+            let after =
+                if after { format!(", after: {cursor}, orderBy: [{{title: DescNullsLast}}]") } else { String::new() };
             format!("{CANARY}1: tasksCollection(filter: {filter}{after}) {{ {below} }}")
         }),
         text().prop_map(|id| format!("tasksByPk(id: {id}) {{ nodeId data tags }}")),
@@ -93,8 +98,13 @@ fn operation() -> impl Strategy<Value = (&'static str, String)> {
 
 /// A document: what it uses it also declares.
 fn document(kind: &str, field: &str) -> String {
-    let declared = if field.contains(&format!("${CANARY}")) { format!("(${CANARY}: String = \"\")") } else { String::new() };
-    let fragment = if field.contains(&format!("...{CANARY}F")) { format!("fragment {CANARY}F on tasks {{ title }}") } else { String::new() };
+    let declared =
+        if field.contains(&format!("${CANARY}")) { format!("(${CANARY}: String = \"\")") } else { String::new() };
+    let fragment = if field.contains(&format!("...{CANARY}F")) {
+        format!("fragment {CANARY}F on tasks {{ title }}")
+    } else {
+        String::new()
+    };
     format!("{kind} {CANARY}{declared} {{ {field} }} {fragment}")
 }
 

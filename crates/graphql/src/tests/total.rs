@@ -12,14 +12,98 @@ pub(super) fn on_a_small_stack(run: impl FnOnce() + Send + 'static) {
 }
 
 const WORDS: &[&str] = &[
-    "{", "}", "(", ")", "[", "]", ":", "!", "=", "...", "$", "@", "|", "&", "query", "mutation", "subscription", "fragment",
-    "on", "A", "B", "true", "null", "1", "-1", "1e400", "99999999999999999999", "\"\"", "\"x\"", "\"\\u0000\"", "\"\"\"b\"\"\"",
-    "#c\n", "tasksCollection", "tasksByPk", "peopleCollection", "node", "nodeId", "edges", "cursor", "id", "title", "owner",
-    "boss", "tags", "data", "totalCount", "aggregate", "count", "sum", "filter", "orderBy", "first", "last", "after", "offset",
-    "eq", "in", "and", "or", "not", "some", "AscNullsLast", "tasks", "people", "tasksFilter", "Int", "String", "ID", "skip",
-    "include", "if", "find_tasks", "add_up", "word", "insertIntotasksCollection", "objects", "set", "atMost",
-    "updatetasksCollection", "deleteFromtasksCollection", "affectedCount", "records", "__typename", "__schema", "__type",
-    "name", "types", "extend", "type", "é", "\u{feff}", ",",
+    "{",
+    "}",
+    "(",
+    ")",
+    "[",
+    "]",
+    ":",
+    "!",
+    "=",
+    "...",
+    "$",
+    "@",
+    "|",
+    "&",
+    "query",
+    "mutation",
+    "subscription",
+    "fragment",
+    "on",
+    "A",
+    "B",
+    "true",
+    "null",
+    "1",
+    "-1",
+    "1e400",
+    "99999999999999999999",
+    "\"\"",
+    "\"x\"",
+    "\"\\u0000\"",
+    "\"\"\"b\"\"\"",
+    "#c\n",
+    "tasksCollection",
+    "tasksByPk",
+    "peopleCollection",
+    "node",
+    "nodeId",
+    "edges",
+    "cursor",
+    "id",
+    "title",
+    "owner",
+    "boss",
+    "tags",
+    "data",
+    "totalCount",
+    "aggregate",
+    "count",
+    "sum",
+    "filter",
+    "orderBy",
+    "first",
+    "last",
+    "after",
+    "offset",
+    "eq",
+    "in",
+    "and",
+    "or",
+    "not",
+    "some",
+    "AscNullsLast",
+    "tasks",
+    "people",
+    "tasksFilter",
+    "Int",
+    "String",
+    "ID",
+    "skip",
+    "include",
+    "if",
+    "find_tasks",
+    "add_up",
+    "word",
+    "insertIntotasksCollection",
+    "objects",
+    "set",
+    "atMost",
+    "updatetasksCollection",
+    "deleteFromtasksCollection",
+    "affectedCount",
+    "records",
+    "__typename",
+    "__schema",
+    "__type",
+    "name",
+    "types",
+    "extend",
+    "type",
+    "é",
+    "\u{feff}",
+    ",",
 ];
 
 /// Documents that are right, of which pieces are exchanged.
@@ -54,13 +138,23 @@ fn broken() -> impl Strategy<Value = String> {
 }
 
 fn variables() -> impl Strategy<Value = Value> {
-    let leaf = prop::sample::select(vec![json!(null), json!(1), json!(-0.5), json!("x"), json!("\u{0}"), json!(true), json!(1e300)]);
+    let leaf = prop::sample::select(vec![
+        json!(null),
+        json!(1),
+        json!(-0.5),
+        json!("x"),
+        json!("\u{0}"),
+        json!(true),
+        json!(1e300),
+    ]);
     let value = leaf.prop_recursive(4, 24, 4, |inner| {
-        let key = prop::sample::select(vec!["id", "title", "eq", "in", "and", "or", "not", "owner", "tags", "contains", "x"]);
+        let key =
+            prop::sample::select(vec!["id", "title", "eq", "in", "and", "or", "not", "owner", "tags", "contains", "x"]);
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(|list| json!(list)),
-            prop::collection::vec((key, inner), 0..4)
-                .prop_map(|fields| json!(fields.into_iter().map(|(k, v)| (k.to_owned(), v)).collect::<serde_json::Map<_, _>>())),
+            prop::collection::vec((key, inner), 0..4).prop_map(|fields| json!(
+                fields.into_iter().map(|(k, v)| (k.to_owned(), v)).collect::<serde_json::Map<_, _>>()
+            )),
         ]
     });
     (value.clone(), value.clone(), value).prop_map(|(f, n, id)| json!({"f": f, "n": n, "id": id}))
@@ -90,12 +184,17 @@ fn every_document_is_planned_or_refused() {
 fn what_is_deep_is_refused_before_the_stack_ends() {
     on_a_small_stack(|| {
         for depth in [60, 127, 128, 1000, 50_000] {
-            let nest = |open: &str, middle: &str, close: &str| format!("{}{middle}{}", open.repeat(depth), close.repeat(depth));
+            let nest = |open: &str, middle: &str, close: &str| {
+                format!("{}{middle}{}", open.repeat(depth), close.repeat(depth))
+            };
             for document in [
                 format!("{{ peopleByPk(id: 1) {{ {} }} }}", nest("boss { ", "id", " }")),
                 format!("{{ peopleByPk(id: 1) {{ {} }} }}", nest("... on people { ", "id", " }")),
                 format!("{{ tasksCollection(filter: {}) {{ totalCount }} }}", nest("{not: ", "{}", "}")),
-                format!("{{ tasksCollection(filter: {}) {{ totalCount }} }}", nest("{owner: {tasksCollection: {some: ", "{}", "}}}")),
+                format!(
+                    "{{ tasksCollection(filter: {}) {{ totalCount }} }}",
+                    nest("{owner: {tasksCollection: {some: ", "{}", "}}}")
+                ),
                 format!("{{ tasksCollection(filter: {{and: {}}}) {{ totalCount }} }}", nest("[", "{}", "]")),
                 format!("query($a: {}) {{ __typename }}", nest("[", "Int", "]")),
                 nest("{ ", "a", " }"),
@@ -106,7 +205,8 @@ fn what_is_deep_is_refused_before_the_stack_ends() {
                 let _ = VIEW.explain(&document, None, Value::Null);
                 let _ = VIEW.check(&document);
             }
-            let chain: String = (0..depth.min(1500)).map(|n| format!("fragment F{n} on Query {{ ...F{} }} ", n + 1)).collect();
+            let chain: String =
+                (0..depth.min(1500)).map(|n| format!("fragment F{n} on Query {{ ...F{} }} ", n + 1)).collect();
             let _ = VIEW.explain(&format!("{{ ...F0 }} {chain}"), None, Value::Null);
             let mut filter = json!({});
             for _ in 0..depth.min(120) {
