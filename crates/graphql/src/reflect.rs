@@ -108,6 +108,7 @@ pub(crate) fn reflect(sight: Sight<'_>) -> Model {
         schema: sight.schema.to_owned(),
         description: commented.description,
         introspection: commented.directive.introspection.unwrap_or(sight.introspection),
+        is_subgraph: commented.directive.federation,
         ..Model::default()
     };
     let taken =

@@ -71,9 +71,14 @@ impl View {
     ///
     /// # Errors
     /// What the room would answer in their place.
-    pub fn explain(&self, text: &str, operation: Option<&str>, variables: JsonValue) -> Result<Vec<Explained>, Error> {
+    pub fn explain(
+        &self,
+        text: &str,
+        operation: Option<&str>,
+        variables: serde_json::Value,
+    ) -> Result<Vec<Explained>, Error> {
         let asked = self.reflected.document(text)?;
-        let given = match variables {
+        let given = match JsonValue::from(variables) {
             JsonValue::Object(map) => map,
             _ => JsonMap::default(),
         };
@@ -127,7 +132,7 @@ impl View {
                         Step::Constant(_) => {}
                         Step::Run(document, _) => all.push((Some(field), document)),
                         Step::Many(documents) => {
-                            all.extend(documents.into_iter().map(|one| (Some(field.clone()), one)))
+                            all.extend(documents.into_iter().map(|one| (Some(field.clone()), one)));
                         }
                         // Its later statements can only be planned for rows that earlier ones have written.
                         Step::Tree(grown) => all.extend(grown.told.map(|document| (Some(field), document))),
