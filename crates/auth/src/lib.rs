@@ -79,5 +79,10 @@ pub const MIGRATIONS: RoomMigrations = RoomMigrations {
             name: "names_as_elsewhere",
             sql: include_str!("../migrations/0015_names_as_elsewhere.sql"),
         },
+        Migration {
+            version: 16,
+            name: "scopes_of_api_keys",
+            sql: include_str!("../migrations/0016_scopes_of_api_keys.sql"),
+        },
     ],
 };

@@ -7,11 +7,14 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::Router;
-use ferrobase_edge::{AuthPolicy, Bound, RoutePolicy};
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use ferrobase_edge::{AuthPolicy, Bound, Part, RoutePolicy, RouteScope};
 use ferrobase_request::{Gate, Registry, Target};
 
 use crate::caller::BODY_LIMIT;
-use crate::error::{Error, ErrorCode, edge_shape, shape};
+use crate::error::{Error, ErrorCode, Result, edge_shape, shape};
 use crate::limit::Limiter;
 use crate::mail::Mailer;
 use crate::outbound::Outbound;
@@ -35,6 +38,11 @@ const OPEN: [&str; 9] = [
     "/oauth/userinfo",
     "/oauth/clients/register",
 ];
+
+/// What administrators call.
+const ADMIN: [&str; 2] = ["/admin", "/invite"];
+/// What works where nothing signs tokens: what anybody may know, and what needs a service key.
+const WITHOUT_A_SIGNER: [&str; 5] = ["/health", "/settings", "/.well-known", "/admin", "/invite"];
 
 /// What the room needs.
 #[derive(Clone)]
@@ -117,8 +125,19 @@ pub fn router(deps: Deps) -> Router {
             Error::refused(http::StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unknown, "Method not allowed")
         })
         .layer(axum::middleware::from_fn_with_state(room.clone(), captcha::guard))
+        .layer(axum::middleware::from_fn_with_state(room.clone(), need_a_signer))
         .layer(axum::middleware::from_fn(shape))
         .with_state(room)
+}
+
+/// Refuses to sign anybody in before anything is done or sent, where no token could be signed in the end.
+async fn need_a_signer(State(room): State<Room>, request: Request, next: Next) -> Result<Response> {
+    let path = request.uri().path();
+    if room.settings().signer.is_some() || WITHOUT_A_SIGNER.iter().any(|open| path.starts_with(open)) {
+        return Ok(next.run(request).await);
+    }
+    let message = "Signing in is not set up on this server: it has no key that signs tokens";
+    Err(Error::unprocessable(ErrorCode::FeatureDisabled, message))
 }
 
 /// The room as the edge mounts it.
@@ -128,10 +147,13 @@ pub fn room(mount: &str, deps: Deps) -> ferrobase_edge::Room {
         body_limit: Bound::Own(BODY_LIMIT),
         timeout: Bound::Own(TIMEOUT),
         auth: AuthPolicy { tokens_are_the_rooms: true, gate, ..AuthPolicy::default() },
+        scope: RouteScope { room: "auth", part: Part::Named("user") },
         error_shape: edge_shape,
         ..RoutePolicy::default()
     };
     let open = RoutePolicy { auth: AuthPolicy { gate: Gate { key_required: false, ..gate }, ..policy.auth }, ..policy };
+    let admin = RoutePolicy { scope: RouteScope { room: "auth", part: Part::Named("admin") }, ..policy };
     let room = ferrobase_edge::Room::new(mount, router(deps)).policy(policy);
+    let room = ADMIN.iter().fold(room, |room, path| room.route_policy(path, admin));
     OPEN.iter().fold(room, |room, path| room.route_policy(path, open))
 }

@@ -5,6 +5,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::scope::Scopes;
+
 /// The material of one verification key.
 #[derive(Clone, Debug)]
 pub enum KeyMaterial {
@@ -63,6 +65,8 @@ pub struct ApiKeyGrant {
     pub role: String,
     /// The key's public id, for logs and last-used marks.
     pub id: String,
+    /// What it may be used for; nothing here is everything.
+    pub scopes: Option<Arc<Scopes>>,
 }
 
 /// Looks up opaque (`sb_...`) API keys by the SHA-256 of their text.

@@ -57,7 +57,7 @@ enum Action {
     Rotate,
     /// Makes an opaque key, which can be taken back alone.
     #[command(
-        after_help = "Examples:\n  ferrobase keys create web --publishable\n  ferrobase keys create reports --role reporting"
+        after_help = "Examples:\n  ferrobase keys create web --publishable\n  ferrobase keys create reports --role reporting --scope rest:read"
     )]
     Create(api_keys::CreateArguments),
     /// Lists opaque keys: role, last use, whether they were taken back.

@@ -18,7 +18,7 @@ use ferrobase_base::error::causes;
 use ferrobase_base::ports::ApiKeys;
 use ferrobase_catalog::{CatalogHandle, ReloadOptions, ReloadState, Reloader, Scope};
 use ferrobase_pg::{ConnectOptions, Event, Listener, Session};
-use ferrobase_request::install::{DefaultPrivileges, InstallOptions, Installed, Login, Logins, install};
+use ferrobase_request::install::{DefaultPrivileges, InstallOptions, Installed, Login, Logins};
 use ferrobase_request::{Registry, Target};
 use tokio::sync::{OnceCell, watch};
 use tokio::task::JoinHandle;
@@ -27,6 +27,7 @@ use crate::config::{Config, Loaded};
 
 use super::connections::{self, Cluster};
 use super::head_start::{Ahead, HeadStart};
+use super::installation::{Installation, install_what_can_be};
 use super::key_fetcher::KeyFetcher;
 use super::target;
 use super::target::Identities;
@@ -156,6 +157,28 @@ impl Backend {
         self.up.get().is_some() && (pools.request.outage().is_some() || pools.service.outage().is_some())
     }
 
+    /// Whether a room is not there because its part of the installation failed.
+    pub(crate) fn lacks_a_room(&self) -> bool {
+        self.up.get().is_some() && !self.target().pools.rooms.contains_key(ferrobase_auth::OWNER.schema)
+    }
+
+    /// Gives the rooms that were not there their connections: they are installed by now.
+    pub(super) fn adopt_rooms(&self, installed: &Installed) -> Result<()> {
+        let loaded = self.loaded();
+        let current = self.target();
+        let database = &loaded.config.database;
+        let owner = guided(self.cluster.as_ref(), database.owner()?);
+        let mut pools = current.pools.clone();
+        for (schema, login) in &installed.logins.rooms {
+            pools.rooms.entry(schema).or_insert_with(|| connections::room(database, &owner, login));
+        }
+        let privileges = self.up.get().map_or(DefaultPrivileges::default(), |up| up.privileges);
+        let (authority, catalog) = (Arc::clone(&current.authority), self.catalog.clone());
+        let next = target::build(&loaded.config, authority, pools, catalog, privileges, current.epoch + 1);
+        self.registry.replace(next);
+        Ok(())
+    }
+
     /// Asks for a new catalog.
     pub(crate) fn reload_catalog(&self) {
         if let Some(up) = self.up.get() {
@@ -257,22 +280,26 @@ impl Backend {
     }
 
     /// One attempt to install, for commands that explain instead of waiting.
-    pub(crate) async fn try_install(&self) -> Result<Installed> {
+    pub(crate) async fn try_install(&self) -> Result<Installation> {
         let loaded = self.configuration();
         if let Some(trouble) = self.cluster.as_ref().and_then(|cluster| cluster.servers.trouble()) {
             bail!("{trouble}");
         }
         let owner = self.listener(&loaded.config)?;
-        Ok(install(&owner, &install_options(&loaded.config)).await?)
+        Ok(install_what_can_be(&owner, install_options(&loaded.config)).await?)
     }
 
     /// Takes over an installed database: target, notifications, catalog.
-    pub(crate) async fn adopt(&self, installed: Installed) -> Result<()> {
+    pub(crate) async fn adopt(&self, installed: Installation) -> Result<()> {
         self.adopt_after(installed, None).await
     }
 
-    async fn adopt_after(&self, installed: Installed, head_start: Option<HeadStart>) -> Result<()> {
+    async fn adopt_after(&self, installation: Installation, head_start: Option<HeadStart>) -> Result<()> {
+        let Installation { installed, failed } = installation;
         report(&installed);
+        if let Some(failed) = failed {
+            failed.report();
+        }
         let loaded = self.configuration();
         let database = &loaded.config.database;
         let owner = guided(self.cluster.as_ref(), database.owner()?);

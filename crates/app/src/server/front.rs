@@ -79,7 +79,9 @@ impl Front {
         if let Some(sharing) = &sharing {
             settings = sharing.in_force(settings);
         }
-        let auth_settings = Arc::new(ArcSwap::from_pointee(auth_settings(config)));
+        let auth_settings = auth_settings(config);
+        warn_about_signing_in(&auth_settings);
+        let auth_settings = Arc::new(ArcSwap::from_pointee(auth_settings));
         let outbox = Outbox::new(Arc::clone(&auth_settings));
         let sender = Sender::new(backend.registry(), Arc::clone(&auth_settings), outbox.clone());
         let app = App::builder(settings, metrics.http())
@@ -158,6 +160,17 @@ pub(crate) fn auth_settings(config: &Config) -> ferrobase_auth::Settings {
     ferrobase_auth::Settings {
         audience: tokens.jwt_audience.clone(),
         ..ferrobase_auth::Settings::new(section, tokens.jwt_expiry, external_url, secret.as_deref())
+    }
+}
+
+/// Says when nobody can sign in here.
+pub(crate) fn warn_about_signing_in(settings: &ferrobase_auth::Settings) {
+    if settings.signer.is_none() {
+        tracing::warn!(
+            code = "nobody_signs_in",
+            "nothing signs tokens here (only keys of other issuers are configured): nobody can sign in; set auth.jwt_secret \
+             or auth.signing_keys to change that"
+        );
     }
 }
 

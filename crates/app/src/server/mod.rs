@@ -10,6 +10,7 @@ pub(crate) mod backend;
 pub(crate) mod connections;
 mod front;
 mod head_start;
+mod installation;
 mod keeper;
 mod key_fetcher;
 mod key_ring;
@@ -232,6 +233,7 @@ impl Server {
         }
         let rest_settings = front::rest_settings(&next.config);
         let auth_settings = front::auth_settings(&next.config);
+        front::warn_about_signing_in(&auth_settings);
         settings.tracer = self.traces.tracer(&next.config.observability.tracing);
         warn(&next);
         let reloaded = self.current.replace(next);

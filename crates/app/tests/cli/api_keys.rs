@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use ferrobase_testkit::token;
 use reqwest::Client;
 use serde_json::{Value, json};
 
@@ -82,6 +83,39 @@ async fn an_opaque_key_works_until_it_is_taken_back() {
     becomes(&app, "/rest/v1/secrets", &secret, 401).await;
     assert!(keys(&["list"]).succeeds().contains("revoked"));
     assert_eq!(status(&app, "/rest/v1/rpc/me", "sb_secret_made_up").await, 401);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_with_scopes_opens_those_and_nothing_else() {
+    let database = support::installed().await;
+    database.script("create table public.notes (id int primary key); grant all on public.notes to service_role").await;
+    let app = support::serve(&database).start().await.unwrap();
+    let (project, url) = (Project::empty(), database.url());
+    let create = |arguments: &[&str]| {
+        project.run(&[&["keys", "create"], arguments, &["--json", "--database-url", url]].concat())
+    };
+    let reader = create(&["reader", "--scope", "rest:read"]).json();
+    assert_eq!(reader["scopes"], json!(["rest:read"]));
+    let admin = create(&["admin", "--scope", "auth:admin", "--scope", "rest:write"]).json();
+    assert!(create(&["wrong", "--scope", "rest:drop"]).err.contains("no scope \"rest:drop\"; the scopes are rest,"));
+    let (reader, admin) = (reader["key"].as_str().unwrap(), admin["key"].as_str().unwrap());
+    becomes(&app, "/rest/v1/notes", reader, 200).await;
+    becomes(&app, "/auth/v1/admin/users", admin, 200).await;
+    let insert = async |key: &str, bearer: &str| {
+        let request = Client::new().post(app.url("/rest/v1/notes")).header("apikey", key).bearer_auth(bearer);
+        let answer = request.json(&json!({"id": 1})).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    let (refused, text) = insert(reader, reader).await;
+    assert!(refused == 403 && text.contains("FB304") && text.contains("rest:write"), "{text}");
+    // A token beside it does not take its bounds away.
+    assert_eq!(insert(reader, &token::of_role("service_role")).await.0, 403);
+    assert_eq!(status(&app, "/auth/v1/admin/users", reader).await, 403);
+    assert_eq!(status(&app, "/auth/v1/settings", reader).await, 403);
+    assert_eq!(status(&app, "/rest/v1/notes", admin).await, 403);
+    assert_eq!(insert(admin, admin).await.0, 201);
+    let listed = project.run(&["keys", "list", "--database-url", url]).succeeds();
+    assert!(listed.contains("auth:admin rest:write"), "{listed}");
 }
 
 #[test]

@@ -109,7 +109,7 @@ impl FromRequestParts<Room> for Flow {
 }
 
 fn not_ready() -> Error {
-    let message = "The database is not ready yet, please retry after a moment.";
+    let message = "Signing in is not ready yet, please retry after a moment.";
     Error::refused(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::UnexpectedFailure, message)
 }
 
