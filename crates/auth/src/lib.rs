@@ -14,6 +14,7 @@ pub mod api_keys;
 pub mod caller;
 mod captcha;
 pub mod config;
+mod custom_providers;
 pub mod error;
 pub mod hooks;
 pub mod keys;
@@ -83,6 +84,11 @@ pub const MIGRATIONS: RoomMigrations = RoomMigrations {
             version: 16,
             name: "scopes_of_api_keys",
             sql: include_str!("../migrations/0016_scopes_of_api_keys.sql"),
+        },
+        Migration {
+            version: 17,
+            name: "custom_providers",
+            sql: include_str!("../migrations/0017_custom_providers.sql"),
         },
     ],
 };

@@ -22,7 +22,10 @@ use crate::password::Hasher;
 use crate::provider::Directory;
 use crate::settings::Settings;
 use crate::sms::Texter;
-use crate::{account, admin, captcha, mfa, oauth, oauth_server, passkeys, proof, service, session, signup, verify};
+use crate::{
+    account, admin, captcha, custom_providers, mfa, oauth, oauth_server, passkeys, proof, service, session, signup,
+    verify,
+};
 
 /// Longest time for a request (contract 0.3).
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -118,6 +121,7 @@ pub fn router(deps: Deps) -> Router {
         .merge(proof::routes())
         .merge(verify::routes())
         .merge(admin::routes())
+        .merge(custom_providers::routes())
         .merge(mfa::routes())
         .merge(passkeys::routes())
         .fallback(async || Error::not_found(ErrorCode::Unknown, "Nothing is served at this path"))

@@ -17,7 +17,7 @@ use crate::caller::{BODY_LIMIT, Flow};
 use crate::error::{Error, ErrorCode, Result};
 use crate::landing;
 use crate::limit::Limit;
-use crate::provider::{Code, Grant, Provider, exchange};
+use crate::provider::{Code, Grant, Provider, custom, exchange};
 use crate::query::pairs;
 use crate::session;
 use crate::store::audit;
@@ -114,7 +114,7 @@ async fn come_back(flow: &Flow, returned: &Returned, headers: &HeaderMap, landin
     flow.count(Limit::Token)?;
     let (state, own) = take(flow, returned, headers, landing).await?;
     let code = returned.code()?;
-    let provider = Provider::open(&flow.settings, &own.provider_type)?;
+    let provider = custom::open(flow, &own.provider_type).await?;
     let grant = Box::pin(trade(flow, returned, &own, &provider, code)).await?;
     land(flow, &state, &provider, grant, landing).await
 }

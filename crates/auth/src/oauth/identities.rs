@@ -19,7 +19,7 @@ pub(super) async fn authorize(caller: SignedIn, RawQuery(query): RawQuery) -> Re
     check_allowed(flow)?;
     flow.count(Limit::SignIn)?;
     let query = query.unwrap_or_default();
-    let departure = Departure::read(flow, &query)?;
+    let departure = Departure::read(flow, &query).await?;
     let (_, url) = Box::pin(departure.begin(flow, Some(caller.user.id()), None)).await?;
     if wants_json(&query) {
         return Ok(Json(json!({ "url": url })).into_response());
