@@ -90,5 +90,6 @@ pub const MIGRATIONS: RoomMigrations = RoomMigrations {
             name: "custom_providers",
             sql: include_str!("../migrations/0017_custom_providers.sql"),
         },
+        Migration { version: 18, name: "rotation_times", sql: include_str!("../migrations/0018_rotation_times.sql") },
     ],
 };

@@ -84,7 +84,7 @@ impl Outbound for Loopback {
                 }
             };
             let answer = answer.map_err(|error| CallError(Box::new(error)))?;
-            Ok(Reply { status: answer.status, body: answer.body })
+            Ok(Reply { status: answer.status, body: answer.body, retry_after: answer.retry_after })
         })
     }
 }

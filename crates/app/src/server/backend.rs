@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use arc_swap::ArcSwapOption;
 use ferrobase_auth::api_keys::KeyRing;
+use ferrobase_auth::keys::{KeyFile, stored};
 use ferrobase_base::error::causes;
 use ferrobase_base::ports::ApiKeys;
 use ferrobase_catalog::{CatalogHandle, ReloadOptions, ReloadState, Reloader, Scope};
@@ -56,6 +57,8 @@ pub(crate) struct Backend {
     fetcher: ArcSwapOption<KeyFetcher>,
     /// Opaque keys; the same through every reload.
     key_ring: Arc<KeyRing>,
+    /// Signing keys of the database; `None` before the database was reached.
+    signing_keys: watch::Sender<Option<KeyFile>>,
     /// The servers of the database, where there are several.
     cluster: Option<Cluster>,
     /// The configuration in force. Held while a target is made from it and registered, so that a reload and the
@@ -95,11 +98,12 @@ impl Backend {
         let pools = connections::pools(&config.database, &owner, &logins, cluster.as_ref(), None);
         let key_ring = Arc::<KeyRing>::default();
         let Identities { authority, fetcher } =
-            target::identities(config, None, Arc::clone(&key_ring) as Arc<dyn ApiKeys>)?;
+            target::identities(config, None, Arc::clone(&key_ring) as Arc<dyn ApiKeys>, &KeyFile::default())?;
         let target = target::build(config, authority, pools, catalog.clone(), DefaultPrivileges::default(), 0);
         let registry = Arc::new(Registry::of(target));
         let fetcher = ArcSwapOption::new(fetcher);
-        Ok(Self { registry, catalog, up: OnceCell::new(), fetcher, key_ring, cluster, loaded: Mutex::new(loaded) })
+        let (up, signing_keys, loaded) = (OnceCell::new(), watch::Sender::default(), Mutex::new(loaded));
+        Ok(Self { registry, catalog, up, fetcher, key_ring, signing_keys, cluster, loaded })
     }
 
     /// Where rooms find the target.
@@ -129,6 +133,20 @@ impl Backend {
     /// The same, to be kept current.
     pub(super) fn key_ring(&self) -> &KeyRing {
         &self.key_ring
+    }
+
+    /// The signing keys of the database, as they change.
+    pub(crate) fn signing_keys(&self) -> watch::Receiver<Option<KeyFile>> {
+        self.signing_keys.subscribe()
+    }
+
+    /// These are the signing keys of the database.
+    pub(super) fn found_signing_keys(&self, found: KeyFile) {
+        self.signing_keys.send_if_modified(|known| {
+            let is_new = known.as_ref() != Some(&found);
+            *known = Some(found);
+            is_new
+        });
     }
 
     /// Who fetches published keys.
@@ -300,6 +318,7 @@ impl Backend {
         if let Some(failed) = failed {
             failed.report();
         }
+        self.found_signing_keys(stored::read(&installed.room_secrets));
         let loaded = self.configuration();
         let database = &loaded.config.database;
         let owner = guided(self.cluster.as_ref(), database.owner()?);

@@ -139,12 +139,12 @@ fn of_login(
     owner: &ConnectOptions,
     login: &Login,
     name: &str,
-    bounds: PoolOptions,
+    mut bounds: PoolOptions,
     is_ours: bool,
 ) -> Pool {
     let options = section.guarded(owner.clone().with_login(&login.user, login.password.clone()));
     // Behind a pooler in transaction mode, what one connection says is nothing about the next.
-    let bare_login = is_ours && bounds.pooler == Pooler::Direct;
-    let options = options.with_application_name(name);
-    Pool::new(options, PoolOptions { bare_login, conflict_retries: CONFLICT_RETRIES, ..bounds })
+    bounds.bare_login = is_ours && bounds.pooler == Pooler::Direct;
+    bounds.conflict_retries = CONFLICT_RETRIES;
+    Pool::new(options.with_application_name(name), bounds)
 }

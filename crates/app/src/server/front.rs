@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use arc_swap::ArcSwap;
+use ferrobase_auth::keys::KeyFile;
 use ferrobase_auth::mail::{Outbox, Sender};
 use ferrobase_base::Secret;
 use ferrobase_edge::admin::{self, Admin};
@@ -79,9 +80,7 @@ impl Front {
         if let Some(sharing) = &sharing {
             settings = sharing.in_force(settings);
         }
-        let auth_settings = auth_settings(config);
-        warn_about_signing_in(&auth_settings);
-        let auth_settings = Arc::new(ArcSwap::from_pointee(auth_settings));
+        let auth_settings = Arc::new(ArcSwap::from_pointee(auth_settings(config, &KeyFile::default())));
         let outbox = Outbox::new(Arc::clone(&auth_settings));
         let sender = Sender::new(backend.registry(), Arc::clone(&auth_settings), outbox.clone());
         let app = App::builder(settings, metrics.http())
@@ -150,16 +149,17 @@ fn auth(
     Ok(ferrobase_auth::room(&section.path, deps))
 }
 
-/// The settings of signing in for a configuration.
-pub(crate) fn auth_settings(config: &Config) -> ferrobase_auth::Settings {
+/// The settings of signing in for a configuration and the keys that the database keeps.
+pub(crate) fn auth_settings(config: &Config, stored: &KeyFile) -> ferrobase_auth::Settings {
     let section = &config.auth.sign_in;
     let secret = config.auth.tokens.keys().ok();
     let secret = secret.as_ref().and_then(ConfiguredKeys::shared_secret);
     let external_url = format!("{}{}", external_url(config), section.path);
     let tokens = &config.auth.tokens;
+    let keys = config.auth.all_signing_keys(stored);
     ferrobase_auth::Settings {
         audience: tokens.jwt_audience.clone(),
-        ..ferrobase_auth::Settings::new(section, tokens.jwt_expiry, external_url, secret.as_deref())
+        ..ferrobase_auth::Settings::signed_with(section, tokens.jwt_expiry, external_url, secret.as_deref(), &keys)
     }
 }
 
