@@ -10,6 +10,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
+use ferrobase_base::ports::SharedCounts;
 use ferrobase_edge::{AuthPolicy, Bound, Part, RoutePolicy, RouteScope};
 use ferrobase_request::{Gate, Registry, Target};
 
@@ -62,6 +63,8 @@ pub struct Deps {
     pub texter: Arc<dyn Texter>,
     /// Calls providers of sign-in.
     pub outbound: Arc<dyn Outbound>,
+    /// Counts tries for all nodes; without it each node counts its own.
+    pub counts: Option<Arc<dyn SharedCounts>>,
 }
 
 /// What the room keeps between requests. Cheap to clone.
@@ -110,7 +113,8 @@ impl Room {
 
 /// The room as a router; paths begin below the room's own.
 pub fn router(deps: Deps) -> Router {
-    let room = Room(Arc::new(Inner { deps, limiter: Limiter::default(), directory: Directory::default() }));
+    let limiter = Limiter::new(deps.counts.clone());
+    let room = Room(Arc::new(Inner { deps, limiter, directory: Directory::default() }));
     Router::new()
         .merge(service::routes())
         .merge(signup::routes())

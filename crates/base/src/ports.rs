@@ -110,8 +110,9 @@ pub enum SharedFault {
 /// Ends when the request is counted or cannot be, within the few milliseconds that an implementation allows itself.
 pub type SharedCounting<'a> = Pin<Box<dyn Future<Output = Result<SharedCount, SharedFault>> + Send + 'a>>;
 
-/// Counts requests per minute for several nodes together.
+/// Counts requests for several nodes together.
 pub trait SharedCounts: Send + Sync {
-    /// Counts one request of `caller` in this tier unless `quota` requests count already.
-    fn count<'a>(&'a self, tier: &'static str, caller: &'a str, quota: u32) -> SharedCounting<'a>;
+    /// Counts one request of `caller` in this tier unless `quota` requests of the last `span` count already. Spans are whole
+    /// minutes: what counts is known to a sixtieth of one.
+    fn count<'a>(&'a self, tier: &'static str, caller: &'a str, quota: u32, span: Duration) -> SharedCounting<'a>;
 }

@@ -86,7 +86,7 @@ impl Front {
         let app = App::builder(settings, metrics.http())
             .room(ferrobase_rest::room(REST, rest))
             .room(ferrobase_graphql::room(GRAPHQL, graphql))
-            .room(auth(config, backend, &auth_settings, &outbox)?)
+            .room(auth(config, backend, &auth_settings, &outbox, sharing.as_ref())?)
             .aliases(Alias::seed())
             .access_log(access)
             .statements(Arc::clone(&statements))
@@ -136,6 +136,7 @@ fn auth(
     backend: &Arc<Backend>,
     settings: &Arc<ArcSwap<ferrobase_auth::Settings>>,
     outbox: &Outbox,
+    sharing: Option<&Sharing>,
 ) -> Result<ferrobase_edge::Room> {
     let section = &config.auth.sign_in;
     let deps = ferrobase_auth::Deps {
@@ -145,6 +146,7 @@ fn auth(
         outbound: Arc::new(Caller::new(config.security.egress_allow.clone())),
         mailer: Arc::new(outbox.clone()),
         texter: Arc::new(HttpTexter::new(Arc::clone(settings))),
+        counts: sharing.map(Sharing::counts),
     };
     Ok(ferrobase_auth::room(&section.path, deps))
 }

@@ -76,8 +76,8 @@ impl Flow {
     ///
     /// # Errors
     /// 429 when it has none left.
-    pub fn count(&self, limit: Limit) -> Result<()> {
-        self.room.limiter().count(limit, self.client.ip, &self.settings.section.rate_limits)
+    pub async fn count(&self, limit: Limit) -> Result<()> {
+        self.room.limiter().count(limit, self.client.ip, &self.settings.section.rate_limits).await
     }
 }
 

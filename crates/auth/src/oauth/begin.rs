@@ -64,7 +64,7 @@ pub(super) struct Departure {
 
 /// Sends the browser there.
 pub(super) async fn authorize(flow: Flow, RawQuery(query): RawQuery, headers: HeaderMap) -> Result<Response> {
-    flow.count(Limit::Token)?;
+    flow.count(Limit::Token).await?;
     let query = query.unwrap_or_default();
     let departure = Departure::read(&flow, &query).await?;
     let wants_json = wants_json(&query);
