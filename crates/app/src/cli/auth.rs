@@ -133,7 +133,13 @@ fn mails(arguments: &MailsArguments, environment: &Environment) -> Result<()> {
             mail.retain(|name, _| !matches!(name.as_str(), "plain" | "html" | "subject"));
         }
     }
-    if arguments.json { terminal::print_json(&mails) } else { terminal::print(&table(&mails)) }
+    if arguments.json {
+        return terminal::print_json(&mails);
+    }
+    if mails.is_empty() {
+        terminal::note("no mail waits, failed or was caught");
+    }
+    terminal::print(&table(&mails))
 }
 
 fn table(mails: &[Value]) -> String {
