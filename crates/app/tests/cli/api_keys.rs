@@ -113,6 +113,14 @@ async fn a_key_with_scopes_opens_those_and_nothing_else() {
     assert_eq!(status(&app, "/auth/v1/admin/users", reader).await, 403);
     assert_eq!(status(&app, "/auth/v1/settings", reader).await, 403);
     assert_eq!(status(&app, "/rest/v1/notes", admin).await, 403);
+    let graphql = create(&["graphs", "--scope", "graphql"]).json();
+    let graphql = graphql["key"].as_str().unwrap();
+    let query = async |key: &str| {
+        let request = Client::new().post(app.url("/graphql/v1")).header("apikey", key);
+        request.json(&json!({"query": "{ __typename }"})).send().await.unwrap().status().as_u16()
+    };
+    becomes(&app, "/rest/v1/notes", graphql, 403).await;
+    assert_eq!((query(graphql).await, query(reader).await), (200, 403));
     assert_eq!(insert(admin, admin).await.0, 201);
     let listed = project.run(&["keys", "list", "--database-url", url]).succeeds();
     assert!(listed.contains("auth:admin rest:write"), "{listed}");
