@@ -107,7 +107,7 @@ async fn a_key_with_scopes_opens_those_and_nothing_else() {
         (answer.status().as_u16(), answer.text().await.unwrap())
     };
     let (refused, text) = insert(reader, reader).await;
-    assert!(refused == 403 && text.contains("FB304") && text.contains("rest:write"), "{text}");
+    assert!(refused == 403 && text.contains("FB305") && text.contains("rest:write"), "{text}");
     // A token beside it does not take its bounds away.
     assert_eq!(insert(reader, &token::of_role("service_role")).await.0, 403);
     assert_eq!(status(&app, "/auth/v1/admin/users", reader).await, 403);

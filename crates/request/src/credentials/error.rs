@@ -54,7 +54,7 @@ impl AuthError {
             Self::InvalidApiKey => "FB301",
             Self::MissingApiKey => "FB302",
             Self::RoleNotAllowed { .. } => "FB303",
-            Self::OutOfScope { .. } => "FB304",
+            Self::OutOfScope { .. } => "FB305",
         }
     }
 
