@@ -34,6 +34,8 @@ pub(crate) struct Directive {
     pub(crate) foreign_name: Option<String>,
     /// Enum: names of GraphQL for values that are none.
     pub(crate) mappings: Option<indexmap::IndexMap<String, String>>,
+    /// Function: names of GraphQL for its parameters.
+    pub(crate) arguments: indexmap::IndexMap<String, String>,
     /// Field, argument: why not to use it any more.
     pub(crate) deprecated: Option<String>,
 }

@@ -175,6 +175,7 @@ impl ValueType {
             (Class::Json, false) => Scalar::Encoded,
             (Class::Json, true) => Scalar::EncodedList,
             (Class::Enum, false) if !self.words.is_empty() => Scalar::Words(self.words.clone()),
+            (Class::Enum, true) if !self.words.is_empty() => Scalar::WordList(self.words.clone()),
             _ => Scalar::Plain,
         }
     }

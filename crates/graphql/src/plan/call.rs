@@ -55,5 +55,5 @@ impl<'a> Planner<'a> {
 
 /// A value as PostgreSQL takes it out of a JSON object: a document is not the string that holds it.
 fn passed(name: &str, of: &CallArgument, value: Input) -> Result<Input, Error> {
-    super::change::stored(name, of.value.class, value)
+    super::change::stored(name, of.value.class, of.value.meant(&value))
 }
