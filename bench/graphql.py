@@ -70,7 +70,8 @@ QUESTIONS = [
                        "commentsCollection(first: 30) {edges {node {id body}}}}}}}}}}",
              "{allLists(first: 2) {nodes {rowId name todosByListId(first: 30) {nodes {rowId title "
              "commentsByTodoId(first: 30) {nodes {rowId body}}}}}}}",
-             "/rest/v1/lists?select=id,name,todos(id,title,comments(id,body))&order=id&limit=2", goal=2.5),
+             "/rest/v1/lists?select=id,name,todos(id,title,comments(id,body))&order=id&limit=2&todos.order=id&todos.limit=30"
+             "&todos.comments.order=id&todos.comments.limit=30", goal=2.5),
     Question("counted", "{todosCollection(first: 20, orderBy: [{id: DescNullsLast}]) {totalCount edges {node {id title}}}}",
              "{allTodos(first: 20, orderBy: ROW_ID_DESC) {totalCount nodes {rowId title}}}"),
     # PostGraphile compares columns with an index only.

@@ -20,8 +20,12 @@ section! {
         max_cost: Option<f64> = None;
         /// Most rows that one page gives.
         max_rows: Option<u64> = Some(1000);
-        /// File of the only documents that are answered.
+        /// File of the only documents that are answered: a JSON object from ids to documents, or a manifest of Apollo's.
         trusted_documents: Option<PathBuf> = None;
+        /// Remembers documents by their hashes, so that clients do not have to send them again.
+        persisted_queries: bool = true;
+        /// Shows an editor to browsers; none is on in `dev` and off in `serve`.
+        graphiql: Option<bool> = None;
     }
 }
 

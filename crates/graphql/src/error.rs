@@ -13,6 +13,8 @@ use ferrobase_query::guard::{Refusal, Violation};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
 
+use crate::cost;
+
 /// A failure of this room.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -20,6 +22,24 @@ pub enum Error {
     /// The body is no request.
     #[error("{0}")]
     Request(String),
+    /// Several requests in one body.
+    #[error("A body is one request, not a list of them")]
+    Batch,
+    /// A document that was named by its hash and is not known: send it along once.
+    #[error("PersistedQueryNotFound")]
+    NotPersisted,
+    /// A document that does not have the hash that came with it.
+    #[error("The document does not have the hash that came with it")]
+    HashMismatch,
+    /// Another version of persisted queries, or they are switched off.
+    #[error("PersistedQueryNotSupported")]
+    NotSupported,
+    /// A name of a document that is not among the trusted ones.
+    #[error("No trusted document has this name")]
+    NotInList,
+    /// A document that is not among the trusted ones.
+    #[error("Only trusted documents are answered")]
+    NotTrusted,
     /// A method that this request cannot have.
     #[error("{0}")]
     Method(String),
@@ -58,6 +78,9 @@ pub enum Error {
     /// More aliases than allowed.
     #[error("More than {0} aliases")]
     TooManyAliases(usize),
+    /// More fields than allowed, fragments opened.
+    #[error("More than {0} fields and fragments")]
+    TooManyFields(usize),
     /// More rows than allowed.
     #[error("The operation may touch {cost} rows, {most} are allowed")]
     TooCostly {
@@ -140,12 +163,19 @@ impl Error {
     fn code(&self) -> &'static str {
         match self {
             Self::Request(_) | Self::Method(_) | Self::MediaType | Self::Schema(_) => "BAD_REQUEST",
+            Self::Batch => "BATCHING_NOT_SUPPORTED",
+            Self::NotPersisted => "PERSISTED_QUERY_NOT_FOUND",
+            Self::HashMismatch => "PERSISTED_QUERY_HASH_MISMATCH",
+            Self::NotSupported => "PERSISTED_QUERY_NOT_SUPPORTED",
+            Self::NotInList => "PERSISTED_QUERY_NOT_IN_LIST",
+            Self::NotTrusted => "QUERY_NOT_IN_SAFELIST",
             Self::Syntax(_) => "GRAPHQL_PARSE_FAILED",
             Self::Invalid(_) | Self::Unknown(_) | Self::Introspection => "GRAPHQL_VALIDATION_FAILED",
             Self::Operation(_) => "OPERATION_RESOLUTION_FAILURE",
             Self::Argument { .. } | Self::Twice => "BAD_USER_INPUT",
             Self::TooDeep(_) => "OPERATION_TOO_DEEP",
             Self::TooManyAliases(_) => "TOO_MANY_ALIASES",
+            Self::TooManyFields(_) => "TOO_MANY_FIELDS",
             Self::TooCostly { .. } => "OPERATION_COST_EXCEEDED",
             Self::AtMost { .. } => "TOO_MANY_ROWS",
             Self::Database(public) => code_of(public.kind),
@@ -172,6 +202,18 @@ impl Error {
         }
     }
 
+    /// What is wrong, each sentence for itself, with its place in the document.
+    pub fn sentences(&self) -> Vec<String> {
+        let sentence = |one: &Value| {
+            let message = one["message"].as_str().unwrap_or_default();
+            match (&one["locations"][0]["line"], &one["locations"][0]["column"]) {
+                (Value::Number(line), Value::Number(column)) => format!("{line}:{column}: {message}"),
+                _ => message.to_owned(),
+            }
+        };
+        self.told().iter().map(sentence).collect()
+    }
+
     fn public(&self) -> Option<&PublicError> {
         match self {
             Self::Database(public) => Some(public),
@@ -185,7 +227,7 @@ impl Error {
         match self {
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Request(_) | Self::Schema(_) => StatusCode::BAD_REQUEST,
+            Self::Request(_) | Self::Schema(_) | Self::Batch => StatusCode::BAD_REQUEST,
             other if is_modern && other.is_of_request() => StatusCode::BAD_REQUEST,
             _ => StatusCode::OK,
         }
@@ -244,6 +286,9 @@ pub(crate) fn to_response(error: &Error, is_modern: bool) -> Response {
     body.insert("errors".to_owned(), Value::Array(error.told()));
     if !error.is_of_request() {
         body.insert("data".to_owned(), Value::Null);
+    }
+    if let Error::TooCostly { cost, .. } = error {
+        body.insert("extensions".to_owned(), json!({"cost": cost::told(*cost)}));
     }
     let mut response = respond(Value::Object(body).to_string().into(), is_modern);
     let log_code = match error.public() {

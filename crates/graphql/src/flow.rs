@@ -23,13 +23,19 @@ use ferrobase_request::{RequestContext, Stage, Target, Work};
 use http::Method;
 use http::request::Parts;
 
+use crate::cost;
+use crate::documents::Persisted;
 use crate::error::Error;
-use crate::limits;
+use crate::introspect;
 use crate::plan::{Planned, Planner};
 use crate::prepared::{Asked, Prepared, Sight, Variables};
 use crate::reflected::{Reflected, Schemas};
 use crate::request::{self, GraphqlRequest};
 use crate::settings::Settings;
+use crate::summary;
+
+/// What a list counts for whose size nobody says, where pages have no largest size either.
+pub(crate) const UNBOUNDED: u64 = 1000;
 
 /// What the stages share.
 pub(crate) struct Flow<'a> {
@@ -37,6 +43,7 @@ pub(crate) struct Flow<'a> {
     pub(crate) target: &'a Arc<Target>,
     pub(crate) caller: &'a Caller,
     pub(crate) schemas: &'a Schemas,
+    pub(crate) persisted: &'a Persisted,
 }
 
 /// A statement that is ready to run.
@@ -64,9 +71,11 @@ impl Flow<'_> {
         let started = Instant::now();
         let request = request::read(&parts.method, parts.uri.query().unwrap_or_default(), &parts.headers, body)?;
         let schema = request::schema(&parts.method, &parts.headers, &self.settings.schemas)?;
+        let named = self.persisted.document(&request, self.settings)?;
         let catalog = self.target.catalog.get().ok_or_else(no_catalog)?;
         let reflected = self.schemas.of(&catalog, self.settings, self.target, &self.context().identity, schema);
-        let asked = reflected.document(request.query.as_deref().ok_or_else(no_document)?)?;
+        let asked = reflected.document(&named.text)?;
+        self.persisted.keep(named);
         let found = asked.document.operations.get(request.operation.as_deref());
         let operation = found.map_err(|error| told(&error, &asked.document))?;
         if parts.method == Method::GET && !operation.is_query() {
@@ -92,10 +101,15 @@ impl Flow<'_> {
 
     fn plan(&self, operating: &Operating<'_>, variables: &Valid<JsonMap>) -> Result<Planned, Error> {
         let Operating { reflected, asked, operation, .. } = operating;
-        limits::check(&asked.document, operation, self.settings)?;
-        let introspected = introspect(reflected, &asked.document, operation, variables)?;
         let planner = Planner { model: &reflected.model, document: &asked.document, variables };
-        planner.plan(operation, &|key| introspected.as_ref()?.get(key).map(ToString::to_string))
+        planner.plan(operation, &|field| {
+            if !reflected.model.introspection {
+                return Err(Error::Introspection);
+            }
+            introspection::check_max_depth(&asked.document, operation)
+                .map_err(|error| told(&error, &asked.document))?;
+            Ok(introspect::answer(reflected, &asked.document, variables, field))
+        })
     }
 
     /// An operation that reads: by a plan that is known, or by one that is made now.
@@ -109,16 +123,21 @@ impl Flow<'_> {
             Sight::First | Sight::Again => {
                 let document = self.reading(operating, operating.variables)?;
                 if document.members.is_empty() {
-                    return Ok(Bytes::from_static(b"{\"data\":{}}"));
+                    return answer(&self.ending(0.0), |out| {
+                        out.extend_from_slice(b"{}");
+                        true
+                    })
+                    .ok_or_else(internal);
                 }
                 let prepared = self.prepared(operating, &document)?;
+                self.afford(prepared.cost)?;
                 let statement = prepared.drawn.statement.clone();
                 match (sight, &kept) {
                     (Sight::Again, Some(variables)) => {
                         let again = |values: &JsonMap| {
                             // What was coerced once is not coerced again: a word may be no value of its type.
                             let document = self.reading(operating, Valid::assume_valid_ref(values)).ok()?;
-                            self.prepared(operating, &document).ok().map(|prepared| prepared.drawn)
+                            self.prepared(operating, &document).ok()
                         };
                         (plans.keep(variables, operating.variables, prepared, again), statement)
                     }
@@ -127,24 +146,25 @@ impl Flow<'_> {
             }
         };
         self.context().journal.note(Stage::Plan, started, started.elapsed());
+        let ending = self.ending(prepared.cost);
         if statement.sql.is_empty() {
             // The catalog had the answer.
-            return answer(|out| prepared.drawn.template.write(&StatementResult::default(), out).is_some())
+            return answer(&ending, |out| prepared.drawn.template.write(&StatementResult::default(), out).is_some())
                 .ok_or_else(internal);
         }
         let drawn = Drawn { statement, template: prepared.drawn.template.clone() };
         let ready = Ready { drawn, proof: prepared.proof.clone(), read_only: true, function: None };
         let failed = |error: Error| prepared.root.iter().fold(error, |error, key| error.at(key));
-        let results = self.run_one(&ready, operating.schema).await.map_err(failed)?;
-        if let Some(answer) = self.written(&ready.drawn.template, &results) {
+        let results = self.run_one(&ready, operating).await.map_err(failed)?;
+        if let Some(answer) = self.written(&ready.drawn.template, &results, &ending) {
             return Ok(answer);
         }
         // The schema has just changed: PostgreSQL makes the JSON of whatever the rows are now.
         let document = self.reading(operating, operating.variables)?;
         let drawn = compile_document(&document, None).map_err(|error| Error::from(&error))?;
         let ready = Ready { drawn, proof: None, ..ready };
-        let results = self.run_one(&ready, operating.schema).await?;
-        self.written(&ready.drawn.template, &results).ok_or_else(internal)
+        let results = self.run_one(&ready, operating).await?;
+        self.written(&ready.drawn.template, &results, &ending).ok_or_else(internal)
     }
 
     fn reading(&self, operating: &Operating<'_>, variables: &Valid<JsonMap>) -> Result<Document, Error> {
@@ -157,7 +177,28 @@ impl Flow<'_> {
     /// The statement of a document that reads.
     fn prepared(&self, operating: &Operating<'_>, document: &Document) -> Result<Prepared, Error> {
         let (proof, drawn) = self.compiled(operating, document, true)?;
-        Ok(Prepared::new(drawn, proof, one_key(document), operating.proven.as_ref()))
+        let cost = self.cost(document);
+        Ok(Prepared::new(drawn, proof, one_key(document), cost, operating.proven.as_ref()))
+    }
+
+    pub(crate) fn cost(&self, document: &Document) -> f64 {
+        cost::of(document, self.settings.max_rows.unwrap_or(UNBOUNDED))
+    }
+
+    /// Refuses what may touch too many rows.
+    pub(crate) fn afford(&self, cost: f64) -> Result<(), Error> {
+        match self.settings.max_cost {
+            Some(most) if cost > most => Err(Error::TooCostly { cost, most }),
+            _ => Ok(()),
+        }
+    }
+
+    /// What an answer ends with: its cost, where costs are bounded.
+    pub(crate) fn ending(&self, cost: f64) -> String {
+        match self.settings.max_cost {
+            Some(_) => format!(",\"extensions\":{{\"cost\":{}}}}}", cost::told(cost)),
+            None => "}".to_owned(),
+        }
     }
 
     fn compiled(
@@ -174,12 +215,17 @@ impl Flow<'_> {
         Ok((proof, drawn.map_err(|error| Error::from(&error))?))
     }
 
-    pub(crate) async fn run_one(&self, ready: &Ready, schema: &str) -> Result<Vec<StatementResult>, Error> {
-        let sql = &ready.drawn.statement.sql;
-        self.context().journal.runs(sql, || "graphql".to_owned());
-        tracing::debug!(target: "ferrobase::sql", sql = &**sql, "Statement");
-        let reply = ferrobase_request::run(self.target, self.context(), self.work(ready, schema)).await;
+    pub(crate) async fn run_one(&self, ready: &Ready, operating: &Operating<'_>) -> Result<Vec<StatementResult>, Error> {
+        self.begins(ready, operating);
+        let reply = ferrobase_request::run(self.target, self.context(), self.work(ready, operating.schema)).await;
         reply.map(|reply| reply.results).map_err(|error| self.failed(&error))
+    }
+
+    /// Notes the statement and what people call it.
+    pub(crate) fn begins(&self, ready: &Ready, operating: &Operating<'_>) {
+        let sql = &ready.drawn.statement.sql;
+        self.context().journal.runs(sql, || summary::of(operating.operation, &operating.asked.document));
+        tracing::debug!(target: "ferrobase::sql", sql = &**sql, "Statement");
     }
 
     pub(crate) fn work(&self, ready: &Ready, schema: &str) -> Work {
@@ -196,11 +242,11 @@ impl Flow<'_> {
         work
     }
 
-    fn written(&self, template: &Template, results: &[StatementResult]) -> Option<Bytes> {
+    fn written(&self, template: &Template, results: &[StatementResult], ending: &str) -> Option<Bytes> {
         let result = results.first()?;
         let mut rows = 0;
         let answer = self.context().journal.measure(Stage::Render, || {
-            answer(|out| {
+            answer(ending, |out| {
                 template.write(result, out).is_some_and(|count| {
                     rows = count;
                     true
@@ -234,12 +280,12 @@ impl Flow<'_> {
     }
 }
 
-fn answer(write: impl FnOnce(&mut BytesMut) -> bool) -> Option<Bytes> {
+fn answer(ending: &str, write: impl FnOnce(&mut BytesMut) -> bool) -> Option<Bytes> {
     let mut out = BytesMut::from(&b"{\"data\":"[..]);
     if !write(&mut out) {
         return None;
     }
-    out.extend_from_slice(b"}");
+    out.extend_from_slice(ending.as_bytes());
     Some(out.freeze())
 }
 
@@ -261,27 +307,6 @@ fn variables(
     coerce_variable_values(&reflected.schema, operation, &given).map_err(|error| told(&error, document))
 }
 
-/// What the library answers to fields about the schema; `None` where there are none.
-fn introspect(
-    reflected: &Reflected,
-    document: &Valid<ExecutableDocument>,
-    operation: &Operation,
-    variables: &Valid<JsonMap>,
-) -> Result<Option<JsonMap>, Error> {
-    let asks = operation.root_fields(document).any(|field| matches!(field.name.as_str(), "__schema" | "__type"));
-    if !asks {
-        return Ok(None);
-    }
-    if !reflected.model.introspection {
-        return Err(Error::Introspection);
-    }
-    introspection::check_max_depth(document, operation).map_err(|error| told(&error, document))?;
-    let executed =
-        introspection::partial_execute(&reflected.schema, &reflected.implementers, document, operation, variables)
-            .map_err(|error| told(&error, document))?;
-    Ok(executed.data)
-}
-
 fn told(error: &RequestError, document: &ExecutableDocument) -> Error {
     Error::Operation(Box::new(error.to_graphql_error(&document.sources)))
 }
@@ -296,10 +321,6 @@ fn isolation(level: Isolation) -> ferrobase_pg::Isolation {
 
 fn no_catalog() -> Error {
     Error::database(&ferrobase_request::Error::NoCatalog)
-}
-
-fn no_document() -> Error {
-    Error::Request("The request has no document: `query` is missing".to_owned())
 }
 
 pub(crate) fn internal() -> Error {

@@ -7,9 +7,13 @@
 //! catalog, values only as parameters. Read on: docs/guide/graphql.md, `flow`.
 
 pub mod config;
+mod cost;
 mod directive;
+mod documents;
+mod editor;
 mod error;
 mod flow;
+mod introspect;
 mod limits;
 mod model;
 mod naming;
@@ -22,8 +26,13 @@ mod router;
 mod scalar;
 mod schema;
 mod settings;
+mod suggest;
+mod summary;
+mod view;
 mod write;
 
+pub use documents::{Trusted, TrustedError};
 pub use error::Error;
 pub use router::{Deps, room, router};
 pub use settings::Settings;
+pub use view::{Checked, Explained, View};

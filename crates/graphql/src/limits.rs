@@ -1,75 +1,169 @@
-//! How far a document may go, before anything is done with it.
+//! How far a document may go, before it is held against the schema.
 //!
-//! Counted over the document as it is written, fragments opened: what a fragment costs is counted each time that it is
-//! spread, by numbers and not by walking it again, so that fragments which explode cost nothing to refuse.
+//! Counted over the document as it is written, fragments opened: what a fragment amounts to is counted each time that it is
+//! spread, by numbers and not by walking it again, so that fragments which explode cost nothing to refuse. Whoever reads
+//! further (the checks of the library, the planner) may then walk them.
+//! Invariant: every document passes here first, whatever else is wrong with it.
 
 use std::collections::HashMap;
 
-use apollo_compiler::ExecutableDocument;
-use apollo_compiler::executable::{Operation, Selection, SelectionSet};
+use apollo_compiler::Name;
+use apollo_compiler::ast::{Definition, Document, Field, Selection};
 
 use crate::error::Error;
-use crate::settings::Settings;
+
+/// Most fields and fragments of a document, fragments opened: what is planned, and what the library compares.
+const FIELDS: usize = 10_000;
+/// Most selections inside each other, fragments opened: counting is recursive.
+const LEVELS: usize = 256;
+
+/// The bounds that the configuration sets.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Deepest selection.
+    pub(crate) depth: usize,
+    /// Most aliases.
+    pub(crate) aliases: usize,
+}
 
 /// What a selection amounts to.
-#[derive(Clone, Copy, Debug, Default)]
-struct Amount {
-    depth: usize,
-    aliases: usize,
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Amount {
+    pub(crate) depth: usize,
+    pub(crate) aliases: usize,
+    pub(crate) fields: usize,
 }
 
 impl Amount {
+    fn and_one(self) -> Self {
+        Self { fields: self.fields.saturating_add(1), ..self }
+    }
+
     fn beside(self, other: Self) -> Self {
-        Self { depth: self.depth.max(other.depth), aliases: self.aliases.saturating_add(other.aliases) }
+        Self {
+            depth: self.depth.max(other.depth),
+            aliases: self.aliases.saturating_add(other.aliases),
+            fields: self.fields.saturating_add(other.fields),
+        }
     }
 }
 
 /// Fields that are only the frame of a page.
 const FRAME: [&str; 3] = ["edges", "node", "pageInfo"];
 
-/// Refuses an operation that goes too far.
-pub(crate) fn check(document: &ExecutableDocument, operation: &Operation, settings: &Settings) -> Result<(), Error> {
-    let mut measure = Measure { document, known: HashMap::new() };
-    let amount = measure.of(&operation.selection_set);
-    if amount.depth > settings.max_depth && !operation.is_introspection(document) {
-        return Err(Error::TooDeep(settings.max_depth));
+/// Refuses a document that goes too far.
+pub(crate) fn check(document: &Document, limits: Limits) -> Result<(), Error> {
+    let amount = measure(document);
+    if amount.depth > limits.depth {
+        return Err(Error::TooDeep(limits.depth));
     }
-    if amount.aliases > settings.max_aliases {
-        return Err(Error::TooManyAliases(settings.max_aliases));
+    if amount.aliases > limits.aliases {
+        return Err(Error::TooManyAliases(limits.aliases));
+    }
+    if amount.fields > FIELDS {
+        return Err(Error::TooManyFields(FIELDS));
     }
     Ok(())
 }
 
-struct Measure<'d> {
-    document: &'d ExecutableDocument,
-    known: HashMap<&'d str, Amount>,
+/// What all operations of a document amount to, the deepest of them for its depth.
+pub(crate) fn measure(document: &Document) -> Amount {
+    let fragments = document.definitions.iter().filter_map(|definition| match definition {
+        Definition::FragmentDefinition(fragment) => Some((&fragment.name, fragment.selection_set.as_slice())),
+        _ => None,
+    });
+    let fragments = fragments.collect();
+    let mut measuring = Measuring { fragments, known: HashMap::new(), level: 0 };
+    let operations = document.definitions.iter().filter_map(|definition| match definition {
+        Definition::OperationDefinition(operation) => Some(measuring.of(&operation.selection_set)),
+        _ => None,
+    });
+    operations.fold(Amount::default(), Amount::beside)
 }
 
-impl<'d> Measure<'d> {
-    fn of(&mut self, set: &'d SelectionSet) -> Amount {
-        set.selections.iter().fold(Amount::default(), |sum, selection| sum.beside(self.one(selection)))
+struct Measuring<'d> {
+    fragments: HashMap<&'d Name, &'d [Selection]>,
+    /// None while it is being measured.
+    known: HashMap<&'d Name, Option<Amount>>,
+    level: usize,
+}
+
+impl<'d> Measuring<'d> {
+    fn of(&mut self, set: &[Selection]) -> Amount {
+        if self.level >= LEVELS {
+            return Amount { depth: usize::MAX, ..Amount::default() };
+        }
+        self.level += 1;
+        let amount = set.iter().fold(Amount::default(), |sum, selection| sum.beside(self.one(selection)));
+        self.level -= 1;
+        amount
     }
 
-    fn one(&mut self, selection: &'d Selection) -> Amount {
+    fn one(&mut self, selection: &Selection) -> Amount {
         match selection {
-            Selection::Field(field) => {
-                let below = self.of(&field.selection_set);
-                let own = usize::from(!FRAME.contains(&field.name.as_str()) || field.selection_set.is_empty());
-                let aliases = below.aliases.saturating_add(usize::from(field.alias.is_some()));
-                Amount { depth: below.depth + own, aliases }
-            }
-            Selection::InlineFragment(fragment) => self.of(&fragment.selection_set),
-            Selection::FragmentSpread(spread) => {
-                let name = spread.fragment_name.as_str();
-                if let Some(known) = self.known.get(name) {
-                    return *known;
-                }
-                let Some(fragment) = self.document.fragments.get(name) else { return Amount::default() };
-                // Valid documents have no circles of fragments.
-                let amount = self.of(&fragment.selection_set);
-                self.known.insert(name, amount);
-                amount
-            }
+            Selection::Field(field) => self.field(field),
+            Selection::InlineFragment(fragment) => self.of(&fragment.selection_set).and_one(),
+            Selection::FragmentSpread(spread) => self.spread(&spread.fragment_name).and_one(),
         }
+    }
+
+    fn field(&mut self, field: &Field) -> Amount {
+        let below = self.of(&field.selection_set);
+        let own = usize::from(!FRAME.contains(&field.name.as_str()) || field.selection_set.is_empty());
+        // How deep introspection may go is the library's to say.
+        let is_introspection = matches!(field.name.as_str(), "__schema" | "__type");
+        Amount {
+            depth: if is_introspection { 1 } else { below.depth.saturating_add(own) },
+            aliases: below.aliases.saturating_add(usize::from(field.alias.is_some())),
+            fields: below.fields.saturating_add(1),
+        }
+    }
+
+    fn spread(&mut self, name: &Name) -> Amount {
+        if let Some(known) = self.known.get(name) {
+            // A circle, or what is no fragment, is the library's to refuse.
+            return known.unwrap_or_default();
+        }
+        let Some((&name, &set)) = self.fragments.get_key_value(name) else { return Amount::default() };
+        self.known.insert(name, None);
+        let amount = self.of(set);
+        self.known.insert(name, Some(amount));
+        amount
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn amount(text: &str) -> Amount {
+        measure(&apollo_compiler::parser::Parser::new().parse_ast(text, "document").expect("a document"))
+    }
+
+    #[test]
+    fn fragments_count_wherever_they_are_spread() {
+        let plain = amount("{ a { b c: b } }");
+        assert_eq!(plain, Amount { depth: 2, aliases: 1, fields: 3 });
+        assert_eq!(amount("{ a { ...F d { ...F } } } fragment F on T { b c: b }"), {
+            Amount { depth: 3, aliases: 2, fields: 8 }
+        });
+        assert_eq!(amount("{ a { edges { node { b } } pageInfo { x } } }").depth, 2, "the frame of a page is no level");
+        assert_eq!(amount("{ __schema { types { fields { type { name } } } } a }").depth, 1);
+        assert_eq!(amount("{ ...F } fragment F on T { ...G } fragment G on T { a ...F }").fields, 4, "a circle");
+    }
+
+    #[test]
+    fn what_explodes_is_counted_and_not_walked() {
+        use std::fmt::Write as _;
+        let mut text = "{ ...F0 }".to_owned();
+        for level in 0..70 {
+            let next = level + 1;
+            let _ = write!(text, " fragment F{level} on T {{ x: a {{ ...F{next} }} y: a {{ ...F{next} }} }}");
+        }
+        text.push_str(" fragment F70 on T { a }");
+        let all = amount(&text);
+        assert_eq!((all.depth, all.aliases, all.fields), (71, usize::MAX, usize::MAX));
+        let chain: String = (0..1000).map(|n| format!(" fragment F{n} on T {{ ...F{} }}", n + 1)).collect();
+        assert_eq!(amount(&format!("{{ ...F0 }}{chain} fragment F1000 on T {{ a }}")).depth, usize::MAX);
     }
 }

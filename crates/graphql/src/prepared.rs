@@ -66,6 +66,8 @@ pub(crate) struct Prepared {
     pub(crate) proof: Option<Proof>,
     /// The key of the only field that is read from the database.
     pub(crate) root: Option<String>,
+    /// How many rows it may touch.
+    pub(crate) cost: f64,
     /// Of when its proofs are.
     proven: Option<Weak<Proven>>,
     /// Parameters and the values that belong there.
@@ -90,8 +92,14 @@ pub(crate) enum Sight {
 }
 
 impl Prepared {
-    pub(crate) fn new(drawn: Drawn, proof: Option<Proof>, root: Option<String>, proven: Option<&Arc<Proven>>) -> Self {
-        Self { drawn, proof, root, proven: proven.map(Arc::downgrade), holes: Vec::new() }
+    pub(crate) fn new(
+        drawn: Drawn,
+        proof: Option<Proof>,
+        root: Option<String>,
+        cost: f64,
+        proven: Option<&Arc<Proven>>,
+    ) -> Self {
+        Self { drawn, proof, root, cost, proven: proven.map(Arc::downgrade), holes: Vec::new() }
     }
 
     fn is_of(&self, proven: Option<&Arc<Proven>>) -> bool {
@@ -230,12 +238,13 @@ impl Plans {
         variables: &Variables<'_>,
         values: &JsonMap,
         mut prepared: Prepared,
-        plan: impl Fn(&JsonMap) -> Option<Drawn>,
+        plan: impl Fn(&JsonMap) -> Option<Prepared>,
     ) -> Arc<Prepared> {
         let mut counts = Vec::with_capacity(variables.leaves.len());
         for leaf in 0..variables.leaves.len() {
             let word = Alphanumeric.sample_string(&mut rand::rng(), WORD);
-            let holes = plan(&with_word(values, leaf, &word)).and_then(|drawn| holes(&prepared.drawn, &drawn, &word));
+            let again = plan(&with_word(values, leaf, &word)).filter(|again| again.cost == prepared.cost);
+            let holes = again.and_then(|again| holes(&prepared.drawn, &again.drawn, &word));
             // A word that is nowhere may have been read as something else.
             let holes = holes.filter(|holes| !holes.is_empty());
             counts.push(holes.is_none());
@@ -244,7 +253,8 @@ impl Plans {
         let prepared = Arc::new(prepared);
         let key = variables.key(&counts);
         let skeleton: Box<[u8]> = variables.skeleton.clone().into();
-        let costs = (skeleton.len() + counts.len(), key.len() + prepared.drawn.statement.sql.len());
+        let drawn = &prepared.drawn;
+        let costs = (skeleton.len() + counts.len(), key.len() + drawn.statement.sql.len() + drawn.template.size());
         let mut plans = self.lock();
         let mut evicted = plans.put(skeleton, Kept::Counting(counts.into()), costs.0);
         evicted.extend(plans.put(key, Kept::Plan(Arc::clone(&prepared)), costs.1));

@@ -8,20 +8,24 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use apollo_compiler::collections::HashMap;
 use apollo_compiler::parser::Parser;
+use apollo_compiler::response::GraphQLError;
 use apollo_compiler::schema::Implementers;
-use apollo_compiler::validation::Valid;
-use apollo_compiler::{ExecutableDocument, Name, Schema};
+use apollo_compiler::validation::{DiagnosticList, Valid};
+use apollo_compiler::{ExecutableDocument, Name, Schema, ast};
 use ferrobase_base::{Shelf, Sightings};
 use ferrobase_catalog::Catalog;
+use ferrobase_request::exposure::Exposure;
 use ferrobase_request::{Identity, Target, Visibility};
 use hashlink::LruCache;
 
 use crate::error::Error;
+use crate::limits::{self, Limits};
 use crate::model::Model;
 use crate::prepared::{Asked, Plans};
 use crate::reflect::{Sight, reflect};
 use crate::schema;
 use crate::settings::Settings;
+use crate::suggest;
 
 /// Most schemas that are kept.
 const SCHEMAS: usize = 64;
@@ -37,6 +41,8 @@ const SEEN_ONCE: usize = 4096;
 const RECURSION: usize = 128;
 /// Most words of a document.
 const TOKENS: usize = 15_000;
+/// Most mistakes of a document that are told.
+const ERRORS: usize = 20;
 
 /// A schema as a role sees it.
 pub(crate) struct Reflected {
@@ -44,6 +50,7 @@ pub(crate) struct Reflected {
     pub(crate) schema: Valid<Schema>,
     pub(crate) implementers: HashMap<Name, Implementers>,
     pub(crate) plans: Plans,
+    limits: Limits,
     documents: Mutex<Shelf<Arc<Asked>>>,
     sightings: Sightings<SEEN_ONCE>,
     /// How many documents were read.
@@ -77,7 +84,7 @@ impl Schemas {
         if let Some(found) = self.find(catalog, settings, &key) {
             return found;
         }
-        let made = Arc::new(Reflected::new(catalog, settings, target, identity, schema));
+        let made = Arc::new(Reflected::new(catalog, settings, &target.exposure, identity.role(), schema));
         let mut kept = self.lock();
         if kept.is_of(catalog, settings) {
             kept.schemas.get_or_insert_with(|| LruCache::new(SCHEMAS)).insert(key, Arc::clone(&made));
@@ -114,10 +121,9 @@ impl Kept {
 }
 
 impl Reflected {
-    fn new(catalog: &Catalog, settings: &Settings, target: &Target, identity: &Identity, schema: &str) -> Self {
-        let role = identity.role();
+    pub(crate) fn new(catalog: &Catalog, settings: &Settings, exposure: &Exposure, role: &str, schema: &str) -> Self {
         let sees = |relation: &ferrobase_catalog::Relation| {
-            matches!(target.exposure.visibility(catalog, relation, role), Visibility::Visible)
+            matches!(exposure.visibility(catalog, relation, role), Visibility::Visible)
         };
         let model = reflect(Sight {
             catalog,
@@ -127,13 +133,20 @@ impl Reflected {
             max_rows: settings.max_rows,
             introspection: settings.introspection,
         });
-        let schema = schema::draw(&model);
+        let limits = Limits { depth: settings.max_depth, aliases: settings.max_aliases };
+        let drawn = Self::of_schema(schema::draw(&model), limits);
+        Self { model, ..drawn }
+    }
+
+    /// A schema without anything that it means.
+    pub(crate) fn of_schema(schema: Valid<Schema>, limits: Limits) -> Self {
         let implementers = schema.implementers_map();
         Self {
-            model,
+            model: Model::default(),
             schema,
             implementers,
             plans: Plans::default(),
+            limits,
             documents: Mutex::new(Shelf::new(DOCUMENTS, BYTES)),
             sightings: Sightings::default(),
             read: AtomicU64::new(0),
@@ -160,12 +173,32 @@ impl Reflected {
     }
 
     fn read(&self, text: &str) -> Result<Valid<ExecutableDocument>, Error> {
-        let mut parser = Parser::new().recursion_limit(RECURSION).token_limit(TOKENS);
-        let told = |errors: &apollo_compiler::validation::DiagnosticList| {
-            errors.iter().map(|error| error.unstable_to_json_compat()).collect::<Vec<_>>()
-        };
-        // Read without the schema first: what is no document is told apart from what does not fit.
-        let ast = parser.parse_ast(text, "document").map_err(|failed| Error::Syntax(told(&failed.errors)))?;
-        ast.to_executable_validate(&self.schema).map_err(|errors| Error::Invalid(told(&errors.errors)))
+        // Without the schema first: what is no document is told apart from what does not fit.
+        let ast = read(text)?;
+        limits::check(&ast, self.limits)?;
+        ast.to_executable_validate(&self.schema).map_err(|failed| Error::Invalid(self.meant(&failed.errors)))
     }
+
+    /// What does not fit, with what may have been meant where that is no secret.
+    fn meant(&self, errors: &DiagnosticList) -> Vec<GraphQLError> {
+        let mut told = told(errors);
+        // The library takes away what is unknown and then misses it.
+        if told.iter().any(|error| error.message.starts_with("Cannot query field")) {
+            told.retain(|error| !error.message.contains("must have a selection of subfields"));
+        }
+        if self.model.introspection {
+            told.iter_mut().for_each(|error| suggest::add(error, &self.schema));
+        }
+        told
+    }
+}
+
+/// A document as it is written.
+pub(crate) fn read(text: &str) -> Result<ast::Document, Error> {
+    let read = Parser::new().recursion_limit(RECURSION).token_limit(TOKENS).parse_ast(text, "document");
+    read.map_err(|failed| Error::Syntax(told(&failed.errors)))
+}
+
+fn told(errors: &DiagnosticList) -> Vec<GraphQLError> {
+    errors.iter().take(ERRORS).map(|error| error.unstable_to_json_compat()).collect()
 }

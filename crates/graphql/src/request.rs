@@ -20,6 +20,9 @@ pub(crate) struct GraphqlRequest {
     pub(crate) operation: Option<String>,
     /// Values.
     pub(crate) variables: Option<JsonMap>,
+    /// The name of a stored document, in place of the document.
+    #[serde(rename = "documentId", alias = "doc_id")]
+    pub(crate) document: Option<String>,
     /// What else a client says.
     pub(crate) extensions: Option<JsonMap>,
 }
@@ -35,6 +38,10 @@ pub(crate) fn read(method: &Method, query: &str, headers: &HeaderMap, body: &[u8
                 });
             if !is_json {
                 return Err(Error::MediaType);
+            }
+            // The library would take a list for a request without its keys.
+            if body.trim_ascii_start().first() == Some(&b'[') {
+                return Err(Error::Batch);
             }
             serde_json::from_slice(body).map_err(|error| Error::Request(format!("The body is no request: {error}")))
         }
@@ -53,6 +60,7 @@ fn by_query(query: &str) -> Result<GraphqlRequest, Error> {
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         match name.as_ref() {
             "query" => request.query = Some(value.into_owned()),
+            "documentId" | "doc_id" => request.document = Some(value.into_owned()),
             "operationName" => request.operation = Some(value.into_owned()).filter(|name| !name.is_empty()),
             "variables" => request.variables = object("variables", &value)?,
             "extensions" => request.extensions = object("extensions", &value)?,
@@ -62,10 +70,28 @@ fn by_query(query: &str) -> Result<GraphqlRequest, Error> {
     Ok(request)
 }
 
-/// Whether the caller knows the type of answers whose status says something.
+/// Whether the caller wants the type of answers whose status says something, as much as plain JSON.
 pub(crate) fn is_modern(headers: &HeaderMap) -> bool {
+    let modern = weight(headers, MODERN).unwrap_or(0.0);
+    modern > 0.0 && modern >= weight(headers, "application/json").unwrap_or(0.0)
+}
+
+/// Whether a browser asks for a page.
+pub(crate) fn wants_page(headers: &HeaderMap) -> bool {
+    let page = weight(headers, "text/html").unwrap_or(0.0);
+    page > 0.0 && weight(headers, "application/json").is_none_or(|json| page > json)
+}
+
+/// How much a media type that is named is wanted.
+fn weight(headers: &HeaderMap, media: &str) -> Option<f32> {
     let accepts = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    accepts.flat_map(|value| value.split(',')).any(|media| media.split(';').next().unwrap_or_default().trim() == MODERN)
+    let mut named = accepts.flat_map(|value| value.split(',')).filter_map(|accepted| {
+        let mut parts = accepted.split(';').map(str::trim);
+        let is_it = parts.next()?.eq_ignore_ascii_case(media);
+        let quality = parts.find_map(|part| part.strip_prefix("q="));
+        is_it.then(|| quality.and_then(|quality| quality.parse().ok()).unwrap_or(1.0))
+    });
+    named.next()
 }
 
 /// The schema that is asked for: `Content-Profile` with POST, `Accept-Profile` with GET, else the first.
@@ -75,4 +101,40 @@ pub(crate) fn schema<'s>(method: &Method, headers: &HeaderMap, exposed: &'s [Str
     let asked = String::from_utf8_lossy(asked.as_bytes());
     let found = exposed.iter().find(|schema| **schema == *asked);
     found.map(String::as_str).ok_or_else(|| Error::Schema(asked.into_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accepting(accept: &str) -> HeaderMap {
+        HeaderMap::from_iter([(header::ACCEPT, accept.parse().expect("a field"))])
+    }
+
+    #[test]
+    fn the_type_of_the_answer_is_what_the_caller_prefers() {
+        for (accept, modern, page) in [
+            ("application/json", false, false),
+            ("*/*", false, false),
+            ("application/graphql-response+json", true, false),
+            ("application/graphql-response+json; charset=utf-8, application/json;q=0.9", true, false),
+            ("application/json, application/graphql-response+json;q=0.5", false, false),
+            ("application/graphql-response+json;q=0", false, false),
+            ("text/html,application/xhtml+xml,*/*;q=0.8", false, true),
+            ("application/json, text/html;q=0.5", false, false),
+        ] {
+            let headers = accepting(accept);
+            assert_eq!((is_modern(&headers), wants_page(&headers)), (modern, page), "{accept}");
+        }
+    }
+
+    #[test]
+    fn a_body_is_one_request() {
+        let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, "application/json".parse().expect("a field"))]);
+        let read = |body: &str| read(&Method::POST, "", &headers, body.as_bytes());
+        assert!(matches!(read(r#"  [{"query": "{a}"}]"#), Err(Error::Batch)));
+        assert!(matches!(read(r#"["{a}"]"#), Err(Error::Batch)), "not the fields of a request in their order");
+        assert!(matches!(read("1"), Err(Error::Request(_))));
+        assert_eq!(read(r#"{"doc_id": "7", "variables": null}"#).expect("a request").document.as_deref(), Some("7"));
+    }
 }

@@ -4,11 +4,15 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{Path, Request, State};
 use axum::response::Response;
-use ferrobase_edge::{Caller, RoutePolicy, collect};
+use axum::routing::get;
+use ferrobase_base::{Kind, PublicError};
+use ferrobase_edge::{AuthPolicy, Caller, RoutePolicy, collect};
 use ferrobase_request::Registry;
 
+use crate::documents::Persisted;
+use crate::editor;
 use crate::error::{error_shape, to_response};
 use crate::flow::Flow;
 use crate::reflected::Schemas;
@@ -24,15 +28,18 @@ pub struct Deps {
     pub settings: Arc<ArcSwap<Settings>>,
 }
 
-/// The room as a router; its only path is the room's own.
+/// The room as a router: one path, and what the editor of browsers is made of.
 pub fn router(deps: Deps) -> Router {
-    Router::new().fallback(handle).with_state(Room { deps, schemas: Arc::default() })
+    let room = Room { deps, schemas: Arc::default(), persisted: Arc::default() };
+    Router::new().route(&format!("{}/{{file}}", editor::PATH), get(asset)).fallback(handle).with_state(room)
 }
 
 /// The room as the edge mounts it.
 pub fn room(mount: &str, deps: Deps) -> ferrobase_edge::Room {
     let policy = RoutePolicy { error_shape, ..RoutePolicy::default() };
-    ferrobase_edge::Room::new(mount, router(deps)).policy(policy)
+    ferrobase_edge::Room::new(mount, router(deps))
+        .policy(policy)
+        .route_policy(editor::PATH, RoutePolicy { auth: AuthPolicy::open(), ..policy })
 }
 
 /// What it keeps between requests.
@@ -40,20 +47,36 @@ pub fn room(mount: &str, deps: Deps) -> ferrobase_edge::Room {
 struct Room {
     deps: Deps,
     schemas: Arc<Schemas>,
+    persisted: Arc<Persisted>,
 }
 
 async fn handle(State(room): State<Room>, caller: Caller, request: Request) -> Response {
     let settings = room.deps.settings.load_full();
     let target = room.deps.registry.default_target();
+    if settings.graphiql && editor::is_asked_for(request.method(), request.uri(), request.headers()) {
+        return editor::page(settings.editor_key.as_deref());
+    }
     let is_modern = request::is_modern(request.headers());
     let (parts, body) = request.into_parts();
     let body = match collect(body).await {
         Ok(body) => body,
         Err(error) => return error_shape(&error),
     };
-    let flow = Flow { settings: &settings, target: &target, caller: &caller, schemas: &room.schemas };
+    let flow = Flow {
+        settings: &settings,
+        target: &target,
+        caller: &caller,
+        schemas: &room.schemas,
+        persisted: &room.persisted,
+    };
     match Box::pin(flow.run(&parts, &body)).await {
         Ok(answer) => crate::error::respond(answer, is_modern),
         Err(error) => to_response(&error, is_modern),
     }
+}
+
+async fn asset(State(room): State<Room>, Path(file): Path<String>) -> Response {
+    let settings = room.deps.settings.load();
+    let found = settings.graphiql.then(|| editor::asset(&file)).flatten();
+    found.unwrap_or_else(|| error_shape(&PublicError::new(Kind::NotFound, "FB100", "There is nothing here")))
 }

@@ -6,21 +6,14 @@
 use bytes::{Bytes, BytesMut};
 use ferrobase_base::PublicError;
 use ferrobase_pg::{End, StatementResult};
-use ferrobase_query::plan::{
-    Change, ChangeMember, Content, Document, Field, Guard, Member, Mutation, Read, Scalar, Source,
-};
+use ferrobase_query::plan::ChangeMember;
 use ferrobase_query::tree::{self, TreeError};
 use ferrobase_request::{Opening, Transaction};
 use serde_json::value::RawValue;
 
 use crate::error::Error;
 use crate::flow::{Flow, Operating, Ready, internal};
-use crate::plan::{Grown, Step, json};
-
-/// The key under which a step of a tree says how many rows it wrote.
-const COUNT: &str = "count";
-/// The same for its rows.
-const ROWS: &str = "rows";
+use crate::plan::{COUNT, Grown, ROWS, Step, json};
 
 /// A transaction, and what its statements have in common.
 struct Writing<'w, 't> {
@@ -32,6 +25,8 @@ struct Writing<'w, 't> {
 impl Flow<'_> {
     /// The fields of a mutation, in their order.
     pub(crate) async fn write(&self, steps: Vec<(String, Step)>, operating: &Operating<'_>) -> Result<Bytes, Error> {
+        let cost = steps.iter().map(|(_, step)| self.cost_of(step)).sum();
+        self.afford(cost)?;
         let runs = steps.iter().filter(|(_, step)| !matches!(step, Step::Constant(_))).count();
         let only = runs == 1 && steps.iter().any(|(_, step)| matches!(step, Step::Run(..)));
         let mut values = Vec::with_capacity(steps.len());
@@ -41,14 +36,14 @@ impl Flow<'_> {
                     Step::Run(document, function) => {
                         let ready = self.ready(operating, &document, function)?;
                         let failed = |error: Error| error.at(&key);
-                        value(&ready, &self.run_one(&ready, operating.schema).await.map_err(failed)?)?
+                        value(&ready, &self.run_one(&ready, operating).await.map_err(failed)?)?
                     }
                     Step::Constant(json) => json.into(),
                     Step::Many(_) | Step::Tree(_) => return Err(internal()),
                 };
                 values.push((key, value));
             }
-            return Ok(side_by_side(&values));
+            return Ok(side_by_side(&values, &self.ending(cost)));
         }
         let begun = Transaction::begin(self.target, self.context(), Opening::default()).await;
         let transaction = begun.map_err(|error| self.failed(&error))?;
@@ -63,7 +58,17 @@ impl Flow<'_> {
             }
         }
         writing.transaction.end(End::Commit).await.map_err(|error| self.failed(&error))?;
-        Ok(side_by_side(&values))
+        Ok(side_by_side(&values, &self.ending(cost)))
+    }
+
+    /// How many rows a field may touch.
+    fn cost_of(&self, step: &Step) -> f64 {
+        match step {
+            Step::Constant(_) => 0.0,
+            Step::Run(document, _) => self.cost(document),
+            Step::Many(documents) => documents.iter().map(|document| self.cost(document)).sum(),
+            Step::Tree(grown) => grown.rows() + grown.told.as_ref().map_or(0.0, |told| self.cost(told)) * grown.roots(),
+        }
     }
 }
 
@@ -94,6 +99,7 @@ impl Writing<'_, '_> {
     }
 
     async fn run(&mut self, ready: &Ready) -> Result<Bytes, Error> {
+        self.flow.begins(ready, self.operating);
         let reply = self.transaction.run(self.flow.work(ready, self.operating.schema)).await;
         value(ready, &reply.map_err(|error| self.flow.failed(&error))?.results)
     }
@@ -102,10 +108,7 @@ impl Writing<'_, '_> {
     async fn tree(&mut self, mut grown: Grown) -> Result<Bytes, Error> {
         let mut roots = 0;
         for place in 0..grown.tree.steps.len() {
-            let Some(mutation) = grown.tree.mutation(place).map_err(|error| refused(&error))? else { continue };
-            let guard = grown.guards.iter().find(|(other, _)| *other == place).map(|(_, guard)| *guard);
-            let step = &grown.tree.steps[place];
-            let document = returned(mutation, guard.unwrap_or_default(), step);
+            let Some(document) = grown.document(place).map_err(|error| refused(&error))? else { continue };
             let ready = self.flow.ready(self.operating, &document, None)?;
             let told = self.run(&ready).await?;
             let (count, rows) = read(&told).ok_or_else(internal)?;
@@ -132,22 +135,7 @@ impl Writing<'_, '_> {
     }
 }
 
-/// A step's statement: how many rows it wrote, and of each what others need.
-fn returned(mutation: Mutation, guard: Guard, step: &tree::Step) -> Document {
-    let column = |name: &String| Member {
-        key: name.clone(),
-        value: Content::Value { field: Field::column(name), scalar: Scalar::Plain },
-    };
-    let mut members = vec![ChangeMember::Count(COUNT.to_owned())];
-    if !step.needed.is_empty() {
-        members.push(ChangeMember::Records(ROWS.to_owned(), step.needed.iter().map(column).collect()));
-    }
-    let read = Read::from(Source::Derived, step.relation.name.name.clone());
-    let value = Content::Change(Box::new(Change { mutation, guard, read, members }));
-    Document { members: vec![Member { key: String::new(), value }] }
-}
-
-/// What [`returned`] answers.
+/// What a step answers.
 fn read(told: &[u8]) -> Option<(u64, Vec<tree::Draft>)> {
     let parts: std::collections::HashMap<String, &RawValue> = serde_json::from_slice(told).ok()?;
     let count = serde_json::from_str(parts.get(COUNT)?.get()).ok()?;
@@ -171,7 +159,7 @@ fn value(ready: &Ready, results: &[StatementResult]) -> Result<Bytes, Error> {
 }
 
 /// The values of a mutation under their keys.
-fn side_by_side(values: &[(String, Bytes)]) -> Bytes {
+fn side_by_side(values: &[(String, Bytes)], ending: &str) -> Bytes {
     let mut body = BytesMut::from(&b"{\"data\":{"[..]);
     for (index, (key, value)) in values.iter().enumerate() {
         if index > 0 {
@@ -181,6 +169,7 @@ fn side_by_side(values: &[(String, Bytes)]) -> Bytes {
         body.extend_from_slice(b":");
         body.extend_from_slice(value);
     }
-    body.extend_from_slice(b"}}");
+    body.extend_from_slice(b"}");
+    body.extend_from_slice(ending.as_bytes());
     body.freeze()
 }

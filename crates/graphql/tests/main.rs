@@ -2,8 +2,14 @@
 
 mod again;
 mod comments;
+mod documents;
+mod editor;
 mod groups;
+mod guide;
 mod harness;
+mod http;
+mod introspection;
+mod limits;
 mod nested;
 mod reads;
 mod upsert;

@@ -248,3 +248,18 @@ async fn a_function_is_called_once_whatever_is_told_of_its_rows() {
         api.ask("mutation { leave(word: \"a\", first: 1) { totalCount edges { node { word } } } }").await.json();
     assert_eq!(answer["data"]["leave"], json!({"totalCount": 2, "edges": [{"node": {"word": "a"}}]}));
 }
+
+#[tokio::test]
+async fn keys_may_be_any_names() {
+    let api = shop().await;
+    let long = "a".repeat(80);
+    let query = format!(
+        "{{ p: peopleCollection(first: 1) {{ e0: edges {{ p: node {{ n: id node: name key: __typename {long}: name
+           r: todosCollection(first: 1) {{ edges {{ p: node {{ {long}: id }} q: node {{ id }} }} k: edges {{ {long}: cursor }} }} }} }} }} }}"
+    );
+    assert_eq!(
+        api.data(&query).await,
+        json!({"p": {"e0": [{"p": {"n": "1", "node": "Ann", "key": "people", long.clone(): "Ann",
+            "r": {"edges": [{"p": {long.clone(): 1}, "q": {"id": 1}}], "k": [{long: "WyIxIl0="}]}}}]}})
+    );
+}

@@ -79,6 +79,12 @@ impl Template {
         template
     }
 
+    /// Bytes of what is written around the values of the database.
+    pub fn size(&self) -> usize {
+        let raw = |piece: &Piece| if let Piece::Raw(text) = piece { text.len() } else { 0 };
+        self.pieces.iter().map(raw).sum()
+    }
+
     /// Whether there are dates: then the style of dates has to be ISO when the rows are written.
     pub fn is_dated(&self) -> bool {
         self.shown.iter().any(Shown::is_dated)

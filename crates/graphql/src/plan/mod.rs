@@ -8,7 +8,7 @@
 
 mod call;
 mod change;
-mod collect;
+pub(crate) mod collect;
 mod filter;
 mod groups;
 pub(crate) mod input;
@@ -29,7 +29,7 @@ use crate::model::{Model, MutationField, QueryField, Reference, Table, TableId};
 use collect::{Asked, collect};
 use input::Input;
 
-pub(crate) use nested::Grown;
+pub(crate) use nested::{COUNT, Grown, ROWS};
 pub(crate) use order::can_order_by;
 
 /// What an operation asks for.
@@ -62,11 +62,11 @@ pub(crate) struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    /// The plan. `introspected` gives what the library says to fields of introspection.
+    /// The plan. `introspected` gives what the schema says about itself.
     pub(crate) fn plan(
         &self,
         operation: &'a Node<Operation>,
-        introspected: &dyn Fn(&str) -> Option<String>,
+        introspected: &dyn Fn(&Asked<'a>) -> Result<String, Error>,
     ) -> Result<Planned, Error> {
         let root = operation.object_type().as_str();
         let asked = self.collect(std::iter::once(&operation.selection_set), &|name| name == root);
@@ -78,9 +78,7 @@ impl<'a> Planner<'a> {
         for asked in &asked {
             let value = match asked.name() {
                 "__typename" => Content::Constant(json(root)),
-                "__schema" | "__type" => {
-                    Content::Constant(introspected(asked.key).unwrap_or_else(|| "null".to_owned()))
-                }
+                "__schema" | "__type" => Content::Constant(introspected(asked)?),
                 _ => self.root(asked).map_err(|error| error.at(asked.key))?,
             };
             members.push(Member { key: asked.key.to_owned(), value });

@@ -7,9 +7,10 @@
 
 use ferrobase_catalog::ColumnPairs;
 use ferrobase_query::plan::{
-    ChangeMember, Condition, Conflict, Content, Document, Guard, InputColumn, Join, Mutation, Pick, Related,
+    Change, ChangeMember, Condition, Conflict, Content, Document, Field, Guard, InputColumn, Join, Member, Mutation, Pick,
+    Read, Related, Scalar, Source,
 };
-use ferrobase_query::tree::{Action, Draft, Fill, Step as Growth, Tree, rows};
+use ferrobase_query::tree::{Action, Draft, Fill, Step as Growth, Tree, TreeError, rows};
 use indexmap::IndexMap;
 
 use super::change::{at_most, delete, given, input_column, of_column, shows, update};
@@ -27,6 +28,11 @@ const MAX_DEPTH: usize = 8;
 const MAX_STEPS: usize = 100;
 /// Most rows.
 const MAX_ROWS: usize = 10_000;
+
+/// The key under which a step says how many rows it wrote.
+pub(crate) const COUNT: &str = "count";
+/// The same for its rows.
+pub(crate) const ROWS: &str = "rows";
 
 /// A tree, and what is told when it is there.
 #[derive(Debug)]
@@ -406,6 +412,46 @@ fn drafted(fields: Vec<(String, Input)>) -> Result<Draft, Error> {
 }
 
 impl Grown {
+    /// The statement of a step, whose earlier ones are done: how many rows it wrote, and of each what others need.
+    pub(crate) fn document(&mut self, place: usize) -> Result<Option<Document>, TreeError> {
+        let Some(mutation) = self.tree.mutation(place)? else { return Ok(None) };
+        let guard = self.guards.iter().find(|(other, _)| *other == place).map(|(_, guard)| *guard);
+        let step = &self.tree.steps[place];
+        let column = |name: &String| Member {
+            key: name.clone(),
+            value: Content::Value { field: Field::column(name), scalar: Scalar::Plain },
+        };
+        let mut members = vec![ChangeMember::Count(COUNT.to_owned())];
+        if !step.needed.is_empty() {
+            members.push(ChangeMember::Records(ROWS.to_owned(), step.needed.iter().map(column).collect()));
+        }
+        let read = Read::from(Source::Derived, step.relation.name.name.clone());
+        let change = Change { mutation, guard: guard.unwrap_or_default(), read, members };
+        Ok(Some(alone("step", Content::Change(Box::new(change)))))
+    }
+
+    /// All statements, with nothing that comes from the database.
+    pub(crate) fn documents(mut self) -> Vec<Document> {
+        let mut all: Vec<Document> = Vec::new();
+        for place in 0..self.tree.steps.len() {
+            all.extend(self.document(place).ok().flatten());
+        }
+        all.extend(self.told().cloned());
+        all
+    }
+
+    /// How many rows it may write or find.
+    pub(crate) fn rows(&self) -> f64 {
+        let listed: usize = self.tree.steps.iter().map(|step| step.drafts.len()).sum();
+        let changed: i64 = self.guards.iter().filter_map(|(_, guard)| guard.at_most).sum();
+        listed as f64 + changed as f64
+    }
+
+    /// How many rows are told.
+    pub(crate) fn roots(&self) -> f64 {
+        self.tree.steps[self.root].drafts.len() as f64
+    }
+
     /// What is told, with the keys of the rows that are there now.
     pub(crate) fn told(&mut self) -> Option<&Document> {
         let keys = self.tree.steps[self.root].keys(&self.key);

@@ -7,7 +7,7 @@
 
 use super::answer::guard_of;
 use super::condition::{Plain, condition};
-use super::field::{aggregate, field, ordered, window as window_of};
+use super::field::{aggregate, field, named, ordered, window as window_of};
 use super::keyset::{self, Term, terms};
 use super::read::{Level, Origin, Pieces, Scope, order_value, write_distinct, write_where};
 use super::{CompileError, Compiler, SOURCE, call, cte};
@@ -250,6 +250,10 @@ impl Compiler {
             PageValue::Constant(json) => Ok(constant(json)),
             PageValue::Edges(_) => {
                 let index = page.members.iter().position(|other| std::ptr::eq(other, member)).unwrap_or_default();
+                if needs.bare {
+                    // The bare name would be that of a column first.
+                    return Ok(Sql::of("coalesce(json_agg(p.*), '[]')"));
+                }
                 let mut out = Sql::of("coalesce(json_agg(p.");
                 out.ident(&edge_name(index));
                 if page.keyset.backward {
@@ -335,10 +339,17 @@ impl Compiler {
         let mut laterals = Sql::new();
         for (index, member) in page.members.iter().enumerate() {
             let PageValue::Edges(edges) = &member.value else { continue };
-            let (mut edge, lateral) = self.edge(edges, &terms, (&scope.alias, scope.level))?;
-            edge.push(" AS ").ident(&edge_name(index));
-            columns.push(edge);
-            laterals.append(lateral);
+            let mut values = Vec::with_capacity(edges.len());
+            for edge in edges {
+                let (value, lateral) = self.edge_value(&edge.value, &terms, (&scope.alias, scope.level))?;
+                laterals.append(lateral);
+                values.push((edge.key.as_str(), value));
+            }
+            if needs.bare {
+                columns.extend(values.into_iter().map(|(key, value)| named(value, Some(key))));
+            } else {
+                columns.push(named(built(values), Some(&edge_name(index))));
+            }
         }
         if needs.keys {
             let mut key = cursor(&terms);
@@ -366,32 +377,18 @@ impl Compiler {
         Ok(out)
     }
 
-    /// An edge of a row, and what FROM needs for it.
-    fn edge(
+    /// What is told of an edge, and what FROM needs for it.
+    fn edge_value(
         &mut self,
-        edges: &[EdgeMember],
+        value: &EdgeValue,
         terms: &[Term<'_>],
         row: (&str, Level),
     ) -> Result<(Sql, Sql), CompileError> {
-        let mut out = Sql::of("json_build_object(");
-        let mut laterals = Sql::new();
-        for (index, edge) in edges.iter().enumerate() {
-            if index > 0 {
-                out.push(", ");
-            }
-            out.name_literal(&edge.key).push(", ");
-            match &edge.value {
-                EdgeValue::Constant(json) => out.append(constant(json)),
-                EdgeValue::Cursor => out.append(cursor(terms)),
-                EdgeValue::Node(members) => {
-                    let (value, lateral) = self.told(members, row)?;
-                    laterals.append(lateral);
-                    out.append(value)
-                }
-            };
+        match value {
+            EdgeValue::Constant(json) => Ok((constant(json), Sql::new())),
+            EdgeValue::Cursor => Ok((cursor(terms), Sql::new())),
+            EdgeValue::Node(members) => self.told(members, row),
         }
-        out.push(")");
-        Ok((out, laterals))
     }
 
     /// Groups of rows as an expression.
@@ -497,6 +494,8 @@ pub(super) struct Needs {
     numbers: bool,
     /// Whether there are more.
     more: bool,
+    /// Nothing but what is told of one sort of edges: then a row is an edge, which costs PostgreSQL least.
+    bare: bool,
     limit: Option<u64>,
 }
 
@@ -509,6 +508,7 @@ impl Needs {
             keys: false,
             numbers: page.keyset.backward,
             more: false,
+            bare: false,
             limit: page.read.window.limit,
         };
         for member in &page.members {
@@ -530,6 +530,13 @@ impl Needs {
             }
         }
         needs.numbers |= needs.keys || needs.more;
+        let mut edges = page.members.iter().filter_map(|member| match &member.value {
+            PageValue::Edges(edges) => Some(edges),
+            _ => None,
+        });
+        let names =
+            |edges: &Vec<EdgeMember>| !edges.is_empty() && are_column_names(edges.iter().map(|edge| edge.key.as_str()));
+        needs.bare = !needs.numbers && edges.next().is_some_and(names) && edges.next().is_none();
         needs
     }
 
@@ -662,6 +669,19 @@ fn choice(words: &[(String, String)]) -> Sql {
         out.push(" WHEN ").name_literal(value).push(" THEN ").name_literal(word);
     }
     out.push(" END");
+    out
+}
+
+/// `json_build_object(...)`
+fn built(values: Vec<(&str, Sql)>) -> Sql {
+    let mut pairs = Vec::with_capacity(values.len());
+    for (key, value) in values {
+        let mut pair = Sql::new();
+        pair.name_literal(key).push(", ").append(value);
+        pairs.push(pair);
+    }
+    let mut out = Sql::of("json_build_object(");
+    out.join(pairs, ", ").push(")");
     out
 }
 

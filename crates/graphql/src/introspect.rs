@@ -1,0 +1,338 @@
+//! What a schema says about itself: `__schema` and `__type`.
+//!
+//! A selection is compiled once to a tree of keys and facts, which is then walked over the schema and written as text: a
+//! schema of a thousand tables is twenty megabytes of answer, and everything between it and the text is time. The library
+//! has the types of introspection and judges the selection; a test compares the answers with the library's own.
+
+use std::io::Write as _;
+
+use apollo_compiler::ast::{
+    DirectiveDefinition, DirectiveList, EnumValueDefinition, FieldDefinition, InputValueDefinition, Type,
+};
+use apollo_compiler::executable::SelectionSet;
+use apollo_compiler::response::JsonMap;
+use apollo_compiler::schema::ExtendedType;
+use apollo_compiler::{ExecutableDocument, Name, Node};
+
+use crate::plan::collect::{Asked, collect};
+use crate::plan::input::Input;
+use crate::reflected::Reflected;
+
+/// What the schema answers to a field at the root, as JSON text.
+pub(crate) fn answer(
+    reflected: &Reflected,
+    document: &ExecutableDocument,
+    variables: &JsonMap,
+    asked: &Asked<'_>,
+) -> String {
+    let compiling = Compiling { document, variables };
+    let mut out = Vec::new();
+    let writer = Writer { reflected };
+    if asked.name() == "__schema" {
+        writer.schema(&compiling.compile(asked, "__Schema"), &mut out);
+    } else {
+        let name = argument(asked, "name", variables).and_then(|name| name.text()).unwrap_or_default();
+        match reflected.schema.types.get(name.as_str()) {
+            Some(of) => writer.named(of, &compiling.compile(asked, "__Type"), &mut out),
+            None => out.extend_from_slice(b"null"),
+        }
+    }
+    // Made of strings and JSON.
+    String::from_utf8(out).unwrap_or_default()
+}
+
+fn argument(asked: &Asked<'_>, name: &str, variables: &JsonMap) -> Option<Input> {
+    let field = asked.field();
+    let given = field.specified_argument_by_name(name).and_then(|value| Input::of(value, variables));
+    given.or_else(|| Input::of(field.definition.argument_by_name(name)?.default_value.as_ref()?, variables))
+}
+
+/// A selection: keys and what stands there.
+struct Shape(Vec<Member>);
+
+struct Member {
+    /// `"key":` with what stands before it.
+    key: Vec<u8>,
+    fact: String,
+    with_deprecated: bool,
+    below: Shape,
+}
+
+struct Compiling<'a> {
+    document: &'a ExecutableDocument,
+    variables: &'a JsonMap,
+}
+
+impl<'a> Compiling<'a> {
+    fn compile(&self, asked: &Asked<'a>, type_name: &str) -> Shape {
+        self.selections(asked.below(), type_name)
+    }
+
+    fn selections(&self, sets: impl Iterator<Item = &'a SelectionSet>, type_name: &str) -> Shape {
+        let asked = collect(self.document, self.variables, sets, &|name| name == type_name);
+        let member = |(index, asked): (usize, Asked<'a>)| {
+            let mut key = vec![if index == 0 { b'{' } else { b',' }];
+            quoted(asked.key, &mut key);
+            key.push(b':');
+            let with_deprecated = argument(&asked, "includeDeprecated", self.variables) == Some(Input::Boolean(true));
+            let type_name = asked.field().ty().inner_named_type().to_string();
+            let below = self.compile(&asked, &type_name);
+            // A name in front of the fact says of what it is.
+            let fact = if asked.name() == "__typename" { String::new() } else { asked.name().to_owned() };
+            Member { key, fact, with_deprecated, below }
+        };
+        Shape(asked.into_iter().enumerate().map(member).collect())
+    }
+}
+
+/// Writes what is known.
+struct Writer<'s> {
+    reflected: &'s Reflected,
+}
+
+fn quoted(text: &str, out: &mut Vec<u8>) {
+    // Writing to memory does not fail, and a string is always JSON.
+    let _ = serde_json::to_writer(&mut *out, text);
+}
+
+fn optional(text: Option<&str>, out: &mut Vec<u8>) {
+    match text {
+        Some(text) => quoted(text, out),
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
+fn boolean(value: bool, out: &mut Vec<u8>) {
+    out.extend_from_slice(if value { b"true" } else { b"false" });
+}
+
+fn list<T>(items: impl Iterator<Item = T>, out: &mut Vec<u8>, mut write: impl FnMut(T, &mut Vec<u8>)) {
+    out.push(b'[');
+    for (index, item) in items.enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        write(item, out);
+    }
+    out.push(b']');
+}
+
+fn object(shape: &Shape, type_name: &str, out: &mut Vec<u8>, mut write: impl FnMut(&Member, &mut Vec<u8>)) {
+    for member in &shape.0 {
+        out.extend_from_slice(&member.key);
+        if member.fact.is_empty() {
+            quoted(type_name, out);
+        } else {
+            write(member, out);
+        }
+    }
+    out.extend_from_slice(if shape.0.is_empty() { b"{}" } else { b"}" });
+}
+
+/// Why something should not be used any more; the specification has a default reason.
+fn deprecation(directives: &DirectiveList) -> Option<String> {
+    let directive = directives.get("deprecated")?;
+    let reason = directive.specified_argument_by_name("reason").and_then(|reason| reason.as_str());
+    Some(reason.unwrap_or("No longer supported").to_owned())
+}
+
+impl Writer<'_> {
+    fn schema(&self, shape: &Shape, out: &mut Vec<u8>) {
+        let schema = &self.reflected.schema;
+        let roots = &schema.schema_definition;
+        object(shape, "__Schema", out, |member, out| match member.fact.as_str() {
+            "description" => optional(roots.description.as_deref(), out),
+            "types" => list(schema.types.values(), out, |of, out| self.named(of, &member.below, out)),
+            "queryType" => self.by_name(roots.query.as_deref(), &member.below, out),
+            "mutationType" => self.by_name(roots.mutation.as_deref(), &member.below, out),
+            "subscriptionType" => self.by_name(roots.subscription.as_deref(), &member.below, out),
+            _ => list(schema.directive_definitions.values(), out, |of, out| self.directive(of, &member.below, out)),
+        });
+    }
+
+    fn by_name(&self, name: Option<&Name>, shape: &Shape, out: &mut Vec<u8>) {
+        match name.and_then(|name| self.reflected.schema.types.get(name)) {
+            Some(of) => self.named(of, shape, out),
+            None => out.extend_from_slice(b"null"),
+        }
+    }
+
+    /// A type with a name.
+    fn named(&self, of: &ExtendedType, shape: &Shape, out: &mut Vec<u8>) {
+        object(shape, "__Type", out, |member, out| {
+            let below = &member.below;
+            let shown = |directives| member.with_deprecated || deprecation(directives).is_none();
+            match (member.fact.as_str(), of) {
+                ("kind", of) => quoted(kind(of), out),
+                ("name", of) => quoted(of.name(), out),
+                ("description", of) => optional(of.description().map(|text| text.as_str()), out),
+                ("fields", ExtendedType::Object(of)) => {
+                    let fields = of.fields.values().filter(|field| shown(&field.directives));
+                    list(fields, out, |field, out| self.field(field, below, out));
+                }
+                ("fields", ExtendedType::Interface(of)) => {
+                    let fields = of.fields.values().filter(|field| shown(&field.directives));
+                    list(fields, out, |field, out| self.field(field, below, out));
+                }
+                ("interfaces", ExtendedType::Object(of)) => {
+                    list(of.implements_interfaces.iter(), out, |name, out| self.by_name(Some(&name.name), below, out));
+                }
+                ("interfaces", ExtendedType::Interface(of)) => {
+                    list(of.implements_interfaces.iter(), out, |name, out| self.by_name(Some(&name.name), below, out));
+                }
+                ("possibleTypes", ExtendedType::Interface(of)) => {
+                    let objects = self.reflected.implementers.get(&of.name).into_iter().flat_map(|all| &all.objects);
+                    list(objects, out, |name, out| self.by_name(Some(name), below, out));
+                }
+                ("possibleTypes", ExtendedType::Union(of)) => {
+                    list(of.members.iter(), out, |name, out| self.by_name(Some(&name.name), below, out));
+                }
+                ("enumValues", ExtendedType::Enum(of)) => {
+                    let values = of.values.values().filter(|value| shown(&value.directives));
+                    list(values, out, |value, out| self.enum_value(value, below, out));
+                }
+                ("inputFields", ExtendedType::InputObject(of)) => {
+                    let fields = of.fields.values().filter(|field| shown(&field.directives));
+                    list(fields, out, |field, out| self.input(field, below, out));
+                }
+                _ => out.extend_from_slice(b"null"),
+            }
+        });
+    }
+
+    /// A type as something refers to it.
+    fn reference(&self, of: &Type, shape: &Shape, out: &mut Vec<u8>) {
+        let (wrapper, inner) = match of {
+            Type::Named(name) => return self.by_name(Some(name), shape, out),
+            Type::NonNullNamed(name) => ("NON_NULL", Type::Named(name.clone())),
+            Type::List(item) => ("LIST", (**item).clone()),
+            Type::NonNullList(item) => ("NON_NULL", Type::List(item.clone())),
+        };
+        object(shape, "__Type", out, |member, out| match member.fact.as_str() {
+            "kind" => quoted(wrapper, out),
+            "ofType" => self.reference(&inner, &member.below, out),
+            _ => out.extend_from_slice(b"null"),
+        });
+    }
+
+    fn field(&self, of: &FieldDefinition, shape: &Shape, out: &mut Vec<u8>) {
+        let reason = deprecation(&of.directives);
+        object(shape, "__Field", out, |member, out| match member.fact.as_str() {
+            "name" => quoted(&of.name, out),
+            "description" => optional(of.description.as_deref(), out),
+            "args" => {
+                let shown = |input: &&Node<InputValueDefinition>| {
+                    member.with_deprecated || deprecation(&input.directives).is_none()
+                };
+                list(of.arguments.iter().filter(shown), out, |input, out| self.input(input, &member.below, out));
+            }
+            "type" => self.reference(&of.ty, &member.below, out),
+            "isDeprecated" => boolean(reason.is_some(), out),
+            _ => optional(reason.as_deref(), out),
+        });
+    }
+
+    fn input(&self, of: &InputValueDefinition, shape: &Shape, out: &mut Vec<u8>) {
+        let reason = deprecation(&of.directives);
+        object(shape, "__InputValue", out, |member, out| match member.fact.as_str() {
+            "name" => quoted(&of.name, out),
+            "description" => optional(of.description.as_deref(), out),
+            "type" => self.reference(&of.ty, &member.below, out),
+            "defaultValue" => {
+                optional(
+                    of.default_value.as_ref().map(|value| value.serialize().no_indent().to_string()).as_deref(),
+                    out,
+                );
+            }
+            "isDeprecated" => boolean(reason.is_some(), out),
+            _ => optional(reason.as_deref(), out),
+        });
+    }
+
+    fn enum_value(&self, of: &EnumValueDefinition, shape: &Shape, out: &mut Vec<u8>) {
+        let reason = deprecation(&of.directives);
+        object(shape, "__EnumValue", out, |member, out| match member.fact.as_str() {
+            "name" => quoted(&of.value, out),
+            "description" => optional(of.description.as_deref(), out),
+            "isDeprecated" => boolean(reason.is_some(), out),
+            _ => optional(reason.as_deref(), out),
+        });
+    }
+
+    fn directive(&self, of: &DirectiveDefinition, shape: &Shape, out: &mut Vec<u8>) {
+        object(shape, "__Directive", out, |member, out| match member.fact.as_str() {
+            "name" => quoted(&of.name, out),
+            "description" => optional(of.description.as_deref(), out),
+            "isRepeatable" => boolean(of.repeatable, out),
+            "locations" => list(of.locations.iter(), out, |location, out| {
+                let _ = write!(out, "\"{location}\"");
+            }),
+            _ => {
+                let shown = |input: &&Node<InputValueDefinition>| {
+                    member.with_deprecated || deprecation(&input.directives).is_none()
+                };
+                list(of.arguments.iter().filter(shown), out, |input, out| self.input(input, &member.below, out));
+            }
+        });
+    }
+}
+
+fn kind(of: &ExtendedType) -> &'static str {
+    match of {
+        ExtendedType::Scalar(_) => "SCALAR",
+        ExtendedType::Object(_) => "OBJECT",
+        ExtendedType::Interface(_) => "INTERFACE",
+        ExtendedType::Union(_) => "UNION",
+        ExtendedType::Enum(_) => "ENUM",
+        ExtendedType::InputObject(_) => "INPUT_OBJECT",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use apollo_compiler::Schema;
+    use apollo_compiler::introspection::partial_execute;
+    use apollo_compiler::request::coerce_variable_values;
+
+    use super::*;
+    use crate::limits::Limits;
+
+    /// Everything that can be asked, twice nested where types refer to types.
+    const ALL: &str = "query Q($old: Boolean = true) { __schema { description types { ...T } queryType { ...T }
+        mutationType { name } subscriptionType { name } directives { name description isRepeatable locations args { ...I }
+        all: args(includeDeprecated: true) { name } __typename } __typename }
+        one: __type(name: \"Pet\") { ...T } none: __type(name: \"Nobody\") { name } }
+        fragment T on __Type { kind name description specifiedByURL fields { name } all: fields(includeDeprecated: $old) { name
+        description args { ...I } type { ...R } isDeprecated deprecationReason __typename } interfaces { name } possibleTypes {
+        name } enumValues { name } every: enumValues(includeDeprecated: true) { name description isDeprecated deprecationReason }
+        inputFields { ...I } ofType { name } __typename }
+        fragment I on __InputValue { name description type { ...R } defaultValue isDeprecated deprecationReason }
+        fragment R on __Type { kind name ofType { kind name ofType { kind name ofType { kind name fields { name } } } } }";
+    const SCHEMA: &str = "\"All of it\" schema { query: Query mutation: Change } directive @oneOf on INPUT_OBJECT
+        directive @tag(names: [String!]! = [\"a\", \"b\"], old: Int @deprecated) repeatable on FIELD | OBJECT
+        \"Asks\" type Query { pets(first: Int = 3, by: By = {kind: CAT}): [Pet!]! any: Any \"quote \\\" here\" old: Pet @deprecated }
+        type Change { add(by: By!): Pet } interface Node { id: ID! } interface Named implements Node { id: ID! name: String }
+        type Pet implements Node & Named { id: ID! name: String kind: Kind at: Moment @deprecated(reason: \"Later\") }
+        type Toy implements Node { id: ID! } union Any = Pet | Toy scalar Moment
+        enum Kind { CAT \"Barks\" DOG @deprecated(reason: \"Loud\") } input By { kind: Kind = DOG, names: [String], old: Int @deprecated }";
+
+    #[test]
+    fn answers_are_those_of_the_library() {
+        let schema = Schema::parse_and_validate(SCHEMA, "schema").unwrap();
+        let document = ExecutableDocument::parse_and_validate(&schema, ALL, "document").unwrap();
+        let operation = document.operations.get(None).unwrap();
+        let variables = coerce_variable_values(&schema, operation, &JsonMap::default()).unwrap();
+        let implementers = schema.implementers_map();
+        let theirs = partial_execute(&schema, &implementers, &document, operation, &variables).unwrap();
+        assert_eq!(theirs.errors, []);
+        let theirs = serde_json::to_value(theirs.data).unwrap();
+        let reflected = Reflected::of_schema(schema, Limits { depth: 10, aliases: 10 });
+        let root = collect(&document, &variables, std::iter::once(&operation.selection_set), &|name| name == "Query");
+        for asked in &root {
+            let ours: serde_json::Value =
+                serde_json::from_str(&answer(&reflected, &document, &variables, asked)).unwrap();
+            assert_eq!(ours, theirs[asked.key], "{}", asked.key);
+        }
+        assert_eq!(root.len(), 3);
+    }
+}

@@ -1,0 +1,76 @@
+//! What a schema says about itself.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Setup, api};
+
+const TABLES: &str = "create type mood as enum ('happy', 'sad');
+    create table people (id bigint primary key, name text not null, mood mood, tags text[] not null default '{}');
+    comment on table people is 'Somebody';
+    comment on column people.name is '@graphql({\"deprecated\": \"Names change\"}) What they are called';
+    create table pets (id int primary key, owner_id bigint not null references people(id));
+    create function add_up(a int, b int default 1) returns int language sql immutable as $$ select a + b $$;";
+
+#[tokio::test]
+async fn types_fields_and_arguments_are_told() {
+    let api = api(TABLES).await;
+    let data = api
+        .data(
+            "{ __schema { queryType { name } mutationType { name } subscriptionType { name } }
+               people: __type(name: \"people\") { kind name description interfaces { name } possibleTypes { name }
+                 fields { name type { kind name ofType { kind name } } }
+                 all: fields(includeDeprecated: true) { name description isDeprecated deprecationReason } }
+               mood: __type(name: \"mood\") { kind enumValues { name isDeprecated } fields { name } }
+               node: __type(name: \"Node\") { kind possibleTypes { name } }
+               update: __type(name: \"Mutation\") { fields { name args { name defaultValue type { kind ofType { name } } } } }
+               none: __type(name: \"nobody\") { name } __typename }",
+        )
+        .await;
+    assert_eq!(
+        data["__schema"],
+        json!({"queryType": {"name": "Query"}, "mutationType": {"name": "Mutation"}, "subscriptionType": null})
+    );
+    let people = &data["people"];
+    assert_eq!((&people["kind"], &people["description"]), (&json!("OBJECT"), &json!("Somebody")));
+    assert_eq!((&people["interfaces"], &people["possibleTypes"]), (&json!([{"name": "Node"}]), &Value::Null));
+    let names = |fields: &Value| {
+        fields.as_array().unwrap().iter().map(|f| f["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&people["fields"]), ["nodeId", "id", "mood", "tags", "petsCollection"]);
+    assert_eq!(
+        people["fields"][1]["type"],
+        json!({"kind": "NON_NULL", "name": null, "ofType": {"kind": "SCALAR", "name": "BigInt"}})
+    );
+    let name = people["all"].as_array().unwrap().iter().find(|field| field["name"] == "name").unwrap();
+    assert_eq!(
+        *name,
+        json!({"name": "name", "description": "What they are called", "isDeprecated": true, "deprecationReason": "Names change"})
+    );
+    assert_eq!(
+        data["mood"]["enumValues"],
+        json!([{"name": "happy", "isDeprecated": false}, {"name": "sad", "isDeprecated": false}])
+    );
+    assert_eq!(data["mood"]["fields"], Value::Null);
+    assert_eq!(names(&data["node"]["possibleTypes"]), ["people", "pets"]);
+    let update =
+        data["update"]["fields"].as_array().unwrap().iter().find(|f| f["name"] == "updatepeopleCollection").unwrap();
+    let at_most = update["args"].as_array().unwrap().iter().find(|argument| argument["name"] == "atMost").unwrap();
+    assert_eq!(
+        *at_most,
+        json!({"name": "atMost", "defaultValue": "1", "type": {"kind": "NON_NULL", "ofType": {"name": "Int"}}})
+    );
+    assert_eq!((&data["none"], &data["__typename"]), (&Value::Null, &json!("Query")));
+}
+
+#[tokio::test]
+async fn introspection_is_a_switch_that_a_comment_can_turn() {
+    let mut setup = Setup::default();
+    setup.graphql.introspection = Some(false);
+    let api = setup.start(TABLES).await;
+    let answer = api.ask("{ __schema { queryType { name } } }").await;
+    assert_eq!((answer.code().as_str(), answer.json().get("data")), ("GRAPHQL_VALIDATION_FAILED", None));
+    assert_eq!(api.data("{ __typename }").await, json!({"__typename": "Query"}));
+    api.db.script("comment on schema public is '@graphql({\"introspection\": true})'").await;
+    api.reload().await;
+    assert_eq!(api.data("{ __schema { queryType { name } } }").await["__schema"]["queryType"]["name"], "Query");
+}
