@@ -215,7 +215,11 @@ impl Flow<'_> {
         Ok((proof, drawn.map_err(|error| Error::from(&error))?))
     }
 
-    pub(crate) async fn run_one(&self, ready: &Ready, operating: &Operating<'_>) -> Result<Vec<StatementResult>, Error> {
+    pub(crate) async fn run_one(
+        &self,
+        ready: &Ready,
+        operating: &Operating<'_>,
+    ) -> Result<Vec<StatementResult>, Error> {
         self.begins(ready, operating);
         let reply = ferrobase_request::run(self.target, self.context(), self.work(ready, operating.schema)).await;
         reply.map(|reply| reply.results).map_err(|error| self.failed(&error))

@@ -7,8 +7,8 @@
 
 use ferrobase_catalog::ColumnPairs;
 use ferrobase_query::plan::{
-    Change, ChangeMember, Condition, Conflict, Content, Document, Field, Guard, InputColumn, Join, Member, Mutation, Pick,
-    Read, Related, Scalar, Source,
+    Change, ChangeMember, Condition, Conflict, Content, Document, Field, Guard, InputColumn, Join, Member, Mutation,
+    Pick, Read, Related, Scalar, Source,
 };
 use ferrobase_query::tree::{Action, Draft, Fill, Step as Growth, Tree, TreeError, rows};
 use indexmap::IndexMap;
