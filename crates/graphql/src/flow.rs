@@ -152,7 +152,7 @@ impl Flow<'_> {
             return answer(&ending, |out| prepared.drawn.template.write(&StatementResult::default(), out).is_some())
                 .ok_or_else(internal);
         }
-        let drawn = Drawn { statement, template: prepared.drawn.template.clone() };
+        let drawn = Drawn { statement, template: Arc::clone(&prepared.drawn.template) };
         let ready = Ready { drawn, proof: prepared.proof.clone(), read_only: true, function: None };
         let failed = |error: Error| prepared.root.iter().fold(error, |error, key| error.at(key));
         let results = self.run_one(&ready, operating).await.map_err(failed)?;

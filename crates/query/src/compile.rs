@@ -96,9 +96,9 @@ pub fn compile_document(document: &Document, catalog: Option<&Catalog>) -> Resul
     if let Some(catalog) = catalog
         && let Some(flat) = Compiler::default().flat(document, catalog)?
     {
-        return Ok(Drawn { statement: finish(flat.sql)?, template: flat.template });
+        return Ok(Drawn { statement: finish(flat.sql)?, template: Arc::new(flat.template) });
     }
-    let template = Template::of_values(&document.members);
+    let template = Arc::new(Template::of_values(&document.members));
     Ok(Drawn { statement: finish(Compiler::default().document(document)?)?, template })
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Executors need not know what a statement was for: [`Output`] says which column is what, and who made the JSON.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use ferrobase_pg as pg;
 
@@ -25,7 +27,7 @@ pub struct Drawn {
     /// The statement.
     pub statement: pg::Statement,
     /// How its result becomes the document.
-    pub template: Template,
+    pub template: Arc<Template>,
 }
 
 /// The form of a result.

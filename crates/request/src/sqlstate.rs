@@ -12,6 +12,12 @@ use ferrobase_pg::DbError;
 
 use crate::raised;
 
+/// `query_canceled`, by `statement_timeout` too.
+const CANCELLED: &str = "57014";
+/// What can be done about it.
+const TOO_SLOW: &str =
+    "Ask for fewer rows or filter by an indexed column; the role's statement_timeout says how long it may take.";
+
 /// Who is told, and how much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Audience {
@@ -85,6 +91,8 @@ pub fn public_error(error: &DbError, audience: Audience) -> PublicError {
         Kind::Internal if !audience.shows_internals && lost_against_another(error.code.as_str()).is_some() => {
             Kind::Conflict
         }
+        // Cancelled after the time that it may take, or by somebody on call: the database works.
+        Kind::Internal if !audience.shows_internals && error.code.as_str() == CANCELLED => Kind::Timeout,
         kind => kind,
     };
     let code = error.code.as_str().to_owned();
@@ -99,6 +107,9 @@ pub fn public_error(error: &DbError, audience: Audience) -> PublicError {
     };
     if kind == Kind::Conflict && public.hint.is_none() {
         public.hint = lost_against_another(error.code.as_str()).map(str::to_owned);
+    }
+    if kind == Kind::Timeout && public.hint.is_none() {
+        public.hint = Some(TOO_SLOW.to_owned());
     }
     if kind == Kind::Unauthenticated {
         public = public.header("WWW-Authenticate", "Bearer");
@@ -200,6 +211,15 @@ mod tests {
             assert_eq!((told(false).kind, told(true).kind), (Kind::Conflict, Kind::Internal), "{code}");
             assert!(told(false).hint.is_some_and(|hint| hint.contains("again")) && told(true).hint.is_none(), "{code}");
         }
+    }
+
+    #[test]
+    fn a_statement_that_took_too_long_is_a_timeout_except_upstream() {
+        let told = |shows_internals| {
+            public_error(&error(CANCELLED, "canceling statement"), Audience { is_anonymous: false, shows_internals })
+        };
+        assert_eq!((told(false).kind, told(true).kind), (Kind::Timeout, Kind::Internal));
+        assert!(told(false).hint.is_some_and(|hint| hint.contains("statement_timeout")) && told(true).hint.is_none());
     }
 
     #[test]

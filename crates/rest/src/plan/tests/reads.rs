@@ -28,7 +28,7 @@ fn filters() {
         "/projects?select=id&search=fts.word&name=wfts(english).some words",
         "/projects?select=id&colour=eq.%2300ff00&colour=in.(%2300ff00,%230000ff)&colour=like.*f",
         "/clients?select=id&order=name.desc.nullslast,id&limit=20&offset=40",
-        "/clients?select=id&limit=17",
+        "/clients?select=id&limit=19",
         "/projects?select=id&order=data->a->>b.desc",
     ]));
 }
