@@ -43,7 +43,7 @@ const RESERVED: [&str; 13] = [
 ];
 
 /// What the names of types that belong to another type end with.
-const DERIVED: [&str; 36] = [
+const DERIVED: [&str; 37] = [
     "Aggregate",
     "AggregateOrderBy",
     "AvgAggregateResult",
@@ -54,6 +54,7 @@ const DERIVED: [&str; 36] = [
     "Edge",
     "ExtremeHaving",
     "ExtremeOrderBy",
+    "Similarity",
     "Filter",
     "Group",
     "GroupKeys",
@@ -104,6 +105,7 @@ pub(crate) fn reflect(sight: Sight<'_>) -> Model {
     let model = Model {
         schema: sight.schema.to_owned(),
         description: commented.description,
+        trigrams: sight.catalog.extensions.get("pg_trgm").cloned(),
         introspection: commented.directive.introspection.unwrap_or(sight.introspection),
         ..Model::default()
     };
@@ -349,7 +351,7 @@ impl Reflecting<'_> {
             };
             match (free, reads) {
                 (false, _) => {
-                    tracing::warn!(function = %function.name, name, "A function has no name for GraphQL that is free")
+                    tracing::warn!(function = %function.name, name, "A function has no name for GraphQL that is free");
                 }
                 (true, true) => {
                     self.model.query.insert(name, QueryField::Call(callee));

@@ -6,6 +6,7 @@ mod documents;
 mod editor;
 mod groups;
 mod guide;
+mod guide_writes;
 mod harness;
 mod http;
 mod introspection;

@@ -133,6 +133,9 @@ impl<'a> Planner<'a> {
     }
 }
 
+/// Keys of rows by the columns that they are made of, each with the row that holds it.
+type ByKey = IndexMap<Vec<String>, Vec<(usize, Draft)>>;
+
 /// A tree while it grows.
 struct Growing<'p, 'a> {
     planner: &'p Planner<'a>,
@@ -269,13 +272,9 @@ impl<'a> Growing<'_, 'a> {
     }
 
     /// Keys of rows that are there, by the columns that they are made of.
-    fn keyed(
-        &mut self,
-        way: &Way<'_>,
-        found: &[(usize, &Input)],
-    ) -> Result<IndexMap<Vec<String>, Vec<(usize, Draft)>>, Error> {
+    fn keyed(&mut self, way: &Way<'_>, found: &[(usize, &Input)]) -> Result<ByKey, Error> {
         self.count(found.len())?;
-        let mut by_key: IndexMap<Vec<String>, Vec<(usize, Draft)>> = IndexMap::new();
+        let mut by_key = ByKey::new();
         for (row, value) in found {
             let (key, values) = one_key(self.table(way.to.table), "connect", value)?;
             by_key.entry(key.columns.clone()).or_default().push((*row, drafted(values)?));

@@ -120,7 +120,7 @@ impl Reflecting<'_> {
                 table.fields.insert(name, Field { description: None, deprecated: None, kind });
             }
             None => {
-                tracing::warn!(relation = %table.relation.name, name, "A relationship has no name that is free")
+                tracing::warn!(relation = %table.relation.name, name, "A relationship has no name that is free");
             }
         }
     }
