@@ -7,11 +7,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use ferrobase_catalog::{Function, Relation};
-use ferrobase_query::plan::Join;
+use ferrobase_catalog::{Function, QualifiedName, Relation};
+use ferrobase_query::plan::{Argument, Join};
 use indexmap::IndexMap;
 
+use crate::made::{InputShape, Made};
 use crate::scalar::{Class, ValueType};
+use crate::views::{Documents, Place};
 
 /// The index of a table in [`Model::tables`].
 pub(crate) type TableId = usize;
@@ -37,6 +39,8 @@ pub(crate) struct Model {
     pub(crate) query: IndexMap<String, QueryField>,
     /// Fields of `Mutation`.
     pub(crate) mutation: IndexMap<String, MutationField>,
+    /// Types of JSON documents.
+    pub(crate) documents: Documents,
 }
 
 /// A field of `Query`.
@@ -52,6 +56,10 @@ pub(crate) enum QueryField {
     Groups(TableId),
     /// A function that reads.
     Call(Arc<Callee>),
+    /// Documents of a JSON view, as a list.
+    Documents(TableId),
+    /// The same page by page.
+    DocumentPage(TableId),
 }
 
 /// A field of `Mutation`.
@@ -102,6 +110,17 @@ pub(crate) struct Table {
     pub(crate) page: u64,
     /// The size of the largest page.
     pub(crate) most: u64,
+    /// Its rows are JSON documents; the fields are then what can be asked beside them.
+    pub(crate) view: Option<View>,
+}
+
+/// What makes a relation, or a function that looks like one, a JSON view.
+#[derive(Clone, Debug)]
+pub(crate) struct View {
+    /// What its documents are.
+    pub(crate) place: Place,
+    /// The function that gives the rows, and its arguments, which nobody gives.
+    pub(crate) function: Option<(QualifiedName, Vec<Argument>)>,
 }
 
 /// Columns that no two rows have the same values in.
@@ -210,6 +229,8 @@ pub(crate) struct CallArgument {
     pub(crate) value: ValueType,
     /// It has no default.
     pub(crate) required: bool,
+    /// The keys of an object that it is.
+    pub(crate) input: Option<InputShape>,
 }
 
 /// What a function returns.
@@ -223,6 +244,8 @@ pub(crate) enum CallReturns {
     One(TableId),
     /// Rows, page by page.
     Many(TableId),
+    /// Something that has a type of its own.
+    Made(Made),
 }
 
 impl Table {

@@ -5,6 +5,8 @@
 //! out or renamed, and the log says so.
 
 mod keys;
+pub(crate) mod outcomes;
+mod views;
 mod ways;
 mod words;
 
@@ -109,7 +111,8 @@ pub(crate) fn reflect(sight: Sight<'_>) -> Model {
         introspection: commented.directive.introspection.unwrap_or(sight.introspection),
         ..Model::default()
     };
-    let taken = RESERVED.into_iter().chain(Class::ALL.map(Class::name)).map(str::to_owned).collect();
+    let taken =
+        RESERVED.into_iter().chain(outcomes::RESERVED).chain(Class::ALL.map(Class::name)).map(str::to_owned).collect();
     let mut reflecting = Reflecting {
         sight,
         naming,
@@ -126,7 +129,9 @@ pub(crate) fn reflect(sight: Sight<'_>) -> Model {
         reflecting.tables();
         reflecting.relationships();
         reflecting.roots();
+        let documents = reflecting.document_types();
         reflecting.functions();
+        reflecting.document_fields(documents);
     }
     reflecting.model
 }
@@ -153,7 +158,7 @@ impl Reflecting<'_> {
     fn tables(&mut self) {
         let catalog = self.sight.catalog;
         for relation in catalog.relations.values() {
-            if relation.name.schema != self.sight.schema || !(self.sight.sees)(relation) {
+            if relation.name.schema != self.sight.schema || !(self.sight.sees)(relation) || self.is_view(relation) {
                 continue;
             }
             if let Some(table) = self.table(relation) {
@@ -208,6 +213,7 @@ impl Reflecting<'_> {
             aggregates: said.aggregate.is_none_or(|switch| switch.enabled),
             page: said.max_rows.or(self.schema.max_rows).unwrap_or(PAGE).min(most),
             most,
+            view: None,
         };
         let reads_key = table.key.iter().all(|column| catalog.may_column(role, Privilege::Select, relation, column));
         if reads_key {
@@ -338,7 +344,8 @@ impl Reflecting<'_> {
         let catalog = self.sight.catalog;
         for (name, overloads) in &catalog.functions {
             let [function] = overloads.as_slice() else { continue };
-            if name.schema != self.sight.schema || !catalog.may_execute(self.sight.role, function) {
+            let hides = !catalog.may_execute(self.sight.role, function) || function.is_document_view();
+            if name.schema != self.sight.schema || hides {
                 continue;
             }
             let Some((name, callee)) = self.callee(function) else { continue };
@@ -368,25 +375,31 @@ impl Reflecting<'_> {
             return None;
         }
         let commented = directive::read(function.comment.as_deref());
-        let name = commented.directive.name.unwrap_or_else(|| self.naming.field(&function.name.name));
+        let name = commented.directive.name.clone().unwrap_or_else(|| self.function_name(function));
         let mut arguments = IndexMap::new();
         for parameter in &function.parameters {
             if self.is_row_type(&parameter.type_name) {
                 return None;
             }
+            let is_input = self.is_conventional(function) && parameter.type_name == "jsonb";
+            let input = if is_input { self.input_shape(&name, &commented.directive.input) } else { None };
             let argument = CallArgument {
                 parameter: parameter.name.clone(),
                 sql_type: parameter.type_name_unbounded.clone(),
                 value: self.value_type(&parameter.type_name, TypeClass::Scalar, &[]),
                 required: parameter.required,
+                input,
             };
             let said = commented.directive.arguments.get(&parameter.name);
-            let name = said.cloned().unwrap_or_else(|| self.naming.field(&parameter.name));
+            let name = said.cloned().unwrap_or_else(|| self.argument_name(function, &parameter.name));
             if !is_name(&name) || arguments.insert(name, argument).is_some() {
                 return None;
             }
         }
-        let returns = self.returns(function)?;
+        let returns = match self.made(function, &name, &commented.directive) {
+            Some(made) => CallReturns::Made(made),
+            None => self.returns(function)?,
+        };
         if !is_name(&name) {
             return None;
         }

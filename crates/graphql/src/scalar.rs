@@ -36,11 +36,13 @@ pub(crate) enum Class {
     Json,
     Enum,
     Words,
+    /// A path of labels (the extension ltree).
+    Path,
     Opaque,
 }
 
 impl Class {
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Int,
         Self::BigInt,
         Self::Float,
@@ -53,6 +55,7 @@ impl Class {
         Self::Datetime,
         Self::Json,
         Self::Words,
+        Self::Path,
         Self::Opaque,
     ];
 
@@ -72,6 +75,7 @@ impl Class {
             Self::Json => "JSON",
             Self::Enum => "Enum",
             Self::Words => "TSVector",
+            Self::Path => "Ltree",
             Self::Opaque => "Opaque",
         }
     }
@@ -87,6 +91,7 @@ impl Class {
             Self::Datetime => "A date with a time: 2026-01-31T12:30:00+00:00.",
             Self::Json => "A JSON document, as a string that holds it.",
             Self::Words => "The words of a text, ready to be searched.",
+            Self::Path => "A path of labels: top.science.astronomy.",
             Self::Opaque => "A value that only the database can read.",
             Self::Int | Self::Float | Self::String | Self::Boolean | Self::Enum => return None,
         })
@@ -118,7 +123,7 @@ impl Class {
 
     /// Whether values have a smallest and a largest one. PostgreSQL has no `min` for booleans and UUIDs.
     pub(crate) fn has_extremes(self) -> bool {
-        self.is_ordered() && !matches!(self, Self::Boolean | Self::Uuid | Self::Enum)
+        self.is_ordered() && !matches!(self, Self::Boolean | Self::Uuid | Self::Enum | Self::Path)
     }
 
     fn of(type_name: &str) -> Self {
@@ -136,6 +141,7 @@ impl Class {
             "json" | "jsonb" => Self::Json,
             "tsvector" => Self::Words,
             name if name == "citext" || name.ends_with(".citext") => Self::String,
+            name if name == "ltree" || name.ends_with(".ltree") => Self::Path,
             _ => Self::Opaque,
         }
     }
@@ -176,7 +182,7 @@ impl ValueType {
         match (self.class, self.is_list) {
             (Class::BigInt | Class::BigFloat, false) => Scalar::Text,
             (Class::BigInt | Class::BigFloat, true) => Scalar::Texts,
-            (Class::Opaque | Class::Words, false) => Scalar::Text,
+            (Class::Opaque | Class::Words | Class::Path, false) => Scalar::Text,
             (Class::Json, false) => Scalar::Encoded,
             (Class::Json, true) => Scalar::EncodedList,
             (Class::Enum, false) if !self.words.is_empty() => Scalar::Words(self.words.clone()),

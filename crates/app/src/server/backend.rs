@@ -370,7 +370,8 @@ fn install_options(config: &Config) -> InstallOptions {
     let replicas = section.replicas.iter().chain(section.regions.values().flat_map(|region| &region.replicas));
     let readers = replicas.filter_map(|replica| replica.user.as_ref()).map(ToString::to_string).collect();
     let default_privileges = default_privileges(section);
-    let rooms = [InstallOptions::default().rooms, vec![ferrobase_auth::MIGRATIONS]].concat();
+    let rooms =
+        [InstallOptions::default().rooms, vec![ferrobase_auth::MIGRATIONS, ferrobase_graphql::MIGRATIONS]].concat();
     InstallOptions { rooms, default_privileges, authenticator, readers, ..InstallOptions::default() }
 }
 

@@ -79,6 +79,7 @@ pub(crate) fn scope(config: &Config, request_login: &str) -> Scope {
     Scope {
         extra_search_path: names(&config.rest.extra_search_path),
         request_login: Some(request_login.to_owned()),
+        documents: names(&config.graphql.schemas),
         ..Scope::exposing(exposed(config))
     }
 }

@@ -13,7 +13,7 @@ impl Drawing<'_> {
         self.order(id);
     }
 
-    fn filter(&mut self, id: TableId) {
+    pub(super) fn filter(&mut self, id: TableId) {
         let table = &self.model.tables[id];
         let own = table.type_of("Filter");
         let mut fields = Vec::new();
@@ -41,6 +41,9 @@ impl Drawing<'_> {
             }
         }
         input_object(&mut self.schema, &own, fields);
+        if table.view.is_some() {
+            return;
+        }
         let mut many: Vec<_> = ["some", "none", "every"].map(|name| input(name, optional(&own))).into();
         many.push(input("exists", optional("Boolean")));
         if table.has_groups() {
@@ -50,7 +53,7 @@ impl Drawing<'_> {
         input_object(&mut self.schema, &table.type_of("ManyFilter"), many);
     }
 
-    fn order(&mut self, id: TableId) {
+    pub(super) fn order(&mut self, id: TableId) {
         let table = &self.model.tables[id];
         let mut fields = Vec::new();
         for (name, field) in &table.fields {

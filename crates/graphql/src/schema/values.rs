@@ -63,6 +63,7 @@ fn of_values(name: &str, class: Class, trigrams: bool) -> Vec<InputValueDefiniti
             }
         }
         Class::Words => fields.extend(searches()),
+        Class::Path => fields.extend(["ancestorOf", "descendantOf", "matches"].map(|by| input(by, optional("String")))),
         Class::Json => {
             fields.extend(["contains", "containedBy"].map(|by| input(by, optional("JSON"))));
             fields.extend(["hasKey", "path"].map(|by| input(by, optional("String"))));
