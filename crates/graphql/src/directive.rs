@@ -37,6 +37,8 @@ pub(crate) struct Directive {
     pub(crate) foreign_name: Option<String>,
     /// Enum: names of GraphQL for values that are none.
     pub(crate) mappings: Option<indexmap::IndexMap<String, String>>,
+    /// Function: names of GraphQL for its parameters.
+    pub(crate) arguments: indexmap::IndexMap<String, String>,
     /// JSON view: the name of its field of `Query`.
     pub(crate) field: Option<String>,
     /// JSON view, its column or function: what its documents have, beyond what rows show.

@@ -31,7 +31,7 @@ use crate::model::{Model, MutationField, QueryField, Reference, Table, TableId};
 use collect::{Asked, collect};
 use input::Input;
 
-pub(crate) use nested::Grown;
+pub(crate) use nested::{COUNT, Grown, ROWS};
 pub(crate) use order::can_order_by;
 
 /// What an operation asks for.

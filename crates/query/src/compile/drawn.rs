@@ -722,14 +722,25 @@ pub(super) fn presented(value: Sql, scalar: &Scalar) -> Sql {
             out.push("(SELECT array_agg(v #>> '{}' ORDER BY n) FROM unnest(").append(value);
             out.push(") WITH ORDINALITY AS u(v, n))")
         }
-        Scalar::Words(words) => {
-            out.push("CASE (").append(value).push(")::text");
-            for (value, word) in words {
-                out.push(" WHEN ").name_literal(value).push(" THEN ").name_literal(word);
-            }
-            out.push(" END")
+        Scalar::Words(words) => out.push("CASE (").append(value).push(")::text").append(choice(words)),
+        Scalar::WordList(words) => {
+            out.push("(SELECT array_agg(CASE v::text")
+                .append(choice(words))
+                .push(" ORDER BY n) FROM unnest(")
+                .append(value);
+            out.push(") WITH ORDINALITY AS u(v, n))")
         }
     };
+    out
+}
+
+/// The rest of a `CASE` that says which word stands for a value.
+fn choice(words: &[(String, String)]) -> Sql {
+    let mut out = Sql::new();
+    for (value, word) in words {
+        out.push(" WHEN ").name_literal(value).push(" THEN ").name_literal(word);
+    }
+    out.push(" END");
     out
 }
 

@@ -101,6 +101,8 @@ pub enum Scalar {
     EncodedList,
     /// Other words: pairs of (value, word). A value that is not among them is null.
     Words(Vec<(String, String)>),
+    /// A list of those.
+    WordList(Vec<(String, String)>),
 }
 
 /// One row of a source.
