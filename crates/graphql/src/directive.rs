@@ -16,6 +16,8 @@ pub(crate) struct Directive {
     pub(crate) max_rows: Option<u64>,
     /// Schema: whether introspection is answered, whatever the configuration says.
     pub(crate) introspection: Option<bool>,
+    /// Schema: it is a part of a federation.
+    pub(crate) federation: bool,
     /// The name instead of the object's own.
     pub(crate) name: Option<String>,
     /// The description instead of the rest of the comment.
@@ -35,6 +37,8 @@ pub(crate) struct Directive {
     pub(crate) foreign_name: Option<String>,
     /// Enum: names of GraphQL for values that are none.
     pub(crate) mappings: Option<indexmap::IndexMap<String, String>>,
+    /// Function: names of GraphQL for its parameters.
+    pub(crate) arguments: indexmap::IndexMap<String, String>,
     /// JSON view: the name of its field of `Query`.
     pub(crate) field: Option<String>,
     /// JSON view, its column or function: what its documents have, beyond what rows show.

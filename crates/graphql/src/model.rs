@@ -12,7 +12,7 @@ use ferrobase_query::plan::{Argument, Join};
 use indexmap::IndexMap;
 
 use crate::made::{InputShape, Made};
-use crate::scalar::ValueType;
+use crate::scalar::{Class, ValueType};
 use crate::views::{Documents, Place};
 
 /// The index of a table in [`Model::tables`].
@@ -25,8 +25,14 @@ pub(crate) struct Model {
     pub(crate) schema: String,
     /// What its owner says about it.
     pub(crate) description: Option<String>,
+    /// The schema of pg_trgm, where it is installed.
+    pub(crate) trigrams: Option<String>,
     /// Whether introspection is answered.
     pub(crate) introspection: bool,
+    /// Whether it is a part of a federation.
+    pub(crate) is_subgraph: bool,
+    /// How routers read it then.
+    pub(crate) sdl: Option<String>,
     /// Relations whose rows have a type.
     pub(crate) tables: Vec<Table>,
     /// The same by the name of their type.
@@ -278,6 +284,11 @@ impl Table {
     pub(crate) fn comparable(&self) -> impl Iterator<Item = (&String, &Column)> {
         let compares = |column: &Column| column.readable && !column.computed && column.value.class.is_ordered();
         self.columns().filter(move |(_, _, column)| compares(column)).map(|(name, _, column)| (name, column))
+    }
+
+    /// Whether it has texts that the role may read.
+    pub(crate) fn has_texts(&self) -> bool {
+        self.comparable().any(|(_, column)| column.value.class == Class::String && !column.value.is_list)
     }
 
     /// Whether it has rows that the role may read.

@@ -14,7 +14,7 @@ mod relation;
 mod relationship;
 mod shape;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -48,6 +48,8 @@ pub struct Catalog {
     pub functions: IndexMap<QualifiedName, Vec<Arc<Function>>>,
     /// Enums, free-standing composite types and domains of every user schema, exposed or not, by name.
     pub types: IndexMap<QualifiedName, DeclaredType>,
+    /// `COMMENT ON` those of them that have one.
+    pub type_comments: HashMap<QualifiedName, String>,
     /// Relationships between exposed relations by source, detected and computed. Computed ones come first and have
     /// already replaced the detected ones whose target has their name; the rest is in the order in which PostgREST
     /// lists them.

@@ -52,17 +52,17 @@ impl<'a> Planner<'a> {
                 type_name: CatalogSql::written_by_catalog(&of.sql_type),
                 variadic: false,
             });
-            json.push((of.parameter.clone(), passed(name, of, value)?));
+            json.push((of.parameter.clone(), passed(name, of, &value)?));
         }
         Ok(Arguments::Record { fields, json: Input::Object(json).json().into(), is_object: true })
     }
 }
 
 /// A value as PostgreSQL takes it out of a JSON object: a document is not the string that holds it.
-fn passed(name: &str, of: &CallArgument, value: Input) -> Result<Input, Error> {
+fn passed(name: &str, of: &CallArgument, value: &Input) -> Result<Input, Error> {
     match &of.input {
-        Some(shape) => Ok(keyed(shape, value)),
-        None => super::change::stored(name, of.value.class, value),
+        Some(shape) => Ok(keyed(shape, value.clone())),
+        None => super::change::stored(name, of.value.class, of.value.meant(value)),
     }
 }
 

@@ -27,7 +27,7 @@ impl Drawing<'_> {
                 }
                 FieldKind::Column(_) => {}
                 FieldKind::One(to) => {
-                    fields.push(input(name, optional(&self.model.tables[to.table].type_of("Filter"))))
+                    fields.push(input(name, optional(&self.model.tables[to.table].type_of("Filter"))));
                 }
                 FieldKind::Many(to) => {
                     fields.push(input(name, optional(&self.model.tables[to.table].type_of("ManyFilter"))));
@@ -72,6 +72,12 @@ impl Drawing<'_> {
                 }
                 _ => {}
             }
+        }
+        if self.model.trigrams.is_some() && table.has_texts() && !table.shown("similarity") {
+            let own = table.type_of("Similarity");
+            let column = input("column", required(&table.type_of("Column")));
+            input_object(&mut self.schema, &own, [column, input("to", required("String"))]);
+            fields.push(input("similarity", optional(&own)));
         }
         if fields.is_empty() {
             fields.push(input("nodeId", optional("OrderByDirection")));

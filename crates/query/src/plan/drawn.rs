@@ -48,6 +48,8 @@ pub enum Content {
     },
     /// More of the same row.
     Object(Vec<Member>),
+    /// These, as a list.
+    Tuple(Vec<Content>),
     /// One row, or null.
     One(Box<One>),
     /// Rows, as a list of objects.
@@ -99,6 +101,8 @@ pub enum Scalar {
     EncodedList,
     /// Other words: pairs of (value, word). A value that is not among them is null.
     Words(Vec<(String, String)>),
+    /// A list of those.
+    WordList(Vec<(String, String)>),
 }
 
 /// One row of a source.
