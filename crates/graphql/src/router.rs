@@ -78,5 +78,5 @@ async fn handle(State(room): State<Room>, caller: Caller, request: Request) -> R
 async fn asset(State(room): State<Room>, Path(file): Path<String>) -> Response {
     let settings = room.deps.settings.load();
     let found = settings.graphiql.then(|| editor::asset(&file)).flatten();
-    found.unwrap_or_else(|| error_shape(&PublicError::new(Kind::NotFound, "FB100", "There is nothing here")))
+    found.unwrap_or_else(|| error_shape(&PublicError::new(Kind::NotFound, "FBE404", "Nothing is served at this path")))
 }

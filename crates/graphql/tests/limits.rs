@@ -154,7 +154,7 @@ async fn values_may_be_large_but_not_deep() {
         match expected {
             None => assert_eq!(ids(answer.json()), Some(1)),
             Some(_) => {
-                assert!(["OPERATION_TOO_DEEP", "GRAPHQL_PARSE_FAILED"].contains(&&*answer.code()), "{}", answer.body)
+                assert!(["OPERATION_TOO_DEEP", "GRAPHQL_PARSE_FAILED"].contains(&&*answer.code()), "{}", answer.body);
             }
         }
     }
