@@ -14,6 +14,7 @@ mod hostile;
 mod isolation;
 mod load;
 mod mails;
+mod matrix;
 mod observe;
 mod openapi;
 mod operations;

@@ -1,5 +1,5 @@
 -- Enums with their values in order, composite types with their fields, and domains with what they stand on, of every
--- user schema. A domain is followed to the end, through domains over domains. Row types of relations are left out.
+-- user schema, each with its comment. A domain is followed to the end, through domains over domains. Row types of relations are left out.
 -- Types are named by format_type, which qualifies what is not in pg_catalog: run with an empty search_path.
 -- Parameters: none. Privileges: none. Oldest PostgreSQL: 14.
 with recursive domain_chain as (
@@ -32,9 +32,11 @@ found as (
   from domain_chain c
   where not exists (select from domain_chain further where further.oid = c.base)
 )
-select t.oid, n.nspname, t.typname, f.labels, f.fields, f.base_type
+select t.oid, n.nspname, t.typname, f.labels, f.fields, f.base_type, d.description
 from found f
 join pg_catalog.pg_type t on t.oid = f.oid
 join pg_catalog.pg_namespace n on n.oid = t.typnamespace
+left join pg_catalog.pg_description d
+  on d.objoid = t.oid and d.classoid = 'pg_catalog.pg_type'::pg_catalog.regclass and d.objsubid = 0
 where n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
 order by n.nspname, t.typname

@@ -29,6 +29,7 @@ pub(crate) fn assemble(snapshot: &Snapshot, scope: &Scope) -> Result<Catalog, Lo
 
     let declared = declared::read(snapshot)?;
     catalog.types = declared.types;
+    catalog.type_comments = declared.comments;
     let mut relations = Relations::read(snapshot, scope, &declared.enum_labels, &mut acls)?;
     let keys = Keys::read(snapshot)?;
     relations.set_keys(&keys);

@@ -16,11 +16,12 @@ pub(crate) type EnumLabels = HashMap<u32, Vec<String>>;
 /// What users declared.
 pub(crate) struct Declared {
     pub(crate) types: IndexMap<QualifiedName, DeclaredType>,
+    pub(crate) comments: HashMap<QualifiedName, String>,
     pub(crate) enum_labels: EnumLabels,
 }
 
 pub(crate) fn read(snapshot: &Snapshot) -> Result<Declared, LoadError> {
-    let mut declared = Declared { types: IndexMap::new(), enum_labels: HashMap::new() };
+    let mut declared = Declared { types: IndexMap::new(), comments: HashMap::new(), enum_labels: HashMap::new() };
     for row in &snapshot.types.rows {
         let mut cells = Cells::new(sql::TYPES.name, row);
         let oid = cells.number()?;
@@ -28,6 +29,9 @@ pub(crate) fn read(snapshot: &Snapshot) -> Result<Declared, LoadError> {
         let labels: Vec<String> = cells.list()?;
         let fields: Vec<(String, String)> = cells.list()?;
         let base = cells.optional_string()?;
+        if let Some(comment) = cells.optional_string()? {
+            declared.comments.insert(name.clone(), comment);
+        }
         let declared_type = if let Some(base) = base {
             DeclaredType::Domain(base)
         } else if labels.is_empty() {

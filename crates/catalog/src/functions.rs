@@ -219,5 +219,6 @@ fn relationship(
         is_self: source == target,
         source_is_view: from.is_view(),
         target_is_view: to.is_view(),
+        comment: None,
     })
 }

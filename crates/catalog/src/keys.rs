@@ -22,6 +22,8 @@ pub(crate) struct ForeignKey {
     pub(crate) columns: Vec<i16>,
     /// The columns that they refer to, in the same order.
     pub(crate) referenced_columns: Vec<i16>,
+    /// `COMMENT ON`.
+    pub(crate) comment: Option<String>,
 }
 
 /// All keys.
@@ -61,6 +63,7 @@ impl Keys {
                 name: cells.string()?,
                 columns: cells.list()?,
                 referenced_columns: cells.list()?,
+                comment: cells.optional_string()?,
             });
         }
         Ok(keys)

@@ -5,6 +5,7 @@
 //! Invariant: a `Catalog` never changes after it is built. Invariant: identifiers that reach SQL text come from here.
 //! Read on: `model` (the types), `load` (`snapshot`: the queries under `sql/`; `assemble`: rows to types),
 //! `relationships` (how keys become embeddings), `exposure` (what is hidden), `proven` (what runs no unknown code),
+//! `shapes` (what JSON documents of views have),
 //! `handle` and `reload` (how it stays new).
 
 mod acl;
@@ -28,6 +29,7 @@ mod retire;
 mod roles;
 mod scope;
 mod settings_read;
+mod shapes;
 mod snapshot;
 mod sql;
 mod views;

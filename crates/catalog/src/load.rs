@@ -3,26 +3,36 @@
 //! The whole of it: **snapshot** (waits for the server) -> **assemble** (pure, off the async workers, because ten
 //! thousand tables are a second of CPU). Invariant: either a complete catalog or an error; nothing in between.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use ferrobase_pg::Session;
 
-use crate::assemble;
 use crate::error::LoadError;
 use crate::model::Catalog;
 use crate::scope::Scope;
 use crate::snapshot::{self, Snapshot};
+use crate::{assemble, shapes};
 
 /// Loads what the scope covers in one snapshot of the database. The session is used for nothing else meanwhile; after
 /// an error it may be unusable and should be closed. Any login can load: `pg_catalog` is world-readable.
 pub async fn load(session: &mut Session, scope: &Scope) -> Result<Catalog, LoadError> {
-    build(snapshot::read(session, scope), scope).await
+    let catalog = build(snapshot::read(session, scope), scope).await?;
+    Ok(with_shapes(session, catalog, scope).await)
 }
 
 /// As [`load`], with a second session of the same server that does part of the reading meanwhile: for a start, where
 /// somebody waits. Fails where two sessions cannot see one moment, as behind a load balancer.
 pub async fn load_in_two(session: &mut Session, helper: &mut Session, scope: &Scope) -> Result<Catalog, LoadError> {
-    build(snapshot::read_in_two(session, helper, scope), scope).await
+    let catalog = build(snapshot::read_in_two(session, helper, scope), scope).await?;
+    Ok(with_shapes(session, catalog, scope).await)
+}
+
+/// What its JSON documents look like, where that is asked for.
+async fn with_shapes(session: &mut Session, catalog: Catalog, scope: &Scope) -> Catalog {
+    // Most loads have none, and their future stays small.
+    let shapes = Box::pin(shapes::sample(session, &catalog, scope)).await;
+    Catalog { shapes: Arc::new(shapes), ..catalog }
 }
 
 /// Reads and assembles within the bound.

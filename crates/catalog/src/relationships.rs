@@ -55,6 +55,7 @@ struct End {
 /// A foreign key between two exposed ends.
 struct Reference {
     constraint: String,
+    comment: Option<String>,
     unique: bool,
     is_self: bool,
     source: End,
@@ -75,7 +76,8 @@ impl Reference {
         } else {
             Link::ManyToOne { constraint, columns }
         };
-        relationship(&self.source, &self.target, link, self.is_self)
+        let way = relationship(&self.source, &self.target, link, self.is_self);
+        Relationship { comment: self.comment.clone(), ..way }
     }
 
     /// From the end that is referred to.
@@ -86,7 +88,8 @@ impl Reference {
         } else {
             Link::OneToMany { constraint, columns }
         };
-        relationship(&self.target, &self.source, link, self.is_self)
+        let way = relationship(&self.target, &self.source, link, self.is_self);
+        Relationship { comment: self.comment.clone(), ..way }
     }
 }
 
@@ -98,6 +101,7 @@ fn relationship(source: &End, target: &End, link: Link, is_self: bool) -> Relati
         is_self,
         source_is_view: source.is_view,
         target_is_view: target.is_view,
+        comment: None,
     }
 }
 
@@ -125,6 +129,7 @@ fn references(relations: &Relations, keys: &Keys, views: &Views) -> Vec<Referenc
 fn reference(key: &ForeignKey, unique: bool, source: &End, target: &End) -> Reference {
     Reference {
         constraint: key.name.clone(),
+        comment: key.comment.clone(),
         unique,
         // A table and a view over it are two relations, even if the key refers to its own table.
         is_self: source.oid == target.oid,

@@ -24,6 +24,7 @@ use crate::load::load;
 use crate::model::Catalog;
 use crate::proven::prove;
 use crate::scope::Scope;
+use crate::shapes::sample;
 
 /// A future that opens a connection.
 pub type Connecting = Pin<Box<dyn Future<Output = Result<Session, ferrobase_pg::Error>> + Send>>;
@@ -53,6 +54,8 @@ pub struct ReloadOptions {
     pub first_retry: Duration,
     /// Longest pause after failures.
     pub max_retry: Duration,
+    /// How often JSON documents are looked into between loads: rows bring keys that no change of the schema tells of.
+    pub resample: Duration,
     /// Whether it is proven after each load what runs known code only ([`CatalogHandle::proven`]). Only for who hears of
     /// every change that the database tells of.
     pub proves: bool,
@@ -66,6 +69,7 @@ impl Default for ReloadOptions {
             rest: 4,
             first_retry: Duration::from_secs(1),
             max_retry: Duration::from_secs(32),
+            resample: Duration::from_secs(60),
             proves: false,
         }
     }
@@ -232,7 +236,7 @@ impl Worker {
             self.prove().await;
         }
         loop {
-            if *self.wanted.borrow_and_update() == answered && !self.changed().await {
+            if *self.wanted.borrow_and_update() == answered && !self.changed_or_resampled().await {
                 return;
             }
             sleep_until(self.earliest.max(Instant::now() + settle)).await;
@@ -254,6 +258,36 @@ impl Worker {
         }
     }
 
+    /// As [`Self::changed`]; meanwhile JSON documents are looked into from time to time.
+    async fn changed_or_resampled(&mut self) -> bool {
+        loop {
+            let documents = self.handle.get().filter(|catalog| !catalog.shapes.is_empty());
+            let Some(catalog) = documents else { return self.changed().await };
+            if let Ok(somebody) = timeout(self.options.resample, self.changed()).await {
+                return somebody;
+            }
+            self.resample(&catalog).await;
+        }
+    }
+
+    /// Puts in force what documents have by now, where that is more than before.
+    async fn resample(&mut self, catalog: &Catalog) {
+        let scope = self.scope.borrow().clone();
+        let sampling = async {
+            let mut session = (self.connect)().await.ok()?;
+            let mut shapes = sample(&mut session, catalog, &scope).await;
+            session.close().await;
+            shapes.remember(&catalog.shapes);
+            Some(shapes)
+        };
+        let Ok(Some(shapes)) = timeout(scope.timeout, sampling).await else { return };
+        // A source that could not be read this time says nothing new.
+        if shapes != *catalog.shapes && shapes.relations.len() == catalog.shapes.relations.len() {
+            self.handle.set(Catalog { shapes: Arc::new(shapes), ..catalog.clone() });
+            self.prove().await;
+        }
+    }
+
     /// Waits for a request or another scope; false when nobody is left to ask.
     async fn changed(&mut self) -> bool {
         tokio::select! {
@@ -268,8 +302,11 @@ impl Worker {
     async fn attempt(&self, scope: &Scope) -> Result<Catalog, LoadError> {
         let connecting = timeout(scope.timeout, (self.connect)()).await;
         let mut session = connecting.map_err(|_| LoadError::Timeout(scope.timeout))?.map_err(LoadError::Connect)?;
-        let catalog = load(&mut session, scope).await?;
+        let mut catalog = load(&mut session, scope).await?;
         session.close().await;
+        if let Some(before) = self.handle.get() {
+            Arc::make_mut(&mut catalog.shapes).remember(&before.shapes);
+        }
         Ok(catalog)
     }
 

@@ -14,6 +14,8 @@ pub struct Scope {
     /// The login that requests use, for which settings it may set and casts it may call; `None` is the login that
     /// loads. A name that does not exist may do nothing.
     pub request_login: Option<String>,
+    /// Schemas whose JSON documents are looked into, for GraphQL ([`crate::Shapes`]).
+    pub documents: Vec<String>,
     /// Also load the names of time zones (slow: see `sql/timezone_list.sql`).
     pub timezones: bool,
     /// Also find out which columns of views can be written (slow: see `sql/read_only_column_list.sql`).
@@ -28,6 +30,7 @@ impl Default for Scope {
             schemas: vec!["public".to_owned()],
             extra_search_path: Vec::new(),
             request_login: None,
+            documents: Vec::new(),
             timezones: false,
             view_columns: false,
             timeout: Duration::from_secs(60),
@@ -62,6 +65,9 @@ impl Scope {
             Parameter::Exposed => list(self.schemas.iter().collect()),
             Parameter::Searched => list(self.schemas.iter().chain(&self.extra_search_path).collect()),
             Parameter::Login => self.request_login.clone(),
+            // Those vary within a load.
+            Parameter::Documents => Some(r#"{"views": [], "functions": []}"#.to_owned()),
+            Parameter::Oid => Some("0".to_owned()),
         }
     }
 }

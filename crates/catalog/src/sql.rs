@@ -24,6 +24,10 @@ pub(crate) enum Parameter {
     Searched,
     /// The login that requests use, or null.
     Login,
+    /// JSON object with lists of oids: `views`, `functions`.
+    Documents,
+    /// An oid.
+    Oid,
 }
 
 macro_rules! queries {
@@ -61,6 +65,8 @@ queries! {
     MEDIA_HANDLERS "media_handler_list" Exposed;
     TIMEZONES "timezone_list" Nothing;
     CODE "code_list" Nothing;
+    DOCUMENT_DEFINITIONS "document_definition_list" Documents;
+    PARAMETER_DEFAULTS "parameter_default_list" Oid;
 }
 
 #[cfg(test)]

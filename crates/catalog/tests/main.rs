@@ -12,6 +12,7 @@ mod queries;
 mod relationships;
 mod reload;
 mod scale;
+mod shapes;
 mod views;
 
 use ferrobase_catalog::{Catalog, Scope};

@@ -91,3 +91,24 @@ async fn the_same_database_gives_the_same_catalog() {
     let (first, second) = (load(&database, &scope).await, load(&database, &scope).await);
     assert_lines(&describe::catalog(&first), &describe::catalog(&second));
 }
+
+#[tokio::test]
+async fn comments_of_keys_and_types_are_known() {
+    let database = crate::database(
+        "create table teams (id int primary key); create table people (id int primary key, team int constraint of_team references teams,
+             other int constraint silent references teams);
+         create view seen as select * from people;
+         comment on constraint of_team on people is 'which team';
+         create type mood as enum ('sad'); comment on type mood is 'how one feels'; create type plain as enum ('x');",
+    )
+    .await;
+    let catalog = load(&database, &Scope::exposing(["public"])).await;
+    for (source, count) in [("people", 1), ("seen", 1), ("teams", 2)] {
+        let ways = catalog.relationships_of(&QualifiedName::new("public", source));
+        let said: Vec<_> = ways.iter().filter_map(|way| Some((way.constraint()?, way.comment.as_deref()?))).collect();
+        assert_eq!(said, vec![("of_team", "which team"); count], "{source}");
+    }
+    let comments: Vec<_> =
+        catalog.type_comments.iter().map(|(name, text)| (name.name.as_str(), text.as_str())).collect();
+    assert_eq!(comments, [("mood", "how one feels")]);
+}

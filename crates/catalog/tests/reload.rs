@@ -46,6 +46,7 @@ fn quick() -> ReloadOptions {
         first_retry: Duration::from_millis(20),
         max_retry: Duration::from_millis(80),
         proves: false,
+        resample: Duration::from_secs(60),
     }
 }
 

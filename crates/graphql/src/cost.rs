@@ -26,12 +26,13 @@ impl Costing {
 
     fn content(&self, content: &Content) -> f64 {
         match content {
-            Content::Constant(_) | Content::Value { .. } | Content::RowId { .. } => 0.0,
+            Content::Constant(_) | Content::Value { .. } | Content::RowId { .. } | Content::Inside(_) => 0.0,
             Content::Object(members) => self.members(members),
             Content::Tuple(all) => all.iter().map(|one| self.content(one)).sum(),
-            Content::One(one) => 1.0 + self.members(&one.members),
+            Content::One(one) | Content::Sole(one) => 1.0 + self.members(&one.members),
             Content::List(one) | Content::Values(one) => self.list(one),
-            Content::Page(page) => self.page(page),
+            Content::Page(page) | Content::Documents(page) => self.page(page),
+            Content::Either { then, otherwise, .. } => self.members(then).max(self.members(otherwise)),
             Content::Groups(groups) => self.groups(groups),
             Content::Scalar { .. } => 1.0,
             Content::Change(change) => self.change(change),
@@ -49,14 +50,14 @@ impl Costing {
     fn page(&self, page: &Page) -> f64 {
         let edge = |edge: &EdgeMember| match &edge.value {
             EdgeValue::Node(members) => self.members(members),
-            EdgeValue::Constant(_) | EdgeValue::Cursor => 0.0,
+            EdgeValue::Constant(_) | EdgeValue::Cursor | EdgeValue::Document(_) => 0.0,
         };
         let (mut row, mut beside) = (1.0, 0.0);
         for PageMember { value, .. } in &page.members {
             match value {
                 PageValue::Edges(members) => row += members.iter().map(edge).sum::<f64>(),
                 PageValue::Total | PageValue::Aggregates(_) => beside += 1.0,
-                PageValue::Constant(_) | PageValue::Info(_) => {}
+                PageValue::Constant(_) | PageValue::Info(_) | PageValue::Documents(_) => {}
             }
         }
         self.rows(page.read.window) * row + beside

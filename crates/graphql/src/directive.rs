@@ -4,6 +4,7 @@
 //! in the log and does nothing.
 
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 /// What a comment can say. Every object reads the keys that mean something for it.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -36,6 +37,22 @@ pub(crate) struct Directive {
     pub(crate) foreign_name: Option<String>,
     /// Enum: names of GraphQL for values that are none.
     pub(crate) mappings: Option<indexmap::IndexMap<String, String>>,
+    /// Function: names of GraphQL for its parameters.
+    pub(crate) arguments: indexmap::IndexMap<String, String>,
+    /// JSON view: the name of its field of `Query`.
+    pub(crate) field: Option<String>,
+    /// JSON view, its column or function: what its documents have, beyond what rows show.
+    pub(crate) fields: Map<String, Value>,
+    /// JSON view: what documents of other types have that stand in its documents.
+    pub(crate) types: Map<String, Value>,
+    /// JSON view that is a function: the claims that its parameters get, by parameter.
+    pub(crate) claims: indexmap::IndexMap<String, String>,
+    /// Function that writes: the keys of its argument `input_data`.
+    pub(crate) input: Map<String, Value>,
+    /// Function that writes: the type of the entity that it answers.
+    pub(crate) entity: Option<String>,
+    /// Schema: what names of parameters begin with, which names of arguments leave out.
+    pub(crate) parameter_prefix: Option<String>,
     /// Field, argument: why not to use it any more.
     pub(crate) deprecated: Option<String>,
 }

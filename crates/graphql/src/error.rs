@@ -112,8 +112,10 @@ pub enum Error {
 }
 
 /// Codes of kinds.
-fn code_of(kind: Kind) -> &'static str {
-    match kind {
+fn code_of(public: &PublicError) -> &'static str {
+    match public.kind {
+        // Two rows that exclude each other are as much in conflict as two of one key.
+        _ if public.code == "23P01" => "CONFLICT",
         Kind::Unauthenticated => "UNAUTHENTICATED",
         Kind::Forbidden => "FORBIDDEN",
         Kind::NotFound => "NOT_FOUND",
@@ -178,7 +180,7 @@ impl Error {
             Self::TooManyFields(_) => "TOO_MANY_FIELDS",
             Self::TooCostly { .. } => "OPERATION_COST_EXCEEDED",
             Self::AtMost { .. } => "TOO_MANY_ROWS",
-            Self::Database(public) => code_of(public.kind),
+            Self::Database(public) => code_of(public),
             Self::At { source, .. } => source.code(),
         }
     }
@@ -247,7 +249,7 @@ fn placed(error: &GraphQLError, code: &str) -> Value {
 
 fn database(public: &PublicError) -> Value {
     let mut extensions = Map::new();
-    extensions.insert("code".to_owned(), code_of(public.kind).into());
+    extensions.insert("code".to_owned(), code_of(public).into());
     extensions.insert("sqlstate".to_owned(), public.code.as_ref().into());
     if let Some(details) = &public.details {
         extensions.insert("details".to_owned(), details.clone());

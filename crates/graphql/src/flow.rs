@@ -27,7 +27,7 @@ use crate::cost;
 use crate::documents::Persisted;
 use crate::error::Error;
 use crate::introspect;
-use crate::plan::{Planned, Planner, Step};
+use crate::plan::{Planned, Planner};
 use crate::prepared::{Asked, Prepared, Sight, Variables};
 use crate::reflected::{Reflected, Schemas};
 use crate::request::{self, GraphqlRequest};
@@ -181,7 +181,7 @@ impl Flow<'_> {
         Ok(Prepared::new(drawn, proof, one_key(document), cost, operating.proven.as_ref()))
     }
 
-    fn cost(&self, document: &Document) -> f64 {
+    pub(crate) fn cost(&self, document: &Document) -> f64 {
         cost::of(document, self.settings.max_rows.unwrap_or(UNBOUNDED))
     }
 
@@ -259,17 +259,6 @@ impl Flow<'_> {
         });
         self.context().journal.counted(rows as u64);
         answer
-    }
-
-    /// The rows that the fields of a mutation may touch.
-    pub(crate) fn cost_of(&self, steps: &[(String, Step)]) -> f64 {
-        let cost = |step: &Step| match step {
-            Step::Constant(_) => 0.0,
-            Step::Run(document, _) => self.cost(document),
-            Step::Many(documents) => documents.iter().map(|document| self.cost(document)).sum(),
-            Step::Tree(grown) => grown.rows() as f64 + grown.told.as_ref().map_or(0.0, |document| self.cost(document)),
-        };
-        steps.iter().map(|(_, step)| cost(step)).sum()
     }
 
     /// A statement that writes.

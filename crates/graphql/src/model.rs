@@ -7,11 +7,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use ferrobase_catalog::{Function, Relation};
-use ferrobase_query::plan::Join;
+use ferrobase_catalog::{Function, QualifiedName, Relation};
+use ferrobase_query::plan::{Argument, Join};
 use indexmap::IndexMap;
 
-use crate::scalar::ValueType;
+use crate::made::{InputShape, Made};
+use crate::scalar::{Class, ValueType};
+use crate::views::{Documents, Place};
 
 /// The index of a table in [`Model::tables`].
 pub(crate) type TableId = usize;
@@ -23,6 +25,8 @@ pub(crate) struct Model {
     pub(crate) schema: String,
     /// What its owner says about it.
     pub(crate) description: Option<String>,
+    /// The schema of pg_trgm, where it is installed.
+    pub(crate) trigrams: Option<String>,
     /// Whether introspection is answered.
     pub(crate) introspection: bool,
     /// Whether it is a part of a federation.
@@ -39,6 +43,8 @@ pub(crate) struct Model {
     pub(crate) query: IndexMap<String, QueryField>,
     /// Fields of `Mutation`.
     pub(crate) mutation: IndexMap<String, MutationField>,
+    /// Types of JSON documents.
+    pub(crate) documents: Documents,
 }
 
 /// A field of `Query`.
@@ -54,6 +60,10 @@ pub(crate) enum QueryField {
     Groups(TableId),
     /// A function that reads.
     Call(Arc<Callee>),
+    /// Documents of a JSON view, as a list.
+    Documents(TableId),
+    /// The same page by page.
+    DocumentPage(TableId),
 }
 
 /// A field of `Mutation`.
@@ -104,6 +114,17 @@ pub(crate) struct Table {
     pub(crate) page: u64,
     /// The size of the largest page.
     pub(crate) most: u64,
+    /// Its rows are JSON documents; the fields are then what can be asked beside them.
+    pub(crate) view: Option<View>,
+}
+
+/// What makes a relation, or a function that looks like one, a JSON view.
+#[derive(Clone, Debug)]
+pub(crate) struct View {
+    /// What its documents are.
+    pub(crate) place: Place,
+    /// The function that gives the rows, and its arguments, which nobody gives.
+    pub(crate) function: Option<(QualifiedName, Vec<Argument>)>,
 }
 
 /// Columns that no two rows have the same values in.
@@ -212,6 +233,8 @@ pub(crate) struct CallArgument {
     pub(crate) value: ValueType,
     /// It has no default.
     pub(crate) required: bool,
+    /// The keys of an object that it is.
+    pub(crate) input: Option<InputShape>,
 }
 
 /// What a function returns.
@@ -225,6 +248,8 @@ pub(crate) enum CallReturns {
     One(TableId),
     /// Rows, page by page.
     Many(TableId),
+    /// Something that has a type of its own.
+    Made(Made),
 }
 
 impl Table {
@@ -259,6 +284,11 @@ impl Table {
     pub(crate) fn comparable(&self) -> impl Iterator<Item = (&String, &Column)> {
         let compares = |column: &Column| column.readable && !column.computed && column.value.class.is_ordered();
         self.columns().filter(move |(_, _, column)| compares(column)).map(|(name, _, column)| (name, column))
+    }
+
+    /// Whether it has texts that the role may read.
+    pub(crate) fn has_texts(&self) -> bool {
+        self.comparable().any(|(_, column)| column.value.class == Class::String && !column.value.is_list)
     }
 
     /// Whether it has rows that the role may read.

@@ -68,6 +68,32 @@ fn change_first(name: &str, change: fn(&char) -> char) -> String {
     chars.next().map_or_else(String::new, |first| std::iter::once(change(&first)).chain(chars).collect())
 }
 
+/// Several of what a word names: `user` as `users`. Of a name of several words the last one changes.
+pub(crate) fn plural(word: &str) -> String {
+    let ends = |ends: &[&str]| ends.iter().any(|end| word.ends_with(end));
+    match word.strip_suffix('y') {
+        Some(stem) if !stem.ends_with(['a', 'e', 'i', 'o', 'u']) => format!("{stem}ies"),
+        _ if ends(&["ss", "us", "is", "x", "z", "ch", "sh"]) => format!("{word}es"),
+        _ if ends(&["s"]) => word.to_owned(),
+        _ => format!("{word}s"),
+    }
+}
+
+/// One of what a word names: `users` as `user`.
+pub(crate) fn singular(word: &str) -> String {
+    let stem = |end: &str| word.strip_suffix(end).filter(|stem| stem.len() > 1);
+    if let Some(stem) = stem("ies") {
+        return format!("{stem}y");
+    }
+    if ["sses", "uses", "xes", "zes", "ches", "shes"].iter().any(|end| word.ends_with(end)) {
+        return word[..word.len() - 2].to_owned();
+    }
+    match stem("s") {
+        Some(stem) if !stem.ends_with(['s', 'u', 'i']) => stem.to_owned(),
+        _ => word.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,6 +110,22 @@ mod tests {
         assert_eq!(inflected.reference("blog_post_id"), Some("blogPost".to_owned()));
         assert_eq!(plain.reference("owner"), None);
         assert_eq!(plain.reference("_id"), None);
+    }
+
+    #[test]
+    fn words_name_one_or_several() {
+        for (one, several) in [
+            ("user", "users"),
+            ("category", "categories"),
+            ("box", "boxes"),
+            ("day", "days"),
+            ("status", "statuses"),
+            ("blog_post", "blog_posts"),
+            ("dish", "dishes"),
+        ] {
+            assert_eq!((plural(one).as_str(), singular(several).as_str()), (several, one));
+        }
+        assert_eq!((plural("stats"), singular("user")), ("stats".to_owned(), "user".to_owned()));
     }
 
     #[test]

@@ -5,23 +5,24 @@
 //! out or renamed, and the log says so.
 
 mod keys;
+pub(crate) mod outcomes;
+mod views;
+mod ways;
+mod words;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use ferrobase_catalog::{
-    Catalog, Function, Generated, Link, Privilege, QualifiedName, Relation, RelationKind, Relationship, ReturnShape,
-    TypeClass, Volatility,
+    Catalog, Function, Generated, Privilege, QualifiedName, Relation, RelationKind, ReturnShape, TypeClass, Volatility,
 };
-use ferrobase_query::plan::Join;
 use indexmap::IndexMap;
 
-use crate::directive::{self, Directive};
+use crate::directive::{self, Directive, ForeignKey};
 use crate::model::{
-    CallArgument, CallReturns, Callee, Column, EnumType, Field, FieldKind, Model, MutationField, QueryField, Reference,
-    Table, TableId,
+    CallArgument, CallReturns, Callee, Column, Field, FieldKind, Model, MutationField, QueryField, Table, TableId,
 };
-use crate::naming::{Naming, is_name, lower_first, upper_first};
+use crate::naming::{Naming, is_name, lower_first};
 use crate::scalar::{Class, ValueType};
 
 /// The size of a page that does not say its size.
@@ -44,7 +45,7 @@ const RESERVED: [&str; 13] = [
 ];
 
 /// What the names of types that belong to another type end with.
-const DERIVED: [&str; 36] = [
+const DERIVED: [&str; 37] = [
     "Aggregate",
     "AggregateOrderBy",
     "AvgAggregateResult",
@@ -55,6 +56,7 @@ const DERIVED: [&str; 36] = [
     "Edge",
     "ExtremeHaving",
     "ExtremeOrderBy",
+    "Similarity",
     "Filter",
     "Group",
     "GroupKeys",
@@ -105,11 +107,13 @@ pub(crate) fn reflect(sight: Sight<'_>) -> Model {
     let model = Model {
         schema: sight.schema.to_owned(),
         description: commented.description,
+        trigrams: sight.catalog.extensions.get("pg_trgm").cloned(),
         introspection: commented.directive.introspection.unwrap_or(sight.introspection),
         is_subgraph: commented.directive.federation,
         ..Model::default()
     };
-    let taken = RESERVED.into_iter().chain(Class::ALL.map(Class::name)).map(str::to_owned).collect();
+    let taken =
+        RESERVED.into_iter().chain(outcomes::RESERVED).chain(Class::ALL.map(Class::name)).map(str::to_owned).collect();
     let mut reflecting = Reflecting {
         sight,
         naming,
@@ -117,6 +121,8 @@ pub(crate) fn reflect(sight: Sight<'_>) -> Model {
         taken,
         schema: commented.directive,
         enums: IndexMap::new(),
+        declared: words::declared(sight.catalog),
+        foreign_keys: Vec::new(),
         ids: HashMap::new(),
         row_types: row_types(sight.catalog),
     };
@@ -124,7 +130,9 @@ pub(crate) fn reflect(sight: Sight<'_>) -> Model {
         reflecting.tables();
         reflecting.relationships();
         reflecting.roots();
+        let documents = reflecting.document_types();
         reflecting.functions();
+        reflecting.document_fields(documents);
     }
     reflecting.model
 }
@@ -137,6 +145,10 @@ struct Reflecting<'a> {
     schema: Directive,
     /// Enums that were met, by their name in SQL.
     enums: IndexMap<String, ValueType>,
+    /// Enums that are declared, by their name in SQL.
+    declared: HashMap<String, QualifiedName>,
+    /// Relationships that comments of relations declare.
+    foreign_keys: Vec<(TableId, ForeignKey)>,
     /// Tables by the names of their relations.
     ids: HashMap<QualifiedName, TableId>,
     /// Names under which SQL knows the rows of relations.
@@ -147,11 +159,13 @@ impl Reflecting<'_> {
     fn tables(&mut self) {
         let catalog = self.sight.catalog;
         for relation in catalog.relations.values() {
-            if relation.name.schema != self.sight.schema || !(self.sight.sees)(relation) {
+            if relation.name.schema != self.sight.schema || !(self.sight.sees)(relation) || self.is_view(relation) {
                 continue;
             }
             if let Some(table) = self.table(relation) {
                 let id = self.model.tables.len();
+                let said = directive::read(relation.comment.as_deref()).directive;
+                self.foreign_keys.extend(said.foreign_keys.into_iter().map(|key| (id, key)));
                 self.model.by_type.insert(table.type_name.clone(), id);
                 self.ids.insert(relation.name.clone(), id);
                 self.model.tables.push(table);
@@ -200,6 +214,7 @@ impl Reflecting<'_> {
             aggregates: said.aggregate.is_none_or(|switch| switch.enabled),
             page: said.max_rows.or(self.schema.max_rows).unwrap_or(PAGE).min(most),
             most,
+            view: None,
         };
         let reads_key = table.key.iter().all(|column| catalog.may_column(role, Privilege::Select, relation, column));
         if reads_key {
@@ -275,37 +290,6 @@ impl Reflecting<'_> {
         table.fields.insert(name, field);
     }
 
-    fn column_type(&mut self, column: &ferrobase_catalog::Column) -> ValueType {
-        self.value_type(&column.base_type, column.type_class, &column.enum_values)
-    }
-
-    fn value_type(&mut self, sql: &str, class: TypeClass, enum_values: &[String]) -> ValueType {
-        if class == TypeClass::Composite {
-            return ValueType::of_class(Class::Opaque);
-        }
-        let element = sql.trim_end_matches("[]");
-        if !enum_values.is_empty() && !self.enums.contains_key(element) {
-            let value = self.enum_type(element, enum_values);
-            self.enums.insert(element.to_owned(), value);
-        }
-        match self.enums.get(element) {
-            Some(value) => ValueType { is_list: sql.ends_with("[]"), ..value.clone() },
-            None => ValueType::of_sql(sql),
-        }
-    }
-
-    /// The type of an enum; a string where its values are no names or its own name is taken.
-    fn enum_type(&mut self, sql: &str, values: &[String]) -> ValueType {
-        let name = sql.rsplit('.').next().unwrap_or(sql).trim_matches('"');
-        let name = self.naming.type_name(name);
-        let is_word = |word: &String| is_name(word) && !matches!(word.as_str(), "true" | "false" | "null");
-        if !values.iter().all(is_word) || !is_name(&name) || !self.take(&name) {
-            return ValueType::of_class(Class::String);
-        }
-        self.model.enums.insert(name.clone(), EnumType { description: None, words: values.to_vec() });
-        ValueType { name, is_list: false, class: Class::Enum, words: Vec::new() }
-    }
-
     /// Takes the name of a type, and with it those that are made of it.
     fn take(&mut self, name: &str) -> bool {
         let is_free =
@@ -315,106 +299,6 @@ impl Reflecting<'_> {
             self.taken.extend(DERIVED.iter().map(|what| format!("{name}{what}")));
         }
         is_free
-    }
-
-    fn relationships(&mut self) {
-        let catalog = self.sight.catalog;
-        for id in 0..self.model.tables.len() {
-            let relation = Arc::clone(&self.model.tables[id].relation);
-            let all = catalog.relationships_within(self.sight.schema, &relation.name.name);
-            let mut ways: Vec<&Relationship> = all.filter(|way| !matches!(way.link, Link::ManyToMany(_))).collect();
-            // Keys first, in an order that does not depend on what else there is.
-            ways.sort_by_key(|way| {
-                (matches!(way.link, Link::Computed { .. }), way.constraint().unwrap_or_default().to_owned())
-            });
-            for way in ways {
-                self.relationship(id, way);
-            }
-        }
-    }
-
-    fn relationship(&mut self, id: TableId, way: &Relationship) {
-        let Some(&target) = self.ids.get(&way.target) else { return };
-        let reads = self.model.tables[target].columns().any(|(_, _, column)| column.readable);
-        if !reads || !self.reads_columns(id, way) {
-            return;
-        }
-        let (kind, name) = match &way.link {
-            Link::ManyToOne { columns, .. } | Link::OneToOne { columns, source_is_parent: false, .. } => {
-                let nullable = columns.iter().any(|(own, _)| self.is_nullable(id, own)) || way.target_is_view;
-                let reference = match columns.as_slice() {
-                    [(own, _)] => self.naming.reference(own),
-                    _ => None,
-                };
-                let name = reference.unwrap_or_else(|| lower_first(&self.model.tables[target].type_name));
-                let join = Join::Columns(columns.clone());
-                // A row that a policy hides is none.
-                (
-                    FieldKind::One(Reference {
-                        table: target,
-                        join,
-                        nullable: nullable || self.may_be_hidden(target),
-                        refers: true,
-                    }),
-                    name,
-                )
-            }
-            Link::OneToOne { columns, .. } => {
-                let name = lower_first(&self.model.tables[target].type_name);
-                let join = Join::Columns(columns.clone());
-                (FieldKind::One(Reference { table: target, join, nullable: true, refers: false }), name)
-            }
-            Link::OneToMany { columns, .. } => {
-                let name = format!("{}Collection", lower_first(&self.model.tables[target].type_name));
-                let join = Join::Columns(columns.clone());
-                (FieldKind::Many(Reference { table: target, join, nullable: true, refers: false }), name)
-            }
-            Link::Computed { function, to_one } => {
-                let row_type = self.model.tables[id].relation.name.clone();
-                let join = Join::Function { function: function.clone(), row_type };
-                let field = Reference { table: target, join, nullable: true, refers: false };
-                let name = self.naming.field(function.name.trim_start_matches('_'));
-                (if *to_one { FieldKind::One(field) } else { FieldKind::Many(field) }, name)
-            }
-            Link::ManyToMany(_) => return,
-        };
-        self.related(id, &name, way, kind);
-    }
-
-    /// Adds a field that leads to other rows, under a name that is free.
-    fn related(&mut self, id: TableId, name: &str, way: &Relationship, kind: FieldKind) {
-        let by = way.columns().iter().map(|(own, other)| {
-            upper_first(&crate::naming::camel(if matches!(kind, FieldKind::Many(_)) { other } else { own }))
-        });
-        let by: String = by.collect::<Vec<_>>().join("And");
-        let names = [name.to_owned(), format!("{name}By{by}")];
-        let fields = &mut self.model.tables[id].fields;
-        match names.into_iter().find(|name| is_name(name) && !fields.contains_key(name)) {
-            Some(name) => {
-                fields.insert(name, Field { description: None, deprecated: None, kind });
-            }
-            None => {
-                tracing::warn!(source = %way.source, target = %way.target, name, "A relationship has no name that is free")
-            }
-        }
-    }
-
-    /// The columns that a join compares must be readable: a caller can tell from the answer what stands in them.
-    fn reads_columns(&self, id: TableId, way: &Relationship) -> bool {
-        let Sight { catalog, role, .. } = self.sight;
-        let source = &self.model.tables[id].relation;
-        let Some(target) = catalog.relation(&way.target.schema, &way.target.name) else { return false };
-        let reads = |relation: &Relation, column: &str| catalog.may_column(role, Privilege::Select, relation, column);
-        way.columns().iter().all(|(own, other)| reads(source, own) && reads(target, other))
-    }
-
-    fn is_nullable(&self, id: TableId, column: &str) -> bool {
-        self.model.tables[id].relation.columns.get(column).is_none_or(|column| column.nullable)
-    }
-
-    fn may_be_hidden(&self, id: TableId) -> bool {
-        let relation = &self.model.tables[id].relation;
-        relation.row_security.enabled || relation.is_view()
     }
 
     fn roots(&mut self) {
@@ -461,7 +345,8 @@ impl Reflecting<'_> {
         let catalog = self.sight.catalog;
         for (name, overloads) in &catalog.functions {
             let [function] = overloads.as_slice() else { continue };
-            if name.schema != self.sight.schema || !catalog.may_execute(self.sight.role, function) {
+            let hides = !catalog.may_execute(self.sight.role, function) || function.is_document_view();
+            if name.schema != self.sight.schema || hides {
                 continue;
             }
             let Some((name, callee)) = self.callee(function) else { continue };
@@ -474,7 +359,7 @@ impl Reflecting<'_> {
             };
             match (free, reads) {
                 (false, _) => {
-                    tracing::warn!(function = %function.name, name, "A function has no name for GraphQL that is free")
+                    tracing::warn!(function = %function.name, name, "A function has no name for GraphQL that is free");
                 }
                 (true, true) => {
                     self.model.query.insert(name, QueryField::Call(callee));
@@ -491,24 +376,31 @@ impl Reflecting<'_> {
             return None;
         }
         let commented = directive::read(function.comment.as_deref());
-        let name = commented.directive.name.unwrap_or_else(|| self.naming.field(&function.name.name));
+        let name = commented.directive.name.clone().unwrap_or_else(|| self.function_name(function));
         let mut arguments = IndexMap::new();
         for parameter in &function.parameters {
             if self.is_row_type(&parameter.type_name) {
                 return None;
             }
+            let is_input = self.is_conventional(function) && parameter.type_name == "jsonb";
+            let input = if is_input { self.input_shape(&name, &commented.directive.input) } else { None };
             let argument = CallArgument {
                 parameter: parameter.name.clone(),
                 sql_type: parameter.type_name_unbounded.clone(),
                 value: self.value_type(&parameter.type_name, TypeClass::Scalar, &[]),
                 required: parameter.required,
+                input,
             };
-            let name = self.naming.field(&parameter.name);
+            let said = commented.directive.arguments.get(&parameter.name);
+            let name = said.cloned().unwrap_or_else(|| self.argument_name(function, &parameter.name));
             if !is_name(&name) || arguments.insert(name, argument).is_some() {
                 return None;
             }
         }
-        let returns = self.returns(function)?;
+        let returns = match self.made(function, &name, &commented.directive) {
+            Some(made) => CallReturns::Made(made),
+            None => self.returns(function)?,
+        };
         if !is_name(&name) {
             return None;
         }
@@ -533,11 +425,15 @@ impl Reflecting<'_> {
     }
 
     /// A type by its name in `pg_type`; none for what only a description at run time would tell.
-    fn returned_type(&self, name: &QualifiedName) -> Option<ValueType> {
+    fn returned_type(&mut self, name: &QualifiedName) -> Option<ValueType> {
         if name.schema != "pg_catalog" {
-            let sql = [name.name.clone(), format!("{}.{}", name.schema, name.name)];
-            let known = sql.iter().find_map(|sql| self.enums.get(sql));
-            return Some(known.cloned().unwrap_or_else(|| ValueType::of_sql(&sql[1])));
+            // An array's type is called after its element's.
+            let element = name.name.strip_prefix('_');
+            let element = element.filter(|element| self.declared.contains_key(&format!("{}.{element}", name.schema)));
+            return Some(match element {
+                Some(element) => self.value_type(&format!("{}.{element}[]", name.schema), TypeClass::Array, &[]),
+                None => self.value_type(&name.to_string(), TypeClass::Scalar, &[]),
+            });
         }
         let (element, is_list) = match name.name.strip_prefix('_') {
             Some(element) => (element, true),

@@ -35,11 +35,14 @@ pub(crate) enum Class {
     Datetime,
     Json,
     Enum,
+    Words,
+    /// A path of labels (the extension ltree).
+    Path,
     Opaque,
 }
 
 impl Class {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Int,
         Self::BigInt,
         Self::Float,
@@ -51,6 +54,8 @@ impl Class {
         Self::Time,
         Self::Datetime,
         Self::Json,
+        Self::Words,
+        Self::Path,
         Self::Opaque,
     ];
 
@@ -69,6 +74,8 @@ impl Class {
             Self::Datetime => "Datetime",
             Self::Json => "JSON",
             Self::Enum => "Enum",
+            Self::Words => "TSVector",
+            Self::Path => "Ltree",
             Self::Opaque => "Opaque",
         }
     }
@@ -83,6 +90,8 @@ impl Class {
             Self::Time => "A time without a date: 12:30:00.",
             Self::Datetime => "A date with a time: 2026-01-31T12:30:00+00:00.",
             Self::Json => "A JSON document, as a string that holds it.",
+            Self::Words => "The words of a text, ready to be searched.",
+            Self::Path => "A path of labels: top.science.astronomy.",
             Self::Opaque => "A value that only the database can read.",
             Self::Int | Self::Float | Self::String | Self::Boolean | Self::Enum => return None,
         })
@@ -90,7 +99,7 @@ impl Class {
 
     /// Whether it can be put in order.
     pub(crate) fn is_ordered(self) -> bool {
-        !matches!(self, Self::Json | Self::Opaque)
+        !matches!(self, Self::Json | Self::Words | Self::Opaque)
     }
 
     /// Whether values can be added up, and as what.
@@ -114,7 +123,7 @@ impl Class {
 
     /// Whether values have a smallest and a largest one. PostgreSQL has no `min` for booleans and UUIDs.
     pub(crate) fn has_extremes(self) -> bool {
-        self.is_ordered() && !matches!(self, Self::Boolean | Self::Uuid | Self::Enum)
+        self.is_ordered() && !matches!(self, Self::Boolean | Self::Uuid | Self::Enum | Self::Path)
     }
 
     fn of(type_name: &str) -> Self {
@@ -130,7 +139,9 @@ impl Class {
             "time without time zone" | "time with time zone" => Self::Time,
             "timestamp without time zone" | "timestamp with time zone" => Self::Datetime,
             "json" | "jsonb" => Self::Json,
+            "tsvector" => Self::Words,
             name if name == "citext" || name.ends_with(".citext") => Self::String,
+            name if name == "ltree" || name.ends_with(".ltree") => Self::Path,
             _ => Self::Opaque,
         }
     }
@@ -171,10 +182,11 @@ impl ValueType {
         match (self.class, self.is_list) {
             (Class::BigInt | Class::BigFloat, false) => Scalar::Text,
             (Class::BigInt | Class::BigFloat, true) => Scalar::Texts,
-            (Class::Opaque, false) => Scalar::Text,
+            (Class::Opaque | Class::Words | Class::Path, false) => Scalar::Text,
             (Class::Json, false) => Scalar::Encoded,
             (Class::Json, true) => Scalar::EncodedList,
             (Class::Enum, false) if !self.words.is_empty() => Scalar::Words(self.words.clone()),
+            (Class::Enum, true) if !self.words.is_empty() => Scalar::WordList(self.words.clone()),
             _ => Scalar::Plain,
         }
     }

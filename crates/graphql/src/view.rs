@@ -126,19 +126,16 @@ impl View {
         Ok(match planner.plan(operation, &|_| Ok("null".to_owned()))? {
             Planned::Read(document) => vec![(None, document)],
             Planned::Write(steps) => {
-                let mut all = Vec::new();
-                for (field, step) in steps {
-                    match step {
-                        Step::Constant(_) => {}
-                        Step::Run(document, _) => all.push((Some(field), document)),
-                        Step::Many(documents) => {
-                            all.extend(documents.into_iter().map(|one| (Some(field.clone()), one)));
-                        }
-                        // Its later statements can only be planned for rows that earlier ones have written.
-                        Step::Tree(grown) => all.extend(grown.told.map(|document| (Some(field), document))),
-                    }
-                }
-                all
+                let run = steps.into_iter().flat_map(|(field, step)| {
+                    let documents = match step {
+                        Step::Run(document, _) => vec![document],
+                        Step::Many(documents) => documents,
+                        Step::Tree(grown) => grown.documents(),
+                        Step::Constant(_) => Vec::new(),
+                    };
+                    documents.into_iter().map(move |document| (Some(field.clone()), document))
+                });
+                run.collect()
             }
         })
     }

@@ -6,21 +6,14 @@
 use bytes::{Bytes, BytesMut};
 use ferrobase_base::PublicError;
 use ferrobase_pg::{End, StatementResult};
-use ferrobase_query::plan::{
-    Change, ChangeMember, Content, Document, Field, Guard, Member, Mutation, Read, Scalar, Source,
-};
+use ferrobase_query::plan::ChangeMember;
 use ferrobase_query::tree::{self, TreeError};
 use ferrobase_request::{Opening, Transaction};
 use serde_json::value::RawValue;
 
 use crate::error::Error;
 use crate::flow::{Flow, Operating, Ready, internal};
-use crate::plan::{Grown, Step, json};
-
-/// The key under which a step of a tree says how many rows it wrote.
-const COUNT: &str = "count";
-/// The same for its rows.
-const ROWS: &str = "rows";
+use crate::plan::{COUNT, Grown, ROWS, Step, json};
 
 /// A transaction, and what its statements have in common.
 struct Writing<'w, 't> {
@@ -32,9 +25,8 @@ struct Writing<'w, 't> {
 impl Flow<'_> {
     /// The fields of a mutation, in their order.
     pub(crate) async fn write(&self, steps: Vec<(String, Step)>, operating: &Operating<'_>) -> Result<Bytes, Error> {
-        let cost = self.cost_of(&steps);
+        let cost = steps.iter().map(|(_, step)| self.cost_of(step)).sum();
         self.afford(cost)?;
-        let ending = self.ending(cost);
         let runs = steps.iter().filter(|(_, step)| !matches!(step, Step::Constant(_))).count();
         let only = runs == 1 && steps.iter().any(|(_, step)| matches!(step, Step::Run(..)));
         let mut values = Vec::with_capacity(steps.len());
@@ -51,7 +43,7 @@ impl Flow<'_> {
                 };
                 values.push((key, value));
             }
-            return Ok(side_by_side(&values, &ending));
+            return Ok(side_by_side(&values, &self.ending(cost)));
         }
         let begun = Transaction::begin(self.target, self.context(), Opening::default()).await;
         let transaction = begun.map_err(|error| self.failed(&error))?;
@@ -66,7 +58,17 @@ impl Flow<'_> {
             }
         }
         writing.transaction.end(End::Commit).await.map_err(|error| self.failed(&error))?;
-        Ok(side_by_side(&values, &ending))
+        Ok(side_by_side(&values, &self.ending(cost)))
+    }
+
+    /// How many rows a field may touch.
+    fn cost_of(&self, step: &Step) -> f64 {
+        match step {
+            Step::Constant(_) => 0.0,
+            Step::Run(document, _) => self.cost(document),
+            Step::Many(documents) => documents.iter().map(|document| self.cost(document)).sum(),
+            Step::Tree(grown) => grown.rows() + grown.told.as_ref().map_or(0.0, |told| self.cost(told)) * grown.roots(),
+        }
     }
 }
 
@@ -106,10 +108,7 @@ impl Writing<'_, '_> {
     async fn tree(&mut self, mut grown: Grown) -> Result<Bytes, Error> {
         let mut roots = 0;
         for place in 0..grown.tree.steps.len() {
-            let Some(mutation) = grown.tree.mutation(place).map_err(|error| refused(&error))? else { continue };
-            let guard = grown.guards.iter().find(|(other, _)| *other == place).map(|(_, guard)| *guard);
-            let step = &grown.tree.steps[place];
-            let document = returned(mutation, guard.unwrap_or_default(), step);
+            let Some(document) = grown.document(place).map_err(|error| refused(&error))? else { continue };
             let ready = self.flow.ready(self.operating, &document, None)?;
             let told = self.run(&ready).await?;
             let (count, rows) = read(&told).ok_or_else(internal)?;
@@ -136,22 +135,7 @@ impl Writing<'_, '_> {
     }
 }
 
-/// A step's statement: how many rows it wrote, and of each what others need.
-fn returned(mutation: Mutation, guard: Guard, step: &tree::Step) -> Document {
-    let column = |name: &String| Member {
-        key: name.clone(),
-        value: Content::Value { field: Field::column(name), scalar: Scalar::Plain },
-    };
-    let mut members = vec![ChangeMember::Count(COUNT.to_owned())];
-    if !step.needed.is_empty() {
-        members.push(ChangeMember::Records(ROWS.to_owned(), step.needed.iter().map(column).collect()));
-    }
-    let read = Read::from(Source::Derived, step.relation.name.name.clone());
-    let value = Content::Change(Box::new(Change { mutation, guard, read, members }));
-    Document { members: vec![Member { key: String::new(), value }] }
-}
-
-/// What [`returned`] answers.
+/// What a step answers.
 fn read(told: &[u8]) -> Option<(u64, Vec<tree::Draft>)> {
     let parts: std::collections::HashMap<String, &RawValue> = serde_json::from_slice(told).ok()?;
     let count = serde_json::from_str(parts.get(COUNT)?.get()).ok()?;

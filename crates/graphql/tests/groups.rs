@@ -17,8 +17,9 @@ const SALES: &str = "
 
 async fn ids(api: &Api, query: &str) -> Vec<i64> {
     let data = api.data(query).await;
-    let edges = data.as_object().unwrap().values().next().unwrap()["edges"].as_array().unwrap().clone();
-    edges.iter().map(|edge| edge["node"]["id"].as_i64().unwrap()).collect()
+    let page = data.as_object().and_then(|data| data.values().next()).expect("a page");
+    let edges = page["edges"].as_array().expect("edges");
+    edges.iter().map(|edge| edge["node"]["id"].as_i64().expect("an id")).collect()
 }
 
 #[tokio::test]
@@ -204,4 +205,55 @@ async fn documents_and_texts_are_looked_into() {
     let odd =
         "{ salesCollection(filter: {note: {fullText: {query: \"x\", configuration: \"no_such\"}}}) { totalCount } }";
     assert_eq!(api.ask(odd).await.code(), "BAD_USER_INPUT");
+}
+
+#[tokio::test]
+async fn words_that_are_ready_are_searched_as_they_are() {
+    let api = api(
+        "create table pages (id int primary key, text text, words tsvector generated always as (to_tsvector('english', text)) stored);
+         create index on pages using gin (words);
+         insert into pages (id, text) values (1, 'running foxes'), (2, 'a fox ran'), (3, 'dogs');",
+    )
+    .await;
+    for (filter, expected) in [
+        ("{fullText: {query: \"fox\", configuration: \"english\"}}", vec![1, 2]),
+        ("{fullText: {query: \"run & fox\", configuration: \"english\", mode: operators}}", vec![1]),
+        ("{search: \"dog\"}", vec![3]),
+        ("{is: NULL}", vec![]),
+    ] {
+        let query = format!("{{ pagesCollection(filter: {{words: {filter}}}) {{ edges {{ node {{ id words }} }} }} }}");
+        assert_eq!(ids(&api, &query).await, expected, "{filter}");
+    }
+    assert_eq!(
+        api.ask("{ pagesCollection(filter: {words: {eq: \"fox\"}}) { totalCount } }").await.code(),
+        "GRAPHQL_VALIDATION_FAILED"
+    );
+}
+
+#[tokio::test]
+async fn texts_that_are_alike_are_found_where_the_database_can_tell() {
+    let plain = api("create table names (id int primary key, name text)").await;
+    let similar = "{ namesCollection(filter: {name: {similar: \"anderson\"}}, orderBy: [{similarity: {column: name, to: \"anderson\"}}])
+        { edges { cursor node { id } } } }";
+    assert_eq!(plain.ask(similar).await.code(), "GRAPHQL_VALIDATION_FAILED");
+    let known = plain.value("select count(*) from pg_available_extensions where name = 'pg_trgm'").await;
+    assert_eq!(known, "1", "PostgreSQL's own extensions are there where tests run");
+    let api = api("create extension pg_trgm schema extensions;
+         create table names (id int primary key, name text);
+         insert into names values (1, 'andersen'), (2, 'anderson'), (3, 'sanders'), (4, 'smith'), (5, null);")
+    .await;
+    assert_eq!(ids(&api, similar).await, [2, 1, 3]);
+    let order = "orderBy: [{similarity: {column: name, to: \"anderson\"}}]";
+    let all = format!("{{ namesCollection({order}) {{ edges {{ node {{ id }} }} }} }}");
+    assert_eq!(ids(&api, &all).await, [2, 1, 3, 4, 5]);
+    let first = api.data(&format!("{{ namesCollection(first: 2, {order}) {{ pageInfo {{ endCursor }} }} }}")).await;
+    let after = &first["namesCollection"]["pageInfo"]["endCursor"];
+    assert_eq!(
+        ids(&api, &format!("{{ namesCollection(after: {after}, {order}) {{ edges {{ node {{ id }} }} }} }}")).await,
+        [3, 4, 5]
+    );
+    let word = "{ namesCollection(filter: {name: {similarWord: \"sander\"}}) { edges { node { id } } } }";
+    assert_eq!(ids(&api, word).await, [3]);
+    let no_text = "{ namesCollection(orderBy: [{similarity: {column: id, to: \"x\"}}]) { totalCount } }";
+    assert_eq!(api.ask(no_text).await.code(), "BAD_USER_INPUT");
 }

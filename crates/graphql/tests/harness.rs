@@ -54,6 +54,12 @@ impl Default for Setup {
     }
 }
 
+/// What is installed.
+fn options() -> InstallOptions {
+    let rooms = [InstallOptions::default().rooms, vec![ferrobase_graphql::MIGRATIONS]].concat();
+    InstallOptions { rooms, ..InstallOptions::default() }
+}
+
 /// An answer.
 #[derive(Debug)]
 pub struct Answer {
@@ -81,12 +87,12 @@ pub async fn api(sql: &str) -> Api {
 
 impl Setup {
     pub async fn start(self, sql: &str) -> Api {
-        let db = database_from("graphql_1", |url| async move {
-            install(&ConnectOptions::parse(&url).expect("a URL"), &InstallOptions::default()).await.expect("installed");
+        let db = database_from("graphql_3", |url| async move {
+            install(&ConnectOptions::parse(&url).expect("a URL"), &options()).await.expect("installed");
         })
         .await;
         let owner = ConnectOptions::parse(db.url()).expect("a URL");
-        let logins = install(&owner, &InstallOptions::default()).await.expect("installed").logins;
+        let logins = install(&owner, &options()).await.expect("installed").logins;
         db.script(sql).await;
         let options = PoolOptions { max_connections: self.connections, ..PoolOptions::default() };
         let pool =
@@ -123,8 +129,12 @@ impl Setup {
             ferrobase_edge::Settings::from_sections(&ServerSection::default(), &SecuritySection::default(), authority);
         let room = ferrobase_graphql::room("/graphql/v1", deps);
         let app = App::builder(edge.expect("settings"), Metrics::new().http()).room(room).build();
-        let scope =
-            Scope { request_login: Some(logins.request.user), extra_search_path: path, ..Scope::exposing(schemas) };
+        let scope = Scope {
+            request_login: Some(logins.request.user),
+            extra_search_path: path,
+            documents: schemas.clone(),
+            ..Scope::exposing(schemas)
+        };
         let api = Api { db, settings, router: app.into_router(), catalog, scope };
         api.reload().await;
         api
@@ -171,6 +181,22 @@ impl Api {
     /// The data of an answer that has no errors.
     pub async fn data(&self, query: &str) -> Value {
         let answer = self.ask(query).await;
+        let mut json = answer.json();
+        assert!(json.get("errors").is_none(), "{query}: {json}");
+        json["data"].take()
+    }
+
+    /// The code of the error with which the database refuses a script of its owner; empty where it does not.
+    pub async fn refused(&self, sql: &str) -> String {
+        match self.db.connect().await.script(sql).await {
+            Ok(()) => String::new(),
+            Err(error) => error.db().map(|db| db.code.as_str().to_owned()).unwrap_or_else(|| error.to_string()),
+        }
+    }
+
+    /// Asks with a token of these claims, for data without errors.
+    pub async fn data_as(&self, claims: Value, query: &str) -> Value {
+        let answer = self.ask_as(claims, query).await;
         let mut json = answer.json();
         assert!(json.get("errors").is_none(), "{query}: {json}");
         json["data"].take()

@@ -93,7 +93,7 @@ async fn nothing_is_kept_when_a_part_fails() {
         (
             r#"{name: "x", postsCollection: {create: [{title: "p", editor: {connect: {name: "nobody"}}}]}}"#,
             "NOT_FOUND",
-            "FB147",
+            "FB501",
         ),
         (r#"{name: "x", postsCollection: {create: [{title: null}]}}"#, "BAD_USER_INPUT", "23502"),
         (
@@ -108,7 +108,7 @@ async fn nothing_is_kept_when_a_part_fails() {
             "BAD_USER_INPUT",
             "",
         ),
-        (r#"{name: "x", postsCollection: {connect: [{id: "77"}]}}"#, "NOT_FOUND", "FB147"),
+        (r#"{name: "x", postsCollection: {connect: [{id: "77"}]}}"#, "NOT_FOUND", "FB501"),
     ] {
         let answer = api
             .ask(&format!("mutation {{ it: insertIntousersCollection(objects: [{objects}]) {{ affectedCount }} }}"))

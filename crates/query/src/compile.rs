@@ -16,6 +16,7 @@ mod drawn;
 mod embed;
 mod field;
 mod flat;
+mod inside;
 mod keyset;
 mod mutation;
 mod near;

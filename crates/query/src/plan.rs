@@ -11,13 +11,14 @@ mod condition;
 mod document;
 mod drawn;
 mod embed;
+mod inside;
 mod keyset;
 mod mutation;
 mod near;
 mod read;
 
 pub use answer::{Body, Count, Explain, Guard, JsonForm, Precondition};
-pub use call::{Argument, ArgumentValue, Arguments, Call, RecordField, Returned, SCALAR, UnnamedType};
+pub use call::{Argument, ArgumentValue, Arguments, Call, CallerSource, RecordField, Returned, SCALAR, UnnamedType};
 pub use condition::{
     AggregateComparison, Comparison, Condition, Is, KeyTest, LogicOperator, Operation, Operator, PathTest, Quantifier,
     Related, SearchParser,
@@ -28,6 +29,7 @@ pub use drawn::{
     Groups, Member, One, Page, PageFact, PageMember, PageValue, Scalar,
 };
 pub use embed::{Embed, EmbedOutput, Join, SpreadColumn, SpreadValue};
+pub use inside::{Inside, Items, Part, Told};
 pub use keyset::{Key, Keyset};
 pub use mutation::{Conflict, Delete, InputColumn, Insert, Mutation, Payload, Pick, Resolution, Update, UpdateEach};
 pub use near::{Place, Shape, Similarity};

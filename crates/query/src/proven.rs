@@ -9,10 +9,10 @@ use std::cell::RefCell;
 use ferrobase_catalog::{Catalog, Proof, Proven, QualifiedName, Relation, SettingsRead, Verb};
 
 use crate::plan::{
-    Aggregate, AggregateMember, AggregateValue, Body, Change, ChangeMember, Comparison, Condition, Content, Delete,
-    Distinct, Document, EdgeValue, Embed, EmbedOutput, Field, GroupKey, GroupMember, Groups, InputColumn, Insert, Join,
-    Member, Mutation, One, Operation, OrderBy, Page, PageValue, Payload, Query, Read, Resolution, Select, Source,
-    Update, Value,
+    Aggregate, AggregateMember, AggregateValue, ArgumentValue, Arguments, Body, Call, Change, ChangeMember, Comparison,
+    Condition, Content, Delete, Distinct, Document, EdgeValue, Embed, EmbedOutput, Field, GroupKey, GroupMember,
+    Groups, InputColumn, Insert, Join, Member, Mutation, One, Operation, OrderBy, Page, PageValue, Payload, Query,
+    Read, Resolution, Select, Source, Update, Value,
 };
 
 /// That the plan runs only PostgreSQL's own code, if it is proven. After one that writes, its session has forgotten nothing
@@ -121,7 +121,7 @@ impl<'a> Known<'a> {
                 Some(relation) => Some(relation),
                 None => return false,
             },
-            (Source::Function(call), None) if self.function(&call.function) => None,
+            (Source::Function(call), None) if !asks_for_caller(call) && self.function(&call.function) => None,
             (Source::Function(_) | Source::Derived, None) => return false,
         };
         let row = self.row(relation);
@@ -204,6 +204,12 @@ impl<'a> Known<'a> {
             Content::Groups(groups) => self.groups(groups),
             Content::Scalar { read, scalar: _ } => self.read(read, None),
             Content::Change(change) => self.change(change),
+            Content::Inside(told) => self.row(row).field(&Field::column(&told.column)),
+            Content::Documents(page) => self.page(page),
+            Content::Sole(one) => self.one(one),
+            Content::Either { when, then, otherwise } => {
+                self.row(row).field(when) && self.members(then, row) && self.members(otherwise, row)
+            }
         }
     }
 
@@ -223,8 +229,10 @@ impl<'a> Known<'a> {
                 PageValue::Edges(edges) => edges.iter().all(|edge| match &edge.value {
                     EdgeValue::Constant(_) | EdgeValue::Cursor => true,
                     EdgeValue::Node(members) => self.members(members, row),
+                    EdgeValue::Document(told) => self.row(row).field(&Field::column(&told.column)),
                 }),
                 PageValue::Aggregates(members) => self.aggregates(members, row),
+                PageValue::Documents(told) => self.row(row).field(&Field::column(&told.column)),
             })
     }
 
@@ -258,6 +266,12 @@ impl<'a> Known<'a> {
                 })
         })
     }
+}
+
+/// Whether the call itself looks at settings of the transaction, all of which then have to be there.
+fn asks_for_caller(call: &Call) -> bool {
+    let Arguments::Named(arguments) = &call.arguments else { return false };
+    arguments.iter().any(|argument| matches!(argument.value, ArgumentValue::Caller { .. }))
 }
 
 /// Whether values are stored as they come.

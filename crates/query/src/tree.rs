@@ -113,7 +113,7 @@ impl From<&TreeError> for PublicError {
                 "Leave the column out: it is filled in from the object that holds the row, or that the row holds.",
             ),
             TreeError::Lost(_) => Self::new(Kind::Conflict, "FB143", message),
-            TreeError::NotFound(_) => Self::new(Kind::NotFound, "FB147", message),
+            TreeError::NotFound(_) => Self::new(Kind::NotFound, "FB501", message),
         }
     }
 }

@@ -1,8 +1,9 @@
 //! The types of the schema cache. Plain data with look-ups; no SQL, no I/O.
 //!
 //! One file per subject: `relation` (tables, views, columns), `relationship` (what embedding follows), `function`
-//! (what RPC calls), `declared` (enums, composite types, domains), `access` (roles and grants), `name`. Maps keep the order in which they were filled, which the
-//! loader makes deterministic: the same database gives the same catalog.
+//! (what RPC calls), `declared` (enums, composite types, domains), `shape` (what JSON documents have), `access` (roles and
+//! grants), `name`. Maps keep the order in which they were filled, which the loader makes deterministic: the same
+//! database gives the same catalog.
 //! Tests elsewhere build values of these types by hand; every struct that can has a `Default` for that.
 
 mod access;
@@ -11,8 +12,9 @@ mod function;
 mod name;
 mod relation;
 mod relationship;
+mod shape;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -25,6 +27,7 @@ pub use function::{
 pub use name::{NameRef, QualifiedName};
 pub use relation::{BaseRead, Column, ComputedField, Generated, Relation, RelationKind, RowSecurity, TypeClass};
 pub use relationship::{ColumnPairs, Junction, Link, Relationship};
+pub use shape::{DEPRECATED, ObjectShape, Sampled, Shape, Shapes, TYPE_NAME};
 
 /// Everything that is known about one database at one moment, as far as the scope of the load exposes it.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +48,8 @@ pub struct Catalog {
     pub functions: IndexMap<QualifiedName, Vec<Arc<Function>>>,
     /// Enums, free-standing composite types and domains of every user schema, exposed or not, by name.
     pub types: IndexMap<QualifiedName, DeclaredType>,
+    /// `COMMENT ON` those of them that have one.
+    pub type_comments: HashMap<QualifiedName, String>,
     /// Relationships between exposed relations by source, detected and computed. Computed ones come first and have
     /// already replaced the detected ones whose target has their name; the rest is in the order in which PostgREST
     /// lists them.
@@ -53,6 +58,8 @@ pub struct Catalog {
     pub representations: IndexMap<(String, String), Representation>,
     /// Custom media type handlers (aggregates and functions that return a domain named like a media type).
     pub media_handlers: Vec<MediaHandler>,
+    /// What stands in the JSON documents of views, as far as the scope asked for it.
+    pub shapes: Arc<Shapes>,
     /// All roles of the cluster, with what matters for running as them.
     pub roles: IndexMap<String, Role>,
     /// Names that `timezone` accepts (`pg_timezone_names`); empty unless the scope asked for them.

@@ -17,6 +17,8 @@ pub struct Relationship {
     pub source_is_view: bool,
     /// The target is a view.
     pub target_is_view: bool,
+    /// `COMMENT ON` the foreign key behind it.
+    pub comment: Option<String>,
 }
 
 impl Relationship {

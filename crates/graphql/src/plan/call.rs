@@ -9,6 +9,7 @@ use super::Planner;
 use super::collect::Asked;
 use super::input::Input;
 use crate::error::Error;
+use crate::made::InputShape;
 use crate::model::{CallArgument, CallReturns, Callee};
 
 impl<'a> Planner<'a> {
@@ -19,7 +20,10 @@ impl<'a> Planner<'a> {
         let call = Call {
             function: callee.function.name.clone(),
             arguments: self.arguments(callee, asked)?,
-            returned: Returned { scalar: is_scalar, set },
+            returned: match &callee.returns {
+                CallReturns::Made(made) => super::document::returned(made),
+                _ => Returned { scalar: is_scalar, set },
+            },
             columns: Columns::All,
         };
         let read = Read::from(Source::Function(Box::new(call)), callee.function.name.name.clone());
@@ -34,6 +38,7 @@ impl<'a> Planner<'a> {
                 Content::One(Box::new(One { join: None, read, members: self.row(*id, asked.below())? }))
             }
             CallReturns::Many(id) => Content::Page(Box::new(self.page(*id, None, read, asked)?)),
+            CallReturns::Made(made) => self.made(made, read, asked)?,
         })
     }
 
@@ -47,13 +52,26 @@ impl<'a> Planner<'a> {
                 type_name: CatalogSql::written_by_catalog(&of.sql_type),
                 variadic: false,
             });
-            json.push((of.parameter.clone(), passed(name, of, value)?));
+            json.push((of.parameter.clone(), passed(name, of, &value)?));
         }
         Ok(Arguments::Record { fields, json: Input::Object(json).json().into(), is_object: true })
     }
 }
 
 /// A value as PostgreSQL takes it out of a JSON object: a document is not the string that holds it.
-fn passed(name: &str, of: &CallArgument, value: Input) -> Result<Input, Error> {
-    super::change::stored(name, of.value.class, value)
+fn passed(name: &str, of: &CallArgument, value: &Input) -> Result<Input, Error> {
+    match &of.input {
+        Some(shape) => Ok(keyed(shape, value.clone())),
+        None => super::change::stored(name, of.value.class, of.value.meant(value)),
+    }
+}
+
+/// An object with the keys that the database knows.
+fn keyed(shape: &InputShape, value: Input) -> Input {
+    let Input::Object(fields) = value else { return value };
+    let key = |(name, value): (String, Input)| {
+        let key = shape.fields.get(&name).map_or(name, |(key, _)| key.clone());
+        (key, value)
+    };
+    Input::Object(fields.into_iter().map(key).collect())
 }

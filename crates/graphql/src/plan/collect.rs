@@ -59,10 +59,11 @@ fn add<'d>(
             Selection::Field(field) if is_wanted(&field.directives, variables) => {
                 asked.entry(field.response_key().as_str()).or_default().push(field);
             }
-            Selection::InlineFragment(fragment) if is_wanted(&fragment.directives, variables) => {
-                if fragment.type_condition.as_ref().is_none_or(|name| is(name)) {
-                    add(document, variables, &fragment.selection_set, is, asked);
-                }
+            Selection::InlineFragment(fragment)
+                if is_wanted(&fragment.directives, variables)
+                    && fragment.type_condition.as_ref().is_none_or(|name| is(name)) =>
+            {
+                add(document, variables, &fragment.selection_set, is, asked);
             }
             Selection::FragmentSpread(spread) if is_wanted(&spread.directives, variables) => {
                 if let Some(fragment) = document.fragments.get(&spread.fragment_name)

@@ -4,7 +4,7 @@
 
 use ferrobase_query::plan::{
     Comparison, Condition, Field, Is, KeyTest, LogicOperator, Operation, Operator, PathKey, PathStep, PathTest,
-    Related, SearchParser,
+    Related, SearchParser, Similarity,
 };
 
 use super::input::{Input, array_literal};
@@ -29,7 +29,7 @@ impl Planner<'_> {
                 Some(FieldKind::NodeId) => conditions.extend(self.by_node_id(id, value)),
                 Some(FieldKind::Column(column)) => {
                     for (operator, operand) in value.fields() {
-                        conditions.push(compare(column, operator, operand)?);
+                        conditions.push(self.compare(column, operator, operand)?);
                     }
                 }
                 Some(FieldKind::One(to)) if *value != Input::Null => {
@@ -103,6 +103,21 @@ impl Planner<'_> {
         Ok(Condition::Related(Box::new(Related { exists, join: to.join.clone(), read })))
     }
 
+    /// A comparison of a column.
+    fn compare(&self, column: &Column, name: &str, operand: &Input) -> Result<Condition, Error> {
+        let convert = column.value.class == Class::Json && !column.is_binary_json;
+        let asked = match (name, &self.model.trigrams) {
+            ("at", _) => return inside(column, operand),
+            ("similar" | "similarWord", Some(schema)) => operand.text().map(|value| Operation::Similar {
+                schema: schema.clone(),
+                by: if name == "similar" { Similarity::Whole } else { Similarity::Word },
+                value,
+            }),
+            _ => comparison(&column.value, convert, name, operand)?,
+        };
+        Ok(asked.map_or_else(never, |asked| operation(&column.name, asked)))
+    }
+
     fn by_node_id(&self, id: TableId, value: &Input) -> Vec<Condition> {
         let Some((_, operand)) = value.fields().iter().find(|(name, _)| name == "eq") else { return Vec::new() };
         let decoded = operand.text().and_then(|text| node_id::decode(self.model, &text));
@@ -142,16 +157,6 @@ pub(super) fn equal(column: &str, value: Option<String>) -> Condition {
 
 fn operation(column: &str, operation: Operation) -> Condition {
     Condition::Compare(Comparison { field: Field::column(column), negated: false, operation })
-}
-
-/// A comparison of a column.
-fn compare(column: &Column, name: &str, operand: &Input) -> Result<Condition, Error> {
-    let convert = column.value.class == Class::Json && !column.is_binary_json;
-    if name == "at" {
-        return inside(column, operand);
-    }
-    let asked = comparison(&column.value, convert, name, operand)?;
-    Ok(asked.map_or_else(never, |asked| operation(&column.name, asked)))
 }
 
 /// A comparison of a text inside of a document.
@@ -202,13 +207,14 @@ pub(super) fn comparison(
             "overlaps" => Operator::Overlaps,
             _ => Operator::Equal,
         };
-        return Ok(Some(binary(operator, array_literal(&value.meant(operand).items().to_vec()))));
+        return Ok(Some(binary(operator, array_literal(value.meant(operand).items()))));
     }
     let operand = &value.meant(operand);
     let text = operand.text().unwrap_or_default();
     let keys = || operand.items().iter().filter_map(Input::text).collect();
     let by_keys = |test, keys| Operation::Keys { test, keys, convert };
-    let search = |parser| Operation::Search { parser, configuration: None, query: text.clone(), vectorise: true };
+    let vectorise = value.class != Class::Words;
+    let search = |parser| Operation::Search { parser, configuration: None, query: text.clone(), vectorise };
     Ok(Some(match name {
         "eq" => binary(Operator::Equal, text),
         "neq" => binary(Operator::NotEqual, text),
@@ -225,9 +231,10 @@ pub(super) fn comparison(
         "search" => search(SearchParser::Plain),
         "phrase" => search(SearchParser::Phrase),
         "websearch" => search(SearchParser::Web),
-        "fullText" => full_text(operand),
-        "contains" => binary(Operator::Contains, text),
-        "containedBy" => binary(Operator::ContainedIn, text),
+        "fullText" => full_text(operand, vectorise),
+        "contains" | "ancestorOf" => binary(Operator::Contains, text),
+        "containedBy" | "descendantOf" => binary(Operator::ContainedIn, text),
+        "matches" => binary(Operator::Match, text),
         "hasKey" => by_keys(KeyTest::One, vec![text]),
         "hasAnyKeys" => by_keys(KeyTest::Any, keys()),
         "hasAllKeys" => by_keys(KeyTest::All, keys()),
@@ -237,7 +244,7 @@ pub(super) fn comparison(
 }
 
 /// A search with everything said about it.
-fn full_text(operand: &Input) -> Operation {
+fn full_text(operand: &Input, vectorise: bool) -> Operation {
     let of =
         |wanted: &str| operand.fields().iter().find(|(name, _)| name == wanted).and_then(|(_, value)| value.text());
     let parser = match of("mode").as_deref() {
@@ -247,7 +254,7 @@ fn full_text(operand: &Input) -> Operation {
         _ => SearchParser::Plain,
     };
     let (configuration, query) = (of("configuration"), of("query").unwrap_or_default());
-    Operation::Search { parser, configuration, query, vectorise: true }
+    Operation::Search { parser, configuration, query, vectorise }
 }
 
 /// A text in which nothing stands for anything else in a pattern.

@@ -1,14 +1,15 @@
 //! From an operation to documents: names looked up in the model, arguments read, nothing run.
 //!
 //! Second stage: parse -> **plan** -> query -> execute -> render. One file per subject: `collect` (which fields), `input`
-//! (values), `row` (fields of a row), `page`, `filter`, `order`, `groups`, `keys`, `call` (functions), `change` (writes), `nested`
-//! (related rows that are written together).
+//! (values), `row` (fields of a row), `page`, `filter`, `order`, `groups`, `keys`, `call` (functions), `document` (JSON
+//! views), `change` (writes), `nested` (related rows that are written together).
 //! Invariants: what cannot be right for the database either is refused here, with the path of the field; a name of the
 //! database comes from the model, never from the request.
 
 mod call;
 mod change;
 pub(crate) mod collect;
+mod document;
 mod entities;
 mod filter;
 mod groups;
@@ -30,7 +31,7 @@ use crate::model::{Model, MutationField, QueryField, Reference, Table, TableId};
 use collect::{Asked, collect};
 use input::Input;
 
-pub(crate) use nested::Grown;
+pub(crate) use nested::{COUNT, Grown, ROWS};
 pub(crate) use order::can_order_by;
 
 /// What an operation asks for.
@@ -103,6 +104,11 @@ impl<'a> Planner<'a> {
             QueryField::ByAnyKey(id) => self.by_any_key(*id, asked),
             QueryField::Groups(id) => self.groups(*id, asked),
             QueryField::Call(callee) => self.call(callee, asked),
+            QueryField::Documents(id) => self.documents(*id, asked),
+            QueryField::DocumentPage(id) => {
+                let read = self.read_table(*id);
+                Ok(Content::Page(Box::new(self.page(*id, None, read, asked)?)))
+            }
         }
     }
 
@@ -162,8 +168,12 @@ impl<'a> Planner<'a> {
     }
 
     fn read_table(&self, id: TableId) -> Read {
-        let relation = &self.table(id).relation;
-        Read::from(Source::Table(relation.name.clone()), relation.name.name.clone())
+        let Table { relation, view, .. } = self.table(id);
+        let source = match view.as_ref().and_then(|view| view.function.as_ref()) {
+            Some(told) => document::called(told),
+            None => Source::Table(relation.name.clone()),
+        };
+        Read::from(source, relation.name.name.clone())
     }
 
     fn read_related(&self, to: &Reference) -> Read {

@@ -7,9 +7,10 @@
 
 use ferrobase_catalog::ColumnPairs;
 use ferrobase_query::plan::{
-    ChangeMember, Condition, Conflict, Content, Document, Guard, InputColumn, Join, Mutation, Pick, Related,
+    Change, ChangeMember, Condition, Conflict, Content, Document, Field, Guard, InputColumn, Join, Member, Mutation,
+    Pick, Read, Related, Scalar, Source,
 };
-use ferrobase_query::tree::{Action, Draft, Fill, Step as Growth, Tree, rows};
+use ferrobase_query::tree::{Action, Draft, Fill, Step as Growth, Tree, TreeError, rows};
 use indexmap::IndexMap;
 
 use super::change::{at_most, delete, given, input_column, of_column, shows, update};
@@ -27,6 +28,11 @@ const MAX_DEPTH: usize = 8;
 const MAX_STEPS: usize = 100;
 /// Most rows.
 const MAX_ROWS: usize = 10_000;
+
+/// The key under which a step says how many rows it wrote.
+pub(crate) const COUNT: &str = "count";
+/// The same for its rows.
+pub(crate) const ROWS: &str = "rows";
 
 /// A tree, and what is told when it is there.
 #[derive(Debug)]
@@ -126,6 +132,9 @@ impl<'a> Planner<'a> {
         Step::Tree(Box::new(Grown { tree, guards, root, key: table.key.clone(), told, members }))
     }
 }
+
+/// Keys of rows by the columns that they are made of, each with the row that holds it.
+type ByKey = IndexMap<Vec<String>, Vec<(usize, Draft)>>;
 
 /// A tree while it grows.
 struct Growing<'p, 'a> {
@@ -263,13 +272,9 @@ impl<'a> Growing<'_, 'a> {
     }
 
     /// Keys of rows that are there, by the columns that they are made of.
-    fn keyed(
-        &mut self,
-        way: &Way<'_>,
-        found: &[(usize, &Input)],
-    ) -> Result<IndexMap<Vec<String>, Vec<(usize, Draft)>>, Error> {
+    fn keyed(&mut self, way: &Way<'_>, found: &[(usize, &Input)]) -> Result<ByKey, Error> {
         self.count(found.len())?;
-        let mut by_key: IndexMap<Vec<String>, Vec<(usize, Draft)>> = IndexMap::new();
+        let mut by_key = ByKey::new();
         for (row, value) in found {
             let (key, values) = one_key(self.table(way.to.table), "connect", value)?;
             by_key.entry(key.columns.clone()).or_default().push((*row, drafted(values)?));
@@ -406,9 +411,44 @@ fn drafted(fields: Vec<(String, Input)>) -> Result<Draft, Error> {
 }
 
 impl Grown {
-    /// How many rows are given.
-    pub(crate) fn rows(&self) -> usize {
-        self.tree.steps.iter().map(|step| step.drafts.len()).sum()
+    /// The statement of a step, whose earlier ones are done: how many rows it wrote, and of each what others need.
+    pub(crate) fn document(&mut self, place: usize) -> Result<Option<Document>, TreeError> {
+        let Some(mutation) = self.tree.mutation(place)? else { return Ok(None) };
+        let guard = self.guards.iter().find(|(other, _)| *other == place).map(|(_, guard)| *guard);
+        let step = &self.tree.steps[place];
+        let column = |name: &String| Member {
+            key: name.clone(),
+            value: Content::Value { field: Field::column(name), scalar: Scalar::Plain },
+        };
+        let mut members = vec![ChangeMember::Count(COUNT.to_owned())];
+        if !step.needed.is_empty() {
+            members.push(ChangeMember::Records(ROWS.to_owned(), step.needed.iter().map(column).collect()));
+        }
+        let read = Read::from(Source::Derived, step.relation.name.name.clone());
+        let change = Change { mutation, guard: guard.unwrap_or_default(), read, members };
+        Ok(Some(alone("step", Content::Change(Box::new(change)))))
+    }
+
+    /// All statements, with nothing that comes from the database.
+    pub(crate) fn documents(mut self) -> Vec<Document> {
+        let mut all: Vec<Document> = Vec::new();
+        for place in 0..self.tree.steps.len() {
+            all.extend(self.document(place).ok().flatten());
+        }
+        all.extend(self.told().cloned());
+        all
+    }
+
+    /// How many rows it may write or find.
+    pub(crate) fn rows(&self) -> f64 {
+        let listed: usize = self.tree.steps.iter().map(|step| step.drafts.len()).sum();
+        let changed: i64 = self.guards.iter().filter_map(|(_, guard)| guard.at_most).sum();
+        listed as f64 + changed as f64
+    }
+
+    /// How many rows are told.
+    pub(crate) fn roots(&self) -> f64 {
+        self.tree.steps[self.root].drafts.len() as f64
     }
 
     /// What is told, with the keys of the rows that are there now.

@@ -10,6 +10,7 @@ use super::Planner;
 use super::input::Input;
 use crate::error::Error;
 use crate::model::{Column, FieldKind, Reference, TableId};
+use crate::scalar::Class;
 
 /// Whether rows can be ordered by what a relationship leads to: functions give what they like.
 pub(crate) fn can_order_by(to: &Reference) -> bool {
@@ -32,6 +33,10 @@ impl Planner<'_> {
             for (name, value) in term.fields() {
                 match table.fields.get(name).map(|field| &field.kind) {
                     _ if *value == Input::Null => {}
+                    None if name == "similarity" => {
+                        read.order.push(self.by_similarity(id, value)?);
+                        keys.push(Key { not_null: false, type_name: None });
+                    }
                     Some(FieldKind::Column(column)) => {
                         let by = OrderBy::Field(Field::column(&column.name));
                         read.order.push(directed(by, value));
@@ -83,6 +88,22 @@ impl Planner<'_> {
             not_null: known.is_some_and(|column| !column.nullable),
             type_name: known.map(|column| CatalogSql::written_by_catalog(&column.base_type)),
         }
+    }
+
+    /// By how like a text is to another one, the most similar first.
+    fn by_similarity(&self, id: TableId, given: &Input) -> Result<Order, Error> {
+        let part = |wanted: &str| {
+            let found = given.fields().iter().find(|(name, _)| name == wanted);
+            found.and_then(|(_, value)| value.text()).unwrap_or_default()
+        };
+        let name = part("column");
+        let column = self.table(id).column(&name).filter(|column| column.value.class == Class::String);
+        let (Some(column), Some(schema)) = (column, &self.model.trigrams) else {
+            let reason = format!("cannot compare `{name}`, which is no text");
+            return Err(Error::Argument { argument: "similarity".to_owned(), reason });
+        };
+        let by = OrderBy::Similarity { field: Field::column(&column.name), schema: schema.clone(), to: part("to") };
+        Ok(Order { by, direction: Some(Direction::Ascending), nulls: Some(Nulls::Last) })
     }
 
     /// By columns of the one related row.

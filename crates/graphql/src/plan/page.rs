@@ -16,18 +16,19 @@ use crate::schema::aggregated;
 
 impl<'a> Planner<'a> {
     /// A page of rows of a table, wherever they come from.
-    pub(super) fn page(
-        &self,
-        id: TableId,
-        join: Option<Join>,
-        mut read: Read,
-        asked: &Asked<'a>,
-    ) -> Result<Page, Error> {
+    pub(super) fn page(&self, id: TableId, join: Option<Join>, read: Read, asked: &Asked<'a>) -> Result<Page, Error> {
+        let page = Page { join, ..self.rows_of(id, read, asked, self.table(id).page)? };
+        Ok(Page { members: self.page_members(id, asked)?, ..page })
+    }
+
+    /// Which rows a page has, `size` of them where nothing else is asked for; nothing is told of it yet.
+    pub(super) fn rows_of(&self, id: TableId, mut read: Read, asked: &Asked<'a>, size: u64) -> Result<Page, Error> {
         let table = self.table(id);
-        if let Some(filter) = self.argument(asked, "filter") {
+        let filters = ["filter", "where"].into_iter().find_map(|name| self.argument(asked, name));
+        if let Some(filter) = filters {
             read.filters.extend(self.filter(id, &filter, 0)?);
         }
-        let (first, last) = (self.number(asked, "first")?, self.number(asked, "last")?);
+        let (first, last) = (self.first(asked)?, self.number(asked, "last")?);
         let distinct = self.distinct(id, asked)?;
         let keys = self.order(id, &mut read, self.argument(asked, "orderBy").as_ref(), &distinct)?;
         if !distinct.is_empty() {
@@ -53,11 +54,21 @@ impl<'a> Planner<'a> {
         // Without a size a page that ends somewhere is read from there.
         let backward = last.is_some() || first.is_none() && before.is_some() && after.is_none();
         let (from, until) = if backward { (before, after) } else { (after, before) };
-        let limit = first.or(last).unwrap_or(table.page).min(table.most);
+        let limit = first.or(last).unwrap_or(size).min(table.most);
         let offset = self.number(asked, "offset")?.unwrap_or(0);
-        read.window = Window { offset, limit: Some(limit) };
+        read.window = Window { offset, limit: (limit < u64::MAX).then_some(limit) };
         let keyset = Keyset { keys, after: from, backward };
-        Ok(Page { join, read, keyset, until, members: self.page_members(id, asked)? })
+        Ok(Page { join: None, read, keyset, until, members: Vec::new() })
+    }
+
+    /// How many rows: lists of documents also say `limit`.
+    fn first(&self, asked: &Asked<'a>) -> Result<Option<u64>, Error> {
+        match (self.number(asked, "first")?, self.number(asked, "limit")?) {
+            (Some(_), Some(_)) => {
+                Err(Error::Argument { argument: "limit".to_owned(), reason: "excludes `first`".to_owned() })
+            }
+            (first, limit) => Ok(first.or(limit)),
+        }
     }
 
     /// Columns in which no two rows of a page are alike.
@@ -111,7 +122,10 @@ impl<'a> Planner<'a> {
             let value = match asked.name() {
                 "__typename" => EdgeValue::Constant(json(&own)),
                 "cursor" => EdgeValue::Cursor,
-                "node" => EdgeValue::Node(self.row(id, asked.below()).map_err(|error| error.at(asked.key))?),
+                "node" => match &self.table(id).view {
+                    Some(view) => EdgeValue::Document(self.document_told(&view.place, &asked)?),
+                    None => EdgeValue::Node(self.row(id, asked.below()).map_err(|error| error.at(asked.key))?),
+                },
                 name => return Err(Error::unknown(name)),
             };
             members.push(EdgeMember { key: asked.key.to_owned(), value });

@@ -37,7 +37,11 @@ impl Drawing<'_> {
         let mut updated = Vec::new();
         for (name, _, column) in table.columns() {
             if column.insertable {
-                inserted.push(input(name, self.value(&column.value)));
+                let mut given = input(name, self.value(&column.value));
+                if !column.optional {
+                    given.description = Some("A new row needs it.".into());
+                }
+                inserted.push(given);
             }
             if column.updatable {
                 updated.push(input(name, self.value(&column.value)));

@@ -13,7 +13,7 @@ impl Drawing<'_> {
         self.order(id);
     }
 
-    fn filter(&mut self, id: TableId) {
+    pub(super) fn filter(&mut self, id: TableId) {
         let table = &self.model.tables[id];
         let own = table.type_of("Filter");
         let mut fields = Vec::new();
@@ -27,7 +27,7 @@ impl Drawing<'_> {
                 }
                 FieldKind::Column(_) => {}
                 FieldKind::One(to) => {
-                    fields.push(input(name, optional(&self.model.tables[to.table].type_of("Filter"))))
+                    fields.push(input(name, optional(&self.model.tables[to.table].type_of("Filter"))));
                 }
                 FieldKind::Many(to) => {
                     fields.push(input(name, optional(&self.model.tables[to.table].type_of("ManyFilter"))));
@@ -41,6 +41,9 @@ impl Drawing<'_> {
             }
         }
         input_object(&mut self.schema, &own, fields);
+        if table.view.is_some() {
+            return;
+        }
         let mut many: Vec<_> = ["some", "none", "every"].map(|name| input(name, optional(&own))).into();
         many.push(input("exists", optional("Boolean")));
         if table.has_groups() {
@@ -50,7 +53,7 @@ impl Drawing<'_> {
         input_object(&mut self.schema, &table.type_of("ManyFilter"), many);
     }
 
-    fn order(&mut self, id: TableId) {
+    pub(super) fn order(&mut self, id: TableId) {
         let table = &self.model.tables[id];
         let mut fields = Vec::new();
         for (name, field) in &table.fields {
@@ -69,6 +72,12 @@ impl Drawing<'_> {
                 }
                 _ => {}
             }
+        }
+        if self.model.trigrams.is_some() && table.has_texts() && !table.shown("similarity") {
+            let own = table.type_of("Similarity");
+            let column = input("column", required(&table.type_of("Column")));
+            input_object(&mut self.schema, &own, [column, input("to", required("String"))]);
+            fields.push(input("similarity", optional(&own)));
         }
         if fields.is_empty() {
             fields.push(input("nodeId", optional("OrderByDirection")));

@@ -1,13 +1,14 @@
 //! A model drawn as a schema of GraphQL: types, fields and arguments, as the library wants them.
 //!
 //! Pure. One file per sort of types: `build` (how definitions are put together), `rows` (what tables give), `inputs` (what
-//! they take), `keys` and `groups` (the same about keys and groups), `changes` and `nested` (writes), `values` (scalars, enums and their
-//! filters).
+//! they take), `keys` and `groups` (the same about keys and groups), `changes` and `nested` (writes), `documents` (JSON
+//! views and what functions make), `values` (scalars, enums and their filters).
 //! Invariant: the schema is valid; a test has it checked by the library and by graphql-js, and nothing is checked at run
 //! time.
 
 mod build;
 mod changes;
+mod documents;
 mod federation;
 mod groups;
 mod inputs;
@@ -31,7 +32,10 @@ use build::{argument, described, field, list, name, object, optional, required};
 
 /// The schema of a model.
 pub(crate) fn draw(model: &Model) -> Valid<Schema> {
-    Valid::assume_valid(unchecked(model))
+    let schema = unchecked(model);
+    // Every schema that a test causes is checked.
+    debug_assert_eq!(schema.clone().validate().err().map(|invalid| invalid.errors.to_string()), None);
+    Valid::assume_valid(schema)
 }
 
 /// The same before anybody says that it is valid.
@@ -40,6 +44,10 @@ pub(crate) fn unchecked(model: &Model) -> Schema {
     drawing.directives();
     drawing.frame();
     for id in 0..model.tables.len() {
+        if model.tables[id].view.is_some() {
+            drawing.view(id);
+            continue;
+        }
         drawing.table(id);
         drawing.inputs(id);
         drawing.keys(id);
@@ -47,6 +55,7 @@ pub(crate) fn unchecked(model: &Model) -> Schema {
         drawing.changes(id);
         drawing.nested(id);
     }
+    drawing.documents();
     drawing.roots();
     drawing.enums();
     drawing.used_values();

@@ -88,13 +88,19 @@ impl Drawing<'_> {
             QueryField::ByAnyKey(id) => self.by_any_key(field(name, optional(&self.model.tables[*id].type_name)), *id),
             QueryField::Groups(id) => self.grouped(name, *id),
             QueryField::Call(callee) => self.call(name, callee),
+            QueryField::Documents(_) | QueryField::DocumentPage(_) => {
+                self.view_field(name, root).unwrap_or_else(|| field(name, optional("Boolean")))
+            }
         }
     }
 
     pub(super) fn call(&mut self, name: &str, callee: &Callee) -> FieldDefinition {
         let mut drawn = field(name, self.returned(&callee.returns));
         for (name, of) in &callee.arguments {
-            let ty = self.value(&of.value);
+            let ty = match &of.input {
+                Some(shape) => optional(&shape.name),
+                None => self.value(&of.value),
+            };
             drawn = argument(drawn, name, strict(ty, of.required), None);
         }
         if let CallReturns::Many(id) = callee.returns {
@@ -112,6 +118,7 @@ impl Drawing<'_> {
             }
             CallReturns::One(id) => optional(&self.model.tables[*id].type_name),
             CallReturns::Many(id) => optional(&self.model.tables[*id].type_of("Connection")),
+            CallReturns::Made(made) => self.made(made),
         }
     }
 }

@@ -34,6 +34,7 @@ const ODD: &str = r#"
     create function shout(people) returns text language sql stable as 'select upper($1.name)';
     create function all_people() returns setof people language sql stable as 'select * from people';
     create function hello(a int, b text default 'x') returns text language sql as 'select $2';
+    create extension pg_trgm schema public;
     grant select on all tables in schema public to graphql_looker;
     grant insert on all tables in schema public to graphql_writer;
     grant update (name) on people to graphql_writer;

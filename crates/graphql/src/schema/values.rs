@@ -27,32 +27,43 @@ impl Drawing<'_> {
             if let (Some(description), false) = (class.description(), is_list) {
                 build::scalar(&mut self.schema, &name, description);
             }
-            let fields: Vec<_> = if is_list { of_lists(&name) } else { of_values(&name, class) };
+            let fields: Vec<_> =
+                if is_list { of_lists(&name) } else { of_values(&name, class, self.model.trigrams.is_some()) };
             input_object(&mut self.schema, &filter_name(&name, is_list), fields);
         }
     }
 }
 
-/// What can be asked of a value.
-fn of_values(name: &str, class: Class) -> Vec<InputValueDefinition> {
+fn searches() -> impl Iterator<Item = InputValueDefinition> {
+    let by = ["search", "phrase", "websearch"].map(|by| input(by, optional("String")));
+    by.into_iter().chain([input("fullText", optional("FullText"))])
+}
+
+/// What can be asked of a value; `trigrams`: the database can tell how like texts are.
+fn of_values(name: &str, class: Class, trigrams: bool) -> Vec<InputValueDefinition> {
     let mut fields = Vec::new();
-    if class != Class::Json {
+    if !matches!(class, Class::Json | Class::Words) {
         fields.push(input("eq", optional(name)));
     }
-    let compares = !matches!(class, Class::Boolean | Class::Uuid | Class::Enum | Class::Json | Class::Opaque);
+    let compares =
+        !matches!(class, Class::Boolean | Class::Uuid | Class::Enum | Class::Json | Class::Words | Class::Opaque);
     if compares {
         fields.extend(["gt", "gte", "lt", "lte"].map(|operator| input(operator, optional(name))));
     }
-    if !matches!(class, Class::Json | Class::Opaque) {
+    if !matches!(class, Class::Json | Class::Words | Class::Opaque) {
         fields.extend([input("neq", optional(name)), input("in", many(name))]);
     }
     fields.push(input("is", optional("FilterIs")));
     match class {
         Class::String => {
             fields.extend(["startsWith", "like", "ilike", "regex", "iregex"].map(|by| input(by, optional("String"))));
-            fields.extend(["search", "phrase", "websearch"].map(|by| input(by, optional("String"))));
-            fields.push(input("fullText", optional("FullText")));
+            fields.extend(searches());
+            if trigrams {
+                fields.extend(["similar", "similarWord"].map(|by| input(by, optional("String"))));
+            }
         }
+        Class::Words => fields.extend(searches()),
+        Class::Path => fields.extend(["ancestorOf", "descendantOf", "matches"].map(|by| input(by, optional("String")))),
         Class::Json => {
             fields.extend(["contains", "containedBy"].map(|by| input(by, optional("JSON"))));
             fields.extend(["hasKey", "path"].map(|by| input(by, optional("String"))));

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use crate::plan::{Argument, ArgumentValue, Arguments, Call, Columns, RecordField, SCALAR, UnnamedType};
-use crate::sql::{self, Sql, array_literal};
+use crate::plan::{Argument, ArgumentValue, Arguments, Call, CallerSource, Columns, RecordField, SCALAR, UnnamedType};
+use crate::sql::{self, CatalogSql, Sql, array_literal};
 
 /// Alias of the record that a JSON object was turned into.
 const RECORD: &str = "fb_arguments";
@@ -60,12 +60,47 @@ fn named_arguments(arguments: &[Argument]) -> Sql {
             match &argument.value {
                 ArgumentValue::Text(text) => one.text(text),
                 ArgumentValue::List(items) => one.text(&array_literal(items.iter().map(String::as_str))),
+                ArgumentValue::Caller { sources, default } => {
+                    return {
+                        one.append(caller(sources, default.as_ref(), &argument.type_name));
+                        one
+                    };
+                }
             };
             one.push("::").catalog(&argument.type_name);
             one
         }),
         ", ",
     );
+    out
+}
+
+/// What is known about the caller, as a value of this type.
+fn caller(sources: &[CallerSource], default: Option<&CatalogSql>, type_name: &CatalogSql) -> Sql {
+    let source = |source: &CallerSource| {
+        let mut out = Sql::of("nullif(");
+        match source {
+            CallerSource::Setting(name) => out.push("current_setting(").name_literal(name).push(", true)"),
+            CallerSource::Claim(path) => {
+                out.push("nullif(current_setting('request.jwt.claims', true), '')::jsonb #>> ARRAY[");
+                let key = |key: &String| {
+                    let mut one = Sql::new();
+                    one.name_literal(key);
+                    one
+                };
+                out.join(path.iter().map(key), ", ").push("]::text[]")
+            }
+        };
+        out.push(", '')");
+        out
+    };
+    let mut out = Sql::of("coalesce(coalesce(NULL, ");
+    out.join(sources.iter().map(source), ", ").push(")::").catalog(type_name).push(", ");
+    match default {
+        Some(default) => out.push("(").catalog(default).push(")"),
+        None => out.push("NULL"),
+    };
+    out.push(")");
     out
 }
 

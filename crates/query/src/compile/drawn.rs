@@ -8,6 +8,7 @@
 use super::answer::guard_of;
 use super::condition::{Plain, condition};
 use super::field::{aggregate, field, named, ordered, window as window_of};
+use super::inside::{document_of, page_column};
 use super::keyset::{self, Term, terms};
 use super::read::{Level, Origin, Pieces, Scope, order_value, write_distinct, write_where};
 use super::{CompileError, Compiler, SOURCE, call, cte};
@@ -24,7 +25,7 @@ const NODE: &str = "node";
 const LONGEST_NAME: usize = 63;
 
 /// JSON text of a constant.
-fn constant(json: &str) -> Sql {
+pub(super) fn constant(json: &str) -> Sql {
     let mut out = Sql::new();
     out.name_literal(json).push("::json");
     out
@@ -56,9 +57,12 @@ impl Compiler {
     /// A value at the root: there is no row yet.
     fn root(&mut self, shape: &Content) -> Result<Sql, CompileError> {
         match shape {
-            Content::Value { .. } | Content::RowId { .. } | Content::Object(_) | Content::Change(_) => {
-                Err(CompileError::SourceBelowRoot)
-            }
+            Content::Value { .. }
+            | Content::RowId { .. }
+            | Content::Object(_)
+            | Content::Change(_)
+            | Content::Inside(_)
+            | Content::Either { .. } => Err(CompileError::SourceBelowRoot),
             other => self.shape(other, None),
         }
     }
@@ -96,10 +100,27 @@ impl Compiler {
             Content::Groups(groups) => self.groups(groups, row),
             Content::Scalar { read, scalar } => self.scalar(read, scalar),
             Content::Change(_) => Err(CompileError::SourceBelowRoot),
+            Content::Inside(told) => {
+                let mut value = Sql::new();
+                value.column(needs_row()?.0, &told.column);
+                Ok(self.inside(&value, &told.value))
+            }
+            Content::Documents(page) => self.documents(page, row),
+            Content::Sole(one) => self.sole(one, row),
+            Content::Either { when, then, otherwise } => {
+                let row = needs_row()?;
+                let mut out = Sql::of("(CASE WHEN ");
+                out.append(field(row.0, when)).push(" THEN ").append(self.object(then, row)?);
+                out.push(" ELSE ").append(self.object(otherwise, row)?).push(" END)");
+                Ok(out)
+            }
         }
     }
 
-    fn origin<'a>(row: Option<(&'a str, Level)>, join: Option<&'a Join>) -> Result<(Origin<'a>, Level), CompileError> {
+    pub(super) fn origin<'a>(
+        row: Option<(&'a str, Level)>,
+        join: Option<&'a Join>,
+    ) -> Result<(Origin<'a>, Level), CompileError> {
         match (row, join) {
             (None, None) => Ok((Origin::Root, Level::ROOT)),
             (Some((parent, level)), Some(join)) => {
@@ -253,7 +274,7 @@ impl Compiler {
         Ok(out)
     }
 
-    fn page_value(
+    pub(super) fn page_value(
         &mut self,
         page: &Page,
         member: &PageMember,
@@ -268,13 +289,13 @@ impl Compiler {
                     // The bare name would be that of a column first.
                     return Ok(Sql::of("coalesce(json_agg(p.*), '[]')"));
                 }
-                let mut out = Sql::of("coalesce(json_agg(p.");
-                out.ident(&edge_name(index));
-                if page.keyset.backward {
-                    out.push(" ORDER BY p.n DESC");
-                }
-                out.push(")").append(needs.on_page()).push(", '[]')");
-                Ok(out)
+                let edge = self.edge_of(member, index);
+                Ok(needs.all(page, edge))
+            }
+            PageValue::Documents(told) => {
+                let index = page.members.iter().position(|other| std::ptr::eq(other, member)).unwrap_or_default();
+                let document = self.inside(&page_column(&edge_name(index)), &told.value);
+                Ok(needs.all(page, document))
             }
             PageValue::Info(facts) => {
                 let mut out = Sql::of("json_build_object(");
@@ -340,7 +361,7 @@ impl Compiler {
     }
 
     /// The rows of a page, one more where somebody wants to know whether there are more.
-    fn page_rows(
+    pub(super) fn page_rows(
         &mut self,
         page: &Page,
         needs: &Needs,
@@ -352,6 +373,18 @@ impl Compiler {
         let mut columns = Vec::new();
         let mut laterals = Sql::new();
         for (index, member) in page.members.iter().enumerate() {
+            let document = match &member.value {
+                PageValue::Documents(told) => Some(told),
+                PageValue::Edges(edges) => document_of(edges),
+                _ => None,
+            };
+            if let Some(told) = document {
+                // As it is: what is told of it is made when the rows are few and stand still.
+                let mut column = Sql::new();
+                column.column(&scope.alias, &told.column).push(" AS ").ident(&edge_name(index));
+                columns.push(column);
+                continue;
+            }
             let PageValue::Edges(edges) = &member.value else { continue };
             let mut values = Vec::with_capacity(edges.len());
             for edge in edges {
@@ -382,7 +415,12 @@ impl Compiler {
         } else {
             rows.push(" ORDER BY ").join(terms.iter().map(Term::ordered), ", ");
         }
-        window_of(&mut rows, &Window { limit: needs.limit(page), ..page.read.window });
+        let window = Window { limit: needs.limit(page), ..page.read.window };
+        window_of(&mut rows, &window);
+        if window.is_all() {
+            // A subquery that PostgreSQL does not dissolve.
+            rows.push(" OFFSET 0");
+        }
         if !needs.numbers {
             return Ok(rows);
         }
@@ -402,6 +440,8 @@ impl Compiler {
             EdgeValue::Constant(json) => Ok((constant(json), Sql::new())),
             EdgeValue::Cursor => Ok((cursor(terms), Sql::new())),
             EdgeValue::Node(members) => self.told(members, row),
+            // Made where the page is put together.
+            EdgeValue::Document(_) => Ok((Sql::of("NULL"), Sql::new())),
         }
     }
 
@@ -528,7 +568,12 @@ impl Needs {
         for member in &page.members {
             match &member.value {
                 PageValue::Constant(_) | PageValue::Total | PageValue::Aggregates(_) => {}
-                PageValue::Edges(_) => needs.rows = true,
+                PageValue::Edges(edges) => {
+                    needs.rows = true;
+                    let has_place = edges.iter().any(|edge| matches!(edge.value, EdgeValue::Cursor));
+                    needs.keys |= has_place && document_of(edges).is_some();
+                }
+                PageValue::Documents(_) => needs.rows = true,
                 PageValue::Info(facts) => {
                     needs.rows = true;
                     for (_, fact) in facts {
@@ -548,14 +593,27 @@ impl Needs {
             PageValue::Edges(edges) => Some(edges),
             _ => None,
         });
-        let names =
-            |edges: &Vec<EdgeMember>| !edges.is_empty() && are_column_names(edges.iter().map(|edge| edge.key.as_str()));
+        let names = |edges: &Vec<EdgeMember>| {
+            let are_names = are_column_names(edges.iter().map(|edge| edge.key.as_str()));
+            !edges.is_empty() && are_names && document_of(edges).is_none()
+        };
         needs.bare = !needs.numbers && edges.next().is_some_and(names) && edges.next().is_none();
         needs
     }
 
     pub(super) fn limit(&self, page: &Page) -> Option<u64> {
         page.read.window.limit.map(|limit| limit.saturating_add(u64::from(self.more)))
+    }
+
+    /// All values of the page's rows, in order.
+    fn all(&self, page: &Page, value: Sql) -> Sql {
+        let mut out = Sql::of("coalesce(json_agg(");
+        out.append(value);
+        if page.keyset.backward {
+            out.push(" ORDER BY p.n DESC");
+        }
+        out.push(")").append(self.on_page()).push(", '[]')");
+        out
     }
 
     /// ` FILTER (...)` for the rows that are on the page itself.
@@ -664,14 +722,25 @@ pub(super) fn presented(value: Sql, scalar: &Scalar) -> Sql {
             out.push("(SELECT array_agg(v #>> '{}' ORDER BY n) FROM unnest(").append(value);
             out.push(") WITH ORDINALITY AS u(v, n))")
         }
-        Scalar::Words(words) => {
-            out.push("CASE (").append(value).push(")::text");
-            for (value, word) in words {
-                out.push(" WHEN ").name_literal(value).push(" THEN ").name_literal(word);
-            }
-            out.push(" END")
+        Scalar::Words(words) => out.push("CASE (").append(value).push(")::text").append(choice(words)),
+        Scalar::WordList(words) => {
+            out.push("(SELECT array_agg(CASE v::text")
+                .append(choice(words))
+                .push(" ORDER BY n) FROM unnest(")
+                .append(value);
+            out.push(") WITH ORDINALITY AS u(v, n))")
         }
     };
+    out
+}
+
+/// The rest of a `CASE` that says which word stands for a value.
+fn choice(words: &[(String, String)]) -> Sql {
+    let mut out = Sql::new();
+    for (value, word) in words {
+        out.push(" WHEN ").name_literal(value).push(" THEN ").name_literal(word);
+    }
+    out.push(" END");
     out
 }
 
@@ -688,11 +757,11 @@ fn built(values: Vec<(&str, Sql)>) -> Sql {
     out
 }
 
-fn edge_name(index: usize) -> String {
+pub(super) fn edge_name(index: usize) -> String {
     format!("e{index}")
 }
 
-fn are_column_names<'k>(mut keys: impl Iterator<Item = &'k str>) -> bool {
+pub(super) fn are_column_names<'k>(mut keys: impl Iterator<Item = &'k str>) -> bool {
     keys.all(|key| key.len() <= LONGEST_NAME)
 }
 
@@ -701,7 +770,7 @@ fn is_called(one: &One) -> bool {
     matches!(one.join, Some(Join::Function { .. })) || matches!(one.read.source, Source::Function(_))
 }
 
-fn write_order(out: &mut Sql, scope: &Scope<'_>) -> Result<(), CompileError> {
+pub(super) fn write_order(out: &mut Sql, scope: &Scope<'_>) -> Result<(), CompileError> {
     if !scope.read.order.is_empty() {
         let term = |order: &Order| Ok(ordered(order_value(scope, &order.by)?, order));
         let terms = scope.read.order.iter().map(term).collect::<Result<Vec<_>, CompileError>>()?;

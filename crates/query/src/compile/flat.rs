@@ -71,7 +71,11 @@ impl Compiler {
 
     fn flat_page(&mut self, page: &Page, catalog: &Catalog) -> Result<Option<Parts>, CompileError> {
         let Some(relation) = table(&page.read.source, catalog) else { return Ok(None) };
-        let counts = |value: &PageValue| matches!(value, PageValue::Total | PageValue::Aggregates(_));
+        let counts = |value: &PageValue| match value {
+            PageValue::Total | PageValue::Aggregates(_) | PageValue::Documents(_) => true,
+            PageValue::Edges(edges) => edges.iter().any(|edge| matches!(edge.value, EdgeValue::Document(_))),
+            PageValue::Constant(_) | PageValue::Info(_) => false,
+        };
         let needs = Needs::of(page);
         if !needs.rows || page.members.iter().any(|member| counts(&member.value)) {
             return Ok(None);
@@ -97,6 +101,7 @@ impl Compiler {
                                 row.push(RowPiece::Cursor);
                             }
                             EdgeValue::Node(members) => self.flat_members(members, &mut columns, &mut row)?,
+                            EdgeValue::Document(_) => return Ok(None),
                         }
                     }
                     row.text("}");
@@ -105,7 +110,7 @@ impl Compiler {
                     pieces.text("]");
                 }
                 PageValue::Info(facts) => write_facts(&mut pieces, facts),
-                PageValue::Total | PageValue::Aggregates(_) => {}
+                PageValue::Total | PageValue::Aggregates(_) | PageValue::Documents(_) => {}
             }
         }
         pieces.text("}");

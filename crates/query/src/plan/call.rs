@@ -75,6 +75,22 @@ pub enum ArgumentValue {
     Text(String),
     /// Several, for a VARIADIC parameter.
     List(Vec<String>),
+    /// What the request's transaction knows about the caller: nothing that came with the request's text.
+    Caller {
+        /// Where it stands; the first that says something counts.
+        sources: Vec<CallerSource>,
+        /// The parameter's default, where none says anything; else NULL.
+        default: Option<CatalogSql>,
+    },
+}
+
+/// A place in which something is known about the caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallerSource {
+    /// A claim of the verified token, by the keys that lead to it.
+    Claim(Vec<String>),
+    /// A setting of the transaction, by its name.
+    Setting(&'static str),
 }
 
 /// A parameter that a JSON object gives.

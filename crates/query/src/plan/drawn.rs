@@ -8,6 +8,7 @@
 
 use ferrobase_catalog::QualifiedName;
 
+use super::inside::Told;
 use super::{Aggregate, Field, Guard, Join, Keyset, Mutation, Read};
 
 /// One statement whose answer is one JSON object.
@@ -68,6 +69,21 @@ pub enum Content {
     },
     /// A change and what became of the rows; only at the root, and alone there.
     Change(Box<Change>),
+    /// What is told of a `jsonb` value of the row.
+    Inside(Told),
+    /// Rows as a list of what is told of a `jsonb` value of each: the page's only member.
+    Documents(Box<Page>),
+    /// The only member of one row, or null.
+    Sole(Box<One>),
+    /// An object of these members where a boolean of the row holds, else of those.
+    Either {
+        /// The boolean.
+        when: Field,
+        /// Where it holds.
+        then: Vec<Member>,
+        /// Where it does not, also where it is NULL.
+        otherwise: Vec<Member>,
+    },
 }
 
 /// How a value becomes JSON.
@@ -85,6 +101,8 @@ pub enum Scalar {
     EncodedList,
     /// Other words: pairs of (value, word). A value that is not among them is null.
     Words(Vec<(String, String)>),
+    /// A list of those.
+    WordList(Vec<(String, String)>),
 }
 
 /// One row of a source.
@@ -135,6 +153,8 @@ pub enum PageValue {
     Total,
     /// What the rows of all pages add up to.
     Aggregates(Vec<AggregateMember>),
+    /// What is told of a `jsonb` value of each row.
+    Documents(Told),
 }
 
 /// A key of an edge and what stands there.
@@ -155,6 +175,8 @@ pub enum EdgeValue {
     Cursor,
     /// The row.
     Node(Vec<Member>),
+    /// What is told of a `jsonb` value of the row.
+    Document(Told),
 }
 
 /// What is known of a page.

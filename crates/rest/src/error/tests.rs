@@ -98,6 +98,7 @@ fn ambiguous_relationships_list_their_ways() {
         is_self: false,
         source_is_view: false,
         target_is_view: false,
+        comment: None,
     };
     assert_eq!(
         told(LookupError::AmbiguousRelationship {

@@ -61,7 +61,7 @@ pub(crate) enum Tie {
     /// They refer to it: (referenced column, own column).
     Columns(ColumnPairs),
     /// A junction refers to both.
-    Junction(Middle),
+    Junction(Box<Middle>),
 }
 
 /// A junction as a table to write to.
@@ -298,7 +298,7 @@ impl<'a> Planner<'a> {
                 if !group.rows.is_empty() {
                     above.needed.extend(pairs(&junction.source_columns));
                     let middle = self.middle(growth.request, junction, key)?;
-                    above.after.push((Tie::Junction(middle), group));
+                    above.after.push((Tie::Junction(Box::new(middle)), group));
                 }
             }
             // Refused above.

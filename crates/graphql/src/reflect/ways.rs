@@ -1,0 +1,149 @@
+//! Ways from a row to others: foreign keys, functions of rows, and what comments of views declare.
+
+use std::sync::Arc;
+
+use ferrobase_catalog::{Link, Privilege, QualifiedName, Relation, Relationship};
+use ferrobase_query::plan::Join;
+
+use super::{Reflecting, Sight};
+use crate::directive::{self, ForeignKey};
+use crate::model::{Field, FieldKind, Reference, TableId};
+use crate::naming::{is_name, lower_first, upper_first};
+
+impl Reflecting<'_> {
+    pub(super) fn relationships(&mut self) {
+        let catalog = self.sight.catalog;
+        for id in 0..self.model.tables.len() {
+            let relation = Arc::clone(&self.model.tables[id].relation);
+            let all = catalog.relationships_within(self.sight.schema, &relation.name.name);
+            let mut ways: Vec<&Relationship> = all.filter(|way| !matches!(way.link, Link::ManyToMany(_))).collect();
+            // Keys first, in an order that does not depend on what else there is.
+            ways.sort_by_key(|way| {
+                (matches!(way.link, Link::Computed { .. }), way.constraint().unwrap_or_default().to_owned())
+            });
+            for way in ways {
+                self.relationship(id, way);
+            }
+        }
+        for (id, key) in std::mem::take(&mut self.foreign_keys) {
+            self.declared_way(id, &key);
+        }
+    }
+
+    /// A relationship that the comment of a relation declares, in both directions.
+    fn declared_way(&mut self, id: TableId, key: &ForeignKey) {
+        let schema = if key.foreign_schema.is_empty() { &self.model.schema } else { &key.foreign_schema };
+        let name = QualifiedName::new(schema, &key.foreign_table);
+        let Some(&target) = self.ids.get(&name) else { return };
+        let pairs: Vec<_> = key.local_columns.iter().cloned().zip(key.foreign_columns.iter().cloned()).collect();
+        let reads = |id: TableId, column: &str| {
+            self.model.tables[id].field_of(column).is_some_and(|(_, column)| column.readable)
+        };
+        let fits = !pairs.is_empty() && key.local_columns.len() == key.foreign_columns.len();
+        if !fits || !pairs.iter().all(|(own, other)| reads(id, own) && reads(target, other)) {
+            return;
+        }
+        let reference = match pairs.as_slice() {
+            [(own, _)] => self.naming.reference(own),
+            _ => None,
+        };
+        let one = reference.unwrap_or_else(|| lower_first(&self.model.tables[target].type_name));
+        let many = format!("{}Collection", lower_first(&self.model.tables[id].type_name));
+        let turned = pairs.iter().map(|(own, other)| (other.clone(), own.clone())).collect();
+        let to = |table, join, refers| Reference { table, join: Join::Columns(join), nullable: true, refers };
+        let (to_one, to_many) = (to(target, pairs.clone(), true), to(id, turned, false));
+        self.lead(id, key.foreign_name.as_deref().unwrap_or(&one), &pairs, FieldKind::One(to_one));
+        self.lead(target, key.local_name.as_deref().unwrap_or(&many), &to_many_pairs(&pairs), FieldKind::Many(to_many));
+    }
+
+    fn relationship(&mut self, id: TableId, way: &Relationship) {
+        let Some(&target) = self.ids.get(&way.target) else { return };
+        let reads = self.model.tables[target].columns().any(|(_, _, column)| column.readable);
+        if !reads || !self.reads_columns(id, way) {
+            return;
+        }
+        let (kind, name) = match &way.link {
+            Link::ManyToOne { columns, .. } | Link::OneToOne { columns, source_is_parent: false, .. } => {
+                let nullable = columns.iter().any(|(own, _)| self.is_nullable(id, own)) || way.target_is_view;
+                let reference = match columns.as_slice() {
+                    [(own, _)] => self.naming.reference(own),
+                    _ => None,
+                };
+                let name = reference.unwrap_or_else(|| lower_first(&self.model.tables[target].type_name));
+                let join = Join::Columns(columns.clone());
+                // A row that a policy hides is none.
+                (
+                    FieldKind::One(Reference {
+                        table: target,
+                        join,
+                        nullable: nullable || self.may_be_hidden(target),
+                        refers: true,
+                    }),
+                    name,
+                )
+            }
+            Link::OneToOne { columns, .. } => {
+                let name = lower_first(&self.model.tables[target].type_name);
+                let join = Join::Columns(columns.clone());
+                (FieldKind::One(Reference { table: target, join, nullable: true, refers: false }), name)
+            }
+            Link::OneToMany { columns, .. } => {
+                let name = format!("{}Collection", lower_first(&self.model.tables[target].type_name));
+                let join = Join::Columns(columns.clone());
+                (FieldKind::Many(Reference { table: target, join, nullable: true, refers: false }), name)
+            }
+            Link::Computed { function, to_one } => {
+                let row_type = self.model.tables[id].relation.name.clone();
+                let join = Join::Function { function: function.clone(), row_type };
+                let field = Reference { table: target, join, nullable: true, refers: false };
+                let name = self.naming.field(function.name.trim_start_matches('_'));
+                (if *to_one { FieldKind::One(field) } else { FieldKind::Many(field) }, name)
+            }
+            Link::ManyToMany(_) => return,
+        };
+        let said = directive::read(way.comment.as_deref()).directive;
+        let refers = matches!(&kind, FieldKind::One(to) if to.refers);
+        let name = if refers { said.foreign_name } else { said.local_name }.unwrap_or(name);
+        self.lead(id, &name, way.columns(), kind);
+    }
+
+    /// Adds a field that leads to other rows, under a name that is free.
+    fn lead(&mut self, id: TableId, name: &str, pairs: &[(String, String)], kind: FieldKind) {
+        let by = pairs.iter().map(|(own, other)| {
+            upper_first(&crate::naming::camel(if matches!(kind, FieldKind::Many(_)) { other } else { own }))
+        });
+        let by: String = by.collect::<Vec<_>>().join("And");
+        let names = [name.to_owned(), format!("{name}By{by}")];
+        let table = &mut self.model.tables[id];
+        match names.into_iter().find(|name| is_name(name) && !table.fields.contains_key(name)) {
+            Some(name) => {
+                table.fields.insert(name, Field { description: None, deprecated: None, kind });
+            }
+            None => {
+                tracing::warn!(relation = %table.relation.name, name, "A relationship has no name that is free");
+            }
+        }
+    }
+
+    /// The columns that a join compares must be readable: a caller can tell from the answer what stands in them.
+    fn reads_columns(&self, id: TableId, way: &Relationship) -> bool {
+        let Sight { catalog, role, .. } = self.sight;
+        let source = &self.model.tables[id].relation;
+        let Some(target) = catalog.relation(&way.target.schema, &way.target.name) else { return false };
+        let reads = |relation: &Relation, column: &str| catalog.may_column(role, Privilege::Select, relation, column);
+        way.columns().iter().all(|(own, other)| reads(source, own) && reads(target, other))
+    }
+
+    fn is_nullable(&self, id: TableId, column: &str) -> bool {
+        self.model.tables[id].relation.columns.get(column).is_none_or(|column| column.nullable)
+    }
+
+    fn may_be_hidden(&self, id: TableId) -> bool {
+        let relation = &self.model.tables[id].relation;
+        relation.row_security.enabled || relation.is_view()
+    }
+}
+
+fn to_many_pairs(pairs: &[(String, String)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(own, other)| (other.clone(), own.clone())).collect()
+}

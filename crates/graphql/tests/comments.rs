@@ -1,0 +1,96 @@
+//! What comments say: names of relationships and enums, words for values, relationships of views, arguments.
+
+use serde_json::json;
+
+use crate::harness::api;
+
+const NAMED: &str = r#"
+    create type level as enum ('low-1', 'HIGH', 'mid dle');
+    comment on type level is 'How loud. @graphql({"name": "Loudness", "mappings": {"low-1": "LOW", "mid dle": "MIDDLE"}})';
+    create table people (id int primary key, name text);
+    create table posts (id int primary key, author int constraint posts_author references people, level level not null default 'HIGH',
+        levels level[]);
+    comment on constraint posts_author on posts is '@graphql({"foreign_name": "writer", "local_name": "articles"})';
+    create view authors as select id as author_id, name, 'low-1'::level as level from people;
+    comment on view authors is '@graphql({"primary_key_columns": ["author_id"], "foreign_keys": [{"local_name": "asAuthor",
+        "local_columns": ["author_id"], "foreign_name": "person", "foreign_schema": "public", "foreign_table": "people",
+        "foreign_columns": ["id"]}]})';
+    create function louder(than level, p_names text[] default '{}') returns level language sql stable as
+        $$ select case than when 'low-1' then 'mid dle'::level else 'HIGH' end $$;
+    comment on function louder is '@graphql({"arguments": {"p_names": "names"}})';
+    create function all_levels() returns level[] language sql stable as $$ select enum_range(null::level) $$;
+    insert into people values (1, 'Ann'), (2, 'Bob');
+    insert into posts values (1, 1, 'low-1', '{low-1,HIGH,NULL}'), (2, 1, 'mid dle', null), (3, 2, 'HIGH', '{}');
+"#;
+
+#[tokio::test]
+async fn constraints_name_their_fields() {
+    let api = api(NAMED).await;
+    let data = api
+        .data(
+            "{ postsByPk(id: 1) { writer { name articles(filter: {level: {neq: HIGH}}) { edges { node { id } } } } } }",
+        )
+        .await;
+    assert_eq!(
+        data["postsByPk"]["writer"],
+        json!({"name": "Ann", "articles": {"edges": [{"node": {"id": 1}}, {"node": {"id": 2}}]}})
+    );
+    let data = api
+        .data("mutation { insertIntopeopleCollection(objects: [{id: 3, articles: {create: [{id: 4}]}}]) { records { articles { totalCount } } } }")
+        .await;
+    assert_eq!(data["insertIntopeopleCollection"]["records"][0]["articles"]["totalCount"], 1);
+}
+
+#[tokio::test]
+async fn enums_have_the_words_that_their_comment_gives_them() {
+    let api = api(NAMED).await;
+    let data = api.data("{ __type(name: \"Loudness\") { description enumValues { name } } }").await;
+    assert_eq!(
+        data["__type"],
+        json!({"description": "How loud.", "enumValues": [{"name": "LOW"}, {"name": "HIGH"}, {"name": "MIDDLE"}]})
+    );
+    let data = api
+        .data(
+            "{ postsCollection(filter: {level: {in: [LOW, MIDDLE]}}, orderBy: [{level: DescNullsLast}]) { edges { node { id level levels } } }
+               listed: postsCollection(filter: {levels: {contains: [LOW]}}) { edges { node { id } } }
+               postsGroups(by: [level], orderBy: [{keys: {level: AscNullsLast}}]) { keys { level } }
+               louder(than: LOW, names: [\"x\"]) all_levels }",
+        )
+        .await;
+    assert_eq!(
+        data["postsCollection"]["edges"],
+        json!([{"node": {"id": 2, "level": "MIDDLE", "levels": null}}, {"node": {"id": 1, "level": "LOW", "levels": ["LOW", "HIGH", null]}}])
+    );
+    assert_eq!(data["listed"]["edges"], json!([{"node": {"id": 1}}]));
+    assert_eq!(
+        data["postsGroups"],
+        json!([{"keys": {"level": "LOW"}}, {"keys": {"level": "HIGH"}}, {"keys": {"level": "MIDDLE"}}])
+    );
+    assert_eq!((&data["louder"], &data["all_levels"]), (&json!("MIDDLE"), &json!(["LOW", "HIGH", "MIDDLE"])));
+    let query = "mutation M($level: Loudness!) { insertIntopostsCollection(objects: [{id: 9, level: $level, levels: [LOW, $level]}])
+        { records { level levels } } updatepostsCollection(set: {level: LOW}, filter: {id: {eq: 9}}) { records { level } } }";
+    let answer = api.ask_with(&[], query, json!({"level": "MIDDLE"})).await.json();
+    assert_eq!(
+        answer["data"],
+        json!({"insertIntopostsCollection": {"records": [{"level": "MIDDLE", "levels": ["LOW", "MIDDLE"]}]},
+               "updatepostsCollection": {"records": [{"level": "LOW"}]}}),
+        "{answer}"
+    );
+    assert_eq!(api.value("select levels from posts where id = 9").await, "{low-1,\"mid dle\"}");
+}
+
+#[tokio::test]
+async fn views_have_the_relationships_that_their_comment_declares() {
+    let api = api(NAMED).await;
+    let data = api
+        .data(
+            "{ authorsByPk(author_id: 1) { level person { name asAuthor { edges { node { author_id } } } } }
+               authorsCollection(filter: {person: {name: {eq: \"Bob\"}}}) { edges { node { author_id } } } }",
+        )
+        .await;
+    assert_eq!(
+        data,
+        json!({"authorsByPk": {"level": "LOW", "person": {"name": "Ann", "asAuthor": {"edges": [{"node": {"author_id": 1}}]}}},
+               "authorsCollection": {"edges": [{"node": {"author_id": 2}}]}})
+    );
+}

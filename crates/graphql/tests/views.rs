@@ -1,0 +1,205 @@
+//! JSON views beyond the seed: what hides them, what clashes, what goes wrong in documents, who is who between mutations.
+
+use serde_json::json;
+
+use crate::harness::{Setup, api};
+use crate::plans::Plans;
+
+#[tokio::test]
+async fn a_name_that_a_table_has_is_the_tables() {
+    let api = api(r#"create table "User" (id int primary key, a int);
+        insert into "User" values (1, 1);
+        create function users() returns int language sql stable as $$ select 7 $$;
+        create table docs (id int primary key, data jsonb);
+        insert into docs values (1, '{"__typename": "User", "b": 1}'), (2, '{"__typename": "User", "b": 2}');
+        create view v_user with (security_invoker = true) as select id, data from docs;
+        create view v_other with (security_invoker = true) as
+            select id, jsonb_build_object('__typename', 'Other', 'user', data) as data from docs;
+        create view v_taken with (security_invoker = true) as
+            select id, jsonb_build_object('__typename', 'Taken', 'a', 1) as data from docs;
+        create function takens() returns int language sql stable as $$ select 8 $$;"#)
+    .await;
+    let fields = api.data("{ __type(name: \"User\") { fields { name } } users takens }").await;
+    assert_eq!(
+        fields,
+        json!({"__type": {"fields": [{"name": "nodeId"}, {"name": "id"}, {"name": "a"}]}, "users": 7, "takens": 8})
+    );
+    // Inside other documents what has the name of a table's type is a value.
+    let others = api.data("{ others(where: {id: {eq: 2}}) { user } }").await;
+    assert_eq!(others["others"], json!([{"user": {"__typename": "User", "b": 2}}]));
+}
+
+#[tokio::test]
+async fn what_a_role_may_not_read_is_not_there() {
+    let api = api("create table docs (id int primary key, secret int, data jsonb);
+        insert into docs values (1, 5, '{\"a\": 1}');
+        create view v_doc with (security_invoker = true) as select id, secret, data from docs;
+        create view v_hidden with (security_invoker = true) as select id, data from docs;
+        revoke all on v_doc, v_hidden from anon, authenticated;
+        grant select (id, data) on v_doc to anon;
+        grant select (id, secret) on v_hidden to anon;"
+        .replace("grant select (id, secret) on v_hidden to anon;", "grant select (id) on v_hidden to anon;")
+        .as_str())
+    .await;
+    assert_eq!(api.data("{ docs(where: {id: {eq: 1}}) { a } }").await["docs"], json!([{"a": 1}]));
+    for query in [
+        "{ docs(where: {secret: {eq: 5}}) { a } }",
+        "{ docs(orderBy: [{secret: AscNullsLast}]) { a } }",
+        "{ hiddens { a } }",
+        "{ v_docCollection { edges { cursor } } }",
+    ] {
+        assert_eq!(api.ask(query).await.code(), "GRAPHQL_VALIDATION_FAILED", "{query}");
+    }
+    let other = api.ask_as(json!({"role": "authenticated"}), "{ docs { a } }").await;
+    assert_eq!(other.code(), "GRAPHQL_VALIDATION_FAILED");
+}
+
+#[tokio::test]
+async fn documents_that_break_the_promise_are_null_where_they_do() {
+    let api = api(r#"create table docs (id int primary key, data jsonb);
+        insert into docs values (1, '{"__typename": "Doc", "n": 1, "s": "x", "b": true, "o": {"x": 1}, "l": [{"y": 1}], "id": 7}');
+        create view v_doc with (security_invoker = true) as select id, data from docs;"#)
+    .await;
+    api.db
+        .script(
+            r#"insert into docs values (2, '{"n": "no", "s": {"k": 1}, "b": 1, "o": [1], "l": {"y": 1}, "id": null}'),
+               (3, '{"o": {"x": "no"}, "l": [1, null, {"y": {}}]}'), (4, '[1]'), (5, null), (6, '"text"')"#,
+        )
+        .await;
+    let data = api.data("{ docs(orderBy: [{id: AscNullsLast}]) { __typename id n s b o { x } l { y } } }").await;
+    let docs = data["docs"].as_array().unwrap();
+    assert_eq!(
+        docs[0],
+        json!({"__typename": "Doc", "id": "7", "n": 1, "s": "x", "b": true, "o": {"x": 1}, "l": [{"y": 1}]})
+    );
+    assert_eq!(
+        docs[1],
+        json!({"__typename": "Doc", "id": null, "n": null, "s": "{\"k\": 1}", "b": null, "o": null, "l": null})
+    );
+    assert_eq!((&docs[2]["o"], &docs[2]["l"]), (&json!({"x": null}), &json!([null, null, {"y": null}])));
+    assert_eq!(docs[3..], [json!(null), json!(null), json!(null)]);
+}
+
+#[tokio::test]
+async fn documents_of_several_types_make_a_list_of_a_union() {
+    let api = api(r#"create table docs (id int primary key, data jsonb);
+        insert into docs values (1, '{"__typename": "Cat", "lives": 9}'), (2, '{"__typename": "Dog", "tricks": ["sit"]}');
+        create view v_pets with (security_invoker = true) as select id, data from docs;"#)
+    .await;
+    let query = "{ pets(orderBy: [{id: AscNullsLast}]) { __typename ... on Cat { lives } ... on Dog { tricks } }
+        petsConnection(first: 1) { edges { node { ... on Cat { n: lives } } } } }";
+    assert_eq!(
+        api.data(query).await,
+        json!({"pets": [{"__typename": "Cat", "lives": 9}, {"__typename": "Dog", "tricks": ["sit"]}],
+               "petsConnection": {"edges": [{"node": {"n": 9}}]}})
+    );
+}
+
+#[tokio::test]
+async fn texts_of_documents_and_comments_stay_texts() {
+    let evil = "x') FROM pg_authid; --";
+    let api = api(&format!(
+        r#"create table docs (id int primary key, data jsonb);
+        insert into docs values (1, jsonb_build_object('__typename', 'Doc', 'a', 1, $t${evil}$t$, 2, 'it''s', 3, '$$', 4));
+        insert into docs values (2, jsonb_build_object('__typename', $t${evil}$t$, 'a', 1));
+        create view v_doc with (security_invoker = true) as select id, data from docs where id = 1;
+        create view v_evil with (security_invoker = true) as select id, data from docs where id = 2;
+        comment on column v_doc.data is '@graphql({{"fields": {{"it''s": "Int", "b": "Nobody", "c": 5, "__typename": "X"}}}})';"#
+    ))
+    .await;
+    let fields = api.data("{ __type(name: \"Doc\") { fields { name } } }").await;
+    assert_eq!(fields["__type"]["fields"], json!([{"name": "a"}, {"name": "b"}]));
+    let key = "a".repeat(80);
+    let long = api.data(&format!("{{ docs {{ {key}: a }} }}")).await;
+    assert_eq!(long["docs"][0][&key], 1);
+    assert_eq!(api.ask("{ evils { a } }").await.code(), "GRAPHQL_VALIDATION_FAILED");
+}
+
+#[tokio::test]
+async fn only_what_was_asked_for_leaves_the_database() {
+    let api = api(r#"create table docs (id int primary key, data jsonb);
+        insert into docs values (1, '{"a": 1, "deep": {"b": [{"c": 1, "d": 2}], "e": 3}}');
+        create view v_doc with (security_invoker = true) as select id, data from docs;"#)
+    .await;
+    let plans = Plans::record();
+    let data = api.data("{ docs { deep { b { c } } } }").await;
+    assert_eq!(data["docs"], json!([{"deep": {"b": [{"c": 1}]}}]));
+    let (sql, count) = (plans.sql(), plans.count());
+    assert!(count == 1 && !sql.contains("'d'") && !sql.contains("'e'") && !sql.contains("'a'"), "{sql}");
+}
+
+#[tokio::test]
+async fn a_document_is_made_once_for_each_row_of_the_page_and_for_no_other() {
+    let api = api("create table docs (id int primary key, a int, b int);
+        insert into docs select n, n, n from generate_series(1, 500) n;
+        create table made (n int);
+        create function note(n int) returns int language plpgsql security definer as $$
+            begin insert into public.made values (n); return n; end $$;
+        create function dear(n int) returns int language plpgsql stable as $$ begin return public.note(n); end $$;
+        create view v_doc with (security_invoker = true) as
+            select id, jsonb_build_object('a', dear(a), 'b', b, 'c', jsonb_build_object('d', b)) as data from docs;
+        comment on column v_doc.data is '@graphql({\"fields\": {\"a\": \"Int\", \"b\": \"Int\", \"c\": {\"d\": \"Int\"}}})';")
+    .await;
+    api.db.script("truncate made").await;
+    // The view counts how often it is made, which no request lets it do: the statement is run by hand.
+    let mut session = api.db.connect().await;
+    let plans = Plans::record();
+    assert_eq!(
+        api.ask("{ docs(orderBy: [{id: DescNullsLast}], first: 3) { a b c { d } } }").await.code(),
+        "BAD_USER_INPUT"
+    );
+    let sql = plans.sql();
+    session.script(&format!("prepare asked as {sql}")).await.unwrap();
+    session.query("execute asked", &[]).await.unwrap();
+    assert_eq!(api.value("select count(*) from made").await, "3");
+}
+
+#[tokio::test]
+async fn a_mutation_that_changes_who_asks_changes_nothing_for_the_next() {
+    let api = api("create function set_tenant_context(p_tenant_id text, p_user_id text) returns void language plpgsql as $$
+            begin
+                perform set_config('app.current_tenant_id', p_tenant_id, true);
+                perform set_config('app.tenant_id', p_tenant_id, true);
+                perform set_config('request.jwt.claims', '{\"role\": \"service_role\"}', true);
+            end $$;
+        create function whoever() returns text language sql volatile as $$
+            select current_user || ':' || coalesce(app.tenant_id(), 'none') || ':' || coalesce(auth.role(), 'none') $$;")
+    .await;
+    let query = "mutation { before: whoever set_tenant_context(p_tenant_id: \"b\", p_user_id: \"c\") { success } after: whoever }";
+    let claims = json!({"role": "authenticated", "app_metadata": {"tenant_id": "a"}});
+    let data = api.data_as(claims, query).await;
+    assert_eq!(
+        (&data["before"], &data["after"]),
+        (&json!("authenticated:a:authenticated"), &json!("authenticated:a:authenticated"))
+    );
+    assert_eq!(data["set_tenant_context"], json!({"success": true}));
+}
+
+#[tokio::test]
+async fn a_view_without_rows_has_the_type_that_is_declared() {
+    let api = api("create table docs (id int primary key, data jsonb);
+        create view v_doc with (security_invoker = true) as select id, data from docs;
+        create view v_nothing with (security_invoker = true) as select id, data from docs;
+        comment on view v_doc is 'Papers. @graphql({\"name\": \"Paper\", \"field\": \"papers\", \"fields\": {\"title\": \"String\", \"pages\": [\"Int\"]}})';")
+    .await;
+    assert_eq!(api.data("{ papers { __typename title pages } }").await, json!({"papers": []}));
+    assert_eq!(api.ask("{ nothings { __typename } }").await.code(), "GRAPHQL_VALIDATION_FAILED");
+}
+
+#[tokio::test]
+async fn a_list_is_no_longer_than_pages_may_be() {
+    let mut setup = Setup::default();
+    setup.graphql.max_rows = Some(5);
+    let api = setup
+        .start(
+            "create table docs (id int primary key);
+             insert into docs select generate_series(1, 9);
+             create view v_doc with (security_invoker = true) as select id, jsonb_build_object('id', id) as data from docs;",
+        )
+        .await;
+    for arguments in ["", "(first: 100)", "(limit: 100, orderBy: [{id: AscNullsLast}])"] {
+        let data = api.data(&format!("{{ docs{arguments} {{ id }} }}")).await;
+        assert_eq!(data["docs"].as_array().unwrap().len(), 5, "{arguments}");
+    }
+    assert_eq!(api.ask("{ docs(first: -1) { id } }").await.code(), "BAD_USER_INPUT");
+}
