@@ -24,8 +24,8 @@ pub(super) static FILES: &[Asset] = &[
         gzip: include_bytes!("graphiql-42f6189591b8.css.gz"),
     },
     Asset {
-        name: "start-18c5bc81f75d.js",
+        name: "start-e005a830b142.js",
         media: "text/javascript; charset=utf-8",
-        gzip: include_bytes!("start-18c5bc81f75d.js.gz"),
+        gzip: include_bytes!("start-e005a830b142.js.gz"),
     },
 ];

@@ -347,7 +347,7 @@ async fn plans_that_are_kept_cost_what_they_would_cost_now() {
 }
 
 #[test]
-fn a_small_stack_is_enough_for_whatever_comes() {
+fn sec_18_a_small_stack_is_enough_for_whatever_comes() {
     let (schemas, levels) = (vec![Identifier::from_static("public")], 120);
     let run = move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
