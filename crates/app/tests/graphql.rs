@@ -159,13 +159,13 @@ async fn operators_see_operations_by_their_names_and_never_their_values() {
         .script("create function slow(t text) returns int language sql stable as 'select 1 from pg_sleep(0.05)'")
         .await;
     let app = support::serve(&database).env("FERROBASE_OBSERVABILITY__SLOW_QUERY", "10ms").start().await.unwrap();
-    let query = "query Secretive($t: String!) { hidden: slow(t: $t) }";
+    let query = "query Secretive($t: String!) { al1as: slow(t: $t) }";
     let answer = ask(&app, &json!({ "query": query, "variables": { "t": "v4lu3" } })).await;
-    assert_eq!(answer["data"]["hidden"], 1, "{answer}");
+    assert_eq!(answer["data"]["al1as"], 1, "{answer}");
     wait_until("the line", || app.log().contains("Slow query"));
     let log = app.log();
     assert!(log.contains("query Secretive (slow)"), "{log}");
-    assert!(!log.contains("v4lu3") && !log.contains("hidden"), "{log}");
+    assert!(!log.contains("v4lu3") && !log.contains("al1as"), "{log}");
 }
 
 #[tokio::test]

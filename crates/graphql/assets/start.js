@@ -4,8 +4,10 @@ const root = document.getElementById("graphiql");
 document.body.style.margin = "0";
 root.style.height = "100vh";
 
+const api = location.pathname.replace(/\/graphiql\/?$/, "");
+
 async function fetcher(request, options) {
-  const answer = await fetch(location.pathname, {
+  const answer = await fetch(api, {
     method: "POST",
     credentials: "omit",
     headers: { accept: "application/json", "content-type": "application/json", ...options?.headers },

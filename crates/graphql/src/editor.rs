@@ -11,6 +11,9 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 
 use crate::request;
 
+#[path = "../assets/files.rs"]
+mod files;
+
 /// Where its files are, below the room.
 pub(crate) const PATH: &str = "/graphiql";
 
@@ -20,8 +23,6 @@ struct Asset {
     media: &'static str,
     gzip: &'static [u8],
 }
-
-include!("../assets/files.rs");
 
 const PAGE: &str = include_str!("../assets/page.html");
 /// Styles that elements carry themselves are how its text editor places its lines.
@@ -56,7 +57,7 @@ pub(crate) fn page(key: Option<&str>) -> Response {
 
 /// One of its files.
 pub(crate) fn asset(name: &str) -> Option<Response> {
-    let asset = FILES.iter().find(|asset| asset.name == name)?;
+    let asset = files::FILES.iter().find(|asset| asset.name == name)?;
     let mut response = Response::new(Body::from(asset.gzip));
     *response.status_mut() = StatusCode::OK;
     set(

@@ -31,7 +31,11 @@ pub struct Deps {
 /// The room as a router: one path, and what the editor of browsers is made of.
 pub fn router(deps: Deps) -> Router {
     let room = Room { deps, schemas: Arc::default(), persisted: Arc::default() };
-    Router::new().route(&format!("{}/{{file}}", editor::PATH), get(asset)).fallback(handle).with_state(room)
+    Router::new()
+        .route(editor::PATH, get(editor_page))
+        .route(&format!("{}/{{file}}", editor::PATH), get(asset))
+        .fallback(handle)
+        .with_state(room)
 }
 
 /// The room as the edge mounts it.
@@ -76,8 +80,17 @@ async fn handle(State(room): State<Room>, caller: Caller, request: Request) -> R
     }
 }
 
+async fn editor_page(State(room): State<Room>) -> Response {
+    let settings = room.deps.settings.load();
+    if settings.graphiql { editor::page(settings.editor_key.as_deref()) } else { error_shape(&nothing()) }
+}
+
+fn nothing() -> PublicError {
+    PublicError::new(Kind::NotFound, "FBE404", "Nothing is served at this path")
+}
+
 async fn asset(State(room): State<Room>, Path(file): Path<String>) -> Response {
     let settings = room.deps.settings.load();
     let found = settings.graphiql.then(|| editor::asset(&file)).flatten();
-    found.unwrap_or_else(|| error_shape(&PublicError::new(Kind::NotFound, "FB100", "There is nothing here")))
+    found.unwrap_or_else(|| error_shape(&nothing()))
 }

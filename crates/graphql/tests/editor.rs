@@ -43,6 +43,7 @@ async fn browsers_get_a_page_that_needs_no_other_host() {
         size += length;
     }
     assert!(size < 400_000, "{size}");
+    assert_eq!(api.send("GET /graphiql", &[], "").await.body, page.body, "where keys are asked for");
     assert_eq!(api.send("GET /graphiql/other.js", &[], "").await.status, 404);
     assert_eq!(api.send("GET /graphiql/..%2fpage.html", &[], "").await.status, 404);
 }
@@ -56,5 +57,6 @@ async fn whoever_asks_a_question_or_wants_json_gets_no_page() {
     assert_eq!(api.send("GET ", &[], "").await.status, 400);
     let off = with(false).await;
     assert_eq!(off.send("GET ", &[BROWSER], "").await.status, 400);
+    assert_eq!(off.send("GET /graphiql", &[BROWSER], "").await.status, 404);
     assert_eq!(off.send("GET /graphiql/react.js", &[], "").await.status, 404);
 }

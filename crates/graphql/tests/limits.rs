@@ -154,7 +154,7 @@ async fn values_may_be_large_but_not_deep() {
         match expected {
             None => assert_eq!(ids(answer.json()), Some(1)),
             Some(_) => {
-                assert!(["OPERATION_TOO_DEEP", "GRAPHQL_PARSE_FAILED"].contains(&&*answer.code()), "{}", answer.body)
+                assert!(["OPERATION_TOO_DEEP", "GRAPHQL_PARSE_FAILED"].contains(&&*answer.code()), "{}", answer.body);
             }
         }
     }
@@ -347,7 +347,7 @@ async fn plans_that_are_kept_cost_what_they_would_cost_now() {
 }
 
 #[test]
-fn a_small_stack_is_enough_for_whatever_comes() {
+fn sec_18_a_small_stack_is_enough_for_whatever_comes() {
     let (schemas, levels) = (vec![Identifier::from_static("public")], 120);
     let run = move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");

@@ -38,7 +38,7 @@ enum Action {
     Schema(SchemaArguments),
     /// Prints the SQL of an operation and PostgreSQL's plan of it. Nothing is run.
     #[command(
-        after_help = "Examples:\n  ferrobase graphql explain '{ todosCollection { edges { node { id } } } }'\n  ferrobase graphql explain --role authenticated --claims '{\"sub\": \"8d9f2c1e-3b6a-4f0d-9a57-0c5f1f7c2b11\"}' \\\n      --variables '{\"first\": 5}' todos.graphql --json"
+        after_help = "Examples:\n  ferrobase graphql explain '{ todosCollection { edges { node { id } } } }'\n  ferrobase graphql explain --role authenticated todos.graphql --variables '{\"first\": 5}' \\\n      --claims '{\"sub\": \"8d9f2c1e-3b6a-4f0d-9a57-0c5f1f7c2b11\"}' --json"
     )]
     Explain(ExplainArguments),
     /// Holds a file of trusted documents against the schema of a role; prints depth and cost of each.

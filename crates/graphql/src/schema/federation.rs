@@ -54,8 +54,6 @@ pub(crate) fn sdl(model: &Model, schema: &Schema) -> String {
     for own in ["_Service", "_Any", ENTITY] {
         schema.types.shift_remove(own);
     }
-    // The specification has it by now.
-    schema.directive_definitions.shift_remove("oneOf");
     if let Some(ExtendedType::Object(query)) = schema.types.get_mut("Query") {
         query.make_mut().fields.retain(|name, _| !matches!(name.as_str(), "_service" | "_entities" | "node"));
     }

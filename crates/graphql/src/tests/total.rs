@@ -181,7 +181,7 @@ fn every_document_is_planned_or_refused() {
 }
 
 #[test]
-fn what_is_deep_is_refused_before_the_stack_ends() {
+fn sec_18_what_is_deep_is_refused_before_the_stack_ends() {
     on_a_small_stack(|| {
         for depth in [60, 127, 128, 1000, 50_000] {
             let nest = |open: &str, middle: &str, close: &str| {
