@@ -8,6 +8,7 @@ mod contract;
 mod dev;
 mod faults;
 mod gen_types;
+mod graphql;
 mod guards;
 mod hostile;
 mod isolation;

@@ -28,6 +28,7 @@ impl Costing {
         match content {
             Content::Constant(_) | Content::Value { .. } | Content::RowId { .. } | Content::Inside(_) => 0.0,
             Content::Object(members) => self.members(members),
+            Content::Tuple(all) => all.iter().map(|one| self.content(one)).sum(),
             Content::One(one) | Content::Sole(one) => 1.0 + self.members(&one.members),
             Content::List(one) | Content::Values(one) => self.list(one),
             Content::Page(page) | Content::Documents(page) => self.page(page),

@@ -16,6 +16,8 @@ pub(crate) struct Directive {
     pub(crate) max_rows: Option<u64>,
     /// Schema: whether introspection is answered, whatever the configuration says.
     pub(crate) introspection: Option<bool>,
+    /// Schema: it is a part of a federation.
+    pub(crate) federation: bool,
     /// The name instead of the object's own.
     pub(crate) name: Option<String>,
     /// The description instead of the rest of the comment.

@@ -307,6 +307,9 @@ pub(crate) fn to_response(error: &Error, is_modern: bool) -> Response {
         }
         None => {
             *response.status_mut() = error.status(is_modern);
+            if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+                response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, POST"));
+            }
             error.code().into()
         }
     };

@@ -30,6 +30,8 @@ mod schema;
 mod settings;
 mod suggest;
 mod summary;
+#[cfg(test)]
+mod tests;
 mod view;
 mod views;
 mod write;

@@ -29,6 +29,10 @@ pub(crate) struct Model {
     pub(crate) trigrams: Option<String>,
     /// Whether introspection is answered.
     pub(crate) introspection: bool,
+    /// Whether it is a part of a federation.
+    pub(crate) is_subgraph: bool,
+    /// How routers read it then.
+    pub(crate) sdl: Option<String>,
     /// Relations whose rows have a type.
     pub(crate) tables: Vec<Table>,
     /// The same by the name of their type.

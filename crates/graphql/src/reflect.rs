@@ -109,6 +109,7 @@ pub(crate) fn reflect(sight: Sight<'_>) -> Model {
         description: commented.description,
         trigrams: sight.catalog.extensions.get("pg_trgm").cloned(),
         introspection: commented.directive.introspection.unwrap_or(sight.introspection),
+        is_subgraph: commented.directive.federation,
         ..Model::default()
     };
     let taken =

@@ -125,7 +125,7 @@ impl Reflected {
         let sees = |relation: &ferrobase_catalog::Relation| {
             matches!(exposure.visibility(catalog, relation, role), Visibility::Visible)
         };
-        let model = reflect(Sight {
+        let mut model = reflect(Sight {
             catalog,
             schema,
             role,
@@ -135,6 +135,7 @@ impl Reflected {
         });
         let limits = Limits { depth: settings.max_depth, aliases: settings.max_aliases };
         let drawn = Self::of_schema(schema::draw(&model), limits);
+        model.sdl = model.is_subgraph.then(|| schema::sdl(&model, &drawn.schema));
         Self { model, ..drawn }
     }
 

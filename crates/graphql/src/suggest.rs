@@ -110,7 +110,7 @@ mod tests {
             ("{ people { nam } }", r#"Cannot query field "nam" on type "Person". Did you mean "name" or "names"?"#),
             ("{ people { zzzzzz } }", r#"Cannot query field "zzzzzz" on type "Person"."#),
             ("{ people(frist: 1) { id } }", r#"Did you mean "first"?"#),
-            ("{ people(order: asc) { id } }", r#"Did you mean "Asc"?"#),
+            ("{ people(order: asc) { id } }", r#"Did you mean "Asc" or "Desc"?"#),
             ("{ people { ...F } } fragment F on Persn { id }", r#"Did you mean "Person"?"#),
             ("{ people { id @skp(if: true) } }", r#"Did you mean "@skip"?"#),
         ] {

@@ -71,9 +71,14 @@ impl View {
     ///
     /// # Errors
     /// What the room would answer in their place.
-    pub fn explain(&self, text: &str, operation: Option<&str>, variables: JsonValue) -> Result<Vec<Explained>, Error> {
+    pub fn explain(
+        &self,
+        text: &str,
+        operation: Option<&str>,
+        variables: serde_json::Value,
+    ) -> Result<Vec<Explained>, Error> {
         let asked = self.reflected.document(text)?;
-        let given = match variables {
+        let given = match JsonValue::from(variables) {
             JsonValue::Object(map) => map,
             _ => JsonMap::default(),
         };

@@ -108,6 +108,7 @@ async fn get_reads_and_never_writes() {
     assert_eq!(api.send(&with, &[], "").await.json()["data"]["notesByPk"]["body"], "one");
     let write = api.send(&line("mutation { touch }"), &[MODERN], "").await;
     assert_eq!((write.status.as_u16(), write.code().as_str()), (405, "BAD_REQUEST"));
+    assert_eq!(write.headers["allow"], "GET, POST");
     let both = format!("{}&operationName=W", line("query R { __typename } mutation W { touch }"));
     assert_eq!(api.send(&both, &[], "").await.status, 405);
     for bad in ["GET ", "GET ?query=", "GET ?variables=1&query={a}", "GET ?query={__typename}&extensions=[]"] {

@@ -198,6 +198,7 @@ impl<'a> Known<'a> {
             Content::Constant(_) | Content::RowId { .. } => true,
             Content::Value { field, scalar: _ } => self.row(row).field(field),
             Content::Object(members) => self.members(members, row),
+            Content::Tuple(all) => all.iter().all(|one| self.shape(one, row)),
             Content::One(one) | Content::List(one) | Content::Values(one) => self.one(one),
             Content::Page(page) => self.page(page),
             Content::Groups(groups) => self.groups(groups),

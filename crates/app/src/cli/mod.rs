@@ -12,6 +12,7 @@ mod dev;
 pub(crate) mod explain;
 mod explain_policy;
 mod gen_types;
+mod graphql;
 mod init;
 pub(crate) mod keys;
 pub(crate) mod migrate;
@@ -71,6 +72,8 @@ enum Command {
     Migrate(migrate::MigrateArguments),
     /// Types for programs that use the API: TypeScript, Python, Rust.
     Gen(gen_types::GenArguments),
+    /// The GraphQL API: a role's schema, an operation as SQL, trusted documents.
+    Graphql(graphql::GraphqlArguments),
     /// Why a role may, or may not, touch a row.
     ExplainPolicy(explain_policy::ExplainPolicyArguments),
     /// What a running server does: statements, pools, waits.
@@ -95,6 +98,7 @@ pub fn run() -> ExitCode {
         Command::Config(arguments) => config::run(&arguments, environment),
         Command::Migrate(arguments) => migrate::run(&arguments, &environment),
         Command::Gen(arguments) => gen_types::run(&arguments, &environment),
+        Command::Graphql(arguments) => graphql::run(&arguments, &environment),
         Command::ExplainPolicy(arguments) => explain_policy::run(&arguments, &environment),
         Command::Top(arguments) => top::run(&arguments, environment),
         Command::Version(arguments) => version::run(&arguments),

@@ -64,6 +64,7 @@ impl RunningDev {
     fn banner(&self) -> String {
         let mut lines = vec![
             ("REST", format!("{}/rest/v1", self.url)),
+            ("GraphQL", format!("{}/graphql/v1", self.url)),
             ("auth", format!("{}/auth/v1", self.url)),
             ("health", format!("{}/ready", self.admin_url)),
             ("metrics", format!("{}/metrics", self.admin_url)),

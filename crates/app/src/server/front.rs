@@ -16,7 +16,9 @@ use ferrobase_edge::{Alias, App, FreshnessRules, Lifecycle, LocalOnly, Settings}
 use ferrobase_request::Authority;
 use ferrobase_request::credentials::ConfiguredKeys;
 use ferrobase_request::journal::Statements;
+use ferrobase_request::keys::project_keys;
 
+use crate::cli::keys::{now, signing_secret};
 use crate::config::Config;
 
 use super::backend::Backend;
@@ -67,7 +69,7 @@ impl Front {
         let statements = Arc::<Statements>::default();
         let rest_settings = Arc::new(ArcSwap::from_pointee(rest_settings(config)));
         let rest = ferrobase_rest::Deps { registry: backend.registry(), settings: Arc::clone(&rest_settings) };
-        let graphql_settings = Arc::new(ArcSwap::from_pointee(graphql_settings(config, options)));
+        let graphql_settings = Arc::new(ArcSwap::from_pointee(graphql_settings(config, options)?));
         let graphql = ferrobase_graphql::Deps { registry: backend.registry(), settings: Arc::clone(&graphql_settings) };
         let authority = Arc::clone(&backend.target().authority);
         let secret = shared_secret(config)?;
@@ -199,10 +201,15 @@ pub(crate) fn rest_settings(config: &Config) -> ferrobase_rest::Settings {
     settings
 }
 
-/// The GraphQL room's settings for a configuration. Whoever develops looks at the schema.
-pub(crate) fn graphql_settings(config: &Config, options: Options) -> ferrobase_graphql::Settings {
+/// The GraphQL room's settings for a configuration. Whoever develops looks at the schema, and has a key to do so.
+pub(crate) fn graphql_settings(config: &Config, options: Options) -> Result<ferrobase_graphql::Settings> {
     let path = config.rest.extra_search_path.iter().map(ToString::to_string).collect();
-    ferrobase_graphql::Settings::new(&config.graphql, path, !options.in_production)
+    let trusted = config.graphql.trusted_documents.as_deref().map(ferrobase_graphql::Trusted::read);
+    let trusted = trusted.transpose().context("graphql.trusted_documents")?;
+    let secret = if options.in_production { None } else { signing_secret(&config.auth.tokens)? };
+    let key = secret.map(|secret| project_keys(&secret, now())).transpose()?.map(|keys| keys.anon);
+    let settings = ferrobase_graphql::Settings::new(&config.graphql, path, !options.in_production);
+    Ok(settings.trusting(trusted).with_editor_key(key))
 }
 
 /// The edge's settings for a configuration.

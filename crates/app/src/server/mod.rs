@@ -43,7 +43,7 @@ use front::Front;
 pub(crate) use front::auth_settings;
 use sharing::Sharing;
 pub(crate) use signals::{Heard, Signals};
-pub(crate) use target::exposure;
+pub(crate) use target::{exposure, scope};
 use traces::Traces;
 use watchdog::Watchdog;
 
@@ -231,6 +231,7 @@ impl Server {
             settings = sharing.in_force(settings);
         }
         let rest_settings = front::rest_settings(&next.config);
+        let graphql_settings = front::graphql_settings(&next.config, self.options)?;
         let auth_settings = front::auth_settings(&next.config);
         settings.tracer = self.traces.tracer(&next.config.observability.tracing);
         warn(&next);
@@ -239,7 +240,7 @@ impl Server {
         self.backend.reconfigure(Arc::clone(&next), identities);
         self.app.reload(settings);
         self.rest_settings.store(Arc::new(rest_settings));
-        self.graphql_settings.store(Arc::new(front::graphql_settings(&next.config, self.options)));
+        self.graphql_settings.store(Arc::new(graphql_settings));
         self.auth_settings.store(Arc::new(auth_settings));
         self.log.set_level(&log_settings(&next, self.options).level)?;
         tracing::info!(changed = ?reloaded.changed, at_restart = ?reloaded.at_restart, "configuration reloaded");

@@ -34,6 +34,7 @@ async fn a_first_start_makes_everything_and_tells_how_to_reach_it() {
     let (said, url) = (banner(&dev.out()), dev.says("url"));
     let expected = [
         ("REST", dev.url("/rest/v1")),
+        ("GraphQL", dev.url("/graphql/v1")),
         ("auth", dev.url("/auth/v1")),
         ("health", dev.says("admin_url") + "/ready"),
         ("metrics", dev.says("admin_url") + "/metrics"),
@@ -52,14 +53,14 @@ async fn a_first_start_makes_everything_and_tells_how_to_reach_it() {
 
     let tried = Ran::of(project.program("sh").args(["-c", &said.last().unwrap().1]));
     assert_eq!(tried.succeeds(), "[]");
-    assert_eq!(get(&said[2].1, "").await.0, 200);
+    assert_eq!(get(&said[3].1, "").await.0, 200);
     assert_eq!(get(&dev.url("/rest/v1/todos"), &dev.says("anon_key")).await, (200, "[]".to_owned()));
     assert_eq!(insert(&dev, "buy milk").await, 201);
     let by_psql = Ran::of(project.program("psql").args(["-XAtd", &dev.says("database_url"), "-c", "table todos"]));
     assert!(by_psql.succeeds().contains("buy milk"));
 
     let (anon, service) = (dev.says("anon_key"), dev.says("service_key"));
-    assert_eq!(banner(&dev.out()).len(), 8, "requests are logged elsewhere");
+    assert_eq!(banner(&dev.out()).len(), 9, "requests are logged elsewhere");
     let ended = dev.stop(Signal::SIGTERM);
     assert_eq!(ended.code(), Some(0));
     assert!(!ended.err.contains("WARN") && !ended.err.contains("ERROR"), "a clean end: {}", ended.err);

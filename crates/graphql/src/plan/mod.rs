@@ -10,6 +10,7 @@ mod call;
 mod change;
 pub(crate) mod collect;
 mod document;
+mod entities;
 mod filter;
 mod groups;
 pub(crate) mod input;
@@ -88,8 +89,11 @@ impl<'a> Planner<'a> {
     }
 
     fn root(&self, asked: &Asked<'a>) -> Result<Content, Error> {
-        if asked.name() == "node" {
-            return self.node(asked);
+        match asked.name() {
+            "node" => return self.node(asked),
+            "_service" if self.model.is_subgraph => return Ok(self.service(asked)),
+            "_entities" if self.model.is_subgraph => return self.entities(asked),
+            _ => {}
         }
         match self.model.query.get(asked.name()).ok_or_else(|| Error::unknown(asked.name()))? {
             QueryField::Collection(id) => {

@@ -6,6 +6,7 @@ use ferrobase_query::plan::{Content, Field, Member, One};
 use super::{Planner, json};
 use crate::error::Error;
 use crate::model::{FieldKind, TableId};
+use crate::schema::ENTITY;
 
 impl<'a> Planner<'a> {
     /// What is told of a row.
@@ -16,7 +17,7 @@ impl<'a> Planner<'a> {
     ) -> Result<Vec<Member>, Error> {
         let table = self.table(id);
         let has_id = table.fields.contains_key("nodeId");
-        let is = |name: &str| name == table.type_name || has_id && name == "Node";
+        let is = |name: &str| name == table.type_name || has_id && matches!(name, "Node" | ENTITY);
         let mut members = Vec::new();
         for asked in self.collect(selections, &is) {
             let value = match asked.name() {

@@ -9,6 +9,7 @@
 mod build;
 mod changes;
 mod documents;
+mod federation;
 mod groups;
 mod inputs;
 mod keys;
@@ -24,6 +25,7 @@ use apollo_compiler::validation::Valid;
 
 use crate::model::Model;
 use crate::scalar::{Class, ValueType};
+pub(crate) use federation::{ENTITY, is_entity, sdl};
 pub(crate) use rows::aggregated;
 
 use build::{argument, described, field, list, name, object, optional, required};
@@ -90,6 +92,7 @@ impl Drawing<'_> {
         let node = described(node, "The row of this name.");
         let mut query = vec![node];
         query.extend(self.model.query.iter().map(|(name, root)| self.query_field(name, root)).collect::<Vec<_>>());
+        query.extend(self.federation());
         object(&mut self.schema, "Query", self.model.description.as_deref(), query);
         let mut mutation = Vec::new();
         for (name, root) in &self.model.mutation {

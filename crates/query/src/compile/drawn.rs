@@ -84,6 +84,7 @@ impl Compiler {
                 Ok(encoded(list))
             }
             Content::Object(members) => self.object(members, needs_row()?),
+            Content::Tuple(all) => self.tuple(all, row),
             Content::One(one) => {
                 let mut out = Sql::of("(SELECT ");
                 out.append(self.rows_told(one, row, "", true)?).push(")");
@@ -127,6 +128,19 @@ impl Compiler {
             }
             _ => Err(CompileError::SourceBelowRoot),
         }
+    }
+
+    /// Values as a list. An array has as many as there are, arguments of a function are few.
+    fn tuple(&mut self, all: &[Content], row: Option<(&str, Level)>) -> Result<Sql, CompileError> {
+        let mut values = Vec::with_capacity(all.len());
+        for one in all {
+            let mut value = Sql::of("to_json(");
+            value.append(self.shape(one, row)?).push(")");
+            values.push(value);
+        }
+        let mut out = Sql::of("to_json(ARRAY[");
+        out.join(values, ", ").push("]::json[])");
+        Ok(out)
     }
 
     /// Members of a row as one JSON value, which needs a subquery of its own.

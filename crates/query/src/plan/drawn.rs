@@ -48,6 +48,8 @@ pub enum Content {
     },
     /// More of the same row.
     Object(Vec<Member>),
+    /// These, as a list.
+    Tuple(Vec<Content>),
     /// One row, or null.
     One(Box<One>),
     /// Rows, as a list of objects.
