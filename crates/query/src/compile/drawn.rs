@@ -13,9 +13,9 @@ use super::keyset::{self, Term, terms};
 use super::read::{Level, Origin, Pieces, Scope, order_value, write_distinct, write_where};
 use super::{CompileError, Compiler, SOURCE, call, cte};
 use crate::plan::{
-    AggregateMember, AggregateValue, Change, ChangeMember, Content, Distinct, Document, EdgeMember, EdgeValue, Field,
-    GroupKey, GroupMember, Groups, Join, Member, Mutation, One, Order, Page, PageFact, PageMember, PageValue, Read,
-    SCALAR, Scalar, Select, Source, Value, Window,
+    AggregateMember, AggregateValue, Cases, Change, ChangeMember, Content, Distinct, Document, EdgeMember, EdgeValue,
+    Field, GroupKey, GroupMember, Groups, Join, Member, Mutation, One, Order, Page, PageFact, PageMember, PageValue,
+    Read, SCALAR, Scalar, Select, Source, Value, Window,
 };
 use crate::sql::Sql;
 
@@ -62,7 +62,8 @@ impl Compiler {
             | Content::Object(_)
             | Content::Change(_)
             | Content::Inside(_)
-            | Content::Either { .. } => Err(CompileError::SourceBelowRoot),
+            | Content::Either { .. }
+            | Content::Cases(_) => Err(CompileError::SourceBelowRoot),
             other => self.shape(other, None),
         }
     }
@@ -107,6 +108,7 @@ impl Compiler {
             }
             Content::Documents(page) => self.documents(page, row),
             Content::Sole(one) => self.sole(one, row),
+            Content::Cases(cases) => self.cases(cases, needs_row()?),
             Content::Either { when, then, otherwise } => {
                 let row = needs_row()?;
                 let mut out = Sql::of("(CASE WHEN ");
@@ -145,8 +147,10 @@ impl Compiler {
 
     /// Members of a row as one JSON value, which needs a subquery of its own.
     fn object(&mut self, members: &[Member], row: (&str, Level)) -> Result<Sql, CompileError> {
-        if members.is_empty() {
-            return Ok(constant("{}"));
+        match members {
+            [] => return Ok(constant("{}")),
+            [Member { key, value: Content::Cases(cases) }] if key.is_empty() => return self.cases(cases, row),
+            _ => {}
         }
         if !are_column_names(members.iter().map(|member| member.key.as_str())) {
             return self.long_object(members, row);
@@ -154,6 +158,17 @@ impl Compiler {
         let alias = self.aliases.fresh(NODE);
         let mut out = Sql::of("(SELECT row_to_json(");
         out.row(&alias).push(") FROM (SELECT ").append(self.items(members, row)?).push(") AS ").ident(&alias).push(")");
+        Ok(out)
+    }
+
+    /// Values by the value of a column.
+    fn cases(&mut self, cases: &Cases, row: (&str, Level)) -> Result<Sql, CompileError> {
+        let mut out = Sql::of("CASE (");
+        out.append(field(row.0, &cases.field)).push(")::text");
+        for (value, then) in &cases.cases {
+            out.push(" WHEN ").name_literal(value).push(" THEN ").append(self.shape(then, Some(row))?);
+        }
+        out.push(" ELSE ").append(self.shape(&cases.otherwise, Some(row))?).push(" END");
         Ok(out)
     }
 
@@ -186,8 +201,11 @@ impl Compiler {
 
     /// Members of a row as one expression, and what FROM needs for it.
     fn told(&mut self, members: &[Member], row: (&str, Level)) -> Result<(Sql, Sql), CompileError> {
-        let plain = !members.is_empty() && are_column_names(members.iter().map(|member| member.key.as_str()));
-        if !plain {
+        let stands_in = |member: &Member| member.key.is_empty() && matches!(member.value, Content::Cases(_));
+        if members.is_empty()
+            || members.iter().any(stands_in)
+            || !are_column_names(members.iter().map(|member| member.key.as_str()))
+        {
             return Ok((self.object(members, row)?, Sql::new()));
         }
         let alias = self.aliases.fresh(NODE);

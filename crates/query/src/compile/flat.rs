@@ -145,6 +145,14 @@ impl Compiler {
         columns: &mut Columns<'_>,
         out: &mut Vec<RowPiece>,
     ) -> Result<(), CompileError> {
+        if let [Member { key, value: value @ Content::Cases(_) }] = members
+            && key.is_empty()
+        {
+            let alias = columns.alias.clone();
+            let value = self.shape(value, Some((&alias, columns.level)))?;
+            out.push(RowPiece::Column(columns.add(value, Shown::JSON)));
+            return Ok(());
+        }
         for (index, member) in members.iter().enumerate() {
             out.key(index, &member.key);
             match &member.value {
