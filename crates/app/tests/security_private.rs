@@ -132,6 +132,61 @@ async fn sec_21_a_login_cannot_be_turned_against_the_server() {
     }
 }
 
+/// Passwords, codes and tokens go to the room of sign-in, right ones and wrong ones; gives the secrets that it made.
+async fn sign_in_with_canaries(app: &App) -> Vec<String> {
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let call = async |method: Method, path: &str, token: Option<&str>, body: serde_json::Value| -> serde_json::Value {
+        let mut request = client.request(method, app.url(&format!("/auth/v1{path}"))).json(&body);
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        request.send().await.unwrap().json().await.unwrap_or_default()
+    };
+    let email = "ada@example.com";
+    let body = json!({"email": email, "password": "canary-password"});
+    let session = call(Method::POST, "/signup", None, body.clone()).await;
+    let token = session["access_token"].as_str().unwrap_or_else(|| panic!("{session}"));
+    for body in [
+        body,
+        json!({"email": email, "password": "canary-wrong-password"}),
+        json!({"email": "canary-nobody", "password": "canary-wrong-password"}),
+    ] {
+        call(Method::POST, "/token?grant_type=password", None, body).await;
+    }
+    for (path, body) in [
+        ("/verify", json!({"type": "email", "email": email, "token": "canary-code"})),
+        ("/verify", json!({"type": "email", "token_hash": "canary-hash"})),
+        ("/token?grant_type=refresh_token", json!({"refresh_token": "canary-refresh-token"})),
+        ("/token?grant_type=pkce", json!({"auth_code": "canary-auth-code", "code_verifier": "canary-verifier"})),
+        (
+            "/token?grant_type=id_token",
+            json!({"provider": "google", "id_token": "canary-id-token", "nonce": "canary-nonce"}),
+        ),
+        (
+            "/token?grant_type=web3",
+            json!({"chain": "ethereum", "message": "canary-message", "signature": "canary-signature"}),
+        ),
+    ] {
+        call(Method::POST, path, None, body).await;
+    }
+    let asked = client.get(app.url("/auth/v1/verify?token=canary-link&type=signup")).send().await.unwrap();
+    assert!(asked.headers()["location"].to_str().unwrap().contains("error_code"), "{asked:?}");
+    for body in [json!({"password": "canary-new-password", "nonce": "canary-nonce", "current_password": "canary-old"})]
+    {
+        call(Method::PUT, "/user", Some(token), body).await;
+    }
+    let refreshed = json!({"refresh_token": session["refresh_token"]});
+    let refreshed = call(Method::POST, "/token?grant_type=refresh_token", None, refreshed).await;
+    let secret = |session: &serde_json::Value, name: &str| {
+        let text = session[name].as_str().unwrap_or_else(|| panic!("{session}"));
+        // Of a token the part that proves something.
+        text.rsplit('.').next().unwrap().to_owned()
+    };
+    let tokens =
+        [&session, &refreshed].map(|session| ["access_token", "refresh_token"].map(|name| secret(session, name)));
+    tokens.concat()
+}
+
 /// Marked secrets go in by every way there is; none of them comes out into a log, a metric or an answer.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sec_28_no_secret_is_in_any_log() {
@@ -158,6 +213,7 @@ async fn sec_28_no_secret_is_in_any_log() {
     let app = App::serve(BINARY, &url)
         .arg("--log-query")
         .env("FERROBASE_AUTH__JWT_SECRET", SECRET)
+        .env("FERROBASE_AUTH__EMAIL__AUTOCONFIRM", "true")
         .env("FERROBASE_OBSERVABILITY__LOG__LEVEL", "trace")
         .env("FERROBASE_OBSERVABILITY__LOG__FILE", file.display().to_string())
         .start()
@@ -187,9 +243,14 @@ async fn sec_28_no_secret_is_in_any_log() {
     for request in requests {
         answers.push_str(&caller.send(request).await.unwrap().body);
     }
+    let given = sign_in_with_canaries(&app).await;
     let metrics = reqwest::get(app.admin_url("/metrics")).await.unwrap().text().await.unwrap();
     // The passwords that the installation made, as the database keeps them.
     let stored = direct.query("select value from ferrobase.secrets where name like '%password'", &[]).await.unwrap();
+    let session_keys = direct.query("select refresh_token_hmac_key from auth.sessions", &[]).await.unwrap();
+    let session_keys = session_keys.rows.iter().map(|row| row.text(0).unwrap().to_owned());
+    let given: Vec<String> = given.into_iter().chain(session_keys).collect();
+    assert!(given.len() >= 5);
     let passwords: Vec<String> = stored.rows.iter().map(|row| row.text(0).unwrap().to_owned()).collect();
     assert_eq!(passwords.len(), 3, "requests, service keys, signing in");
     // A start that fails on its password says so, and not with which.
@@ -209,7 +270,7 @@ async fn sec_28_no_secret_is_in_any_log() {
         ("an answer", &answers),
         ("the metrics", &metrics),
     ] {
-        for secret in passwords.iter().chain([&signature]).map(String::as_str).chain(["canary"]) {
+        for secret in passwords.iter().chain(&given).chain([&signature]).map(String::as_str).chain(["canary"]) {
             if let Some(line) = text.lines().find(|line| line.contains(secret)) {
                 // The name of a parameter that could not be read is quoted back to whoever sent it, and to nobody else.
                 assert!(name == "an answer", "{secret} is in {name}: {line}");

@@ -298,3 +298,44 @@ async fn without_redis_there_are_no_numbers_of_it() {
     assert_eq!(metric(&app, "rate_limit_shared_checks_total{result=\"allowed\"}").await, None);
     assert!(!app.log().contains("Redis"), "{}", app.log());
 }
+
+/// Tries to sign in until it is refused; gives how many were not.
+async fn tries(app: &App, most: usize) -> usize {
+    let client = reqwest::Client::new();
+    for number in 0..most {
+        let request = client.post(app.url("/auth/v1/token?grant_type=password"));
+        let body = serde_json::json!({"email": "nobody@example.com", "password": "wrong"});
+        let answer = request.json(&body).send().await.unwrap();
+        if answer.status() == 429 {
+            assert!(answer.headers()["retry-after"].to_str().unwrap().parse::<u64>().unwrap() >= 1);
+            return number;
+        }
+        assert_eq!(answer.status(), 400);
+    }
+    most
+}
+
+#[tokio::test]
+async fn tries_to_sign_in_are_counted_together() {
+    let database = support::installed().await;
+    let mut redis = RedisServer::start().unwrap();
+    let port = redis.port().to_string();
+    let start = async || {
+        let node = support::serve(&database).env("FERROBASE_REDIS__PORT", &port).env("FERROBASE_REDIS__TIMEOUT", "2s");
+        let app = node.env("FERROBASE_AUTH__RATE_LIMITS__TOKEN", "20").start().await.unwrap();
+        sharing(&app).await;
+        app
+    };
+    let (a, b) = (start().await, start().await);
+    assert_eq!(tries(&a, 12).await, 12);
+    assert_eq!(tries(&b, 20).await, 8, "the other node knows");
+    let keys = redis.ask(&["--raw", "keys", "ferrobase:rl:auth_token:*"]).unwrap();
+    assert!(keys.lines().count() == 1 && !keys.contains("127.0.0.1"), "{keys}");
+    let seconds: i64 = redis.ask(&["ttl", keys.trim()]).unwrap().parse().unwrap();
+    assert!((250..=310).contains(&seconds), "five minutes count: {seconds}");
+    // Nobody counts for all: each node has its own limit, and knows what it let pass.
+    redis.kill();
+    alone(&a).await;
+    let by_a = tries(&a, 50).await;
+    assert!((8..=10).contains(&by_a), "{by_a}");
+}

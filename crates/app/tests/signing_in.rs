@@ -1,5 +1,7 @@
 //! Somebody signs up at the running binary, and what row security shows follows from the token.
 
+use std::time::{Duration, Instant};
+
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
@@ -53,4 +55,63 @@ async fn who_signed_up_sees_its_own_rows() {
         let published = call(&app, Method::GET, "/auth/v1/.well-known/jwks.json", None, &Value::Null).await;
         assert_eq!(published["keys"].as_array().map(Vec::len), Some(usize::from(keys.is_some())));
     }
+}
+
+async fn sign_up(app: &ferrobase_testkit::App) -> (u16, Value) {
+    let body = json!({"email": "ann@example.com", "password": "password"});
+    let request = Client::new().post(app.url("/auth/v1/signup")).header("x-supabase-api-version", "2024-01-01");
+    let answer = request.json(&body).send().await.unwrap();
+    (answer.status().as_u16(), answer.json().await.unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_room_that_cannot_be_installed_closes_nothing_else_and_comes_later() {
+    let database = ferrobase_testkit::database().await;
+    // Somebody's own table stands where ours would.
+    database.script("create schema auth; create table auth.users (name text)").await;
+    database.script("create table public.things (id int primary key); insert into public.things values (1)").await;
+    let app = support::serve(&database).env("FERROBASE_AUTH__EMAIL__AUTOCONFIRM", "true").start().await.unwrap();
+    database.script("grant select on public.things to service_role; notify ferrobase").await;
+    let (status, body) = sign_up(&app).await;
+    assert_eq!((status, &body["code"]), (503, &json!("unexpected_failure")), "{body}");
+    let log = app.log();
+    assert!(log.contains("room_not_installed") && log.contains("migration auth/0002"), "{log}");
+    let token = ferrobase_testkit::token::of_role("service_role");
+    let began = Instant::now();
+    loop {
+        let things = Client::new().get(app.url("/rest/v1/things")).bearer_auth(&token).send().await.unwrap();
+        if things.status() == 200 {
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_secs(10), "{}", things.text().await.unwrap());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    database.script("drop table auth.users").await;
+    let began = Instant::now();
+    loop {
+        let (status, body) = sign_up(&app).await;
+        if status == 200 {
+            break;
+        }
+        assert!(status == 503 && began.elapsed() < Duration::from_secs(60), "{status} {body}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_only_others_sign_nobody_signs_in_and_the_log_says_so() {
+    let database = support::installed().await;
+    let mut keys: Value = serde_json::from_str(SIGNING_KEYS).unwrap();
+    keys[0].as_object_mut().unwrap().remove("d");
+    let server = support::serve(&database).without_env("FERROBASE_AUTH__JWT_SECRET");
+    let app = server.env("FERROBASE_AUTH__JWKS", json!({"keys": keys}).to_string()).start().await.unwrap();
+    let (status, body) = sign_up(&app).await;
+    assert_eq!((status, &body["code"]), (422, &json!("feature_disabled")), "{body}");
+    let began = Instant::now();
+    while !app.log().contains("nobody_signs_in") {
+        assert!(began.elapsed() < Duration::from_secs(10), "{}", app.log());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    call(&app, Method::GET, "/auth/v1/settings", None, &Value::Null).await;
+    assert_eq!(database.connect().await.query("select from auth.users", &[]).await.unwrap().rows.len(), 0);
 }

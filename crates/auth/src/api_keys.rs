@@ -2,8 +2,8 @@
 //!
 //! The edge asks for every request, so the live keys are in memory ([`KeyRing`]) and read again every few seconds by whoever runs
 //! [`KeyRing::refresh`]: a key that was taken back works for so long. A key is 256 random bits and stored as its SHA-256: there
-//! is nothing to guess and nothing to slow down. What a key may do is its database role; narrower keys are roles with
-//! fewer grants. Invariant: the text of a key exists where it was printed, once, and nowhere else.
+//! is nothing to guess and nothing to slow down. What a key may do is its database role, and where it may do so its scopes
+//! (`base::scope`), which the edge compares. Invariant: the text of a key exists where it was printed, once, and nowhere else.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,6 +13,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ferrobase_base::Secret;
 use ferrobase_base::ports::{ApiKeyGrant, ApiKeys};
+use ferrobase_base::scope::Scopes;
 use ferrobase_pg::Pool;
 use sha2::{Digest, Sha256};
 
@@ -54,11 +55,17 @@ impl KeyKind {
 ///
 /// # Errors
 /// A name that another key has, a role that the database does not have.
-pub async fn create(pool: &Pool, kind: KeyKind, name: &str, role: &str) -> Result<(Secret, StoredKey)> {
+pub async fn create(
+    pool: &Pool,
+    kind: KeyKind,
+    name: &str,
+    role: &str,
+    scopes: Option<&Scopes>,
+) -> Result<(Secret, StoredKey)> {
     let text = format!("{}{}", kind.prefix(), URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()));
     let shown = &text[..kind.prefix().len() + SHOWN];
     let mut tx = Database::internal(pool.clone()).begin().await?;
-    let stored = api_keys::insert(&mut tx, name, role, shown, &hex(&digest(&text))).await;
+    let stored = api_keys::insert(&mut tx, name, role, scopes, shown, &hex(&digest(&text))).await;
     let stored = stored.map_err(|error| {
         let taken = is_duplicate(&error, "api_keys_name_key");
         if taken { Error::invalid(format!("there is a key named {name} already")) } else { error }
@@ -124,7 +131,8 @@ impl KeyRing {
         tx.commit().await?;
         let grant = |key: StoredKey| {
             let hash = crate::store::passkeys::from_hex(&key.digest).try_into().ok()?;
-            Some((hash, ApiKeyGrant { role: key.role, id: key.id.to_string() }))
+            let scopes = key.scopes.map(|texts| Arc::new(Scopes::stored(texts)));
+            Some((hash, ApiKeyGrant { role: key.role, id: key.id.to_string(), scopes }))
         };
         self.keys.store(Arc::new(live.into_iter().filter_map(grant).collect()));
         Ok(())

@@ -123,8 +123,6 @@ choice! {
     pub enum SmsProvider {
         /// Twilio.
         Twilio = "twilio",
-        /// Twilio Verify.
-        TwilioVerify = "twilio_verify",
         /// MessageBird.
         Messagebird = "messagebird",
         /// Textlocal.
@@ -143,11 +141,11 @@ section! {
         autoconfirm: bool = false;
         /// Who delivers messages.
         provider: Option<SmsProvider> = None;
-        /// Account at the provider.
+        /// Account at the provider: Twilio's SID, Vonage's key; the others have none.
         account: Option<String> = None;
-        /// Secret of the account.
+        /// Secret of the account: Twilio's token, Vonage's secret, the key of the others.
         token: Option<Secret> = None;
-        /// Sender: a number, or the id of a messaging service.
+        /// Sender: a number, a name where the provider takes names, or the id of Twilio's messaging service.
         from: Option<String> = None;
         /// Another address that speaks the provider's protocol.
         url: Option<HttpUrl> = None;
@@ -426,13 +424,13 @@ impl SignInSection {
             report.refuse("signing_keys", fault.to_string());
         }
         self.check_mailer(report);
-        if self.sms.provider.is_some_and(|provider| provider != SmsProvider::Twilio) {
-            report.refuse("sms.provider", "only twilio is built");
-        }
-        if self.sms.provider.is_some()
-            && (self.sms.account.is_none() || self.sms.token.is_none() || self.sms.from.is_none())
-        {
-            report.refuse("sms.provider", "a provider needs account, token and from");
+        if let Some(provider) = self.sms.provider {
+            if self.sms.token.is_none() || self.sms.from.is_none() {
+                report.refuse("sms.provider", "a provider needs token and from");
+            }
+            if crate::sms::names_accounts(provider) && self.sms.account.is_none() {
+                report.refuse("sms.account", "this provider needs one");
+            }
         }
         if self.captcha.enabled && self.captcha.secret.is_none() {
             report.refuse("captcha.secret", "nothing can be checked without it");

@@ -10,8 +10,8 @@ use crate::error::Error;
 use crate::redirect::{with_fragment, with_query};
 use crate::session::Tokens;
 
-/// The address with a session in its fragment.
-pub(crate) fn with_session(to: &str, tokens: &Tokens) -> String {
+/// The address with a session in its fragment; after a proof, with what was proved (`type`).
+pub(crate) fn with_session(to: &str, tokens: &Tokens, proved: Option<&str>) -> String {
     let (expires_at, expires_in) = (tokens.expires_at.to_string(), tokens.expires_in.to_string());
     let mut pairs = vec![
         ("access_token", tokens.access_token.as_str()),
@@ -21,6 +21,7 @@ pub(crate) fn with_session(to: &str, tokens: &Tokens) -> String {
         ("sb", ""),
         ("token_type", "bearer"),
     ];
+    pairs.extend(proved.map(|kind| ("type", kind)));
     pairs.extend(tokens.provider_token.as_deref().map(|token| ("provider_token", token)));
     pairs.extend(tokens.provider_refresh_token.as_deref().map(|token| ("provider_refresh_token", token)));
     with_fragment(to, &pairs)
@@ -31,12 +32,21 @@ pub(crate) fn with_code(to: &str, code: &str) -> String {
     with_query(to, &[("code", code)])
 }
 
-/// The address with what went wrong, in query and fragment.
-pub(crate) fn with_error(to: &str, error: &Error) -> String {
+/// The address with a message, where something else is to be done first.
+pub(crate) fn with_message(to: &str, message: &str, also_in_query: bool) -> String {
+    let pairs = [("message", message)];
+    let to = if also_in_query { with_query(to, &pairs) } else { to.to_owned() };
+    let [message] = pairs;
+    with_fragment(&to, &[message, ("sb", "")])
+}
+
+/// The address with what went wrong.
+pub(crate) fn with_error(to: &str, error: &Error, also_in_query: bool) -> String {
     let (status, code, description) = error.told();
     let pairs = [("error", word(status)), ("error_code", code.as_str()), ("error_description", description.as_str())];
+    let to = if also_in_query { with_query(to, &pairs) } else { to.to_owned() };
     let [word, code, description] = pairs;
-    with_fragment(&with_query(to, &pairs), &[word, code, description, ("sb", "")])
+    with_fragment(&to, &[word, code, description, ("sb", "")])
 }
 
 /// OAuth's word for a failure (RFC 6749, 4.1.2.1).

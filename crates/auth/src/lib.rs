@@ -14,6 +14,7 @@ pub mod api_keys;
 pub mod caller;
 mod captcha;
 pub mod config;
+mod custom_providers;
 pub mod error;
 pub mod hooks;
 pub mod keys;
@@ -79,5 +80,16 @@ pub const MIGRATIONS: RoomMigrations = RoomMigrations {
             name: "names_as_elsewhere",
             sql: include_str!("../migrations/0015_names_as_elsewhere.sql"),
         },
+        Migration {
+            version: 16,
+            name: "scopes_of_api_keys",
+            sql: include_str!("../migrations/0016_scopes_of_api_keys.sql"),
+        },
+        Migration {
+            version: 17,
+            name: "custom_providers",
+            sql: include_str!("../migrations/0017_custom_providers.sql"),
+        },
+        Migration { version: 18, name: "rotation_times", sql: include_str!("../migrations/0018_rotation_times.sql") },
     ],
 };

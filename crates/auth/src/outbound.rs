@@ -4,6 +4,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -27,6 +28,8 @@ pub struct Reply {
     pub status: StatusCode,
     /// The body, bounded by who made the call.
     pub body: Bytes,
+    /// What it says about coming again (`Retry-After` in seconds).
+    pub retry_after: Option<Duration>,
 }
 
 /// Why nothing came back.

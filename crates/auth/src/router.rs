@@ -7,11 +7,15 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::Router;
-use ferrobase_edge::{AuthPolicy, Bound, RoutePolicy};
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use ferrobase_base::ports::SharedCounts;
+use ferrobase_edge::{AuthPolicy, Bound, Part, RoutePolicy, RouteScope};
 use ferrobase_request::{Gate, Registry, Target};
 
 use crate::caller::BODY_LIMIT;
-use crate::error::{Error, ErrorCode, edge_shape, shape};
+use crate::error::{Error, ErrorCode, Result, edge_shape, shape};
 use crate::limit::Limiter;
 use crate::mail::Mailer;
 use crate::outbound::Outbound;
@@ -19,7 +23,10 @@ use crate::password::Hasher;
 use crate::provider::Directory;
 use crate::settings::Settings;
 use crate::sms::Texter;
-use crate::{account, admin, captcha, mfa, oauth, oauth_server, passkeys, proof, service, session, signup, verify};
+use crate::{
+    account, admin, captcha, custom_providers, mfa, oauth, oauth_server, passkeys, proof, service, session, signup,
+    verify,
+};
 
 /// Longest time for a request (contract 0.3).
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -36,6 +43,11 @@ const OPEN: [&str; 9] = [
     "/oauth/clients/register",
 ];
 
+/// What administrators call.
+const ADMIN: [&str; 2] = ["/admin", "/invite"];
+/// What works where nothing signs tokens: what anybody may know, and what needs a service key.
+const WITHOUT_A_SIGNER: [&str; 5] = ["/health", "/settings", "/.well-known", "/admin", "/invite"];
+
 /// What the room needs.
 #[derive(Clone)]
 pub struct Deps {
@@ -51,6 +63,8 @@ pub struct Deps {
     pub texter: Arc<dyn Texter>,
     /// Calls providers of sign-in.
     pub outbound: Arc<dyn Outbound>,
+    /// Counts tries for all nodes; without it each node counts its own.
+    pub counts: Option<Arc<dyn SharedCounts>>,
 }
 
 /// What the room keeps between requests. Cheap to clone.
@@ -99,7 +113,8 @@ impl Room {
 
 /// The room as a router; paths begin below the room's own.
 pub fn router(deps: Deps) -> Router {
-    let room = Room(Arc::new(Inner { deps, limiter: Limiter::default(), directory: Directory::default() }));
+    let limiter = Limiter::new(deps.counts.clone());
+    let room = Room(Arc::new(Inner { deps, limiter, directory: Directory::default() }));
     Router::new()
         .merge(service::routes())
         .merge(signup::routes())
@@ -110,6 +125,7 @@ pub fn router(deps: Deps) -> Router {
         .merge(proof::routes())
         .merge(verify::routes())
         .merge(admin::routes())
+        .merge(custom_providers::routes())
         .merge(mfa::routes())
         .merge(passkeys::routes())
         .fallback(async || Error::not_found(ErrorCode::Unknown, "Nothing is served at this path"))
@@ -117,8 +133,19 @@ pub fn router(deps: Deps) -> Router {
             Error::refused(http::StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unknown, "Method not allowed")
         })
         .layer(axum::middleware::from_fn_with_state(room.clone(), captcha::guard))
+        .layer(axum::middleware::from_fn_with_state(room.clone(), need_a_signer))
         .layer(axum::middleware::from_fn(shape))
         .with_state(room)
+}
+
+/// Refuses to sign anybody in before anything is done or sent, where no token could be signed in the end.
+async fn need_a_signer(State(room): State<Room>, request: Request, next: Next) -> Result<Response> {
+    let path = request.uri().path();
+    if room.settings().signer.is_some() || WITHOUT_A_SIGNER.iter().any(|open| path.starts_with(open)) {
+        return Ok(next.run(request).await);
+    }
+    let message = "Signing in is not set up on this server: it has no key that signs tokens";
+    Err(Error::unprocessable(ErrorCode::FeatureDisabled, message))
 }
 
 /// The room as the edge mounts it.
@@ -128,10 +155,13 @@ pub fn room(mount: &str, deps: Deps) -> ferrobase_edge::Room {
         body_limit: Bound::Own(BODY_LIMIT),
         timeout: Bound::Own(TIMEOUT),
         auth: AuthPolicy { tokens_are_the_rooms: true, gate, ..AuthPolicy::default() },
+        scope: RouteScope { room: "auth", part: Part::Named("user") },
         error_shape: edge_shape,
         ..RoutePolicy::default()
     };
     let open = RoutePolicy { auth: AuthPolicy { gate: Gate { key_required: false, ..gate }, ..policy.auth }, ..policy };
+    let admin = RoutePolicy { scope: RouteScope { room: "auth", part: Part::Named("admin") }, ..policy };
     let room = ferrobase_edge::Room::new(mount, router(deps)).policy(policy);
+    let room = ADMIN.iter().fold(room, |room, path| room.route_policy(path, admin));
     OPEN.iter().fold(room, |room, path| room.route_policy(path, open))
 }

@@ -33,14 +33,24 @@ impl Settings {
     /// The settings of a section. `external_url` has the room's path.
     pub fn new(section: &SignInSection, jwt_expiry: Duration, external_url: String, secret: Option<&[u8]>) -> Self {
         let listed = section.signing_keys.as_ref().and_then(|keys| SigningKeys::read(keys.expose()).ok());
-        let keys = listed.unwrap_or_default();
+        Self::signed_with(section, jwt_expiry, external_url, secret, &listed.unwrap_or_default())
+    }
+
+    /// The same with these keys: those of the file and of the database together.
+    pub fn signed_with(
+        section: &SignInSection,
+        jwt_expiry: Duration,
+        external_url: String,
+        secret: Option<&[u8]>,
+        keys: &SigningKeys,
+    ) -> Self {
         let site_url = section.site_url.as_ref().map_or("http://localhost:3000".to_owned(), ToString::to_string);
         Self {
             site_url,
             external_url,
             jwt_expiry,
             audience: None,
-            signer: Signer::new(&keys, secret),
+            signer: Signer::new(keys, secret),
             jwks: keys.public_set(),
             // The check of the configuration has said what is wrong with them.
             templates: Templates::load(&section.mailer).unwrap_or_default(),

@@ -1,8 +1,10 @@
 //! `/admin/users` (contract 5).
 
+use ferrobase_request::AuthRules;
+use ferrobase_request::credentials::AllowedRoles;
 use serde_json::{Value, json};
 
-use crate::harness::{auth, text};
+use crate::harness::{auth, judged, section, text};
 
 #[tokio::test]
 async fn pages_are_newest_first_and_say_where_they_lead() {
@@ -26,7 +28,8 @@ async fn pages_are_newest_first_and_say_where_they_lead() {
 
 #[tokio::test]
 async fn an_account_is_made_as_it_is_written() {
-    let auth = auth().await;
+    let allowed_roles = AllowedRoles::only(["anon", "authenticated", "service_role", "editor"]);
+    let auth = judged(section(|_| {}), AuthRules { allowed_roles, ..AuthRules::default() }, |_| None).await;
     let body = json!({"email": "Ada@Example.com", "password": "password", "user_metadata": {"name": "Ada"},
         "app_metadata": {"tenant_id": 7, "provider": "partner"}, "role": "editor"});
     let user = auth.admin("POST /admin/users", body).await.ok();
@@ -156,4 +159,23 @@ async fn what_cannot_be_stored_is_the_callers_mistake() {
     assert_eq!((taken.0, taken.1.as_str()), (422, "user_already_exists"));
     let long = auth.admin("POST /admin/users", json!({"email": "bob@example.com", "role": "r".repeat(256)})).await;
     assert_eq!((long.error().0, long.error().1.as_str()), (400, "validation_failed"));
+}
+
+#[tokio::test]
+async fn sec_no_account_gets_a_role_of_administrators_or_one_that_tokens_may_not_name() {
+    let auth = auth().await;
+    let session = auth.sign_up("ada@example.com").await;
+    let path = format!("/admin/users/{}", text(&session["user"], "id"));
+    for role in ["service_role", "supabase_admin", "postgres", "editor"] {
+        let made = auth.admin("POST /admin/users", json!({"email": "bob@example.com", "role": role})).await.error();
+        assert_eq!((made.0, made.1.as_str()), (400, "validation_failed"), "{role}");
+        let changed = auth.admin(&format!("PUT {path}"), json!({"role": role})).await.error();
+        assert_eq!((changed.0, changed.1.as_str()), (400, "validation_failed"), "{role}");
+    }
+    assert_eq!(auth.value("select string_agg(distinct role, ' ') from auth.users").await, "authenticated");
+    // One that got in another way, or was allowed once, opens nothing here either.
+    auth.db.script("update auth.users set role = 'editor'").await;
+    let editor = auth.sign_in("ada@example.com", "password").await.ok();
+    let refused = auth.call("GET /user", Some(text(&editor, "access_token")), Value::Null).await.error();
+    assert_eq!((refused.0, refused.1.as_str()), (403, "bad_jwt"));
 }

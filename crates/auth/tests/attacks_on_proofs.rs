@@ -146,8 +146,10 @@ async fn sec_who_waits_in_an_account_of_somebody_elses_address_is_out_when_its_o
         .script(
             "insert into auth.identities (provider_id, user_id, identity_data, provider)
              select 'stranger', id, '{\"sub\": \"stranger\", \"email\": \"ada@example.com\"}', 'github' from auth.users;
+             insert into auth.identities (provider_id, user_id, identity_data, provider)
+             select id::text, id, '{\"phone\": \"49666\"}', 'phone' from auth.users;
              insert into auth.sessions (id, user_id) select gen_random_uuid(), id from auth.users;
-             update auth.users set raw_app_meta_data = '{\"provider\": \"github\", \"providers\": [\"github\", \"email\"]}'",
+             update auth.users set phone = '49666', phone_confirmed_at = now(), raw_app_meta_data = '{\"provider\": \"github\", \"providers\": [\"github\", \"email\"]}'",
         )
         .await;
     auth.post("/otp", json!({"email": "ada@example.com"})).await.ok();
@@ -158,6 +160,12 @@ async fn sec_who_waits_in_an_account_of_somebody_elses_address_is_out_when_its_o
     assert_eq!(ways[0]["identity_data"]["email_verified"], json!(true));
     assert_eq!(session["user"]["app_metadata"], json!({"provider": "email", "providers": ["email"]}));
     assert_eq!(auth.value("select count(*)::text from auth.sessions").await, "1");
+    // The stranger's telephone is no way in any more: what comes by it is another account.
+    assert_eq!((&session["user"]["phone"], session["user"].get("phone_confirmed_at")), (&json!(""), None));
+    auth.post("/otp", json!({"phone": "49666"})).await.ok();
+    let body = json!({"type": "sms", "phone": "49666", "token": auth.texted().await});
+    let stranger = auth.post("/verify", body).await.ok();
+    assert_ne!(stranger["user"]["id"], session["user"]["id"]);
 }
 
 #[tokio::test]

@@ -31,8 +31,9 @@ use ferrobase_request::credentials::{ConfiguredKeys, TokenCache};
 use ferrobase_request::exposure::{DefinerViews, Exposure};
 use ferrobase_request::install::{InstallOptions, Login, install};
 use ferrobase_request::{AuthRules, Authority, Pools, Registry, Target, TargetParts, TransactionRules};
+pub use ferrobase_testkit::Answer;
 use ferrobase_testkit::{TestDatabase, database_from, token};
-use http::{HeaderMap, Request, StatusCode};
+use http::Request;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use tower::ServiceExt;
@@ -84,7 +85,7 @@ impl Outbound for Loopback {
                 }
             };
             let answer = answer.map_err(|error| CallError(Box::new(error)))?;
-            Ok(Reply { status: answer.status, body: answer.body })
+            Ok(Reply { status: answer.status, body: answer.body, retry_after: answer.retry_after })
         })
     }
 }
@@ -106,39 +107,6 @@ impl Texter for Texts {
             self.sent.lock().await.push(message);
             Ok(Some("SM1".to_owned()))
         })
-    }
-}
-
-/// An answer.
-#[derive(Debug)]
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: String,
-}
-
-impl Answer {
-    /// The body as JSON.
-    pub fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
-    }
-
-    /// A field, empty when it is not there.
-    pub fn field(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().expect("a text"))
-    }
-
-    /// Status, code and message of an error, as clients of today read it.
-    pub fn error(&self) -> (u16, String, String) {
-        let body = self.json();
-        let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
-        (self.status.as_u16(), text("code"), text("message"))
-    }
-
-    /// Asserts that it succeeded and gives the body.
-    pub fn ok(&self) -> Value {
-        assert_eq!(self.status, 200, "{self:?}");
-        self.json()
     }
 }
 
@@ -234,6 +202,7 @@ pub async fn judged(
         outbound: Arc::new(Loopback::default()),
         mailer: outbox(&settings).map_or_else(own, |outbox| Arc::new(outbox) as Arc<dyn Mailer>),
         texter: Arc::clone(&texts) as Arc<dyn Texter>,
+        counts: None,
     };
     let edge =
         ferrobase_edge::Settings::from_sections(&ServerSection::default(), &SecuritySection::default(), authority);
@@ -324,8 +293,7 @@ impl Auth {
 
     /// Asks the database as its owner for one value.
     pub async fn value(&self, sql: &str) -> String {
-        let result = self.db.connect().await.query(sql, &[]).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
-        result.rows.first().and_then(|row| row.text(0).map(str::to_owned)).unwrap_or_default()
+        self.db.value(sql).await
     }
 }
 

@@ -161,8 +161,18 @@ struct Receiver {
     calls: Arc<AtomicUsize>,
 }
 
-/// Answers with what it was given; `503` the first `busy` times.
+/// Answers with what it was given; `503` the first `busy` times, to be asked again in a second.
 async fn receiver(busy: usize, status: u16, body: String) -> (Receiver, HookSection) {
+    receiver_that_says(busy, "1", status, body).await
+}
+
+/// The same with another time.
+async fn receiver_that_says(
+    busy: usize,
+    retry_after: &'static str,
+    status: u16,
+    body: String,
+) -> (Receiver, HookSection) {
     let receiver = Receiver::default();
     let heard = receiver.clone();
     let answer = move |fields: HeaderMap, given: Bytes| {
@@ -170,7 +180,7 @@ async fn receiver(busy: usize, status: u16, body: String) -> (Receiver, HookSect
         async move {
             heard.heard.lock().await.push((fields, given));
             if heard.calls.fetch_add(1, Ordering::Relaxed) < busy {
-                return (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "1")]).into_response();
+                return (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", retry_after)]).into_response();
             }
             let status = StatusCode::from_u16(status).expect("works in a test");
             (status, [("content-type", "application/json")], body).into_response()
@@ -241,6 +251,25 @@ async fn who_was_busy_is_asked_again() {
     let (receiver, hook) = receiver(1, 200, "{}".to_owned()).await;
     sign_up_with(hook).await.1.ok();
     assert_eq!(receiver.calls.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
+async fn who_does_not_say_when_or_says_too_late_is_not_asked_again() {
+    for (retry_after, code, status) in
+        [("60", "hook_timeout_after_retry", 422), ("4", "", 200), ("", "unexpected_failure", 500)]
+    {
+        let (receiver, hook) = receiver_that_says(1, retry_after, 200, "{}".to_owned()).await;
+        let began = std::time::Instant::now();
+        let (_auth, answer) = sign_up_with(hook).await;
+        assert_eq!(answer.status.as_u16(), status, "{retry_after}: {answer:?}");
+        if status == 200 {
+            assert!(began.elapsed() > std::time::Duration::from_secs(4), "not before it said");
+        } else {
+            assert_eq!(answer.error().1, code);
+            assert!(began.elapsed() < std::time::Duration::from_secs(4), "nobody waits for nothing");
+        }
+        assert_eq!(receiver.calls.load(Ordering::Relaxed), if status == 200 { 2 } else { 1 }, "{retry_after}");
+    }
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ async fn flow(challenge: &str, method: &str) -> Auth {
     let sql = format!(
         "insert into auth.flow_state (id, user_id, auth_code, code_challenge, code_challenge_method, provider_type,
             provider_access_token, authentication_method, created_at, auth_code_issued_at)
-         select gen_random_uuid(), id, 'code', {challenge}, {method}, 'google', 'theirs', 'oauth', now(), now()
+         select gen_random_uuid(), id, encode(sha256('code'), 'hex'), {challenge}, {method}, 'google', 'theirs', 'oauth', now(), now()
          from auth.users"
     );
     auth.db.script(&sql).await;

@@ -18,7 +18,10 @@ async fn next(auth: &Auth, session: &Value) -> Value {
 async fn pass(auth: &Auth, seconds: u32) {
     let sql = format!(
         "update auth.sessions set refreshed_at = refreshed_at - interval '{seconds} s',
-            created_at = created_at - interval '{seconds} s'"
+            created_at = created_at - interval '{seconds} s',
+            refresh_token_rotations =
+                (select array_agg(at - interval '{seconds} s' order by n) from unnest(refresh_token_rotations) with ordinality r (at, n));
+         update auth.refresh_tokens set updated_at = updated_at - interval '{seconds} s'"
     );
     auth.db.script(&sql).await;
 }
@@ -60,6 +63,39 @@ async fn an_older_token_within_the_interval_gets_the_current_one() {
     let third = next(&auth, &second).await;
     let late = next(&auth, &first).await;
     assert_eq!(text(&late, "refresh_token"), text(&third, "refresh_token"));
+}
+
+#[tokio::test]
+async fn the_interval_counts_from_when_a_token_was_replaced() {
+    let auth = auth().await;
+    let first = signed_in(&auth).await;
+    let second = next(&auth, &first).await;
+    let third = next(&auth, &second).await;
+    pass(&auth, 8).await;
+    let fourth = next(&auth, &third).await;
+    let fifth = next(&auth, &fourth).await;
+    // Replaced eight seconds ago, and the interval is ten.
+    assert_eq!(text(&next(&auth, &first).await, "refresh_token"), text(&fifth, "refresh_token"));
+    pass(&auth, 3).await;
+    let sixth = next(&auth, &fifth).await;
+    // Replaced three seconds ago.
+    assert_eq!(text(&next(&auth, &third).await, "refresh_token"), text(&sixth, "refresh_token"));
+    // Replaced eleven seconds ago: that the session was refreshed a moment ago does not make it younger.
+    let replayed = auth.refresh(text(&first, "refresh_token")).await.error();
+    assert_eq!(replayed.1, "refresh_token_already_used");
+    assert_eq!(auth.value("select count(*)::text from auth.sessions").await, "0");
+}
+
+#[tokio::test]
+async fn replacements_are_remembered_up_to_a_bound() {
+    let auth = auth().await;
+    let first = signed_in(&auth).await;
+    let mut session = first.clone();
+    for _ in 0..20 {
+        session = next(&auth, &session).await;
+    }
+    assert_eq!(auth.value("select cardinality(refresh_token_rotations)::text from auth.sessions").await, "16");
+    assert_eq!(auth.refresh(text(&first, "refresh_token")).await.error().1, "refresh_token_already_used");
 }
 
 #[tokio::test]

@@ -34,6 +34,8 @@ async fn every_table_of_the_contract_is_there_and_belongs_to_the_rooms_role() {
         "oauth_authorizations",
         "oauth_consents",
         "webauthn_credentials",
+        "custom_oauth_providers",
+        "api_keys",
     ] {
         assert!(tables.split(' ').any(|name| name == table), "{table} in {tables}");
     }

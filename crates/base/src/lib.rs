@@ -7,6 +7,7 @@
 pub mod config;
 pub mod error;
 pub mod ports;
+pub mod scope;
 pub mod secret;
 pub mod shelf;
 pub mod sightings;

@@ -5,6 +5,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::scope::Scopes;
+
 /// The material of one verification key.
 #[derive(Clone, Debug)]
 pub enum KeyMaterial {
@@ -63,6 +65,8 @@ pub struct ApiKeyGrant {
     pub role: String,
     /// The key's public id, for logs and last-used marks.
     pub id: String,
+    /// What it may be used for; nothing here is everything.
+    pub scopes: Option<Arc<Scopes>>,
 }
 
 /// Looks up opaque (`sb_...`) API keys by the SHA-256 of their text.
@@ -106,8 +110,9 @@ pub enum SharedFault {
 /// Ends when the request is counted or cannot be, within the few milliseconds that an implementation allows itself.
 pub type SharedCounting<'a> = Pin<Box<dyn Future<Output = Result<SharedCount, SharedFault>> + Send + 'a>>;
 
-/// Counts requests per minute for several nodes together.
+/// Counts requests for several nodes together.
 pub trait SharedCounts: Send + Sync {
-    /// Counts one request of `caller` in this tier unless `quota` requests count already.
-    fn count<'a>(&'a self, tier: &'static str, caller: &'a str, quota: u32) -> SharedCounting<'a>;
+    /// Counts one request of `caller` in this tier unless `quota` requests of the last `span` count already. Spans are whole
+    /// minutes: what counts is known to a sixtieth of one.
+    fn count<'a>(&'a self, tier: &'static str, caller: &'a str, quota: u32, span: Duration) -> SharedCounting<'a>;
 }

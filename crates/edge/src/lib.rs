@@ -47,7 +47,7 @@ pub use cors::{CorsError, CorsRules};
 pub use freshness::{FRESHNESS, FRESHNESS_COOKIE, FreshnessRules, READ_FROM};
 pub use lifecycle::{Grace, Lifecycle, Phase};
 pub use local_only::LocalOnly;
-pub use policy::{AuthPolicy, Bound, CorsOwner, Room, RoutePolicy, Streams};
+pub use policy::{AuthPolicy, Bound, CorsOwner, Part, Room, RoutePolicy, RouteScope, Streams};
 pub use request_id::{REQUEST_ID, RequestId};
 pub use response_headers::ResponseHeaders;
 pub use settings::Settings;

@@ -8,7 +8,9 @@
 use std::time::Duration;
 
 use axum::Router;
+use ferrobase_base::scope::Needed;
 use ferrobase_request::Gate;
+use http::Method;
 use http::request::Parts;
 
 use crate::error::{self, ErrorShape};
@@ -71,6 +73,39 @@ impl AuthPolicy {
     }
 }
 
+/// What an API key with scopes needs for a route (`base::scope`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RouteScope {
+    /// The room's name; without one no key with scopes will do.
+    pub room: &'static str,
+    /// Its part.
+    pub part: Part,
+}
+
+/// Which part of a room a route is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Part {
+    /// The room has no parts.
+    #[default]
+    Whole,
+    /// `read` or `write`, by the method.
+    Method,
+    /// This one.
+    Named(&'static str),
+}
+
+impl RouteScope {
+    /// For a request with this method.
+    pub(crate) fn needed(self, method: &Method) -> Needed {
+        let part = match self.part {
+            Part::Whole => None,
+            Part::Method => Some(if method.is_safe() { "read" } else { "write" }),
+            Part::Named(name) => Some(name),
+        };
+        Needed { room: self.room, part }
+    }
+}
+
 /// Which bodies of an exchange pass through without being held.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Streams {
@@ -103,6 +138,8 @@ pub struct RoutePolicy {
     pub cors: CorsOwner,
     /// How callers are known.
     pub auth: AuthPolicy,
+    /// What limited API keys need.
+    pub scope: RouteScope,
     /// How the edge's own refusals look here.
     pub error_shape: ErrorShape,
 }
@@ -116,6 +153,7 @@ impl Default for RoutePolicy {
             compress: true,
             cors: CorsOwner::Edge,
             auth: AuthPolicy::default(),
+            scope: RouteScope::default(),
             error_shape: error::response,
         }
     }

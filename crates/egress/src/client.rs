@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ferrobase_base::config::Cidr;
-use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, LOCATION, USER_AGENT};
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, LOCATION, RETRY_AFTER, USER_AGENT};
 use http::request::Builder;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -53,6 +53,8 @@ pub struct Answer {
     pub status: StatusCode,
     /// The body, whole.
     pub body: Bytes,
+    /// `Retry-After`, where it is a number of seconds.
+    pub retry_after: Option<Duration>,
 }
 
 /// What is sent with a POST.
@@ -179,6 +181,9 @@ impl Client {
             return Err(too_large());
         }
         let status = response.status();
+        let retry_after =
+            response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        let retry_after = retry_after.map(Duration::from_secs);
         let mut incoming = response.into_body();
         let mut body = Vec::new();
         while let Some(frame) = incoming.frame().await {
@@ -189,7 +194,7 @@ impl Client {
             }
             body.extend_from_slice(&data);
         }
-        Ok(Answer { status, body: body.into() })
+        Ok(Answer { status, body: body.into(), retry_after })
     }
 }
 

@@ -8,7 +8,7 @@ use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use axum::routing::get;
 use ferrobase_base::{Kind, PublicError};
-use ferrobase_edge::{AuthPolicy, Caller, RoutePolicy, collect};
+use ferrobase_edge::{AuthPolicy, Caller, Part, RoutePolicy, RouteScope, collect};
 use ferrobase_request::Registry;
 
 use crate::documents::Persisted;
@@ -36,7 +36,8 @@ pub fn router(deps: Deps) -> Router {
 
 /// The room as the edge mounts it.
 pub fn room(mount: &str, deps: Deps) -> ferrobase_edge::Room {
-    let policy = RoutePolicy { error_shape, ..RoutePolicy::default() };
+    let scope = RouteScope { room: "graphql", part: Part::Whole };
+    let policy = RoutePolicy { error_shape, scope, ..RoutePolicy::default() };
     ferrobase_edge::Room::new(mount, router(deps))
         .policy(policy)
         .route_policy(editor::PATH, RoutePolicy { auth: AuthPolicy::open(), ..policy })

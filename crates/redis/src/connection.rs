@@ -23,11 +23,11 @@ impl Connection {
         script: &Script,
         text: &str,
         key: &str,
-        argument: u32,
+        arguments: [u32; 2],
     ) -> RedisResult<T> {
         let call = |name: &str, body: &str| {
             let mut command = redis::cmd(name);
-            command.arg(body).arg(1).arg(key).arg(argument);
+            command.arg(body).arg(1).arg(key).arg(&arguments);
             command
         };
         match self.query(&call("EVALSHA", script.get_hash())).await {

@@ -1,8 +1,8 @@
-//! Rate limits for several nodes: one sliding minute a caller, in Redis (`lua/window_count.lua`).
+//! Rate limits for several nodes: one sliding window a caller, in Redis (`lua/window_count.lua`).
 //!
 //! One script a check, atomic and on Redis's own clock, so that the count is exact whichever node asks. Keys are
 //! `<prefix>:rl:<tier>:{<keyed hash of the caller>}`: of bounded length, without anybody's name or address in them (and
-//! nobody without the key finds one by trying), and with the part in braces that decides about the slot in a cluster. Each lives for the minute that it counts.
+//! nobody without the key finds one by trying), and with the part in braces that decides about the slot in a cluster. Each lives for the span that it counts.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -17,6 +17,8 @@ use sha2::Sha256;
 use crate::client::Link;
 use crate::connection::Connection;
 
+/// Into so many steps a span is divided; the script knows the same number.
+const SLOTS: u64 = 60;
 const WINDOW_COUNT: &str = include_str!("../lua/window_count.lua");
 static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(WINDOW_COUNT));
 
@@ -56,22 +58,23 @@ impl SharedWindows {
 }
 
 impl SharedCounts for SharedWindows {
-    fn count<'a>(&'a self, tier: &'static str, caller: &'a str, quota: u32) -> SharedCounting<'a> {
+    fn count<'a>(&'a self, tier: &'static str, caller: &'a str, quota: u32, span: Duration) -> SharedCounting<'a> {
         Box::pin(async move {
             let key = self.names.of(tier, caller);
-            self.link.ask(async |connection: &Connection| count(connection, &key, quota).await).await
+            let step = u32::try_from(span.as_secs() / SLOTS).unwrap_or(u32::MAX).max(1);
+            self.link.ask(async |connection: &Connection| count(connection, &key, quota, step).await).await
         })
     }
 }
 
-async fn count(connection: &Connection, key: &str, quota: u32) -> RedisResult<SharedCount> {
-    let (allowed, used, reset): (bool, u32, u64) = connection.run(&SCRIPT, WINDOW_COUNT, key, quota).await?;
+async fn count(connection: &Connection, key: &str, quota: u32, step: u32) -> RedisResult<SharedCount> {
+    let (allowed, used, reset): (bool, u32, u64) = connection.run(&SCRIPT, WINDOW_COUNT, key, [quota, step]).await?;
     Ok(SharedCount { allowed, used, reset: Duration::from_millis(reset) })
 }
 
 /// Counts a request of nobody, to see that a server lets us. Without a limit: a refusal would write nothing.
 pub(crate) async fn probe(connection: &Connection, names: &Names) -> RedisResult<()> {
-    count(connection, &names.of("probe", ""), u32::MAX).await.map(|_| ())
+    count(connection, &names.of("probe", ""), u32::MAX, 1).await.map(|_| ())
 }
 
 #[cfg(test)]

@@ -71,5 +71,5 @@ pub(crate) async fn count(
     caller: &str,
     quota: u32,
 ) -> Result<SharedCount, SharedFault> {
-    limits.count("anonymous", caller, quota).await
+    limits.count("anonymous", caller, quota, Duration::from_secs(60)).await
 }

@@ -7,9 +7,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use ferrobase_base::scope::{Needed, Scopes};
 use serde_json::{Map, Value};
 
-use crate::credentials::AuthRules;
+use crate::credentials::{AuthError, AuthRules};
 use crate::freshness::Freshness;
 use crate::journal::Journal;
 
@@ -57,6 +58,19 @@ impl Identity {
         Self { claims, via: Via::Anonymous, is_anonymous: true, expires_at: None, api_key: None }
     }
 
+    /// Whether the key that came along, if one did, may be used for this. It limits the request also where something else
+    /// gave the role.
+    ///
+    /// # Errors
+    /// It may not.
+    pub fn check_scope(&self, needed: &Needed) -> Result<(), AuthError> {
+        let scopes = self.api_key.as_ref().and_then(|key| key.scopes.as_ref());
+        match scopes {
+            Some(scopes) if !scopes.cover(needed) => Err(AuthError::OutOfScope { needed: *needed }),
+            _ => Ok(()),
+        }
+    }
+
     /// The database role.
     pub fn role(&self) -> &str {
         self.claims.role().unwrap_or_default()
@@ -81,6 +95,8 @@ pub struct ApiKey {
     pub role: String,
     /// Its public id, when it is an opaque key.
     pub id: Option<String>,
+    /// What it may be used for; nothing here is everything.
+    pub scopes: Option<Arc<Scopes>>,
 }
 
 /// Verified claims with everything that is needed from them at every request, worked out once a token. Cheap to clone.

@@ -20,7 +20,7 @@ struct OneKey;
 impl ApiKeys for OneKey {
     fn find(&self, sha256: &[u8; 32]) -> Option<ApiKeyGrant> {
         let hash: [u8; 32] = Sha256::digest(b"sb_secret_test").into();
-        (*sha256 == hash).then(|| ApiKeyGrant { role: "service_role".into(), id: "key-1".into() })
+        (*sha256 == hash).then(|| ApiKeyGrant { role: "service_role".into(), id: "key-1".into(), scopes: None })
     }
 }
 

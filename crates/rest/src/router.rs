@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use ferrobase_edge::{Caller, RoutePolicy};
+use ferrobase_edge::{Caller, Part, RoutePolicy, RouteScope};
 use ferrobase_request::Registry;
 
 use crate::error;
@@ -35,7 +35,12 @@ pub fn router(deps: Deps) -> Router {
 
 /// The room as the edge mounts it.
 pub fn room(mount: &str, deps: Deps) -> ferrobase_edge::Room {
-    let policy = RoutePolicy { error_shape: error::error_shape, streams: stream::streams, ..RoutePolicy::default() };
+    let policy = RoutePolicy {
+        error_shape: error::error_shape,
+        streams: stream::streams,
+        scope: RouteScope { room: "rest", part: Part::Method },
+        ..RoutePolicy::default()
+    };
     ferrobase_edge::Room::new(mount, router(deps)).policy(policy)
 }
 

@@ -20,8 +20,9 @@ use ferrobase_request::{AuthRules, Authority, Pools, Registry, Target, TargetPar
 use ferrobase_rest::config::RestSection;
 use ferrobase_rest::openapi::Address;
 use ferrobase_rest::{Deps, Settings};
+pub use ferrobase_testkit::Answer;
 use ferrobase_testkit::{TestDatabase, database_from, token};
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{Request, Response};
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -52,31 +53,6 @@ impl Default for Setup {
             allow_unprotected: vec!["*".to_owned()],
             request_timeout: None,
         }
-    }
-}
-
-/// An answer.
-#[derive(Debug)]
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: String,
-}
-
-impl Answer {
-    /// The body as JSON.
-    pub fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
-    }
-
-    /// A field, empty when it is not there.
-    pub fn field(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().expect("a text"))
-    }
-
-    /// The code of an error.
-    pub fn code(&self) -> String {
-        self.json()["code"].as_str().unwrap_or_default().to_owned()
     }
 }
 
@@ -186,8 +162,7 @@ impl Api {
 
     /// Asks the database as its owner for one value.
     pub async fn value(&self, sql: &str) -> String {
-        let result = self.db.connect().await.query(sql, &[]).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
-        result.rows.first().and_then(|row| row.text(0).map(str::to_owned)).unwrap_or_default()
+        self.db.value(sql).await
     }
 }
 

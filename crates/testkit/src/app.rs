@@ -99,7 +99,10 @@ impl AppBuilder {
         // The ports are free when they are chosen and may be gone when the process binds them: three tries.
         for _ in 0..3 {
             let port = self.port.map_or_else(free_port, Ok)?;
-            let admin_port = free_port()?;
+            let mut admin_port = free_port()?;
+            while admin_port == port {
+                admin_port = free_port()?;
+            }
             let file = std::fs::File::create(&log)?;
             let child = Command::new(&self.binary)
                 .args(&self.arguments)

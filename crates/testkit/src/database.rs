@@ -41,6 +41,12 @@ impl TestDatabase {
     pub async fn script(&self, sql: &str) {
         self.connect().await.script(sql).await.unwrap_or_else(|e| panic!("{e}\nin script:\n{sql}"));
     }
+
+    /// Asks as superuser for one value; empty when there is none.
+    pub async fn value(&self, sql: &str) -> String {
+        let result = self.connect().await.query(sql, &[]).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        result.rows.first().and_then(|row| row.text(0).map(str::to_owned)).unwrap_or_default()
+    }
 }
 
 impl Drop for TestDatabase {

@@ -1,10 +1,12 @@
-//! A mail server of one test's own: MailDev, which takes every mail and shows what it took.
+//! Mail servers of one test's own: MailDev, which takes every mail and shows what it took, and one that begins in the clear.
 //!
 //! Node runs it on free ports of loopback; it is stopped, by process id, when dropped. SIGSTOP makes it a server that takes
 //! connections and says nothing.
 
-use std::path::{Path, PathBuf};
+use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -13,6 +15,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::app::free_port;
+use crate::node::node;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -119,10 +122,51 @@ fn launch(smtp: u16, web: u16, folder: &Path, arguments: &[&str]) -> Result<Chil
     command.spawn().context(missing)
 }
 
-/// What `scripts/install-tools` has noted.
-fn node() -> Option<PathBuf> {
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let cache = cache.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")))?;
-    let node = std::fs::read_to_string(cache.join("ferrobase/node")).ok()?;
-    Some(PathBuf::from(node.trim()))
+/// A mail server that begins in the clear and changes to TLS (tests/servers/mail/starttls.mjs). It runs until it is dropped.
+#[derive(Debug)]
+pub struct StarttlsServer {
+    child: Child,
+    port: u16,
+    told: Arc<Mutex<Vec<Value>>>,
+}
+
+impl StarttlsServer {
+    /// Starts one with this certificate; `is_plain` does not offer TLS.
+    pub fn start(certificate: &Path, key: &Path, is_plain: bool) -> Result<Self> {
+        let (port, folder) = (free_port()?, Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/servers/mail"));
+        let mut command = Command::new(node()?);
+        command.arg("starttls.mjs").arg(port.to_string()).args([certificate, key]).current_dir(folder);
+        command.args(is_plain.then_some("plain")).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn()?;
+        let out = child.stdout.take().context("no output")?;
+        let mut lines = BufReader::new(out).lines().map_while(Result::ok);
+        if !lines.any(|line| line == "\"listening\"") {
+            bail!("the mail server does not start; `scripts/install-tools test` installs it");
+        }
+        let told = Arc::<Mutex<Vec<Value>>>::default();
+        let heard = Arc::clone(&told);
+        std::thread::spawn(move || {
+            for event in lines.filter_map(|line| serde_json::from_str(&line).ok()) {
+                heard.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+            }
+        });
+        Ok(Self { child, port, told })
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Everything that it was told: `login`, `mail` or `error`, and whether that was `secure`.
+    pub fn told(&self) -> Vec<Value> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Drop for StarttlsServer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use clap::Args;
 use ferrobase_auth::api_keys::{self, KeyKind};
+use ferrobase_base::scope::Scopes;
 use ferrobase_pg::{Pool, PoolOptions};
 use serde_json::json;
 
@@ -23,6 +24,9 @@ pub(super) struct CreateArguments {
     /// The database role that it stands for [default: service_role, or anon with --publishable].
     #[arg(long, value_name = "ROLE")]
     role: Option<String>,
+    /// What it may be used for: `rest`, `rest:read`, `auth:admin`, ...; several times for several [default: everything].
+    #[arg(long = "scope", value_name = "SCOPE")]
+    scopes: Vec<String>,
     /// URL of the database as its owner (`database.url`).
     #[arg(long, value_name = "URL")]
     database_url: Option<String>,
@@ -52,12 +56,16 @@ pub(super) fn create(
 ) -> Result<ExitCode> {
     let kind = if arguments.publishable { KeyKind::Publishable } else { KeyKind::Secret };
     let role = arguments.role.as_deref().unwrap_or(kind.role());
+    let scopes = Scopes::read(arguments.scopes.clone())?;
     let owner = file.with_database(arguments.database_url.clone());
-    let (key, stored) =
-        with_pool(&owner, environment, async |pool| Ok(api_keys::create(pool, kind, &arguments.name, role).await?))?;
+    let (key, stored) = with_pool(&owner, environment, async |pool| {
+        Ok(api_keys::create(pool, kind, &arguments.name, role, scopes.as_ref()).await?)
+    })?;
     terminal::note("this is the only time that the key is shown");
     if json {
-        terminal::print_json(&json!({ "id": stored.id, "name": stored.name, "role": role, "key": key.expose() }))?;
+        terminal::print_json(&json!({
+            "id": stored.id, "name": stored.name, "role": role, "scopes": stored.scopes, "key": key.expose(),
+        }))?;
     } else {
         terminal::print(&format!("{}\n", key.expose()))?;
     }
@@ -86,7 +94,10 @@ pub(super) fn list(
             (None, Some(at)) => format!("used {at:.0}"),
             (None, None) => "never used".to_owned(),
         };
-        text.push_str(&format!("{:<24} {:<16} {:<24} {state}\n", key.name, key.role, format!("{}...", key.prefix)));
+        let (shown, scopes) = (format!("{}...", key.prefix), key.scopes.as_deref().unwrap_or_default().join(" "));
+        let line = format!("{:<24} {:<16} {shown:<24} {state:<28} {scopes}", key.name, key.role);
+        text.push_str(line.trim_end());
+        text.push('\n');
     }
     terminal::print(&text)?;
     Ok(ExitCode::SUCCESS)

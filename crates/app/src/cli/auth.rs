@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand, ValueEnum};
+use ferrobase_auth::keys::KeyFile;
 use ferrobase_auth::mail::{MailKind, Templates, example};
 use ferrobase_pg::Session;
 use serde_json::{Value, json};
@@ -132,7 +133,13 @@ fn mails(arguments: &MailsArguments, environment: &Environment) -> Result<()> {
             mail.retain(|name, _| !matches!(name.as_str(), "plain" | "html" | "subject"));
         }
     }
-    if arguments.json { terminal::print_json(&mails) } else { terminal::print(&table(&mails)) }
+    if arguments.json {
+        return terminal::print_json(&mails);
+    }
+    if mails.is_empty() {
+        terminal::note("no mail waits, failed or was caught");
+    }
+    terminal::print(&table(&mails))
 }
 
 fn table(mails: &[Value]) -> String {
@@ -154,7 +161,7 @@ fn table(mails: &[Value]) -> String {
 
 fn preview(arguments: &PreviewArguments, environment: &Environment) -> Result<()> {
     let config = arguments.config.load(environment.clone())?.config;
-    let settings = auth_settings(&config);
+    let settings = auth_settings(&config, &KeyFile::default());
     let templates = Templates::load(&config.auth.sign_in.mailer)?;
     let mail = example(arguments.mail.mail(), &settings.external_url, &settings.site_url);
     let written = templates.render(&mail, &settings.site_url);

@@ -57,7 +57,7 @@ enum Action {
     Rotate,
     /// Makes an opaque key, which can be taken back alone.
     #[command(
-        after_help = "Examples:\n  ferrobase keys create web --publishable\n  ferrobase keys create reports --role reporting"
+        after_help = "Examples:\n  ferrobase keys create web --publishable\n  ferrobase keys create reports --role reporting --scope rest:read"
     )]
     Create(api_keys::CreateArguments),
     /// Lists opaque keys: role, last use, whether they were taken back.
@@ -66,9 +66,9 @@ enum Action {
     /// Takes an opaque key back; servers refuse it within seconds.
     #[command(after_help = "Example:\n  ferrobase keys revoke reports")]
     Revoke(api_keys::RevokeArguments),
-    /// The private keys that sign users' tokens (the file of `auth.signing_keys`).
+    /// The private keys that sign users' tokens, in the database or in a file (`auth.signing_keys`).
     #[command(
-        after_help = "Examples:\n  ferrobase keys signing generate --file signing-keys.json\n  ferrobase keys signing rotate --file signing-keys.json"
+        after_help = "Examples:\n  ferrobase keys signing generate\n  ferrobase keys signing rotate --file signing-keys.json"
     )]
     Signing(signing_keys::SigningArguments),
 }
@@ -100,7 +100,9 @@ pub(super) fn run(arguments: &KeysArguments, environment: Environment) -> Result
         Some(Action::Create(key)) => return api_keys::create(key, &arguments.config, &environment, arguments.json),
         Some(Action::List(list)) => return api_keys::list(list, &arguments.config, &environment, arguments.json),
         Some(Action::Revoke(key)) => return api_keys::revoke(key, &arguments.config, &environment),
-        Some(Action::Signing(signing)) => return signing_keys::run(signing, arguments.json),
+        Some(Action::Signing(signing)) => {
+            return signing_keys::run(signing, &arguments.config, &environment, arguments.json);
+        }
         _ => {}
     }
     let tokens = arguments.config.load(environment)?.config.auth.tokens;

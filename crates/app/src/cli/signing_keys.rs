@@ -1,4 +1,5 @@
-//! `ferrobase keys signing`: the file of `auth.signing_keys`, turned without a moment that the server refuses.
+//! `ferrobase keys signing`: signing keys, turned without a moment that the server refuses. They are in the database, where every
+//! node finds them, or in the file of `auth.signing_keys`.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -7,8 +8,13 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
 use ferrobase_auth::keys::KeyFile;
+use ferrobase_auth::keys::stored::{self, Change};
+use ferrobase_pg::{ConnectOptions, Session};
 
-use super::terminal;
+use crate::config::Environment;
+
+use super::settings::FileArguments;
+use super::{migrate, terminal};
 
 /// The private keys that sign users' tokens.
 #[derive(Args)]
@@ -20,73 +26,124 @@ pub(super) struct SigningArguments {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Makes the file with one key (ES256), which signs.
+    /// Makes the first key (ES256), which signs.
     #[command(
-        after_help = "Example:\n  ferrobase keys signing generate --file signing-keys.json\n\nThen set auth.signing_keys: file:///path/of/signing-keys.json"
+        after_help = "Examples:\n  ferrobase keys signing generate\n  ferrobase keys signing generate --file signing-keys.json\n\nWith a file, set auth.signing_keys: file:///path/of/signing-keys.json"
     )]
-    Generate(FileOfKeys),
+    Generate(Place),
     /// Adds the next key: it verifies, and does not sign yet.
-    #[command(after_help = "Example:\n  ferrobase keys signing standby --file signing-keys.json")]
-    Standby(FileOfKeys),
+    #[command(
+        after_help = "Examples:\n  ferrobase keys signing standby\n  ferrobase keys signing standby --file signing-keys.json"
+    )]
+    Standby(Place),
     /// Lets the standby key sign; the one before verifies on.
     #[command(
-        after_help = "Examples:\n  ferrobase keys signing rotate --file signing-keys.json\n  ferrobase keys signing rotate --file signing-keys.json --kid NEXT\n\nReload after each step (SIGHUP); wait ten minutes after `standby`, as long as others remember\nthe published set."
+        after_help = "Examples:\n  ferrobase keys signing rotate\n  ferrobase keys signing rotate --kid NEXT\n  ferrobase keys signing rotate --file signing-keys.json\n\nServers see the keys of the database within seconds; with a file, reload after each step (SIGHUP).\nWait ten minutes after `standby`, as long as others remember the published set."
     )]
     Rotate {
         #[command(flatten)]
-        file: FileOfKeys,
+        place: Place,
         /// Which key; else the newest that does not sign.
         #[arg(long)]
         kid: Option<String>,
     },
     /// Takes a key away: its tokens are not believed any more.
-    #[command(after_help = "Example:\n  ferrobase keys signing remove OLD --file signing-keys.json")]
+    #[command(
+        after_help = "Examples:\n  ferrobase keys signing remove OLD\n  ferrobase keys signing remove OLD --file signing-keys.json"
+    )]
     Remove {
         /// Its `kid`.
         kid: String,
         #[command(flatten)]
-        file: FileOfKeys,
+        place: Place,
     },
     /// Lists the keys, without what is secret.
-    #[command(after_help = "Example:\n  ferrobase keys signing list --file signing-keys.json")]
-    List(FileOfKeys),
+    #[command(
+        after_help = "Examples:\n  ferrobase keys signing list\n  ferrobase keys signing list --file signing-keys.json"
+    )]
+    List(Place),
 }
 
 #[derive(Args)]
-struct FileOfKeys {
-    /// The file, a JWK set.
-    #[arg(long, value_name = "FILE")]
-    file: PathBuf,
+struct Place {
+    /// A file, a JWK set [default: the database].
+    #[arg(long, value_name = "FILE", conflicts_with = "database_url")]
+    file: Option<PathBuf>,
+    /// URL of the database as its owner (`database.url`).
+    #[arg(long, value_name = "URL")]
+    database_url: Option<String>,
 }
 
-pub(super) fn run(arguments: &SigningArguments, json: bool) -> Result<ExitCode> {
-    match &arguments.action {
-        Action::Generate(file) => {
-            if file.file.exists() {
-                bail!("{} exists: `standby` and `rotate` change it", file.file.display());
-            }
-            write(&file.file, &KeyFile::generate(), json)?;
+impl Action {
+    /// What it changes, and where; nothing when it only looks.
+    fn change(&self) -> (&Place, Option<Change>) {
+        match self {
+            Self::Generate(place) => (place, Some(Change::Generate)),
+            Self::Standby(place) => (place, Some(Change::Standby)),
+            Self::Rotate { place, kid } => (place, Some(Change::Rotate(kid.clone()))),
+            Self::Remove { kid, place } => (place, Some(Change::Remove(kid.clone()))),
+            Self::List(place) => (place, None),
         }
-        Action::Standby(file) => {
-            let mut keys = read(&file.file)?;
-            keys.add_standby();
-            write(&file.file, &keys, json)?;
+    }
+}
+
+pub(super) fn run(
+    arguments: &SigningArguments,
+    config: &FileArguments,
+    environment: &Environment,
+    json: bool,
+) -> Result<ExitCode> {
+    let (place, change) = arguments.action.change();
+    match &place.file {
+        Some(path) => in_file(path, change, json)?,
+        None => {
+            let owner = migrate::owner(&config.with_database(place.database_url.clone()), environment)?;
+            let keys = terminal::block_on(in_database(&owner, change))?;
+            show(&keys, json)?;
         }
-        Action::Rotate { file, kid } => {
-            let mut keys = read(&file.file)?;
-            keys.rotate(kid.as_deref()).context("there is no key that could sign instead: `standby` makes one")?;
-            write(&file.file, &keys, json)?;
-        }
-        Action::Remove { kid, file } => {
-            let mut keys = read(&file.file)?;
-            if !keys.remove(kid) {
-                bail!("no key {kid} that does not sign is in {}", file.file.display());
-            }
-            write(&file.file, &keys, json)?;
-        }
-        Action::List(file) => show(&read(&file.file)?, json)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn in_database(owner: &ConnectOptions, change: Option<Change>) -> Result<KeyFile> {
+    let mut session = Session::connect(owner).await.context("cannot connect as the owner of the database")?;
+    let keys = match change {
+        None => stored::load(&mut session).await?,
+        Some(change) => {
+            let keys = stored::change(&mut session, &change).await?;
+            terminal::note("servers use it within seconds");
+            keys
+        }
+    };
+    session.close().await;
+    Ok(keys)
+}
+
+fn in_file(path: &Path, change: Option<Change>, json: bool) -> Result<()> {
+    let shown = path.display();
+    let keys = match change {
+        None => return show(&read(path)?, json),
+        Some(Change::Generate) if path.exists() => bail!("{shown} exists: `standby` and `rotate` change it"),
+        Some(Change::Generate) => KeyFile::generate(),
+        Some(Change::Standby) => {
+            let mut keys = read(path)?;
+            keys.add_standby();
+            keys
+        }
+        Some(Change::Rotate(kid)) => {
+            let mut keys = read(path)?;
+            keys.rotate(kid.as_deref()).context("there is no key that could sign instead: `standby` makes one")?;
+            keys
+        }
+        Some(Change::Remove(kid)) => {
+            let mut keys = read(path)?;
+            if !keys.remove(&kid) {
+                bail!("no key {kid} that does not sign is in {shown}");
+            }
+            keys
+        }
+    };
+    write(path, &keys, json)
 }
 
 fn read(path: &Path) -> Result<KeyFile> {

@@ -2,7 +2,7 @@
 //! room `auth`. This file joins them.
 
 use ferrobase_auth::config::SignInSection;
-use ferrobase_auth::keys::SigningKeys;
+use ferrobase_auth::keys::{KeyFile, SigningKeys};
 use ferrobase_base::config::reference::Reference;
 use ferrobase_base::config::{Map, Reader, Report, SecretJson, Section, Shown};
 use ferrobase_base::section;
@@ -58,17 +58,22 @@ impl AuthSection {
     }
 
     /// The keys that sign tokens; a configuration that was checked cannot fail here.
-    pub(crate) fn signing_keys(&self) -> SigningKeys {
+    fn signing_keys(&self) -> SigningKeys {
         let listed = self.sign_in.signing_keys.as_ref().map(SecretJson::expose);
         listed.and_then(|keys| SigningKeys::read(keys).ok()).unwrap_or_default()
     }
 
-    /// The keys that verify tokens: those that sign them, and others that the file holds.
+    /// The keys that verify tokens: those that sign them, of the file and of the database, and others that the file holds.
     ///
     /// # Errors
     /// A secret or key set that cannot be used; `check` has said so before.
-    pub(crate) fn keys(&self) -> Result<ConfiguredKeys, KeyTextError> {
-        Ok(self.tokens.keys()?.signed_with(self.signing_keys().verification_keys()))
+    pub(crate) fn keys(&self, stored: &KeyFile) -> Result<ConfiguredKeys, KeyTextError> {
+        Ok(self.tokens.keys()?.signed_with(self.all_signing_keys(stored).verification_keys()))
+    }
+
+    /// The keys that sign tokens: the file's, and those of the database beside them.
+    pub(crate) fn all_signing_keys(&self, stored: &KeyFile) -> SigningKeys {
+        self.signing_keys().beside(stored.keys())
     }
 
     /// The keys below `auth` that do nothing yet.

@@ -84,7 +84,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigErrors> {
         return Err(ConfigErrors(problems));
     }
     warnings.extend(odd);
-    warnings.extend(readiness::unbuilt_warnings(&config, &tree));
+    warnings.extend(readiness::unbuilt_warnings(&tree));
     Ok(Loaded { config, tree, warnings, file: sources.file.as_ref().map(|file| file.path.clone()) })
 }
 

@@ -56,7 +56,7 @@ fn unbuilt_protections(config: &Config) -> Vec<(&'static str, &'static str)> {
 }
 
 /// Warnings for what is set, does nothing, and harms nobody.
-pub(crate) fn unbuilt_warnings(config: &Config, tree: &Node) -> Vec<Problem> {
+pub(crate) fn unbuilt_warnings(tree: &Node) -> Vec<Problem> {
     let mut warnings: Vec<Problem> = UNBUILT_SECTIONS
         .iter()
         .filter(|(section, _)| tree.at(section).is_some())
@@ -65,10 +65,6 @@ pub(crate) fn unbuilt_warnings(config: &Config, tree: &Node) -> Vec<Problem> {
     let unbuilt = AuthSection::unbuilt_names().iter();
     let written = unbuilt.map(|name| format!("auth.{name}")).filter(|key| tree.at(key).is_some());
     warnings.extend(written.map(|key| refused(tree, &key, "it is not built yet; the key does nothing")));
-    if config.redis.is_some() && !config.security.rate_limit.enabled {
-        let reason = "rate limits, all that nodes share through it, are off (security.rate_limit.enabled)";
-        warnings.push(refused(tree, "redis", reason));
-    }
     warnings
 }
 

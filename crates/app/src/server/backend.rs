@@ -14,11 +14,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use arc_swap::ArcSwapOption;
 use ferrobase_auth::api_keys::KeyRing;
+use ferrobase_auth::keys::{KeyFile, stored};
 use ferrobase_base::error::causes;
 use ferrobase_base::ports::ApiKeys;
 use ferrobase_catalog::{CatalogHandle, ReloadOptions, ReloadState, Reloader, Scope};
 use ferrobase_pg::{ConnectOptions, Event, Listener, Session};
-use ferrobase_request::install::{DefaultPrivileges, InstallOptions, Installed, Login, Logins, install};
+use ferrobase_request::install::{DefaultPrivileges, InstallOptions, Installed, Login, Logins};
 use ferrobase_request::{Registry, Target};
 use tokio::sync::{OnceCell, watch};
 use tokio::task::JoinHandle;
@@ -27,6 +28,7 @@ use crate::config::{Config, Loaded};
 
 use super::connections::{self, Cluster};
 use super::head_start::{Ahead, HeadStart};
+use super::installation::{Installation, install_what_can_be};
 use super::key_fetcher::KeyFetcher;
 use super::target;
 use super::target::Identities;
@@ -55,6 +57,8 @@ pub(crate) struct Backend {
     fetcher: ArcSwapOption<KeyFetcher>,
     /// Opaque keys; the same through every reload.
     key_ring: Arc<KeyRing>,
+    /// Signing keys of the database; `None` before the database was reached.
+    signing_keys: watch::Sender<Option<KeyFile>>,
     /// The servers of the database, where there are several.
     cluster: Option<Cluster>,
     /// The configuration in force. Held while a target is made from it and registered, so that a reload and the
@@ -94,11 +98,12 @@ impl Backend {
         let pools = connections::pools(&config.database, &owner, &logins, cluster.as_ref(), None);
         let key_ring = Arc::<KeyRing>::default();
         let Identities { authority, fetcher } =
-            target::identities(config, None, Arc::clone(&key_ring) as Arc<dyn ApiKeys>)?;
+            target::identities(config, None, Arc::clone(&key_ring) as Arc<dyn ApiKeys>, &KeyFile::default())?;
         let target = target::build(config, authority, pools, catalog.clone(), DefaultPrivileges::default(), 0);
         let registry = Arc::new(Registry::of(target));
         let fetcher = ArcSwapOption::new(fetcher);
-        Ok(Self { registry, catalog, up: OnceCell::new(), fetcher, key_ring, cluster, loaded: Mutex::new(loaded) })
+        let (up, signing_keys, loaded) = (OnceCell::new(), watch::Sender::default(), Mutex::new(loaded));
+        Ok(Self { registry, catalog, up, fetcher, key_ring, signing_keys, cluster, loaded })
     }
 
     /// Where rooms find the target.
@@ -130,6 +135,20 @@ impl Backend {
         &self.key_ring
     }
 
+    /// The signing keys of the database, as they change.
+    pub(crate) fn signing_keys(&self) -> watch::Receiver<Option<KeyFile>> {
+        self.signing_keys.subscribe()
+    }
+
+    /// These are the signing keys of the database.
+    pub(super) fn found_signing_keys(&self, found: KeyFile) {
+        self.signing_keys.send_if_modified(|known| {
+            let is_new = known.as_ref() != Some(&found);
+            *known = Some(found);
+            is_new
+        });
+    }
+
     /// Who fetches published keys.
     pub(crate) fn fetcher(&self) -> Option<Arc<KeyFetcher>> {
         self.fetcher.load_full()
@@ -154,6 +173,28 @@ impl Backend {
     pub(crate) fn is_cut_off(&self) -> bool {
         let pools = &self.target().pools;
         self.up.get().is_some() && (pools.request.outage().is_some() || pools.service.outage().is_some())
+    }
+
+    /// Whether a room is not there because its part of the installation failed.
+    pub(crate) fn lacks_a_room(&self) -> bool {
+        self.up.get().is_some() && !self.target().pools.rooms.contains_key(ferrobase_auth::OWNER.schema)
+    }
+
+    /// Gives the rooms that were not there their connections: they are installed by now.
+    pub(super) fn adopt_rooms(&self, installed: &Installed) -> Result<()> {
+        let loaded = self.loaded();
+        let current = self.target();
+        let database = &loaded.config.database;
+        let owner = guided(self.cluster.as_ref(), database.owner()?);
+        let mut pools = current.pools.clone();
+        for (schema, login) in &installed.logins.rooms {
+            pools.rooms.entry(schema).or_insert_with(|| connections::room(database, &owner, login));
+        }
+        let privileges = self.up.get().map_or(DefaultPrivileges::default(), |up| up.privileges);
+        let (authority, catalog) = (Arc::clone(&current.authority), self.catalog.clone());
+        let next = target::build(&loaded.config, authority, pools, catalog, privileges, current.epoch + 1);
+        self.registry.replace(next);
+        Ok(())
     }
 
     /// Asks for a new catalog.
@@ -257,22 +298,27 @@ impl Backend {
     }
 
     /// One attempt to install, for commands that explain instead of waiting.
-    pub(crate) async fn try_install(&self) -> Result<Installed> {
+    pub(crate) async fn try_install(&self) -> Result<Installation> {
         let loaded = self.configuration();
         if let Some(trouble) = self.cluster.as_ref().and_then(|cluster| cluster.servers.trouble()) {
             bail!("{trouble}");
         }
         let owner = self.listener(&loaded.config)?;
-        Ok(install(&owner, &install_options(&loaded.config)).await?)
+        Ok(install_what_can_be(&owner, install_options(&loaded.config)).await?)
     }
 
     /// Takes over an installed database: target, notifications, catalog.
-    pub(crate) async fn adopt(&self, installed: Installed) -> Result<()> {
+    pub(crate) async fn adopt(&self, installed: Installation) -> Result<()> {
         self.adopt_after(installed, None).await
     }
 
-    async fn adopt_after(&self, installed: Installed, head_start: Option<HeadStart>) -> Result<()> {
+    async fn adopt_after(&self, installation: Installation, head_start: Option<HeadStart>) -> Result<()> {
+        let Installation { installed, failed } = installation;
         report(&installed);
+        if let Some(failed) = failed {
+            failed.report();
+        }
+        self.found_signing_keys(stored::read(&installed.room_secrets));
         let loaded = self.configuration();
         let database = &loaded.config.database;
         let owner = guided(self.cluster.as_ref(), database.owner()?);

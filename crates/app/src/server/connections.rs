@@ -76,16 +76,9 @@ pub(crate) fn pools(
 ) -> Pools {
     let service = (section.max_connections / SERVICE_SHARE).max(1);
     let request = section.max_connections.saturating_sub(service).max(1);
-    // Only requests keep connections ready; the others are opened when somebody needs them.
-    let on_demand = DatabaseSection { min_connections: 0, ..section.clone() };
+    let on_demand = on_demand(section);
     let pool = |login: &Login, name: &str, bounds: PoolOptions, is_ours: bool| {
-        let options = section.guarded(owner.clone().with_login(&login.user, login.password.clone()));
-        // Behind a pooler in transaction mode, what one connection says is nothing about the next.
-        let bare_login = is_ours && bounds.pooler == Pooler::Direct;
-        Pool::new(
-            options.with_application_name(name),
-            PoolOptions { bare_login, conflict_retries: CONFLICT_RETRIES, ..bounds },
-        )
+        of_login(section, owner, login, name, bounds, is_ours)
     };
     let is_ours = section.authenticator.password.is_none();
     let member = |server: &ListedServer| {
@@ -121,15 +114,37 @@ pub(crate) fn pools(
         };
         Arc::new(Replicas::new(cluster.servers.clone(), cluster.listed.iter().map(member).collect(), rules))
     });
-    let room = |login: &Login| {
-        let most = (section.max_connections as usize / ROOM_SHARE).max(FEWEST_OF_ROOM);
-        pool(login, "ferrobase room", on_demand.pool(most), true)
-    };
     Pools {
         replicas,
-        rooms: logins.rooms.iter().map(|(schema, login)| (*schema, room(login))).collect(),
+        rooms: logins.rooms.iter().map(|(schema, login)| (*schema, room(section, owner, login))).collect(),
         request: pool(&logins.request, "ferrobase", section.pool(request as usize), is_ours),
         service: pool(&logins.service, "ferrobase service", on_demand.pool(service as usize), true),
         owner: Pool::new(owner.clone().with_application_name("ferrobase owner"), on_demand.pool(OWNER_CONNECTIONS)),
     }
+}
+
+/// The pool of a room that has a login of its own.
+pub(super) fn room(section: &DatabaseSection, owner: &ConnectOptions, login: &Login) -> Pool {
+    let most = (section.max_connections as usize / ROOM_SHARE).max(FEWEST_OF_ROOM);
+    of_login(section, owner, login, "ferrobase room", on_demand(section).pool(most), true)
+}
+
+/// Only requests keep connections ready; the others are opened when somebody needs them.
+fn on_demand(section: &DatabaseSection) -> DatabaseSection {
+    DatabaseSection { min_connections: 0, ..section.clone() }
+}
+
+fn of_login(
+    section: &DatabaseSection,
+    owner: &ConnectOptions,
+    login: &Login,
+    name: &str,
+    mut bounds: PoolOptions,
+    is_ours: bool,
+) -> Pool {
+    let options = section.guarded(owner.clone().with_login(&login.user, login.password.clone()));
+    // Behind a pooler in transaction mode, what one connection says is nothing about the next.
+    bounds.bare_login = is_ours && bounds.pooler == Pooler::Direct;
+    bounds.conflict_retries = CONFLICT_RETRIES;
+    Pool::new(options.with_application_name(name), bounds)
 }

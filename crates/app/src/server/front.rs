@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use arc_swap::ArcSwap;
+use ferrobase_auth::keys::KeyFile;
 use ferrobase_auth::mail::{Outbox, Sender};
 use ferrobase_base::Secret;
 use ferrobase_edge::admin::{self, Admin};
@@ -81,13 +82,13 @@ impl Front {
         if let Some(sharing) = &sharing {
             settings = sharing.in_force(settings);
         }
-        let auth_settings = Arc::new(ArcSwap::from_pointee(auth_settings(config)));
+        let auth_settings = Arc::new(ArcSwap::from_pointee(auth_settings(config, &KeyFile::default())));
         let outbox = Outbox::new(Arc::clone(&auth_settings));
         let sender = Sender::new(backend.registry(), Arc::clone(&auth_settings), outbox.clone());
         let app = App::builder(settings, metrics.http())
             .room(ferrobase_rest::room(REST, rest))
             .room(ferrobase_graphql::room(GRAPHQL, graphql))
-            .room(auth(config, backend, &auth_settings, &outbox)?)
+            .room(auth(config, backend, &auth_settings, &outbox, sharing.as_ref())?)
             .aliases(Alias::seed())
             .access_log(access)
             .statements(Arc::clone(&statements))
@@ -137,6 +138,7 @@ fn auth(
     backend: &Arc<Backend>,
     settings: &Arc<ArcSwap<ferrobase_auth::Settings>>,
     outbox: &Outbox,
+    sharing: Option<&Sharing>,
 ) -> Result<ferrobase_edge::Room> {
     let section = &config.auth.sign_in;
     let deps = ferrobase_auth::Deps {
@@ -146,20 +148,33 @@ fn auth(
         outbound: Arc::new(Caller::new(config.security.egress_allow.clone())),
         mailer: Arc::new(outbox.clone()),
         texter: Arc::new(HttpTexter::new(Arc::clone(settings))),
+        counts: sharing.map(Sharing::counts),
     };
     Ok(ferrobase_auth::room(&section.path, deps))
 }
 
-/// The settings of signing in for a configuration.
-pub(crate) fn auth_settings(config: &Config) -> ferrobase_auth::Settings {
+/// The settings of signing in for a configuration and the keys that the database keeps.
+pub(crate) fn auth_settings(config: &Config, stored: &KeyFile) -> ferrobase_auth::Settings {
     let section = &config.auth.sign_in;
     let secret = config.auth.tokens.keys().ok();
     let secret = secret.as_ref().and_then(ConfiguredKeys::shared_secret);
     let external_url = format!("{}{}", external_url(config), section.path);
     let tokens = &config.auth.tokens;
+    let keys = config.auth.all_signing_keys(stored);
     ferrobase_auth::Settings {
         audience: tokens.jwt_audience.clone(),
-        ..ferrobase_auth::Settings::new(section, tokens.jwt_expiry, external_url, secret.as_deref())
+        ..ferrobase_auth::Settings::signed_with(section, tokens.jwt_expiry, external_url, secret.as_deref(), &keys)
+    }
+}
+
+/// Says when nobody can sign in here.
+pub(crate) fn warn_about_signing_in(settings: &ferrobase_auth::Settings) {
+    if settings.signer.is_none() {
+        tracing::warn!(
+            code = "nobody_signs_in",
+            "nothing signs tokens here (only keys of other issuers are configured): nobody can sign in; set auth.jwt_secret \
+             or auth.signing_keys to change that"
+        );
     }
 }
 

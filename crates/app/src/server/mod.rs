@@ -10,6 +10,7 @@ pub(crate) mod backend;
 pub(crate) mod connections;
 mod front;
 mod head_start;
+mod installation;
 mod keeper;
 mod key_fetcher;
 mod key_ring;
@@ -72,6 +73,15 @@ pub(crate) struct Server {
     sending: JoinHandle<()>,
     _watchdog: Watchdog,
     addresses: (Vec<SocketAddr>, Vec<SocketAddr>),
+}
+
+/// Everything that is swapped together.
+struct Prepared {
+    identities: target::Identities,
+    edge: ferrobase_edge::Settings,
+    rest: ferrobase_rest::Settings,
+    graphql: ferrobase_graphql::Settings,
+    auth: ferrobase_auth::Settings,
 }
 
 /// What the command line adds to the configuration.
@@ -170,8 +180,28 @@ impl Server {
 
     /// Stays until SIGTERM or SIGINT, then drains. A second signal ends at once.
     pub(crate) async fn run(mut self, signals: &mut Signals) -> Result<()> {
-        while signals.next().await == Heard::Reload {
-            self.reload();
+        let mut keys = self.backend.signing_keys();
+        if keys.borrow().is_some() {
+            keys.mark_changed();
+        }
+        // Whether keys of the database are in force.
+        let mut turned = false;
+        loop {
+            tokio::select! {
+                heard = signals.next() => match heard {
+                    Heard::Reload => self.reload(),
+                    Heard::Stop => break,
+                },
+                // Its other end lives as long as the backend.
+                Ok(()) = keys.changed() => {
+                    let are_some = keys.borrow_and_update().as_ref().is_some_and(|keys| !keys.is_empty());
+                    if std::mem::replace(&mut turned, are_some) || are_some {
+                        self.turn_keys();
+                    } else {
+                        front::warn_about_signing_in(&self.auth_settings.load());
+                    }
+                }
+            }
         }
         tracing::info!("draining");
         let bound = self.current.get().config.server.drain_timeout;
@@ -225,26 +255,52 @@ impl Server {
         // The connections are those of the start, and so is everything that was worked out from their section.
         next.config.database = self.current.get().config.database.clone();
         // Everything that can fail is made before anything is swapped.
-        let identities = target::identities(&next.config, self.backend.fetcher().as_deref(), self.backend.api_keys())?;
-        let mut settings = front::settings(&next.config, Arc::clone(&identities.authority), self.options)?;
-        if let Some(sharing) = &self.sharing {
-            settings = sharing.in_force(settings);
-        }
-        let rest_settings = front::rest_settings(&next.config);
-        let graphql_settings = front::graphql_settings(&next.config, self.options)?;
-        let auth_settings = front::auth_settings(&next.config);
-        settings.tracer = self.traces.tracer(&next.config.observability.tracing);
+        let prepared = self.prepare(&next)?;
         warn(&next);
         let reloaded = self.current.replace(next);
         let next = self.current.get();
-        self.backend.reconfigure(Arc::clone(&next), identities);
-        self.app.reload(settings);
-        self.rest_settings.store(Arc::new(rest_settings));
-        self.graphql_settings.store(Arc::new(graphql_settings));
-        self.auth_settings.store(Arc::new(auth_settings));
+        self.put_in_force(&next, prepared);
         self.log.set_level(&log_settings(&next, self.options).level)?;
         tracing::info!(changed = ?reloaded.changed, at_restart = ?reloaded.at_restart, "configuration reloaded");
         Ok(())
+    }
+
+    /// Puts the signing keys in force that the database has now.
+    fn turn_keys(&self) {
+        let loaded = self.current.get();
+        match self.prepare(&loaded) {
+            Ok(prepared) => {
+                let keys = self.backend.signing_keys().borrow().as_ref().map_or(0, |keys| keys.list().len());
+                self.put_in_force(&loaded, prepared);
+                tracing::info!(keys, "the signing keys of the database are in force");
+            }
+            Err(error) => tracing::error!(error = causes(error.as_ref()), "the old signing keys stay in force"),
+        }
+    }
+
+    /// What follows from a configuration and the signing keys of the database.
+    fn prepare(&self, loaded: &Loaded) -> Result<Prepared> {
+        let config = &loaded.config;
+        let stored = self.backend.signing_keys().borrow().clone().unwrap_or_default();
+        let (fetcher, api_keys) = (self.backend.fetcher(), self.backend.api_keys());
+        let identities = target::identities(config, fetcher.as_deref(), api_keys, &stored)?;
+        let mut edge = front::settings(config, Arc::clone(&identities.authority), self.options)?;
+        if let Some(sharing) = &self.sharing {
+            edge = sharing.in_force(edge);
+        }
+        edge.tracer = self.traces.tracer(&config.observability.tracing);
+        let (rest, auth) = (front::rest_settings(config), front::auth_settings(config, &stored));
+        let graphql = front::graphql_settings(config, self.options)?;
+        Ok(Prepared { identities, edge, rest, graphql, auth })
+    }
+
+    fn put_in_force(&self, loaded: &Arc<Loaded>, prepared: Prepared) {
+        front::warn_about_signing_in(&prepared.auth);
+        self.backend.reconfigure(Arc::clone(loaded), prepared.identities);
+        self.app.reload(prepared.edge);
+        self.rest_settings.store(Arc::new(prepared.rest));
+        self.graphql_settings.store(Arc::new(prepared.graphql));
+        self.auth_settings.store(Arc::new(prepared.auth));
     }
 }
 

@@ -28,7 +28,7 @@ impl Outbound for Caller {
                 Some((content_type, body)) => self.0.post(&url, Message { content_type, fields, body }).await,
             };
             let answer = answer.map_err(|error| CallError(Box::new(error)))?;
-            Ok(Reply { status: answer.status, body: answer.body })
+            Ok(Reply { status: answer.status, body: answer.body, retry_after: answer.retry_after })
         })
     }
 }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
+use ferrobase_base::ports::SharedCounts;
 use ferrobase_edge::Settings;
 use ferrobase_edge::metrics::{Metrics, Sample};
 use ferrobase_edge::rate_limit::Shared;
@@ -19,7 +20,7 @@ const PURPOSE: &str = "ferrobase redis names";
 /// The connection and what is counted over it. Ends with the server.
 pub(super) struct Sharing {
     limits: Shared,
-    _client: Arc<Client>,
+    client: Arc<Client>,
 }
 
 impl Sharing {
@@ -31,7 +32,12 @@ impl Sharing {
         let limits = Shared::new(client.limits(), metrics);
         let known = Arc::downgrade(&client);
         metrics.collect(move || samples(known.upgrade().map_or_else(Numbers::default, |client| client.numbers())));
-        Ok(Self { limits, _client: client })
+        Ok(Self { limits, client })
+    }
+
+    /// Who counts for all nodes, for rooms with limits of their own.
+    pub(super) fn counts(&self) -> Arc<dyn SharedCounts> {
+        self.client.limits()
     }
 
     /// The settings, counting for all nodes.

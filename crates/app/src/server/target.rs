@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use ferrobase_auth::keys::KeyFile;
 use ferrobase_base::ports::{ApiKeys, KeySource};
 use ferrobase_catalog::{CatalogHandle, QualifiedName, Scope};
 use ferrobase_edge::config::DefinerViews as DefinerViewsSetting;
@@ -27,15 +28,16 @@ pub(crate) struct Identities {
     pub(crate) fetcher: Option<Arc<KeyFetcher>>,
 }
 
-/// The identities of this configuration. What the fetcher before it found is kept while the address stays the same.
+/// The identities of this configuration and the keys that the database keeps. What the fetcher before it found is kept while the address stays the same.
 /// Must be called on a runtime.
 pub(crate) fn identities(
     config: &Config,
     before: Option<&KeyFetcher>,
     api_keys: Arc<dyn ApiKeys>,
+    stored: &KeyFile,
 ) -> Result<Identities> {
     let tokens = &config.auth.tokens;
-    let configured = config.auth.keys().context("auth")?;
+    let configured = config.auth.keys(stored).context("auth")?;
     let fetcher = tokens
         .jwks_url
         .as_ref()

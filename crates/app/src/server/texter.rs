@@ -33,17 +33,19 @@ impl Texter for HttpTexter {
         Box::pin(async move {
             let request = sms::request(&self.settings.load().section.sms, &message)?;
             let mut fields = HeaderMap::new();
-            let authorization = HeaderValue::try_from(request.authorization);
-            let mut authorization = authorization.map_err(|_| sms::failed("its login cannot be written"))?;
-            authorization.set_sensitive(true);
-            fields.insert(header::AUTHORIZATION, authorization);
+            if let Some(login) = &request.authorization {
+                let login = HeaderValue::try_from(login.expose());
+                let mut login = login.map_err(|_| sms::failed("its login cannot be written"))?;
+                login.set_sensitive(true);
+                fields.insert(header::AUTHORIZATION, login);
+            }
             let form = ferrobase_egress::Message {
                 content_type: "application/x-www-form-urlencoded",
                 fields,
                 body: Bytes::from(request.body),
             };
             match self.client.post(&request.url, form).await {
-                Ok(answer) => sms::answer(answer.status, &answer.body),
+                Ok(answer) => sms::answer(request.provider, answer.status, &answer.body),
                 Err(error) => {
                     tracing::warn!(error = causes(&error), "the provider of text messages could not be reached");
                     Err(sms::failed("the provider could not be reached"))

@@ -50,7 +50,7 @@ struct Changes {
 }
 
 pub(super) async fn update(caller: SignedIn, Json(body): Json<Update>) -> Result<Json<Value>> {
-    caller.flow.count(Limit::SignIn)?;
+    caller.flow.count(Limit::SignIn).await?;
     let changes = Box::pin(check(&caller, body)).await?;
     let flow = &caller.flow;
     let mut tx = flow.begin().await?;

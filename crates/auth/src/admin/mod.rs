@@ -1,14 +1,16 @@
 //! `/admin`: accounts as administrators see and change them (contract 5).
 
+mod attributes;
 mod create;
 mod delete;
+mod duration;
 mod generate_link;
 mod invite;
 mod list;
 mod show;
 mod update;
 
-pub(crate) use update::ban_seconds;
+pub(crate) use duration::ban_seconds;
 
 use axum::Router;
 use axum::routing::{get, post};

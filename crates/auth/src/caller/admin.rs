@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::router::Room;
 
 /// Roles of administrators.
-const ROLES: [&str; 2] = ["service_role", "supabase_admin"];
+pub(crate) const ADMINISTRATORS: [&str; 2] = ["service_role", "supabase_admin"];
 
 /// An administrator.
 #[derive(Clone)]
@@ -35,18 +35,18 @@ impl FromRequestParts<Room> for Admin {
 
 /// By the claim itself, not where `auth.jwt_role_claim` looks: that is for roles of the application.
 pub(crate) fn is_admin(claims: &Claims) -> bool {
-    claims.get("role").and_then(serde_json::Value::as_str).is_some_and(|role| ROLES.contains(&role))
+    claims.get("role").and_then(serde_json::Value::as_str).is_some_and(|role| ADMINISTRATORS.contains(&role))
 }
 
 /// Whether service keys count at all: `auth.allowed_roles` may leave `service_role` out. `supabase_admin` is a name for the
 /// same, and no role of tokens elsewhere.
 pub(crate) fn has_admins(authority: &Authority) -> bool {
-    authority.rules.allowed_roles.allow(ROLES[0])
+    authority.rules.allowed_roles.allow(ADMINISTRATORS[0])
 }
 
 /// The edge has verified `apikey` and a Bearer that is one.
 fn has_opaque_key(flow: &Flow) -> bool {
     let key = flow.context.identity.api_key.as_ref().filter(|key| key.id.is_some());
     let bearer = flow.client.bearer.as_deref();
-    key.is_some_and(|key| key.role == ROLES[0]) && bearer.is_none_or(|bearer| bearer.starts_with("sb_"))
+    key.is_some_and(|key| key.role == ADMINISTRATORS[0]) && bearer.is_none_or(|bearer| bearer.starts_with("sb_"))
 }

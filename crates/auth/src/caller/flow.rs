@@ -76,8 +76,8 @@ impl Flow {
     ///
     /// # Errors
     /// 429 when it has none left.
-    pub fn count(&self, limit: Limit) -> Result<()> {
-        self.room.limiter().count(limit, self.client.ip, &self.settings.section.rate_limits)
+    pub async fn count(&self, limit: Limit) -> Result<()> {
+        self.room.limiter().count(limit, self.client.ip, &self.settings.section.rate_limits).await
     }
 }
 
@@ -109,7 +109,7 @@ impl FromRequestParts<Room> for Flow {
 }
 
 fn not_ready() -> Error {
-    let message = "The database is not ready yet, please retry after a moment.";
+    let message = "Signing in is not ready yet, please retry after a moment.";
     Error::refused(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::UnexpectedFailure, message)
 }
 

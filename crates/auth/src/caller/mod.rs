@@ -9,7 +9,7 @@ mod flow;
 mod signed_in;
 
 pub use admin::Admin;
-pub(crate) use admin::{has_admins, is_admin};
+pub(crate) use admin::{ADMINISTRATORS, has_admins, is_admin};
 pub use body::{BODY_LIMIT, Json};
 pub(crate) use flow::query_value;
 pub use flow::{Client, Flow};

@@ -1,7 +1,7 @@
 //! A caller with a user's token (contract 0.4): the signature is ours, the user and the session are still there.
 
 use axum::extract::FromRequestParts;
-use ferrobase_request::Claims;
+use ferrobase_request::{AuthRules, Claims};
 use http::request::Parts;
 use uuid::Uuid;
 
@@ -46,6 +46,7 @@ impl FromRequestParts<Room> for SignedIn {
         let flow = Flow::from_request_parts(parts, room).await?;
         let claims = claims(&flow)?;
         check_audience(&claims, flow.client.audience.as_deref())?;
+        check_role(&claims, &flow.target.authority.rules)?;
         let id = subject(&claims)?;
         let session_id = session_id(&claims)?;
         let mut user: User = flow
@@ -99,6 +100,15 @@ fn check_audience(claims: &Claims, wanted: Option<&str>) -> Result<()> {
     }
     let message = "Token audience doesn't match request audience";
     Err(Error::bad_request(ErrorCode::UnexpectedAudience, message))
+}
+
+/// A role that opens nothing elsewhere opens nothing here.
+fn check_role(claims: &Claims, rules: &AuthRules) -> Result<()> {
+    let is_allowed = |role: &str| rules.allowed_roles.allow(role) || rules.anon_role.as_deref() == Some(role);
+    if claims.role().is_none_or(is_allowed) {
+        return Ok(());
+    }
+    Err(forbidden(ErrorCode::BadJwt, "invalid JWT: its role may not be used here"))
 }
 
 fn subject(claims: &Claims) -> Result<Uuid> {

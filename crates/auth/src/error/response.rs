@@ -128,6 +128,7 @@ pub(crate) fn edge_shape(error: &PublicError) -> Response {
         Kind::Timeout | Kind::RequestTimeout => ErrorCode::RequestTimeout,
         Kind::TooManyRequests => ErrorCode::OverRequestRateLimit,
         Kind::Invalid => ErrorCode::ValidationFailed,
+        Kind::Forbidden => ErrorCode::NotAdmin,
         Kind::Internal => ErrorCode::UnexpectedFailure,
         _ => ErrorCode::Unknown,
     };

@@ -11,6 +11,7 @@ use http::StatusCode;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use sha2::Sha256;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::error::{Error, ErrorCode, Result};
@@ -18,7 +19,7 @@ use crate::outbound::{Call, Outbound, Reply};
 
 /// The whole call, all tries together.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// Between tries.
+/// Shortest time between tries.
 const PAUSE: Duration = Duration::from_secs(2);
 const TRIES: u32 = 3;
 /// Longest answer in bytes.
@@ -40,17 +41,20 @@ pub(super) async fn call(outbound: &dyn Outbound, url: &str, secrets: &[Secret],
     }
 }
 
+/// Asks again whoever says when to come again, not sooner than they say.
 async fn tries(outbound: &dyn Outbound, url: &str, key: &[u8], body: &Bytes) -> Result<Reply> {
+    let ends = Instant::now() + TIMEOUT;
     for attempt in 1..=TRIES {
         let reply = outbound.call(signed(url, key, body)).await;
         let reply = reply.map_err(Error::internal("calling a hook's address"))?;
-        let comes_again = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE].contains(&reply.status);
-        if !comes_again {
-            return Ok(reply);
+        let is_busy = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE].contains(&reply.status);
+        let Some(wait) = reply.retry_after.filter(|_| is_busy) else { return Ok(reply) };
+        let again = Instant::now() + wait.max(PAUSE);
+        // Nobody waits for a try that would come too late.
+        if attempt == TRIES || again >= ends {
+            break;
         }
-        if attempt < TRIES {
-            tokio::time::sleep(PAUSE).await;
-        }
+        tokio::time::sleep_until(again).await;
     }
     Err(Error::unprocessable(ErrorCode::HookTimeoutAfterRetry, "Failed to reach hook after maximum retries"))
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{KeySetError, SigningKeys};
 
 /// A set as it is kept: private keys, as JSON.
-#[derive(Clone, Debug)]
+#[derive(Clone, Default, PartialEq)]
 pub struct KeyFile(Vec<Value>);
 
 /// One key as it is listed.
@@ -26,7 +26,27 @@ pub struct ListedKey {
 impl KeyFile {
     /// A set with one new key, which signs.
     pub fn generate() -> Self {
-        Self(vec![with_sign(new_key(), true)])
+        Self(vec![new_key(true)])
+    }
+
+    /// A set of these keys.
+    pub(super) fn of(keys: Vec<Value>) -> Self {
+        Self(keys)
+    }
+
+    /// Whether there is no key.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds a key.
+    pub(super) fn add(&mut self, key: Value) {
+        self.0.push(key);
+    }
+
+    /// The keys for use; none of a set that the server would not take.
+    pub fn keys(&self) -> SigningKeys {
+        SigningKeys::read(&self.json()).unwrap_or_default()
     }
 
     /// Reads a set that the server would take.
@@ -41,7 +61,7 @@ impl KeyFile {
 
     /// Adds a new key that verifies only, so that others know it before it signs; gives its name.
     pub fn add_standby(&mut self) -> String {
-        let key = with_sign(new_key(), false);
+        let key = new_key(false);
         let kid = kid(&key).to_owned();
         self.0.push(key);
         kid
@@ -81,25 +101,31 @@ impl KeyFile {
 }
 
 /// ES256: what clients verify without further libraries.
-fn new_key() -> Value {
+fn new_key(signs: bool) -> Value {
     let secret = loop {
         // Not every 256 bits are a key, but nearly all are.
         if let Ok(secret) = p256::SecretKey::from_slice(&rand::random::<[u8; 32]>()) {
             break secret;
         }
     };
+    key_of(&secret, &uuid::Uuid::now_v7().to_string(), signs)
+}
+
+/// A private key as JSON.
+pub(super) fn key_of(secret: &p256::SecretKey, kid: &str, signs: bool) -> Value {
     let point = p256::EncodedPoint::from(secret.public_key());
     let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
     let part = |part: Option<&p256::FieldBytes>| part.map(|part| text(part)).unwrap_or_default();
-    json!({
+    let key = json!({
         "kty": "EC",
         "crv": "P-256",
         "alg": "ES256",
-        "kid": uuid::Uuid::now_v7(),
+        "kid": kid,
         "x": part(point.x()),
         "y": part(point.y()),
         "d": text(&secret.to_bytes()),
-    })
+    });
+    with_sign(key, signs)
 }
 
 fn with_sign(mut key: Value, signs: bool) -> Value {
@@ -113,6 +139,12 @@ fn signs(key: &Value) -> bool {
 
 fn kid(key: &Value) -> &str {
     key["kid"].as_str().unwrap_or_default()
+}
+
+impl std::fmt::Debug for KeyFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.list()).finish()
+    }
 }
 
 #[cfg(test)]

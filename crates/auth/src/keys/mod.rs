@@ -9,6 +9,7 @@ mod der;
 mod jwk;
 mod make;
 mod signer;
+pub mod stored;
 
 use ferrobase_base::ports::{KeyMaterial, VerificationKey};
 use serde_json::{Value, json};
@@ -65,6 +66,19 @@ impl SigningKeys {
             }
         }
         Ok(Self { keys })
+    }
+
+    /// These keys, and others that verify too: which key signs is said here, and by the others only where nothing is.
+    #[must_use]
+    pub fn beside(mut self, others: Self) -> Self {
+        let is_alone = self.signing().is_none();
+        for mut key in others.keys {
+            if self.keys.iter().all(|known| known.kid != key.kid) {
+                key.signs &= is_alone;
+                self.keys.push(key);
+            }
+        }
+        self
     }
 
     /// The key that signs; none in an empty set.

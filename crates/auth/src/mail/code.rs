@@ -39,6 +39,12 @@ impl Code {
         self
     }
 
+    /// Whether a text has the form of what stands in a link.
+    pub fn is_link(text: &str) -> bool {
+        let digits = text.strip_prefix(PKCE_PREFIX).unwrap_or(text);
+        digits.len() == 56 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    }
+
     /// What is stored for a code.
     pub fn hash_of(address: &str, digits: &str) -> String {
         hex(&Sha224::new().chain_update(address).chain_update(digits).finalize())
@@ -75,6 +81,8 @@ mod tests {
         let (one, other) = (Code::of("a@b.c", "123456".to_owned()), Code::of("a@b.c", "123456".to_owned()));
         assert_eq!(one.hash, other.hash);
         assert!(one.link != other.link && one.link.len() == 56 && one.link != one.hash);
-        assert!(one.for_pkce().link.starts_with("pkce_"));
+        assert!(Code::is_link(&one.link) && !Code::is_link("123456") && !Code::is_link(&one.link.to_uppercase()));
+        let one = one.for_pkce();
+        assert!(one.link.starts_with("pkce_") && Code::is_link(&one.link));
     }
 }

@@ -39,7 +39,7 @@ pub(super) async fn challenge(
     Json(body): Json<Ask>,
 ) -> Result<Json<Value>> {
     let flow = &caller.flow;
-    flow.count(Limit::Mfa)?;
+    flow.count(Limit::Mfa).await?;
     let id = factor_id(&path)?;
     let channel = body.channel.as_deref().filter(|channel| !channel.is_empty()).unwrap_or("sms");
     if !["sms", "whatsapp"].contains(&channel) {

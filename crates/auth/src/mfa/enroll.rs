@@ -28,7 +28,7 @@ pub(super) struct Enroll {
 
 pub(super) async fn enroll(caller: SignedIn, Json(body): Json<Enroll>) -> Result<Json<Value>> {
     let flow = &caller.flow;
-    flow.count(Limit::Mfa)?;
+    flow.count(Limit::Mfa).await?;
     let section = &flow.settings.section.mfa;
     if caller.user.row.is_anonymous || caller.session.is_none() {
         let message = "Anonymous user not allowed to perform these actions";

@@ -49,7 +49,7 @@ enum Verdict {
 
 pub(super) async fn verify(caller: SignedIn, Path(path): Path<String>, Json(body): Json<Verify>) -> Result<Tokens> {
     let flow = &caller.flow;
-    flow.count(Limit::Mfa)?;
+    flow.count(Limit::Mfa).await?;
     let id = factor_id(&path)?;
     let gone = || Error::forbidden(ErrorCode::SessionNotFound, "Session from session_id claim in JWT does not exist");
     let session = caller.session.as_ref().ok_or_else(gone)?.id;

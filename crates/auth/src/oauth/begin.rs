@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::landing::go;
 use crate::limit::Limit;
 use crate::pkce::Challenge;
-use crate::provider::{Endpoints, Provider};
+use crate::provider::{Endpoints, Provider, custom};
 use crate::query::pairs;
 use crate::redirect::with_query;
 use crate::store::flow_state::{self, NewFlow};
@@ -64,9 +64,9 @@ pub(super) struct Departure {
 
 /// Sends the browser there.
 pub(super) async fn authorize(flow: Flow, RawQuery(query): RawQuery, headers: HeaderMap) -> Result<Response> {
-    flow.count(Limit::Token)?;
+    flow.count(Limit::Token).await?;
     let query = query.unwrap_or_default();
-    let departure = Departure::read(&flow, &query)?;
+    let departure = Departure::read(&flow, &query).await?;
     let wants_json = wants_json(&query);
     if wants_json && departure.challenge.is_none() {
         // Whoever finishes such a flow is bound to nothing else.
@@ -93,13 +93,13 @@ pub(super) fn wants_json(query: &str) -> bool {
 }
 
 impl Departure {
-    pub(super) fn read(flow: &Flow, query: &str) -> Result<Self> {
+    pub(super) async fn read(flow: &Flow, query: &str) -> Result<Self> {
         if query.len() > LONGEST {
             return Err(Error::invalid("The query is too long"));
         }
         let pairs = pairs(query);
         let get = |wanted: &str| pairs.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
-        let provider = Provider::open(&flow.settings, get("provider").unwrap_or_default())?;
+        let provider = custom::open(flow, get("provider").unwrap_or_default()).await?;
         let challenge = Challenge::read(get("code_challenge"), get("code_challenge_method"))?;
         let extra = pairs.iter().filter(|(name, value)| !OWNED.contains(&name.as_str()) && !value.contains('\0'));
         Ok(Self {
@@ -164,7 +164,9 @@ impl Departure {
             sent.extend([("code_challenge", challenge.as_str()), ("code_challenge_method", "S256")]);
         }
         sent.extend(self.provider.preset.extra);
-        sent.extend(self.extra.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        let own: &[(String, String)] = self.provider.custom.as_ref().map_or(&[], |custom| &custom.params);
+        let more = self.extra.iter().filter(|(name, _)| own.iter().all(|(taken, _)| taken != name));
+        sent.extend(own.iter().chain(more).map(|(name, value)| (name.as_str(), value.as_str())));
         with_query(&endpoints.authorize, &sent)
     }
 }

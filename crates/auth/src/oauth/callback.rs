@@ -17,7 +17,7 @@ use crate::caller::{BODY_LIMIT, Flow};
 use crate::error::{Error, ErrorCode, Result};
 use crate::landing;
 use crate::limit::Limit;
-use crate::provider::{Code, Grant, Provider, exchange};
+use crate::provider::{Code, Grant, Provider, custom, exchange};
 use crate::query::pairs;
 use crate::session;
 use crate::store::audit;
@@ -58,7 +58,7 @@ async fn finish(flow: Flow, returned: Returned, headers: &HeaderMap) -> Response
         Ok(to) => to,
         Err(error) => {
             error.log();
-            landing::with_error(&landing, &error)
+            landing::with_error(&landing, &error, true)
         }
     };
     landing::go(StatusCode::FOUND, &to)
@@ -111,10 +111,10 @@ impl Returned {
 
 /// The address to land at. `landing` becomes the flow's as soon as that is known.
 async fn come_back(flow: &Flow, returned: &Returned, headers: &HeaderMap, landing: &mut String) -> Result<String> {
-    flow.count(Limit::Token)?;
+    flow.count(Limit::Token).await?;
     let (state, own) = take(flow, returned, headers, landing).await?;
     let code = returned.code()?;
-    let provider = Provider::open(&flow.settings, &own.provider_type)?;
+    let provider = custom::open(flow, &own.provider_type).await?;
     let grant = Box::pin(trade(flow, returned, &own, &provider, code)).await?;
     land(flow, &state, &provider, grant, landing).await
 }
@@ -207,5 +207,5 @@ async fn land(flow: &Flow, state: &FlowState, provider: &Provider, grant: Grant,
     tx.commit().await?;
     tokens.provider_token = Some(access);
     tokens.provider_refresh_token = refresh;
-    Ok(landing::with_session(landing, &tokens))
+    Ok(landing::with_session(landing, &tokens, None))
 }

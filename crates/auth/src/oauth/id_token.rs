@@ -12,7 +12,7 @@ use super::identities::check_allowed;
 use super::{Arrival, Arrived, arrive};
 use crate::caller::{Flow, Json, SignedIn};
 use crate::error::{Error, ErrorCode, Result};
-use crate::provider::{IdTokenError, Missing, Provider, check_access_token, check_form, of_claims};
+use crate::provider::{IdTokenError, Missing, Provider, check_access_token, check_form, custom};
 use crate::session::{self, Tokens};
 use crate::store::audit;
 
@@ -41,7 +41,7 @@ pub(crate) async fn grant(flow: &Flow, request: Request) -> Result<Tokens> {
         None
     };
     let token = given(&body.id_token).ok_or_else(|| invalid("id_token required"))?;
-    let provider = provider(flow, &body)?;
+    let provider = provider(flow, &body).await?;
     let (issuer, claims) = verified(flow, &provider, &body, token).await?;
     if !provider.skips_nonce {
         check_nonce(&claims, given(&body.nonce))?;
@@ -49,7 +49,7 @@ pub(crate) async fn grant(flow: &Flow, request: Request) -> Result<Tokens> {
     if let Some(access_token) = given(&body.access_token) {
         check_access_token(token, &claims, access_token).map_err(|error| bad(&error))?;
     }
-    let profile = of_claims(&claims, &issuer, provider.verified()).ok_or_else(|| bad(&IdTokenError::Subject))?;
+    let profile = provider.of_claims(&claims, &issuer).ok_or_else(|| bad(&IdTokenError::Subject))?;
     let mut tx = flow.begin().await?;
     let arrival = Arrival {
         provider: &provider.name,
@@ -74,10 +74,10 @@ pub(crate) async fn grant(flow: &Flow, request: Request) -> Result<Tokens> {
 }
 
 /// The provider that the body names, or the one whose issuer it names.
-fn provider(flow: &Flow, body: &IdTokenGrant) -> Result<Provider> {
+async fn provider(flow: &Flow, body: &IdTokenGrant) -> Result<Provider> {
     let settings = &flow.settings;
     let provider = match (given(&body.provider), given(&body.issuer)) {
-        (Some(name), _) => Provider::find(settings, name).map_err(|missing| match missing {
+        (Some(name), _) => custom::find(flow, name).await?.map_err(|missing| match missing {
             Missing::Unknown => Error::invalid("Custom OIDC provider is not configured"),
             Missing::Disabled => {
                 Error::bad_request(ErrorCode::ProviderDisabled, "Provider is not enabled for sign in with ID token")
@@ -86,7 +86,11 @@ fn provider(flow: &Flow, body: &IdTokenGrant) -> Result<Provider> {
         (None, Some(issuer)) => {
             let all = settings.section.external.keys().filter_map(|name| Provider::find(settings, name).ok());
             let mut fitting = all.filter(|provider| is_issuer(provider, issuer));
-            fitting.next().ok_or_else(|| Error::invalid("Custom OIDC provider is not configured"))?
+            let unknown = || Error::invalid("Custom OIDC provider is not configured");
+            match fitting.next() {
+                Some(provider) => provider,
+                None => custom::find_by_issuer(flow, issuer).await?.ok_or_else(unknown)?,
+            }
         }
         (None, None) => return Err(invalid("provider or client_id and issuer required")),
     };

@@ -17,9 +17,9 @@ use crate::store::{audit, identities, users};
 pub(super) async fn authorize(caller: SignedIn, RawQuery(query): RawQuery) -> Result<Response> {
     let flow = &caller.flow;
     check_allowed(flow)?;
-    flow.count(Limit::SignIn)?;
+    flow.count(Limit::SignIn).await?;
     let query = query.unwrap_or_default();
-    let departure = Departure::read(flow, &query)?;
+    let departure = Departure::read(flow, &query).await?;
     let (_, url) = Box::pin(departure.begin(flow, Some(caller.user.id()), None)).await?;
     if wants_json(&query) {
         return Ok(Json(json!({ "url": url })).into_response());
@@ -31,7 +31,7 @@ pub(super) async fn authorize(caller: SignedIn, RawQuery(query): RawQuery) -> Re
 pub(super) async fn unlink(caller: SignedIn, Path(id): Path<String>) -> Result<Json<Value>> {
     let flow = &caller.flow;
     check_allowed(flow)?;
-    flow.count(Limit::SignIn)?;
+    flow.count(Limit::SignIn).await?;
     let not_uuid = |_| Error::not_found(ErrorCode::ValidationFailed, "identity_id must be an UUID");
     let id = Uuid::parse_str(&id).map_err(not_uuid)?;
     let mut tx = flow.begin().await?;

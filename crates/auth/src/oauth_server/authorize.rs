@@ -23,7 +23,7 @@ const LONGEST: usize = 8192;
 /// Until client and address are known to belong together, nobody is sent anywhere.
 pub(super) async fn authorize(flow: Flow, RawQuery(query): RawQuery) -> Result<Response> {
     check_enabled(&flow)?;
-    flow.count(Limit::Token)?;
+    flow.count(Limit::Token).await?;
     let query = query.filter(|query| query.len() <= LONGEST).unwrap_or_default();
     let asked = Asked(pairs(&query));
     let id = Uuid::parse_str(asked.get("client_id")).map_err(|_| unknown())?;

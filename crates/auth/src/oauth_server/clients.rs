@@ -48,7 +48,7 @@ pub(super) async fn register(flow: Flow, Json(body): Json<Wanted>) -> Result<Res
         let message = "Dynamic client registration is not enabled";
         return Err(Error::forbidden(ErrorCode::OauthDynamicClientRegistrationDisabled, message));
     }
-    flow.count(Limit::SignIn)?;
+    flow.count(Limit::SignIn).await?;
     made(&flow, body.client("dynamic")?).await
 }
 

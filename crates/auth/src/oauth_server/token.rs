@@ -29,7 +29,7 @@ const METHOD: &str = "oauth_provider/authorization_code";
 
 pub(super) async fn token(flow: Flow, request: Request<Body>) -> Result<Response> {
     check_enabled(&flow)?;
-    flow.count(Limit::Token)?;
+    flow.count(Limit::Token).await?;
     let (parts, body) = request.into_parts();
     let unreadable = |_| Error::bad_request(ErrorCode::BadJson, "Could not read request body");
     let body = to_bytes(body, BODY_LIMIT as usize).await.map_err(unreadable)?;

@@ -22,7 +22,7 @@ pub(super) struct Verify {
 
 pub(super) async fn options(flow: Flow) -> Result<Json<Value>> {
     check_enabled(&flow)?;
-    flow.count(Limit::Passkey)?;
+    flow.count(Limit::Passkey).await?;
     let (party, challenge) = (RelyingParty::of(&flow.settings), challenge());
     let mut tx = flow.begin().await?;
     let id = passkeys::ask(&mut tx, "authentication", None, &challenge, EXPIRY as f64).await?;
@@ -34,7 +34,7 @@ pub(super) async fn options(flow: Flow) -> Result<Json<Value>> {
 
 pub(super) async fn verify(flow: Flow, Json(body): Json<Verify>) -> Result<Tokens> {
     check_enabled(&flow)?;
-    flow.count(Limit::Passkey)?;
+    flow.count(Limit::Passkey).await?;
     let question = question(&flow, "authentication", body.challenge_id).await?;
     let party = RelyingParty::of(&flow.settings);
     let ceremony = Ceremony { party: &party, challenge: &question.challenge, verifies_user: true };

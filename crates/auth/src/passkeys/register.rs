@@ -21,7 +21,7 @@ pub(super) struct Verify {
 pub(super) async fn options(caller: SignedIn) -> Result<Json<Value>> {
     let flow = &caller.flow;
     check_enabled(flow)?;
-    flow.count(Limit::Passkey)?;
+    flow.count(Limit::Passkey).await?;
     check_caller(&caller)?;
     let (party, challenge, user) = (RelyingParty::of(&flow.settings), challenge(), caller.user.id());
     let mut tx = flow.begin().await?;
@@ -39,7 +39,7 @@ pub(super) async fn options(caller: SignedIn) -> Result<Json<Value>> {
 pub(super) async fn verify(caller: SignedIn, Json(body): Json<Verify>) -> Result<Json<Value>> {
     let flow = &caller.flow;
     check_enabled(flow)?;
-    flow.count(Limit::Passkey)?;
+    flow.count(Limit::Passkey).await?;
     check_caller(&caller)?;
     let user = caller.user.id();
     let question = question(flow, "registration", body.challenge_id).await?;

@@ -29,7 +29,7 @@ pub(super) struct Otp {
 }
 
 pub(super) async fn otp(flow: Flow, Json(body): Json<Otp>) -> Result<Json<Value>> {
-    flow.count(Limit::SignIn)?;
+    flow.count(Limit::SignIn).await?;
     let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     match (given(&body.email), given(&body.phone)) {
         (Some(_), Some(_)) => Err(Error::invalid("Only an email address or phone number should be provided")),
@@ -40,7 +40,7 @@ pub(super) async fn otp(flow: Flow, Json(body): Json<Otp>) -> Result<Json<Value>
 }
 
 pub(super) async fn magic_link(flow: Flow, Json(mut body): Json<Otp>) -> Result<Json<Value>> {
-    flow.count(Limit::SignIn)?;
+    flow.count(Limit::SignIn).await?;
     body.create_user = None;
     let email = body.email.clone().filter(|email| !email.is_empty());
     let email = email.ok_or_else(|| Error::invalid("An email address is required"))?;

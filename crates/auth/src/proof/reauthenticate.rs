@@ -14,7 +14,7 @@ use crate::user::User;
 
 pub(super) async fn reauthenticate(caller: SignedIn) -> Result<Json<Value>> {
     let (flow, user) = (&caller.flow, &caller.user);
-    flow.count(Limit::SignIn)?;
+    flow.count(Limit::SignIn).await?;
     let mut tx = flow.begin().await?;
     audit::note(&mut tx, "user_reauthenticate_requested", user, flow.client.ip, None).await?;
     if user.row.email_confirmed_at.is_some() && !user.email().is_empty() {

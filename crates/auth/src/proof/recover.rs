@@ -21,7 +21,7 @@ pub(super) struct Recover {
 }
 
 pub(super) async fn recover(flow: Flow, Json(body): Json<Recover>) -> Result<Json<Value>> {
-    flow.count(Limit::SignIn)?;
+    flow.count(Limit::SignIn).await?;
     let email = body.email.as_deref().filter(|email| !email.is_empty());
     let email = address::email(email.ok_or_else(|| Error::invalid("Password recovery requires an email"))?)?;
     let challenge = Challenge::read(body.code_challenge.as_deref(), body.code_challenge_method.as_deref())?;

@@ -25,7 +25,7 @@ pub(super) struct Resend {
 }
 
 pub(super) async fn resend(flow: Flow, Json(body): Json<Resend>) -> Result<Json<Value>> {
-    flow.count(Limit::SignIn)?;
+    flow.count(Limit::SignIn).await?;
     let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     let kind = body.kind.as_deref().unwrap_or_default();
     match (kind, given(&body.email), given(&body.phone)) {

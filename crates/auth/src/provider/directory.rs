@@ -27,6 +27,20 @@ const MOST_KEYS: usize = 100;
 /// Most addresses that are remembered; more than anybody configures.
 const MOST: usize = 1000;
 
+/// Members of a discovery document that administrators are shown, and under which names.
+const SHOWN: [(&str, &str); 10] = [
+    ("issuer", "issuer"),
+    ("authorization_endpoint", "authorization_endpoint"),
+    ("token_endpoint", "token_endpoint"),
+    ("jwks_uri", "jwks_uri"),
+    ("userinfo_endpoint", "userinfo_endpoint"),
+    ("revocation_endpoint", "revocation_endpoint"),
+    ("scopes_supported", "supported_scopes"),
+    ("response_types_supported", "supported_response_types"),
+    ("subject_types_supported", "supported_subject_types"),
+    ("id_token_signing_alg_values_supported", "supported_id_token_signing_algs"),
+];
+
 /// How a provider is spoken to.
 #[derive(Clone, Debug)]
 pub(crate) struct Endpoints {
@@ -93,7 +107,7 @@ impl Directory {
                 token: provider.filled(oauth.token),
                 userinfo: None,
                 basic: oauth.basic,
-                pkce: provider.preset.pkce,
+                pkce: provider.takes_pkce(),
                 issuer: None,
                 names_itself: false,
             });
@@ -107,7 +121,7 @@ impl Directory {
             userinfo: found.userinfo_endpoint.clone(),
             basic: methods.is_none_or(|methods| methods.iter().any(|method| method == "client_secret_basic")),
             // Those who do not say so ignore a challenge, or are known by the table to refuse one.
-            pkce: provider.preset.pkce
+            pkce: provider.takes_pkce()
                 && challenges.is_none_or(|methods| methods.iter().any(|method| method == "S256")),
             issuer: Some(found.issuer.clone()),
             names_itself: found.authorization_response_iss_parameter_supported,
@@ -136,10 +150,33 @@ impl Directory {
         Ok((discovery.issuer.clone(), claims))
     }
 
+    /// The document of an issuer, asked for now: what of it administrators are shown.
+    ///
+    /// # Errors
+    /// Why it is of no use.
+    pub(crate) async fn discovered(
+        &self,
+        outbound: &dyn Outbound,
+        provider: &Provider,
+    ) -> std::result::Result<Value, &'static str> {
+        let issuer = provider.issuer().unwrap_or_default();
+        let url = provider.discovery_url(&issuer);
+        let reply = outbound.call(Call::get(&url)).await.map_err(|error| {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(url, error, "a provider's document cannot be had");
+            "it cannot be had"
+        })?;
+        let body: Value = reply.json().ok_or("it is no JSON, or has another status")?;
+        let found: Discovery = serde_json::from_value(body.clone()).map_err(|_| "it lacks endpoints")?;
+        found.check(&issuer, provider)?;
+        let shown = SHOWN.iter().filter_map(|(name, shown)| Some(((*shown).to_owned(), body.get(name)?.clone())));
+        Ok(Value::Object(shown.collect()))
+    }
+
     async fn discovery(&self, outbound: &dyn Outbound, provider: &Provider) -> Result<Arc<Discovery>> {
         let none = || unreachable(&provider.name);
         let issuer = provider.issuer().filter(|issuer| !issuer.is_empty()).ok_or_else(none)?;
-        let url = format!("{issuer}/.well-known/openid-configuration");
+        let url = provider.discovery_url(&issuer);
         let read = |body: Value| {
             let found: Discovery = serde_json::from_value(body).map_err(|_| "it lacks endpoints")?;
             found.check(&issuer, provider)?;

@@ -5,8 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
 use super::presets::{OAuth, UserDocument};
-use super::profile::{Listed, of_document};
-use super::{Directory, Endpoints, Profile, Protocol, Provider, apple, of_claims};
+use super::profile::Listed;
+use super::{Directory, Endpoints, Profile, Protocol, Provider, apple};
 use crate::outbound::{Call, Outbound};
 use crate::query::{encoded, pairs};
 
@@ -53,6 +53,8 @@ pub(crate) async fn exchange(
     })
 }
 
+/// Credentials go where the provider wants them. Of one that an administrator described nobody has said where: what the
+/// standard has every server take comes first.
 async fn token(
     outbound: &dyn Outbound,
     provider: &Provider,
@@ -60,6 +62,34 @@ async fn token(
     code: &Code<'_>,
 ) -> Result<Value, Failure> {
     let secret = secret(provider);
+    let in_head = endpoints.basic && secret.is_some();
+    let is_known = provider.custom.is_none() || endpoints.issuer.is_some();
+    match ask_for_token(outbound, provider, endpoints, code, secret.as_deref(), in_head).await {
+        Err(Refused::ByProvider) if !is_known && in_head => {
+            ask_for_token(outbound, provider, endpoints, code, secret.as_deref(), false).await
+        }
+        answer => answer,
+    }
+    .map_err(|refused| match refused {
+        Refused::ByProvider => "Unable to exchange external code",
+        Refused::Unreachable(reason) => reason,
+    })
+}
+
+/// Why there are no tokens.
+enum Refused {
+    ByProvider,
+    Unreachable(Failure),
+}
+
+async fn ask_for_token(
+    outbound: &dyn Outbound,
+    provider: &Provider,
+    endpoints: &Endpoints,
+    code: &Code<'_>,
+    secret: Option<&str>,
+    in_head: bool,
+) -> Result<Value, Refused> {
     let mut form = vec![
         ("grant_type", "authorization_code"),
         ("code", code.code),
@@ -68,18 +98,17 @@ async fn token(
     if endpoints.pkce {
         form.push(("code_verifier", code.verifier));
     }
-    let in_head = endpoints.basic && secret.is_some();
     if !in_head {
         form.push(("client_id", provider.client_id()));
-        form.extend(secret.as_deref().map(|secret| ("client_secret", secret)));
+        form.extend(secret.map(|secret| ("client_secret", secret)));
     }
     let mut call = Call::form(&endpoints.token, &form);
-    if let Some(secret) = secret.as_deref().filter(|_| in_head) {
+    if let Some(secret) = secret.filter(|_| in_head) {
         // RFC 6749, 2.3.1: both are encoded as in a form first.
         let credentials = format!("{}:{}", encoded(provider.client_id()), encoded(secret));
         call = call.with("authorization", &format!("Basic {}", STANDARD.encode(credentials)));
     }
-    let reply = outbound.call(call).await.map_err(|error| failed(provider, &error))?;
+    let reply = outbound.call(call).await.map_err(|error| Refused::Unreachable(failed(provider, &error)))?;
     // A few answer with a form although they were asked for JSON.
     let in_form = || {
         let body = std::str::from_utf8(&reply.body).ok().filter(|_| reply.status.is_success())?;
@@ -89,7 +118,7 @@ async fn token(
     if answer.get("error").is_some() || !reply.status.is_success() {
         let word = answer.get("error").and_then(Value::as_str).unwrap_or_default();
         tracing::warn!(provider = provider.name, status = reply.status.as_u16(), word, "a provider refuses a code");
-        return Err("Unable to exchange external code");
+        return Err(Refused::ByProvider);
     }
     Ok(answer)
 }
@@ -130,7 +159,7 @@ async fn by_id_token(
     if let Some(url) = endpoints.userinfo.as_deref().filter(|_| !claims.contains_key("email")) {
         add_userinfo(outbound, provider, url, access_token, &mut claims).await?;
     }
-    of_claims(&claims, &issuer, provider.verified()).ok_or("The provider does not say who you are")
+    provider.of_claims(&claims, &issuer).ok_or("The provider does not say who you are")
 }
 
 /// What the ID token does not say, if it is about the same person (OpenID Connect Core, 5.3.2).
@@ -162,15 +191,15 @@ async fn by_document(
     match &oauth.user {
         UserDocument::InAnswer(pointer) => {
             let document = answer.pointer(pointer).ok_or(nobody)?;
-            of_document(document, &oauth.fields, &provider.base).ok_or(nobody)
+            provider.of_document(document, &oauth.fields).ok_or(nobody)
         }
         UserDocument::Get(url, fields) => {
             let document = ask(outbound, provider, url, access_token, fields).await?;
-            of_document(&document, &oauth.fields, &provider.base).ok_or(nobody)
+            provider.of_document(&document, &oauth.fields).ok_or(nobody)
         }
         UserDocument::GetWithEmails { user, emails, list, primary, verified } => {
             let document = ask(outbound, provider, user, access_token, &[]).await?;
-            let mut profile = of_document(&document, &oauth.fields, &provider.base).ok_or(nobody)?;
+            let mut profile = provider.of_document(&document, &oauth.fields).ok_or(nobody)?;
             let document = ask(outbound, provider, emails, access_token, &[]).await?;
             let is = |item: &Value, name: &str| item.get(name).and_then(Value::as_bool).unwrap_or(false);
             let listed = document.pointer(list).and_then(Value::as_array).into_iter().flatten().filter_map(|item| {

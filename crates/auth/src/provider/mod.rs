@@ -6,6 +6,7 @@
 //! configuration named. Invariant: nothing a caller sends is ever fetched.
 
 mod apple;
+pub(crate) mod custom;
 mod directory;
 mod exchange;
 mod id_token;
@@ -13,17 +14,20 @@ mod presets;
 mod profile;
 
 use ferrobase_base::Secret;
+use serde_json::{Map, Value};
 
 pub(crate) use directory::{Directory, Endpoints};
 pub(crate) use exchange::{Code, Grant, exchange};
 pub(crate) use id_token::{IdTokenError, check_access_token, check_form};
-pub(crate) use presets::{Preset, Protocol, Verified};
-pub(crate) use profile::{Profile, of_claims};
+use presets::Verified;
+pub(crate) use presets::{Preset, Protocol};
+pub(crate) use profile::Profile;
 
 use crate::config::ExternalProviderSection;
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::settings::Settings;
-use presets::{GENERIC, PRESETS};
+use presets::{Fields, GENERIC, PRESETS};
+use profile::{of_claims, of_document};
 
 /// A provider that people may sign in with.
 #[derive(Clone, Debug)]
@@ -42,6 +46,8 @@ pub(crate) struct Provider {
     /// Its confirmed addresses count as confirmed.
     pub(crate) is_trusted: bool,
     pub(crate) email_optional: bool,
+    /// What only a provider of the database has.
+    pub(crate) custom: Option<Box<custom::Custom>>,
 }
 
 /// Why a provider cannot be used.
@@ -53,8 +59,19 @@ pub(crate) enum Missing {
     Disabled,
 }
 
+impl Missing {
+    /// The answer of `/authorize`.
+    fn unsupported(self, name: &str) -> Error {
+        let reason = match self {
+            Self::Unknown => format!("provider {} could not be found", shown(name)),
+            Self::Disabled => "provider is not enabled".to_owned(),
+        };
+        Error::invalid(format!("Unsupported provider: {reason}"))
+    }
+}
+
 impl Provider {
-    /// The provider of this name.
+    /// The provider of this name in the configuration; `custom::find` knows those of the database, too.
     pub(crate) fn find(settings: &Settings, name: &str) -> std::result::Result<Self, Missing> {
         let preset = preset(name);
         let Some(section) = settings.section.external.get(name) else {
@@ -64,17 +81,6 @@ impl Provider {
             return Err(Missing::Disabled);
         }
         Ok(Self::configured(settings, name, preset.unwrap_or(&GENERIC), section))
-    }
-
-    /// The same, with the answer of `/authorize`.
-    pub(crate) fn open(settings: &Settings, name: &str) -> Result<Self> {
-        Self::find(settings, name).map_err(|missing| {
-            let reason = match missing {
-                Missing::Unknown => format!("provider {} could not be found", shown(name)),
-                Missing::Disabled => "provider is not enabled".to_owned(),
-            };
-            Error::invalid(format!("Unsupported provider: {reason}"))
-        })
     }
 
     fn configured(settings: &Settings, name: &str, preset: &'static Preset, section: &ExternalProviderSection) -> Self {
@@ -90,6 +96,7 @@ impl Provider {
             skips_nonce: section.skip_nonce_check,
             is_trusted: section.trust_email.unwrap_or(preset.trusted),
             email_optional: section.email_optional,
+            custom: None,
         }
     }
 
@@ -104,7 +111,44 @@ impl Provider {
             "https://github.com" => "https://api.github.com".to_owned(),
             base => format!("{base}/api/v3"),
         };
+        if let Some(custom) = &self.custom {
+            return match template {
+                "{authorize}" => custom.authorize.clone(),
+                "{token}" => custom.token.clone(),
+                "{userinfo}" => custom.userinfo.clone(),
+                _ => template.replace("{base}", &self.base),
+            };
+        }
         template.replace("{base}", &self.base).replace("{api}", &api).replace("{client_id}", self.client_id())
+    }
+
+    /// Where an issuer publishes what it is.
+    pub(crate) fn discovery_url(&self, issuer: &str) -> String {
+        let own = self.custom.as_ref().and_then(|custom| custom.discovery_url.clone());
+        own.unwrap_or_else(|| format!("{issuer}/.well-known/openid-configuration"))
+    }
+
+    /// Whether it is asked with PKCE.
+    pub(crate) fn takes_pkce(&self) -> bool {
+        self.custom.as_ref().map_or(self.preset.pkce, |custom| custom.pkce)
+    }
+
+    /// Who somebody is by the claims of an ID token.
+    pub(crate) fn of_claims(&self, claims: &Map<String, Value>, issuer: &str) -> Option<Profile> {
+        let Some(custom) = &self.custom else { return of_claims(claims, issuer, self.verified()) };
+        let mut profile = of_claims(&custom.mapped(claims), issuer, self.verified())?;
+        custom.add_claims(claims, &mut profile.claims);
+        Some(profile)
+    }
+
+    /// Who somebody is by the provider's own document.
+    fn of_document(&self, document: &Value, fields: &Fields) -> Option<Profile> {
+        let (Some(custom), Value::Object(said)) = (&self.custom, document) else {
+            return of_document(document, fields, &self.base);
+        };
+        let mut profile = of_document(&Value::Object(custom.mapped(said)), fields, &self.base)?;
+        custom.add_claims(said, &mut profile.claims);
+        Some(profile)
     }
 
     /// The issuer of its ID tokens, as the configuration names it; none when it gives out none.
@@ -116,7 +160,7 @@ impl Provider {
     }
 
     /// What it says about an address in an ID token.
-    pub(crate) fn verified(&self) -> Verified {
+    fn verified(&self) -> Verified {
         match &self.preset.protocol {
             Protocol::Oidc(issuer) => issuer.verified,
             Protocol::OAuth(oauth) => oauth.fields.verified,

@@ -105,6 +105,30 @@ const OIDC: Preset = Preset {
 
 const OAUTH: Preset = Preset { scopes: &[], pkce: false, ..OIDC };
 
+/// An issuer that an administrator added. Whether its addresses count, its row says.
+pub(super) const CUSTOM_ISSUER: Preset = Preset { name: "custom", scopes: &["openid"], trusted: false, ..OIDC };
+
+/// A provider that an administrator described.
+pub(super) const CUSTOM_OAUTH: Preset = Preset {
+    name: "custom",
+    protocol: Protocol::OAuth(OAuth {
+        authorize: "{authorize}",
+        token: "{token}",
+        basic: true,
+        user: UserDocument::Get("{userinfo}", &[]),
+        fields: Fields {
+            subject: "/sub",
+            email: "/email",
+            verified: Verified::At("/email_verified"),
+            name: "/name",
+            user_name: "/preferred_username",
+            picture: "/picture",
+        },
+    }),
+    trusted: false,
+    ..OAUTH
+};
+
 const NO_FIELDS: Fields =
     Fields { subject: "/id", email: "/email", verified: Verified::Never, name: "/name", user_name: "", picture: "" };
 

@@ -4,8 +4,6 @@
 //! [`of_session`]. Both make the tokens inside the transaction and give them out for the answer after its commit.
 
 use axum::response::{IntoResponse, Response};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderValue;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -74,18 +72,11 @@ pub(crate) async fn open_as_client(
 
 /// A new session of this user that was proved by this method, and its first refresh token.
 async fn begin(flow: &Flow, tx: &mut Tx, user: &User, method: &str) -> Result<(Uuid, RefreshToken)> {
-    let (id, key) = (Uuid::new_v4(), new_key());
+    let id = Uuid::new_v4();
     let client = &flow.client;
-    let new = NewSession {
-        id,
-        user: user.id(),
-        aal: "aal1",
-        factor: None,
-        key: &key,
-        user_agent: &client.user_agent,
-        ip: client.ip,
-    };
-    sessions::insert(tx, &new).await?;
+    let new =
+        NewSession { id, user: user.id(), aal: "aal1", factor: None, user_agent: &client.user_agent, ip: client.ip };
+    let key = sessions::insert(tx, &new).await?;
     amr::note(tx, id, method).await?;
     Ok((id, RefreshToken::new(id, 0, &key)))
 }
@@ -139,11 +130,6 @@ pub(super) async fn of_session_by(
         provider_token: None,
         provider_refresh_token: None,
     })
-}
-
-/// Key of a session's refresh tokens: 256 random bits.
-pub(super) fn new_key() -> String {
-    URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>())
 }
 
 impl IntoResponse for Tokens {

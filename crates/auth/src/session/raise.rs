@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::open::{Tokens, new_key, of_session};
+use super::open::{Tokens, of_session};
 use super::refresh_token::RefreshToken;
 use crate::caller::Flow;
 use crate::error::{Error, ErrorCode, Result};
@@ -11,7 +11,7 @@ use crate::user::Factor;
 
 /// Raises a session by this factor, proved by this method. The user's sessions without a second factor end.
 pub async fn raise(flow: &Flow, tx: &mut Tx, session: Uuid, factor: &Factor, method: &str) -> Result<Tokens> {
-    let raised = sessions::raise(tx, session, factor.id, &new_key()).await?;
+    let raised = sessions::raise(tx, session, factor.id).await?;
     let (key, counter) = raised.ok_or_else(gone)?;
     amr::note(tx, session, method).await?;
     sessions::delete_below_aal2(tx, factor.user_id).await?;

@@ -2,7 +2,8 @@
 //!
 //! One transaction for each attempt, which has the session's row for itself. Who finds it taken waits a moment without a
 //! connection and tries again. A token that was used before its successor was used is answered with the current one: the
-//! client lost the answer, or two of its tabs asked at once. Anything older ends the session: two parties have it.
+//! client lost the answer, or two of its tabs asked at once. Anything that was replaced longer ago ends the session: two
+//! parties have it.
 //! Invariant: what an attempt does to a session that was stolen is committed, although the answer is an error.
 
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::limits;
-use super::open::{Tokens, new_key, of_session_by};
+use super::open::{Tokens, of_session_by};
 use super::refresh_token::RefreshToken;
 use crate::caller::Flow;
 use crate::error::{Error, ErrorCode, Result};
@@ -46,8 +47,8 @@ enum Place {
     Current,
     /// The one before it.
     Parent,
-    /// Used before that.
-    Older,
+    /// Used before that: so many seconds ago, unless that is too long ago to be known.
+    Older(Option<f64>),
 }
 
 /// What an attempt came to.
@@ -142,11 +143,11 @@ async fn attempt_in(flow: &Flow, tx: &mut Tx, presented: &Presented, client: Opt
     match place {
         Place::Current => rotate(flow, tx, &session, &user, imported.as_ref()).await,
         Place::Parent => again(flow, tx, &session).await,
-        // Counted from the last refresh: a chain of quick refreshes, of which a slow tab held an early token.
-        Place::Older if session.idle <= section.refresh_token_reuse_interval.as_secs_f64() => {
+        // A chain of quick refreshes, of which a slow tab held an early token. The time counts from when that one was replaced.
+        Place::Older(Some(ago)) if ago <= section.refresh_token_reuse_interval.as_secs_f64() => {
             again(flow, tx, &session).await
         }
-        Place::Older => {
+        Place::Older(_) => {
             if section.refresh_token_rotation {
                 sessions::delete(tx, session.id).await?;
                 audit::note(tx, "token_revoked", &user, flow.client.ip, None).await?;
@@ -164,16 +165,20 @@ fn place(presented: &Presented, imported: Option<&Imported>, session: &Session) 
             Some(match counter.checked_sub(token.counter)? {
                 0 => Place::Current,
                 1 => Place::Parent,
-                2.. => Place::Older,
+                behind @ 2.. => {
+                    // Its replacement came one before.
+                    let place = usize::try_from(behind - 1).ok();
+                    Place::Older(place.and_then(|place| session.rotations.get(place).copied()))
+                }
                 _ => return None,
             })
         }
         // The newest imported token came just before the first of ours.
         (Presented::Imported(_), Some(row), Some(_)) => {
-            Some(if row.is_newest && counter == 0 { Place::Parent } else { Place::Older })
+            Some(if row.is_newest && counter == 0 { Place::Parent } else { Place::Older(Some(row.age)) })
         }
         (Presented::Imported(_), Some(row), None) => {
-            Some(if row.revoked.unwrap_or(false) { Place::Older } else { Place::Current })
+            Some(if row.revoked.unwrap_or(false) { Place::Older(Some(row.age)) } else { Place::Current })
         }
         _ => None,
     }
@@ -189,8 +194,7 @@ async fn rotate(
     let (key, counter) = match (&session.refresh_token_hmac_key, imported) {
         (Some(key), _) => (key.clone(), session.refresh_token_counter.unwrap_or_default() + 1),
         (None, imported) => {
-            let key = new_key();
-            sessions::set_key(tx, session.id, &key).await?;
+            let key = sessions::set_key(tx, session.id).await?;
             if let Some(row) = imported {
                 refresh_tokens::revoke(tx, row.id).await?;
             }

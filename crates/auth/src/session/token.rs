@@ -19,7 +19,7 @@ pub(super) async fn token(flow: Flow, RawQuery(query): RawQuery, request: Reques
     let grant = query.as_deref().and_then(|query| query_value(query, "grant_type")).unwrap_or_default();
     // Wallets have a limit of their own.
     if grant != "web3" {
-        flow.count(Limit::Token)?;
+        flow.count(Limit::Token).await?;
     }
     let tokens = match grant.as_str() {
         "password" => Box::pin(password::grant(&flow, &body::<PasswordGrant>(request).await?)).await?,

@@ -31,11 +31,11 @@ async fn signup(flow: Flow, Json(body): Json<SignUp>) -> Result<Response> {
             return Err(Error::unprocessable(ErrorCode::AnonymousProviderDisabled, message));
         }
         check_open(&flow)?;
-        flow.count(Limit::Anonymous)?;
+        flow.count(Limit::Anonymous).await?;
         return Ok(Box::pin(anonymous::sign_in(&flow, body.data.unwrap_or_default())).await?.into_response());
     }
     check_open(&flow)?;
-    flow.count(Limit::SignIn)?;
+    flow.count(Limit::SignIn).await?;
     let request = body.check(section)?;
     password::check_leaked(flow.room.outbound(), &request.password, &section.password).await?;
     let is_veiled = match request.way {

@@ -1,5 +1,6 @@
 //! `auth.api_keys`: opaque API keys, by the hash of their text.
 
+use ferrobase_base::scope::Scopes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -17,6 +18,8 @@ pub struct StoredKey {
     pub name: String,
     /// The database role that it stands for.
     pub role: String,
+    /// What it may be used for; nothing here is everything.
+    pub scopes: Option<Vec<String>>,
     /// The beginning of its text.
     pub prefix: String,
     /// SHA-256 of its text, hexadecimal.
@@ -47,11 +50,18 @@ pub async fn live(tx: &mut Tx) -> Result<Vec<StoredKey>> {
 }
 
 /// Keeps a new one; whether the database has its role. A duplicate name violates `api_keys_name_key`.
-pub async fn insert(tx: &mut Tx, name: &str, role: &str, prefix: &str, digest: &str) -> Result<Option<StoredKey>> {
-    let sql = "insert into auth.api_keys as k (name, role, prefix, hash)
-        select $1, r.rolname, $3, decode($4, 'hex') from pg_roles r where r.rolname = $2
+pub async fn insert(
+    tx: &mut Tx,
+    name: &str,
+    role: &str,
+    scopes: Option<&Scopes>,
+    prefix: &str,
+    digest: &str,
+) -> Result<Option<StoredKey>> {
+    let sql = "insert into auth.api_keys as k (name, role, scopes, prefix, hash)
+        select $1, r.rolname, string_to_array($3, ' '), $4, decode($5, 'hex') from pg_roles r where r.rolname = $2
         returning (to_jsonb(k) - 'hash' || jsonb_build_object('digest', encode(k.hash, 'hex')))::text";
-    tx.one(sql, params![name, role, prefix, digest]).await
+    tx.one(sql, params![name, role, scopes.map(|scopes| scopes.texts().join(" ")), prefix, digest]).await
 }
 
 /// Takes one back, by its id or name; whether there was one.

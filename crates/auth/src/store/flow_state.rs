@@ -7,6 +7,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::tx::Tx;
@@ -99,7 +100,7 @@ pub async fn lock(tx: &mut Tx, id: Uuid) -> Result<Option<FlowState>> {
 
 /// By its code, for this transaction alone.
 pub async fn lock_by_code(tx: &mut Tx, code: &str) -> Result<Option<FlowState>> {
-    tx.one(flow!("where f.auth_code = $1 for update of f"), params![code]).await
+    tx.one(flow!("where f.auth_code = $1 for update of f"), params![hash(code)]).await
 }
 
 /// Issues the code of a flow that came back for this user, and keeps the provider's tokens for the client.
@@ -113,8 +114,13 @@ pub async fn issue_code(
     let code = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
     let sql = "update auth.flow_state set auth_code = $2, user_id = $3::uuid, provider_access_token = $4,
         provider_refresh_token = $5, auth_code_issued_at = now(), updated_at = now() where id = $1::uuid";
-    tx.execute(sql, params![id, code, user, access_token, refresh_token]).await?;
+    tx.execute(sql, params![id, hash(&code), user, access_token, refresh_token]).await?;
     Ok(code)
+}
+
+/// What is stored for a code: no statement, and no log of statements, has the code itself.
+fn hash(code: &str) -> String {
+    Sha256::digest(code).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Ends a flow.

@@ -9,6 +9,7 @@ pub mod amr;
 pub mod api_keys;
 pub mod audit;
 pub mod challenges;
+pub mod custom_providers;
 pub mod factors;
 pub mod flow_state;
 pub mod identities;

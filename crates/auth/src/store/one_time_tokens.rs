@@ -112,8 +112,11 @@ pub async fn put(tx: &mut Tx, new: &NewToken<'_>) -> Result<()> {
     tx.execute(sql, params).await.map(drop)
 }
 
-/// By what stands in a link.
+/// By what stands in a link. What cannot be one is not even looked for, and in no statement.
 pub async fn find_by_link(tx: &mut Tx, link: &str, kinds: &[TokenType]) -> Result<Option<Token>> {
+    if !Code::is_link(link) {
+        return Ok(None);
+    }
     let sql = token!("where t.token_hash = $1 and t.token_type = any($2::auth.one_time_token_type[]) limit 1");
     tx.one(sql, params![link, list(kinds)]).await
 }

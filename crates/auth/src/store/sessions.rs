@@ -28,6 +28,9 @@ pub struct Session {
     pub idle: f64,
     /// Whether `not_after` has passed.
     pub has_ended: bool,
+    /// Seconds since its last refresh tokens were given out, the newest first.
+    #[serde(default)]
+    pub rotations: Vec<f64>,
 }
 
 macro_rules! session {
@@ -36,7 +39,10 @@ macro_rules! session {
             "select (to_jsonb(s) || jsonb_build_object(
                 'age', extract(epoch from now() - coalesce(s.created_at, now())),
                 'idle', extract(epoch from now() - coalesce(greatest(s.created_at, s.refreshed_at at time zone 'utc'), now())),
-                'has_ended', coalesce(s.not_after <= now(), false)
+                'has_ended', coalesce(s.not_after <= now(), false),
+                'rotations', coalesce((
+                    select jsonb_agg(extract(epoch from now() - r.at) order by r.place desc)
+                    from unnest(s.refresh_token_rotations) with ordinality r (at, place)), '[]')
             ))::text
             from auth.sessions s ",
             $rest
@@ -67,21 +73,31 @@ pub struct NewSession<'a> {
     pub aal: &'a str,
     /// The second factor that was used.
     pub factor: Option<Uuid>,
-    /// Key of its refresh tokens.
-    pub key: &'a str,
     /// The client program.
     pub user_agent: &'a str,
     /// Where it comes from.
     pub ip: Option<IpAddr>,
 }
 
-/// Opens a session.
-pub async fn insert(tx: &mut Tx, new: &NewSession<'_>) -> Result<()> {
-    let sql = "insert into auth.sessions
-        (id, user_id, aal, factor_id, refresh_token_hmac_key, refresh_token_counter, user_agent, ip, created_at, updated_at)
-        values ($1::uuid, $2::uuid, $3::auth.aal_level, $4::uuid, $5, 0, nullif($6, ''), $7::inet, now(), now())";
-    let NewSession { id, user, aal, factor, key, user_agent, ip } = new;
-    tx.execute(sql, params![id, user, aal, factor, key, user_agent, ip]).await.map(drop)
+/// 244 random bits. Made in the server, so that no statement, and no log of statements, holds a session's key.
+macro_rules! new_key {
+    () => {
+        "replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', '')"
+    };
+}
+
+/// Opens a session and gives the key of its refresh tokens.
+pub async fn insert(tx: &mut Tx, new: &NewSession<'_>) -> Result<String> {
+    let sql = concat!(
+        "insert into auth.sessions
+            (id, user_id, aal, factor_id, refresh_token_hmac_key, refresh_token_counter, user_agent, ip, created_at, updated_at)
+        values ($1::uuid, $2::uuid, $3::auth.aal_level, $4::uuid, ",
+        new_key!(),
+        ", 0, nullif($5, ''), $6::inet, now(), now())
+        returning to_jsonb(refresh_token_hmac_key)::text"
+    );
+    let NewSession { id, user, aal, factor, user_agent, ip } = new;
+    tx.must(sql, params![id, user, aal, factor, user_agent, ip]).await
 }
 
 /// It belongs to a client of the OAuth server, for these scopes.
@@ -97,21 +113,27 @@ pub async fn client_of(tx: &mut Tx, id: Uuid) -> Result<Option<serde_json::Value
     tx.one(sql, params![id]).await
 }
 
-/// The next refresh token is out.
+/// The next refresh token is out. The times of sixteen are kept.
 pub async fn rotated(tx: &mut Tx, id: Uuid, counter: i64, user_agent: &str, ip: Option<IpAddr>) -> Result<()> {
     let sql = "update auth.sessions set refresh_token_counter = $2::int8, refreshed_at = now() at time zone 'utc',
+        refresh_token_rotations = (refresh_token_rotations || now())[greatest(coalesce(cardinality(refresh_token_rotations), 0) - 14, 1):],
         updated_at = now(), user_agent = nullif($3, ''), ip = $4::inet where id = $1::uuid";
     tx.execute(sql, params![id, counter, user_agent, ip]).await.map(drop)
 }
 
 /// A second factor was proved in this session: it is worth more, and its next refresh token is out. Gives key and counter.
-pub async fn raise(tx: &mut Tx, id: Uuid, factor: Uuid, new_key: &str) -> Result<Option<(String, i64)>> {
-    let sql = "update auth.sessions set aal = 'aal2', factor_id = $2::uuid, updated_at = now(),
+pub async fn raise(tx: &mut Tx, id: Uuid, factor: Uuid) -> Result<Option<(String, i64)>> {
+    let sql = concat!(
+        "update auth.sessions set aal = 'aal2', factor_id = $2::uuid, updated_at = now(),
             refreshed_at = now() at time zone 'utc',
+            refresh_token_rotations = (refresh_token_rotations || now())[greatest(coalesce(cardinality(refresh_token_rotations), 0) - 14, 1):],
             refresh_token_counter = case when refresh_token_hmac_key is null then 0 else refresh_token_counter + 1 end,
-            refresh_token_hmac_key = coalesce(refresh_token_hmac_key, $3)
-        where id = $1::uuid returning jsonb_build_array(refresh_token_hmac_key, refresh_token_counter)::text";
-    tx.one(sql, params![id, factor, new_key]).await
+            refresh_token_hmac_key = coalesce(refresh_token_hmac_key, ",
+        new_key!(),
+        ")
+        where id = $1::uuid returning jsonb_build_array(refresh_token_hmac_key, refresh_token_counter)::text"
+    );
+    tx.one(sql, params![id, factor]).await
 }
 
 /// Ends those of a user's in which no second factor was proved.
@@ -121,9 +143,13 @@ pub async fn delete_below_aal2(tx: &mut Tx, user: Uuid) -> Result<()> {
 }
 
 /// Gives an imported session a key for refresh tokens of ours.
-pub async fn set_key(tx: &mut Tx, id: Uuid, key: &str) -> Result<()> {
-    let sql = "update auth.sessions set refresh_token_hmac_key = $2, refresh_token_counter = 0 where id = $1::uuid";
-    tx.execute(sql, params![id, key]).await.map(drop)
+pub async fn set_key(tx: &mut Tx, id: Uuid) -> Result<String> {
+    let sql = concat!(
+        "update auth.sessions set refresh_token_counter = 0, refresh_token_hmac_key = ",
+        new_key!(),
+        " where id = $1::uuid returning to_jsonb(refresh_token_hmac_key)::text"
+    );
+    tx.must(sql, params![id]).await
 }
 
 /// Ends one.

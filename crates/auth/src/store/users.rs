@@ -180,14 +180,15 @@ pub async fn release_phone(tx: &mut Tx, id: Uuid) -> Result<()> {
     tx.execute(sql, params![id]).await.map(drop)
 }
 
-/// Identities, second factors, passkeys and codes go.
+/// Identities, second factors, passkeys, codes and the number go: whoever answers that telephone could come in by it.
 pub async fn drop_ways_in(tx: &mut Tx, id: Uuid) -> Result<()> {
     for sql in [
         "delete from auth.identities where user_id = $1::uuid",
         "delete from auth.mfa_factors where user_id = $1::uuid",
         "delete from auth.webauthn_credentials where user_id = $1::uuid",
         "delete from auth.one_time_tokens where user_id = $1::uuid",
-        "update auth.users set email_change = '', phone_change = '', updated_at = now() where id = $1::uuid",
+        "update auth.users set email_change = '', phone_change = '', phone = null, phone_confirmed_at = null, updated_at = now()
+            where id = $1::uuid",
     ] {
         tx.execute(sql, params![id]).await?;
     }

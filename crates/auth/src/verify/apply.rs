@@ -55,7 +55,7 @@ async fn confirm_email(flow: &Flow, tx: &mut Tx, user: &User, drops_password: bo
     Ok(true)
 }
 
-/// What was put into the account before its owner came: a password, other providers' identities, factors, sessions.
+/// What was put into the account before its owner came: a password, a number, other providers' identities, factors, sessions.
 async fn drop_stranger(tx: &mut Tx, user: &User) -> Result<()> {
     users::set_password(tx, user.id(), "").await?;
     users::drop_ways_in(tx, user.id()).await?;

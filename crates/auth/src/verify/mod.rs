@@ -1,11 +1,10 @@
 //! `/verify`: what came by mail or message is brought back (contract 2.4).
 //!
 //! A request goes: `request` (what is proved, by which secret) -> `check` (the account is locked, the secret compared and used up,
-//! or the try counted) -> `apply` (what follows from the proof) -> a session as JSON, or `answer` (a redirect).
+//! or the try counted) -> `apply` (what follows from the proof) -> a session as JSON, or `landing` (a redirect).
 //! Invariant: a secret counts only for what it was made for, and only for the address or number that it was sent to.
 //! Invariant: unknown account, wrong, used and late are one answer.
 
-mod answer;
 mod apply;
 mod check;
 mod request;
@@ -14,10 +13,12 @@ use axum::Router;
 use axum::extract::RawQuery;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use http::StatusCode;
 use serde_json::json;
 
 use crate::caller::{Flow, Json, query_value};
 use crate::error::{Error, Result};
+use crate::landing;
 use crate::limit::Limit;
 use crate::mail::PKCE_PREFIX;
 use crate::proof::veiled;
@@ -36,7 +37,7 @@ pub(crate) fn routes() -> Router<Room> {
 }
 
 async fn by_post(flow: Flow, Json(body): Json<Verify>) -> Result<Response> {
-    flow.count(Limit::Verify)?;
+    flow.count(Limit::Verify).await?;
     let ask = body.read()?;
     veiled(Box::pin(async {
         match prove(&flow, &ask, false).await? {
@@ -55,15 +56,19 @@ async fn by_link(flow: Flow, RawQuery(query): RawQuery) -> Result<Response> {
     let is_pkce = token.starts_with(PKCE_PREFIX);
     let place = flow.redirect_to();
     let proved = async {
-        flow.count(Limit::Verify)?;
+        flow.count(Limit::Verify).await?;
         prove(&flow, &Ask::link(&kind, token)?, is_pkce).await
     };
-    match Box::pin(proved).await {
-        Ok(Proved::Session(tokens)) => Ok(answer::session(&place, &tokens, &kind)),
-        Ok(Proved::Code(code)) => Ok(answer::code(&place, &code)),
-        Ok(Proved::First) => Ok(answer::first_of_two(&place, FIRST_OF_TWO, is_pkce)),
-        Err(error) => Ok(answer::failure(&place, &error, is_pkce)),
-    }
+    let to = match Box::pin(proved).await {
+        Ok(Proved::Session(tokens)) => landing::with_session(&place, &tokens, Some(&kind)),
+        Ok(Proved::Code(code)) => landing::with_code(&place, &code),
+        Ok(Proved::First) => landing::with_message(&place, FIRST_OF_TWO, is_pkce),
+        Err(error) => {
+            error.log();
+            landing::with_error(&place, &error, is_pkce)
+        }
+    };
+    Ok(landing::go(StatusCode::SEE_OTHER, &to))
 }
 
 /// What a proof leads to.

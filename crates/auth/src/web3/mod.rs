@@ -45,7 +45,7 @@ pub(crate) fn is_enabled(flow: &Flow) -> bool {
 
 /// Opens a session for the wallet that signed.
 pub(crate) async fn grant(flow: &Flow, body: &Web3Grant) -> Result<Tokens> {
-    flow.count(Limit::Web3)?;
+    flow.count(Limit::Web3).await?;
     let section = &flow.settings.section.web3;
     let text = body.message.as_deref().unwrap_or_default();
     let signature = body.signature.as_deref().unwrap_or_default();

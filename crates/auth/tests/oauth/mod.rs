@@ -2,6 +2,7 @@
 
 mod attacks;
 pub mod browser;
+mod custom;
 mod id_token;
 mod identities;
 mod issuer;

@@ -20,7 +20,7 @@ impl Provider {
     pub fn start() -> Self {
         let port = TcpListener::bind("127.0.0.1:0").expect("it works").local_addr().expect("it works").port();
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/clients/javascript");
-        let mut process = Command::new(node())
+        let mut process = Command::new(ferrobase_testkit::node().expect("Node"))
             .args(["sign-in.mjs", &port.to_string(), &format!("{EXTERNAL}/callback"), DEVICE])
             .current_dir(folder)
             .stdout(Stdio::piped())
@@ -44,11 +44,4 @@ impl Drop for Provider {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-fn node() -> PathBuf {
-    let home = || PathBuf::from(std::env::var_os("HOME").expect("a home")).join(".cache");
-    let cache = std::env::var_os("XDG_CACHE_HOME").map_or_else(home, PathBuf::from);
-    let node = std::fs::read_to_string(cache.join("ferrobase/node"));
-    PathBuf::from(node.expect("Node is not installed for the tests: run `scripts/install-tools test`").trim())
 }

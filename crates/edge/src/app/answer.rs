@@ -49,6 +49,9 @@ impl Exchange {
         let identity = self.identify(&parts).await;
         self.count(identity.as_ref().ok().and_then(Option::as_ref)).await?;
         let identity = identity?;
+        if let Some(identity) = &identity {
+            identity.check_scope(&self.policy.scope.needed(&parts.method))?;
+        }
         self.bound_body(&parts, watch.as_ref())?;
         self.prepare(&mut parts, &path, identity);
         self.call(mounted, Request::from_parts(parts, body), watch.as_ref()).await

@@ -328,7 +328,7 @@ mod tests {
     }
 
     impl SharedCounts for Together {
-        fn count<'a>(&'a self, tier: &'static str, caller: &'a str, quota: u32) -> SharedCounting<'a> {
+        fn count<'a>(&'a self, tier: &'static str, caller: &'a str, quota: u32, _: Duration) -> SharedCounting<'a> {
             self.asked.lock().unwrap().push(format!("{tier} {caller}"));
             let reset = Duration::from_secs(30);
             let counted = match *self.is_down.lock().unwrap() {

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use ferrobase_base::ports::{SharedCount, SharedCounts, SharedFault};
 
+use super::window::WINDOW;
 use super::{Caller, CallerKey};
 use crate::metrics::{Metrics, SharedLimitMetrics};
 
@@ -27,7 +28,7 @@ impl Shared {
 
     pub(super) async fn count(&self, caller: &Caller, quota: u32) -> Result<SharedCount, SharedFault> {
         let asked = Instant::now();
-        let counted = self.counts.count(caller.tier.name(), &name(&caller.key), quota).await;
+        let counted = self.counts.count(caller.tier.name(), &name(&caller.key), quota, WINDOW).await;
         self.metrics.counted(&counted, asked.elapsed());
         counted
     }

@@ -142,12 +142,15 @@ impl Check<'_> {
         if text.starts_with(OPAQUE) {
             let hash: [u8; 32] = Sha256::digest(text.as_bytes()).into();
             let grant = self.api_keys.find(&hash).ok_or(AuthError::InvalidApiKey)?;
-            return Ok(Key { grant: ApiKey { role: grant.role, id: Some(grant.id) }, verified: None });
+            return Ok(Key {
+                grant: ApiKey { role: grant.role, id: Some(grant.id), scopes: grant.scopes },
+                verified: None,
+            });
         }
         let verified = self.cache.verified(text, self.keys, self.rules, self.now);
         let verified = verified.map_err(|_| AuthError::InvalidApiKey)?;
         let role = verified.claims.role().ok_or(AuthError::InvalidApiKey)?.to_owned();
-        Ok(Key { grant: ApiKey { role, id: None }, verified: Some(verified) })
+        Ok(Key { grant: ApiKey { role, id: None, scopes: None }, verified: Some(verified) })
     }
 
     fn keyed(&self, key: &Key) -> Result<Identity, AuthError> {

@@ -1,6 +1,7 @@
 //! Why a caller's credentials were refused. Codes and texts `PGRST3xx` are those that PostgREST's clients know; `FB3xx`
 //! are ours, for what PostgREST does not have (API keys, allowed roles).
 
+use ferrobase_base::scope::Needed;
 use ferrobase_base::{Kind, PublicError};
 
 use super::claims::ClaimsError;
@@ -34,6 +35,12 @@ pub enum AuthError {
         /// The role as the credential names it.
         role: String,
     },
+    /// The API key is limited to something else.
+    #[error("This API key may not be used for this")]
+    OutOfScope {
+        /// What it lacks.
+        needed: Needed,
+    },
 }
 
 impl AuthError {
@@ -47,13 +54,14 @@ impl AuthError {
             Self::InvalidApiKey => "FB301",
             Self::MissingApiKey => "FB302",
             Self::RoleNotAllowed { .. } => "FB303",
+            Self::OutOfScope { .. } => "FB305",
         }
     }
 
     fn kind(&self) -> Kind {
         match self {
             Self::NoKeys => Kind::Internal,
-            Self::RoleNotAllowed { .. } => Kind::Forbidden,
+            Self::RoleNotAllowed { .. } | Self::OutOfScope { .. } => Kind::Forbidden,
             _ => Kind::Unauthenticated,
         }
     }
@@ -66,7 +74,7 @@ impl AuthError {
                 Some(format!("Bearer error=\"invalid_token\", error_description=\"{self}\""))
             }
             Self::TokenRequired | Self::InvalidApiKey | Self::MissingApiKey => Some("Bearer".to_owned()),
-            Self::NoKeys | Self::RoleNotAllowed { .. } => None,
+            Self::NoKeys | Self::RoleNotAllowed { .. } | Self::OutOfScope { .. } => None,
         }
     }
 }
@@ -81,6 +89,11 @@ impl From<&AuthError> for PublicError {
         }
         if let AuthError::InvalidApiKey = error {
             public = public.hint("Use the anon or service key that `ferrobase keys` prints for this project.");
+        }
+        if let AuthError::OutOfScope { needed } = error
+            && !needed.room.is_empty()
+        {
+            public = public.details(format!("It lacks the scope {needed}"));
         }
         match error.challenge() {
             Some(challenge) => public.header("WWW-Authenticate", challenge),

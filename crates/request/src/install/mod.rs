@@ -15,10 +15,13 @@ pub mod lease;
 mod ledger;
 mod logins;
 mod scram;
+pub mod secrets;
 mod state;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
+use ferrobase_base::Secret;
 use ferrobase_pg::{ConnectOptions, Session};
 
 pub use error::InstallError;
@@ -116,6 +119,8 @@ pub struct Installed {
     pub notices: Vec<Notice>,
     /// The choice that is in force.
     pub default_privileges: DefaultPrivileges,
+    /// What rooms keep with the owner ([`secrets`]).
+    pub room_secrets: HashMap<String, Secret>,
     /// Nothing was missing at the first look: what somebody else read from the database meanwhile still holds.
     pub was_complete: bool,
 }
@@ -175,7 +180,9 @@ impl Installer<'_> {
         let notices = state.notices(self.options);
         let default_privileges = state.default_privileges().unwrap_or(self.options.default_privileges);
         let was_complete = was_complete && self.done.is_empty();
-        Ok(Installed { logins, done: self.done, notices, default_privileges, was_complete })
+        let is_of_room = |(name, _): &(String, Secret)| name.starts_with(secrets::PREFIX);
+        let room_secrets = state.secrets.into_iter().filter(is_of_room).collect();
+        Ok(Installed { logins, done: self.done, notices, default_privileges, room_secrets, was_complete })
     }
 
     fn check_ledger(&self, state: &State) -> Result<(), InstallError> {
