@@ -10,6 +10,7 @@ mod alias;
 mod answer;
 mod bulk;
 mod call;
+mod change;
 mod condition;
 mod document;
 mod drawn;
@@ -21,6 +22,7 @@ mod keyset;
 mod mutation;
 mod near;
 mod read;
+mod summed;
 
 use std::sync::Arc;
 

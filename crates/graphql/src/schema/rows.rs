@@ -34,7 +34,7 @@ impl Drawing<'_> {
         let interfaces: &[&str] = if table.fields.contains_key("nodeId") { &["Node"] } else { &[] };
         match &table.variants {
             None => implementing(&mut self.schema, &table.type_name, table.description.as_deref(), interfaces, fields),
-            Some(variants) => self.variants(table, variants, interfaces, fields),
+            Some(variants) => self.variants(table, variants, interfaces, &fields),
         }
         self.page(table);
         if table.aggregates {
@@ -43,7 +43,7 @@ impl Drawing<'_> {
     }
 
     /// Rows of several types: an interface with what all have, and a type for each.
-    fn variants(&mut self, table: &Table, variants: &Variants, interfaces: &[&str], fields: Vec<FieldDefinition>) {
+    fn variants(&mut self, table: &Table, variants: &Variants, interfaces: &[&str], fields: &[FieldDefinition]) {
         let common = |field: &&FieldDefinition| !variants.is_own(&field.name);
         let shared = fields.iter().filter(common).cloned();
         let text = table.description.as_deref().unwrap_or("Rows of several types.");

@@ -71,7 +71,6 @@ fn foreign_key(catalog: &mut Catalog, from: (&str, &str), to: (&str, &str), cons
     let back = Link::OneToMany { constraint, columns: vec![(to.1.to_owned(), from.1.to_owned())] };
     for (source, target, link) in [(from.0, to.0, there), (to.0, from.0, back)] {
         let relationship = Relationship {
-            comment: None,
             source: name(source),
             target: name(target),
             link,

@@ -5,17 +5,15 @@
 //! told of it and, where it is asked for, its key and its number; the page is what they add up to.
 //! Values of rows below are subqueries (`Lazy` in `embed`): pages always have a limit.
 
-use super::answer::guard_of;
-use super::condition::{Plain, condition};
-use super::field::{aggregate, field, named, ordered, window as window_of};
+use super::field::{field, named, ordered, window as window_of};
 use super::inside::{document_of, page_column};
 use super::keyset::{self, Term, terms};
 use super::read::{Level, Origin, Pieces, Scope, order_value, write_distinct, write_where};
+use super::summed::aggregates;
 use super::{CompileError, Compiler, SOURCE, call, cte};
 use crate::plan::{
-    AggregateMember, AggregateValue, Cases, Change, ChangeMember, Content, Distinct, Document, EdgeMember, EdgeValue,
-    Field, GroupKey, GroupMember, Groups, Join, Member, Mutation, One, Order, Page, PageFact, PageMember, PageValue,
-    Read, SCALAR, Scalar, Select, Source, Value, Window,
+    Cases, Content, Distinct, Document, EdgeMember, EdgeValue, Field, Join, Member, One, Order, Page, PageFact,
+    PageMember, PageValue, Read, SCALAR, Scalar, Select, Source, Value, Window,
 };
 use crate::sql::Sql;
 
@@ -146,7 +144,7 @@ impl Compiler {
     }
 
     /// Members of a row as one JSON value, which needs a subquery of its own.
-    fn object(&mut self, members: &[Member], row: (&str, Level)) -> Result<Sql, CompileError> {
+    pub(super) fn object(&mut self, members: &[Member], row: (&str, Level)) -> Result<Sql, CompileError> {
         match members {
             [] => return Ok(constant("{}")),
             [Member { key, value: Content::Cases(cases) }] if key.is_empty() => return self.cases(cases, row),
@@ -200,7 +198,7 @@ impl Compiler {
     }
 
     /// Members of a row as one expression, and what FROM needs for it.
-    fn told(&mut self, members: &[Member], row: (&str, Level)) -> Result<(Sql, Sql), CompileError> {
+    pub(super) fn told(&mut self, members: &[Member], row: (&str, Level)) -> Result<(Sql, Sql), CompileError> {
         let stands_in = |member: &Member| member.key.is_empty() && matches!(member.value, Content::Cases(_));
         if members.is_empty()
             || members.iter().any(stands_in)
@@ -358,26 +356,6 @@ impl Compiler {
         self.rows(&all, origin, level)
     }
 
-    /// Aggregates of the rows that are left when those that are like another one are out.
-    fn aggregates_of_distinct(
-        &mut self,
-        read: &Read,
-        members: &[AggregateMember],
-        (origin, level): (Origin<'_>, Level),
-    ) -> Result<Sql, CompileError> {
-        let mut names = Vec::new();
-        aggregated(members, &mut names);
-        let mut select: Vec<Select> = names.into_iter().map(Select::column).collect();
-        if select.is_empty() {
-            select.push(Select { value: Value::One, cast: None, aggregate: None, name: None });
-        }
-        let all = Read { select, window: Window::default(), ..read.clone() };
-        let rows = self.rows(&all, origin, level)?;
-        let mut out = Sql::of("(SELECT ");
-        out.append(aggregates("d", members)?).push(" FROM (").append(rows).push(") AS d)");
-        Ok(out)
-    }
-
     /// The rows of a page, one more where somebody wants to know whether there are more.
     pub(super) fn page_rows(
         &mut self,
@@ -461,98 +439,6 @@ impl Compiler {
             // Made where the page is put together.
             EdgeValue::Document(_) => Ok((Sql::of("NULL"), Sql::new())),
         }
-    }
-
-    /// Groups of rows as an expression.
-    fn groups(&mut self, groups: &Groups, row: Option<(&str, Level)>) -> Result<Sql, CompileError> {
-        let (origin, level) = Self::origin(row, groups.join.as_ref())?;
-        let Pieces { scope, from, conditions, .. } = self.pieces(&groups.read, origin, level)?;
-        let mut members = Vec::with_capacity(groups.members.len());
-        for member in &groups.members {
-            let mut one = Sql::new();
-            match member {
-                GroupMember::Keys(key, fields) => {
-                    one.name_literal(key).push(", ").append(self.object(fields, (&scope.alias, scope.level))?);
-                }
-                GroupMember::Aggregate(member) => {
-                    one.name_literal(&member.key).push(", ").append(aggregate_value(&scope.alias, &member.value)?);
-                }
-            }
-            members.push(one);
-        }
-        let mut out = Sql::of("(SELECT coalesce(json_agg(p.one), '[]') FROM (SELECT json_build_object(");
-        out.join(members, ", ").push(") AS one FROM ").append(from);
-        write_where(&mut out, conditions);
-        let keys: Vec<Sql> = groups
-            .read
-            .group_by
-            .iter()
-            .filter_map(|key| match key {
-                GroupKey::Field(column) => Some(field(&scope.alias, column)),
-                GroupKey::Item(_) => None,
-            })
-            .collect();
-        if !keys.is_empty() {
-            out.push(" GROUP BY ").join(keys, ", ");
-        }
-        if !groups.read.having.is_empty() {
-            let having = groups.read.having.iter().map(|having| condition(&mut Plain(&scope.alias), having));
-            out.push(" HAVING ").join(having.collect::<Result<Vec<_>, _>>()?, " AND ");
-        }
-        write_order(&mut out, &scope)?;
-        window_of(&mut out, &groups.read.window);
-        out.push(") AS p)");
-        Ok(out)
-    }
-
-    /// A change as a statement.
-    fn change(&mut self, change: &Change) -> Result<Sql, CompileError> {
-        let ctes = Self::default().mutation(&change.mutation)?;
-        let alias = self.aliases.fresh(&change.read.name);
-        let mut columns = Vec::new();
-        let mut laterals = Sql::new();
-        let mut members = Vec::with_capacity(change.members.len());
-        for (index, member) in change.members.iter().enumerate() {
-            let mut one = Sql::new();
-            match member {
-                ChangeMember::Constant(key, json) => one.name_literal(key).push(", ").append(constant(json)),
-                ChangeMember::Count(key) => one.name_literal(key).push(", count(*)"),
-                ChangeMember::Records(key, fields) => {
-                    let (mut value, lateral) = self.told(fields, (&alias, Level { limited: true, ..Level::ROOT }))?;
-                    value.push(" AS ").ident(&edge_name(index));
-                    columns.push(value);
-                    laterals.append(lateral);
-                    one.name_literal(key).push(", coalesce(json_agg(p.").ident(&edge_name(index)).push("), '[]')")
-                }
-                ChangeMember::Row(fields) => {
-                    let (mut value, lateral) = self.told(fields, (&alias, Level { limited: true, ..Level::ROOT }))?;
-                    value.push(" AS ").ident(&edge_name(index));
-                    columns.push(value);
-                    laterals.append(lateral);
-                    one.push("(array_agg(p.").ident(&edge_name(index)).push("))[1]")
-                }
-            };
-            members.push(one);
-        }
-        if columns.is_empty() {
-            columns.push(Sql::of("1"));
-        }
-        let mut rows = Sql::of("SELECT ");
-        rows.join(columns, ", ").push(" FROM ").ident(SOURCE).push(" AS ").ident(&alias).append(laterals);
-        let mut out = Sql::of("WITH ");
-        out.join(ctes, ", ");
-        match change.members.as_slice() {
-            [ChangeMember::Row(_)] => out.push(" SELECT ").join(members, ", "),
-            _ => out.push(" SELECT json_build_object(").join(members, ", ").push(")"),
-        };
-        if let Some(guard) = guard_of(&change.guard, Some(&change.mutation))? {
-            out.push(", ").append(guard);
-        }
-        if let Mutation::UpdateEach(update) = &change.mutation {
-            out.push(", ").append(super::bulk::guard(update));
-        }
-        out.push(" FROM (").append(rows).push(") AS p");
-        Ok(out)
     }
 }
 
@@ -673,17 +559,6 @@ fn page_fact(page: &Page, fact: &PageFact, needs: &Needs) -> Sql {
     }
 }
 
-/// Columns that aggregates are of.
-fn aggregated(members: &[AggregateMember], names: &mut Vec<String>) {
-    for member in members {
-        match &member.value {
-            AggregateValue::Of { field, .. } if !names.contains(&field.name) => names.push(field.name.clone()),
-            AggregateValue::Object(members) => aggregated(members, names),
-            _ => {}
-        }
-    }
-}
-
 /// The conditions that the positions of a page make. Of rows that are alike only one counts, so that a position is
 /// behind all of them.
 pub(super) fn bounds(terms: &[Term<'_>], page: &Page) -> Vec<Sql> {
@@ -703,29 +578,6 @@ fn cursor(terms: &[Term<'_>]) -> Sql {
     let mut list = Sql::of("jsonb_build_array(");
     list.join(terms.iter().map(Term::text), ", ").push(")");
     encoded(list)
-}
-
-fn aggregates(alias: &str, members: &[AggregateMember]) -> Result<Sql, CompileError> {
-    let mut out = Sql::of("json_build_object(");
-    let mut all = Vec::with_capacity(members.len());
-    for member in members {
-        let mut one = Sql::new();
-        one.name_literal(&member.key).push(", ").append(aggregate_value(alias, &member.value)?);
-        all.push(one);
-    }
-    out.join(all, ", ").push(")");
-    Ok(out)
-}
-
-fn aggregate_value(alias: &str, value: &AggregateValue) -> Result<Sql, CompileError> {
-    match value {
-        AggregateValue::Constant(json) => Ok(constant(json)),
-        AggregateValue::Count => Ok(Sql::of("count(*)")),
-        AggregateValue::Of { field: of, aggregate: how, scalar } => {
-            Ok(presented(aggregate(alias, field(alias, of), how)?, scalar))
-        }
-        AggregateValue::Object(members) => aggregates(alias, members),
-    }
 }
 
 /// A value in the form in which it becomes the right JSON.
