@@ -21,6 +21,7 @@ mod inside;
 mod keyset;
 mod mutation;
 mod near;
+mod page;
 mod read;
 mod summed;
 

@@ -5,8 +5,9 @@
 
 use ferrobase_catalog::{Catalog, Relation};
 
-use super::drawn::{Needs, bounds, presented};
+use super::drawn::presented;
 use super::keyset::{Term, terms};
+use super::page::{Needs, bounds};
 use super::read::{Level, Origin, Pieces, write_distinct, write_where};
 use super::{CompileError, Compiler, field};
 use crate::plan::{
