@@ -213,6 +213,7 @@ impl Reflecting<'_> {
             fields,
             key: self.key_of(relation, said),
             keys: Vec::new(),
+            variants: None,
             insertable: false,
             updatable: false,
             deletable: false,
