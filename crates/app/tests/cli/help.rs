@@ -3,7 +3,7 @@
 use crate::dev::project::{Project, Ran};
 
 /// The commands of the design that work. One that is not built is absent, and comes here when it is.
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "dev",
     "serve",
     "postgrest",
