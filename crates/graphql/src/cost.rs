@@ -32,6 +32,10 @@ impl Costing {
             Content::One(one) | Content::Sole(one) => 1.0 + self.members(&one.members),
             Content::List(one) | Content::Values(one) => self.list(one),
             Content::Page(page) | Content::Documents(page) => self.page(page),
+            Content::Cases(cases) => {
+                let all = cases.cases.iter().map(|(_, then)| then).chain([&cases.otherwise]);
+                all.map(|then| self.content(then)).fold(0.0, f64::max)
+            }
             Content::Either { then, otherwise, .. } => self.members(then).max(self.members(otherwise)),
             Content::Groups(groups) => self.groups(groups),
             Content::Scalar { .. } => 1.0,

@@ -31,6 +31,8 @@ pub(crate) struct Directive {
     pub(crate) primary_key_columns: Option<Vec<String>>,
     /// View: relationships.
     pub(crate) foreign_keys: Vec<ForeignKey>,
+    /// Relation: its rows are of several types.
+    pub(crate) polymorphic: Option<Polymorphic>,
     /// Constraint: the name of the field on the other table.
     pub(crate) local_name: Option<String>,
     /// Constraint: the name of the field on the table that has it.
@@ -63,6 +65,26 @@ pub(crate) struct Directive {
 pub(crate) struct Switch {
     /// On.
     pub(crate) enabled: bool,
+}
+
+/// Rows of several types in one relation.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(crate) struct Polymorphic {
+    /// The column that says which.
+    pub(crate) column: String,
+    /// Types by its values.
+    pub(crate) types: indexmap::IndexMap<String, RowType>,
+}
+
+/// A type of rows.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(crate) struct RowType {
+    /// Its name.
+    pub(crate) name: String,
+    /// Columns that only rows of some types have.
+    pub(crate) columns: Vec<String>,
 }
 
 /// A relationship of a view, which has no constraints.

@@ -101,7 +101,12 @@ impl Flow<'_> {
 
     fn plan(&self, operating: &Operating<'_>, variables: &Valid<JsonMap>) -> Result<Planned, Error> {
         let Operating { reflected, asked, operation, .. } = operating;
-        let planner = Planner { model: &reflected.model, document: &asked.document, variables };
+        let planner = Planner {
+            model: &reflected.model,
+            document: &asked.document,
+            variables,
+            splits: std::cell::Cell::default(),
+        };
         planner.plan(operation, &|field| {
             if !reflected.model.introspection {
                 return Err(Error::Introspection);

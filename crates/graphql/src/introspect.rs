@@ -47,13 +47,73 @@ fn argument(asked: &Asked<'_>, name: &str, variables: &JsonMap) -> Option<Input>
     given.or_else(|| Input::of(field.definition.argument_by_name(name)?.default_value.as_ref()?, variables))
 }
 
+/// What can be told; what is no fact of a thing is null.
+#[derive(Clone, Copy, PartialEq)]
+#[allow(missing_docs)] // named as in the specification
+enum Fact {
+    TypeName,
+    Description,
+    Types,
+    QueryType,
+    MutationType,
+    SubscriptionType,
+    Directives,
+    Kind,
+    Name,
+    Fields,
+    Interfaces,
+    PossibleTypes,
+    EnumValues,
+    InputFields,
+    OfType,
+    Args,
+    Type,
+    IsDeprecated,
+    DeprecationReason,
+    DefaultValue,
+    IsRepeatable,
+    Locations,
+    /// Nothing that we know.
+    Other,
+}
+
+impl Fact {
+    fn of(name: &str) -> Self {
+        match name {
+            "__typename" => Self::TypeName,
+            "description" => Self::Description,
+            "types" => Self::Types,
+            "queryType" => Self::QueryType,
+            "mutationType" => Self::MutationType,
+            "subscriptionType" => Self::SubscriptionType,
+            "directives" => Self::Directives,
+            "kind" => Self::Kind,
+            "name" => Self::Name,
+            "fields" => Self::Fields,
+            "interfaces" => Self::Interfaces,
+            "possibleTypes" => Self::PossibleTypes,
+            "enumValues" => Self::EnumValues,
+            "inputFields" => Self::InputFields,
+            "ofType" => Self::OfType,
+            "args" => Self::Args,
+            "type" => Self::Type,
+            "isDeprecated" => Self::IsDeprecated,
+            "deprecationReason" => Self::DeprecationReason,
+            "defaultValue" => Self::DefaultValue,
+            "isRepeatable" => Self::IsRepeatable,
+            "locations" => Self::Locations,
+            _ => Self::Other,
+        }
+    }
+}
+
 /// A selection: keys and what stands there.
 struct Shape(Vec<Member>);
 
 struct Member {
     /// `"key":` with what stands before it.
     key: Vec<u8>,
-    fact: String,
+    fact: Fact,
     with_deprecated: bool,
     below: Shape,
 }
@@ -77,9 +137,7 @@ impl<'a> Compiling<'a> {
             let with_deprecated = argument(&asked, "includeDeprecated", self.variables) == Some(Input::Boolean(true));
             let type_name = asked.field().ty().inner_named_type().to_string();
             let below = self.compile(&asked, &type_name);
-            // A name in front of the fact says of what it is.
-            let fact = if asked.name() == "__typename" { String::new() } else { asked.name().to_owned() };
-            Member { key, fact, with_deprecated, below }
+            Member { key, fact: Fact::of(asked.name()), with_deprecated, below }
         };
         Shape(asked.into_iter().enumerate().map(member).collect())
     }
@@ -93,6 +151,13 @@ struct Writer<'s> {
 fn quoted(text: &str, out: &mut Vec<u8>) {
     // Writing to memory does not fail, and a string is always JSON.
     let _ = serde_json::to_writer(&mut *out, text);
+}
+
+/// A name, or a word of ours: nothing in it needs escaping.
+fn named(name: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    out.extend_from_slice(name.as_bytes());
+    out.push(b'"');
 }
 
 fn optional(text: Option<&str>, out: &mut Vec<u8>) {
@@ -120,8 +185,8 @@ fn list<T>(items: impl Iterator<Item = T>, out: &mut Vec<u8>, mut write: impl Fn
 fn object(shape: &Shape, type_name: &str, out: &mut Vec<u8>, mut write: impl FnMut(&Member, &mut Vec<u8>)) {
     for member in &shape.0 {
         out.extend_from_slice(&member.key);
-        if member.fact.is_empty() {
-            quoted(type_name, out);
+        if member.fact == Fact::TypeName {
+            named(type_name, out);
         } else {
             write(member, out);
         }
@@ -140,12 +205,12 @@ impl Writer<'_> {
     fn schema(&self, shape: &Shape, out: &mut Vec<u8>) {
         let schema = &self.reflected.schema;
         let roots = &schema.schema_definition;
-        object(shape, "__Schema", out, |member, out| match member.fact.as_str() {
-            "description" => optional(roots.description.as_deref(), out),
-            "types" => list(schema.types.values(), out, |of, out| self.named(of, &member.below, out)),
-            "queryType" => self.by_name(roots.query.as_deref(), &member.below, out),
-            "mutationType" => self.by_name(roots.mutation.as_deref(), &member.below, out),
-            "subscriptionType" => self.by_name(roots.subscription.as_deref(), &member.below, out),
+        object(shape, "__Schema", out, |member, out| match member.fact {
+            Fact::Description => optional(roots.description.as_deref(), out),
+            Fact::Types => list(schema.types.values(), out, |of, out| self.named(of, &member.below, out)),
+            Fact::QueryType => self.by_name(roots.query.as_deref(), &member.below, out),
+            Fact::MutationType => self.by_name(roots.mutation.as_deref(), &member.below, out),
+            Fact::SubscriptionType => self.by_name(roots.subscription.as_deref(), &member.below, out),
             _ => list(schema.directive_definitions.values(), out, |of, out| self.directive(of, &member.below, out)),
         });
     }
@@ -162,36 +227,36 @@ impl Writer<'_> {
         object(shape, "__Type", out, |member, out| {
             let below = &member.below;
             let shown = |directives| member.with_deprecated || deprecation(directives).is_none();
-            match (member.fact.as_str(), of) {
-                ("kind", of) => quoted(kind(of), out),
-                ("name", of) => quoted(of.name(), out),
-                ("description", of) => optional(of.description().map(|text| text.as_str()), out),
-                ("fields", ExtendedType::Object(of)) => {
+            match (member.fact, of) {
+                (Fact::Kind, of) => named(kind(of), out),
+                (Fact::Name, of) => named(of.name(), out),
+                (Fact::Description, of) => optional(of.description().map(|text| text.as_str()), out),
+                (Fact::Fields, ExtendedType::Object(of)) => {
                     let fields = of.fields.values().filter(|field| shown(&field.directives));
                     list(fields, out, |field, out| self.field(field, below, out));
                 }
-                ("fields", ExtendedType::Interface(of)) => {
+                (Fact::Fields, ExtendedType::Interface(of)) => {
                     let fields = of.fields.values().filter(|field| shown(&field.directives));
                     list(fields, out, |field, out| self.field(field, below, out));
                 }
-                ("interfaces", ExtendedType::Object(of)) => {
+                (Fact::Interfaces, ExtendedType::Object(of)) => {
                     list(of.implements_interfaces.iter(), out, |name, out| self.by_name(Some(&name.name), below, out));
                 }
-                ("interfaces", ExtendedType::Interface(of)) => {
+                (Fact::Interfaces, ExtendedType::Interface(of)) => {
                     list(of.implements_interfaces.iter(), out, |name, out| self.by_name(Some(&name.name), below, out));
                 }
-                ("possibleTypes", ExtendedType::Interface(of)) => {
+                (Fact::PossibleTypes, ExtendedType::Interface(of)) => {
                     let objects = self.reflected.implementers.get(&of.name).into_iter().flat_map(|all| &all.objects);
                     list(objects, out, |name, out| self.by_name(Some(name), below, out));
                 }
-                ("possibleTypes", ExtendedType::Union(of)) => {
+                (Fact::PossibleTypes, ExtendedType::Union(of)) => {
                     list(of.members.iter(), out, |name, out| self.by_name(Some(&name.name), below, out));
                 }
-                ("enumValues", ExtendedType::Enum(of)) => {
+                (Fact::EnumValues, ExtendedType::Enum(of)) => {
                     let values = of.values.values().filter(|value| shown(&value.directives));
                     list(values, out, |value, out| self.enum_value(value, below, out));
                 }
-                ("inputFields", ExtendedType::InputObject(of)) => {
+                (Fact::InputFields, ExtendedType::InputObject(of)) => {
                     let fields = of.fields.values().filter(|field| shown(&field.directives));
                     list(fields, out, |field, out| self.input(field, below, out));
                 }
@@ -202,69 +267,68 @@ impl Writer<'_> {
 
     /// A type as something refers to it.
     fn reference(&self, of: &Type, shape: &Shape, out: &mut Vec<u8>) {
-        let (wrapper, inner) = match of {
-            Type::Named(name) => return self.by_name(Some(name), shape, out),
-            Type::NonNullNamed(name) => ("NON_NULL", Type::Named(name.clone())),
-            Type::List(item) => ("LIST", (**item).clone()),
-            Type::NonNullList(item) => ("NON_NULL", Type::List(item.clone())),
-        };
-        object(shape, "__Type", out, |member, out| match member.fact.as_str() {
-            "kind" => quoted(wrapper, out),
-            "ofType" => self.reference(&inner, &member.below, out),
-            _ => out.extend_from_slice(b"null"),
-        });
+        match of {
+            Type::Named(name) => self.by_name(Some(name), shape, out),
+            Type::NonNullNamed(name) => {
+                wrapped("NON_NULL", shape, out, |below, out| self.by_name(Some(name), below, out));
+            }
+            Type::List(item) => wrapped("LIST", shape, out, |below, out| self.reference(item, below, out)),
+            Type::NonNullList(item) => wrapped("NON_NULL", shape, out, |below, out| {
+                wrapped("LIST", below, out, |below, out| self.reference(item, below, out));
+            }),
+        }
     }
 
     fn field(&self, of: &FieldDefinition, shape: &Shape, out: &mut Vec<u8>) {
         let reason = deprecation(&of.directives);
-        object(shape, "__Field", out, |member, out| match member.fact.as_str() {
-            "name" => quoted(&of.name, out),
-            "description" => optional(of.description.as_deref(), out),
-            "args" => {
+        object(shape, "__Field", out, |member, out| match member.fact {
+            Fact::Name => named(&of.name, out),
+            Fact::Description => optional(of.description.as_deref(), out),
+            Fact::Args => {
                 let shown = |input: &&Node<InputValueDefinition>| {
                     member.with_deprecated || deprecation(&input.directives).is_none()
                 };
                 list(of.arguments.iter().filter(shown), out, |input, out| self.input(input, &member.below, out));
             }
-            "type" => self.reference(&of.ty, &member.below, out),
-            "isDeprecated" => boolean(reason.is_some(), out),
+            Fact::Type => self.reference(&of.ty, &member.below, out),
+            Fact::IsDeprecated => boolean(reason.is_some(), out),
             _ => optional(reason.as_deref(), out),
         });
     }
 
     fn input(&self, of: &InputValueDefinition, shape: &Shape, out: &mut Vec<u8>) {
         let reason = deprecation(&of.directives);
-        object(shape, "__InputValue", out, |member, out| match member.fact.as_str() {
-            "name" => quoted(&of.name, out),
-            "description" => optional(of.description.as_deref(), out),
-            "type" => self.reference(&of.ty, &member.below, out),
-            "defaultValue" => {
+        object(shape, "__InputValue", out, |member, out| match member.fact {
+            Fact::Name => named(&of.name, out),
+            Fact::Description => optional(of.description.as_deref(), out),
+            Fact::Type => self.reference(&of.ty, &member.below, out),
+            Fact::DefaultValue => {
                 optional(
                     of.default_value.as_ref().map(|value| value.serialize().no_indent().to_string()).as_deref(),
                     out,
                 );
             }
-            "isDeprecated" => boolean(reason.is_some(), out),
+            Fact::IsDeprecated => boolean(reason.is_some(), out),
             _ => optional(reason.as_deref(), out),
         });
     }
 
     fn enum_value(&self, of: &EnumValueDefinition, shape: &Shape, out: &mut Vec<u8>) {
         let reason = deprecation(&of.directives);
-        object(shape, "__EnumValue", out, |member, out| match member.fact.as_str() {
-            "name" => quoted(&of.value, out),
-            "description" => optional(of.description.as_deref(), out),
-            "isDeprecated" => boolean(reason.is_some(), out),
+        object(shape, "__EnumValue", out, |member, out| match member.fact {
+            Fact::Name => named(&of.value, out),
+            Fact::Description => optional(of.description.as_deref(), out),
+            Fact::IsDeprecated => boolean(reason.is_some(), out),
             _ => optional(reason.as_deref(), out),
         });
     }
 
     fn directive(&self, of: &DirectiveDefinition, shape: &Shape, out: &mut Vec<u8>) {
-        object(shape, "__Directive", out, |member, out| match member.fact.as_str() {
-            "name" => quoted(&of.name, out),
-            "description" => optional(of.description.as_deref(), out),
-            "isRepeatable" => boolean(of.repeatable, out),
-            "locations" => list(of.locations.iter(), out, |location, out| {
+        object(shape, "__Directive", out, |member, out| match member.fact {
+            Fact::Name => named(&of.name, out),
+            Fact::Description => optional(of.description.as_deref(), out),
+            Fact::IsRepeatable => boolean(of.repeatable, out),
+            Fact::Locations => list(of.locations.iter(), out, |location, out| {
                 let _ = write!(out, "\"{location}\"");
             }),
             _ => {
@@ -275,6 +339,15 @@ impl Writer<'_> {
             }
         });
     }
+}
+
+/// A type around another one.
+fn wrapped(kind: &str, shape: &Shape, out: &mut Vec<u8>, inner: impl Fn(&Shape, &mut Vec<u8>)) {
+    object(shape, "__Type", out, |member, out| match member.fact {
+        Fact::Kind => named(kind, out),
+        Fact::OfType => inner(&member.below, out),
+        _ => out.extend_from_slice(b"null"),
+    });
 }
 
 fn kind(of: &ExtendedType) -> &'static str {

@@ -100,6 +100,8 @@ pub(crate) struct Table {
     pub(crate) key: Vec<String>,
     /// Every key whose columns are fields, the primary one first.
     pub(crate) keys: Vec<UniqueKey>,
+    /// Its rows are of several types.
+    pub(crate) variants: Option<Variants>,
     /// Rows can be inserted.
     pub(crate) insertable: bool,
     /// Rows can be changed.
@@ -125,6 +127,35 @@ pub(crate) struct View {
     pub(crate) place: Place,
     /// The function that gives the rows, and its arguments, which nobody gives.
     pub(crate) function: Option<(QualifiedName, Vec<Argument>)>,
+}
+
+/// Rows of several types in one relation, whose own type is then an interface.
+#[derive(Clone, Debug)]
+pub(crate) struct Variants {
+    /// The column that says which.
+    pub(crate) column: String,
+    /// The types.
+    pub(crate) types: Vec<Variant>,
+    /// The name of the type of rows whose value has none.
+    pub(crate) other: String,
+}
+
+/// A type of rows.
+#[derive(Clone, Debug)]
+pub(crate) struct Variant {
+    /// The value of the column.
+    pub(crate) value: String,
+    /// Its name.
+    pub(crate) name: String,
+    /// Fields that not every type has and this one does.
+    pub(crate) own: Vec<String>,
+}
+
+impl Variants {
+    /// Whether a field is one that not every type has.
+    pub(crate) fn is_own(&self, field: &str) -> bool {
+        self.types.iter().any(|variant| variant.own.iter().any(|own| own == field))
+    }
 }
 
 /// Columns that no two rows have the same values in.

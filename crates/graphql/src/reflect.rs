@@ -6,6 +6,7 @@
 
 mod keys;
 pub(crate) mod outcomes;
+mod variants;
 mod views;
 mod ways;
 mod words;
@@ -207,6 +208,7 @@ impl Reflecting<'_> {
             fields: IndexMap::new(),
             key,
             keys: Vec::new(),
+            variants: None,
             insertable: inserts,
             updatable: updates,
             deletable: deletes,
@@ -224,6 +226,7 @@ impl Reflecting<'_> {
         }
         self.columns(&mut table, is_view);
         table.keys = keys::of(&table);
+        table.variants = said.polymorphic.as_ref().and_then(|said| self.variants(&table, said));
         Some(table)
     }
 

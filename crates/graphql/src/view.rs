@@ -122,7 +122,7 @@ impl View {
         variables: &Valid<JsonMap>,
     ) -> Result<Vec<(Option<String>, Document)>, Error> {
         let operation = document.operations.get(operation).map_err(|error| self.told(&error, document))?;
-        let planner = Planner { model: &self.reflected.model, document, variables };
+        let planner = Planner { model: &self.reflected.model, document, variables, splits: std::cell::Cell::default() };
         Ok(match planner.plan(operation, &|_| Ok("null".to_owned()))? {
             Planned::Read(document) => vec![(None, document)],
             Planned::Write(steps) => {

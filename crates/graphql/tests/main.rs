@@ -22,5 +22,6 @@ mod seed_tenants;
 mod seed_time;
 mod seed_trees;
 mod upsert;
+mod variants;
 mod views;
 mod writes;

@@ -116,6 +116,26 @@ async fn texts_of_documents_and_comments_stay_texts() {
 }
 
 #[tokio::test]
+async fn what_users_write_in_documents_makes_no_types_where_it_is_declared() {
+    let api = api(r#"create table docs (id int primary key, note jsonb);
+        insert into docs values (1, '{"__typename": "Doc", "evil": 1}'), (2, '{"__typename": "Other", "evil": 1}');
+        create view v_doc with (security_invoker = true) as select id, jsonb_build_object('__typename', 'Doc', 'id', id, 'note', note,
+            '__deprecated', jsonb_build_object('note', 'Ask elsewhere')) as data from docs;
+        comment on column v_doc.data is '@graphql({"fields": {"note": "JSON"}})';"#)
+    .await;
+    let data = api
+        .data(
+            "{ docs(where: {id: {eq: 1}}) { note } __type(name: \"Doc\") { fields(includeDeprecated: true) { name isDeprecated
+               type { name } } } none: __type(name: \"Other\") { name } }",
+        )
+        .await;
+    let field = |name: &str, deprecated: bool, of: &str| json!({"name": name, "isDeprecated": deprecated, "type": {"name": of}});
+    assert_eq!(data["docs"], json!([{"note": {"__typename": "Doc", "evil": 1}}]));
+    assert_eq!(data["__type"]["fields"], json!([field("id", false, "ID"), field("note", true, "JSONValue")]));
+    assert_eq!(data["none"], json!(null));
+}
+
+#[tokio::test]
 async fn only_what_was_asked_for_leaves_the_database() {
     let api = api(r#"create table docs (id int primary key, data jsonb);
         insert into docs values (1, '{"a": 1, "deep": {"b": [{"c": 1, "d": 2}], "e": 3}}');
@@ -202,4 +222,40 @@ async fn a_list_is_no_longer_than_pages_may_be() {
         assert_eq!(data["docs"].as_array().unwrap().len(), 5, "{arguments}");
     }
     assert_eq!(api.ask("{ docs(first: -1) { id } }").await.code(), "BAD_USER_INPUT");
+}
+
+#[tokio::test]
+async fn plans_that_are_kept_belong_to_no_caller_and_to_no_values() {
+    let api = api("create table docs (id int primary key, owner text, items int[]);
+        insert into docs values (1, 'ann', '{1,2,3}'), (2, 'bob', '{4,5}');
+        create function v_mine(p_viewer_id text default 'nobody') returns table (id int, data jsonb) language sql stable as $$
+            select id, jsonb_build_object('owner', owner, 'items', items, 'viewer', p_viewer_id) from docs where owner = p_viewer_id $$;
+        create view v_doc with (security_invoker = true) as
+            select id, jsonb_build_object('owner', owner, 'items', items) as data from docs;
+        comment on function v_mine is '@graphql({\"name\": \"Mine\", \"fields\": {\"owner\": \"String\", \"viewer\": \"String\"}})';")
+    .await;
+    for _ in 0..3 {
+        for name in ["ann", "bob"] {
+            let data = api.data_as(json!({"role": "authenticated", "sub": name}), "{ mines { owner viewer } }").await;
+            assert_eq!(data["mines"], json!([{"owner": name, "viewer": name}]));
+        }
+        assert_eq!(api.data("{ mines { owner } }").await["mines"], json!([]));
+    }
+    let query = "query ($id: Int, $n: Int, $page: Int, $skip: Boolean!) { docs(where: {id: {gte: $id}}, first: $page,
+        orderBy: [{id: AscNullsLast}]) { owner items(first: $n) @skip(if: $skip) } }";
+    for (variables, expected) in [
+        (json!({"id": 1, "n": 1, "page": 1, "skip": false}), json!([{"owner": "ann", "items": [1]}])),
+        (
+            json!({"id": 1, "n": 2, "page": 2, "skip": false}),
+            json!([{"owner": "ann", "items": [1, 2]}, {"owner": "bob", "items": [4, 5]}]),
+        ),
+        (json!({"id": 2, "n": 1, "page": 5, "skip": false}), json!([{"owner": "bob", "items": [4]}])),
+        (json!({"id": 2, "n": 1, "page": 5, "skip": true}), json!([{"owner": "bob"}])),
+        (json!({"id": 1, "page": 1, "skip": false}), json!([{"owner": "ann", "items": [1, 2, 3]}])),
+    ] {
+        for _ in 0..3 {
+            let answer = api.ask_with(&[], query, variables.clone()).await.json();
+            assert_eq!(answer["data"]["docs"], expected, "{variables}: {answer}");
+        }
+    }
 }

@@ -10,6 +10,7 @@ mod alias;
 mod answer;
 mod bulk;
 mod call;
+mod change;
 mod condition;
 mod document;
 mod drawn;
@@ -20,7 +21,9 @@ mod inside;
 mod keyset;
 mod mutation;
 mod near;
+mod page;
 mod read;
+mod summed;
 
 use std::sync::Arc;
 

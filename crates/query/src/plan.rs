@@ -25,8 +25,8 @@ pub use condition::{
 };
 pub use document::{MergeInto, Patch, SetInside};
 pub use drawn::{
-    AggregateMember, AggregateValue, Change, ChangeMember, Content, Document, EdgeMember, EdgeValue, GroupMember,
-    Groups, Member, One, Page, PageFact, PageMember, PageValue, Scalar,
+    AggregateMember, AggregateValue, Cases, Change, ChangeMember, Content, Document, EdgeMember, EdgeValue,
+    GroupMember, Groups, Member, One, Page, PageFact, PageMember, PageValue, Scalar,
 };
 pub use embed::{Embed, EmbedOutput, Join, SpreadColumn, SpreadValue};
 pub use inside::{Inside, Items, Part, Told};

@@ -207,6 +207,10 @@ impl<'a> Known<'a> {
             Content::Inside(told) => self.row(row).field(&Field::column(&told.column)),
             Content::Documents(page) => self.page(page),
             Content::Sole(one) => self.one(one),
+            Content::Cases(cases) => {
+                let mut all = cases.cases.iter().map(|(_, then)| then).chain([&cases.otherwise]);
+                self.row(row).field(&cases.field) && all.all(|then| self.shape(then, row))
+            }
             Content::Either { when, then, otherwise } => {
                 self.row(row).field(when) && self.members(then, row) && self.members(otherwise, row)
             }

@@ -1,8 +1,8 @@
 //! Documents: the JSON that PostgreSQL makes, and what we make of columns, which must be the same.
 
 use bytes::BytesMut;
-use ferrobase_query::compile_document;
 use ferrobase_query::plan::*;
+use ferrobase_query::{CatalogSql, compile_document};
 use serde_json::{Value as Json, json};
 
 use crate::company::{by, name};
@@ -226,4 +226,50 @@ async fn columns_of_other_types_than_expected_are_refused() {
     bench.session.script("alter table things alter name type bytea using name::bytea").await.unwrap();
     let result = bench.result(drawn.statement, &[]).await;
     assert_eq!(drawn.template.write(&result, &mut BytesMut::new()), None);
+}
+
+#[tokio::test]
+async fn objects_by_the_value_of_a_column_are_the_same_in_both_forms() {
+    let mut bench = Bench::open(THINGS).await;
+    let object = |key: &str| Content::Object(vec![member(key, value("id", Scalar::Plain))]);
+    let cases = |key: &str, then: Content, otherwise: Content| {
+        let cases = Cases { field: Field::column("name"), cases: vec![("n1".to_owned(), then)], otherwise };
+        member(key, Content::Cases(Box::new(cases)))
+    };
+    let constant = |text: &str| Content::Constant(format!("\"{text}\""));
+    for (node, first, third) in [
+        (vec![cases("", object("one"), object("other"))], json!({"one": 1}), json!({"other": 3})),
+        (
+            vec![cases("type", constant("One"), constant("Other")), member("id", value("id", Scalar::Plain))],
+            json!({"type": "One", "id": 1}),
+            json!({"type": "Other", "id": 3}),
+        ),
+    ] {
+        let (theirs, ours) = both(&mut bench, &document(page("things", vec![edges(node)])), &[]).await;
+        assert_eq!(ours, theirs);
+        let edges = &ours["page"]["edges"];
+        assert_eq!((&edges[0]["node"], &edges[2]["node"]), (&first, &third));
+    }
+}
+
+#[tokio::test]
+async fn pages_of_rows_that_differ_are_the_same_in_both_forms() {
+    let mut bench = Bench::open(THINGS).await;
+    for (after, expected) in [(None, vec![1, 2, 3]), (Some("n1"), vec![2, 3]), (Some("n2"), vec![3])] {
+        let mut page = page("things", vec![edges(vec![member("id", value("id", Scalar::Plain))]), info()]);
+        page.read.order = vec![by("name"), Order { direction: Some(Direction::Ascending), ..by("id") }];
+        page.read.distinct = Some(Distinct::On(vec![Field::column("name")]));
+        page.keyset.keys = vec![
+            Key { not_null: false, type_name: None },
+            Key { not_null: true, type_name: Some(CatalogSql::written_by_catalog("int4")) },
+        ];
+        // Whatever row stood for its like, the page begins behind all of them.
+        page.keyset.after = after.map(|name| vec![Some(name.to_owned()), Some("0".to_owned())]);
+        page.read.window.limit = Some(5);
+        let (theirs, ours) = both(&mut bench, &document(page), &[]).await;
+        assert_eq!(ours, theirs);
+        let ids: Vec<i64> =
+            ours["page"]["edges"].as_array().unwrap().iter().map(|e| e["node"]["id"].as_i64().unwrap()).collect();
+        assert_eq!(ids, expected, "{after:?}");
+    }
 }

@@ -131,7 +131,7 @@ impl Api {
     /// Loads the catalog again.
     pub async fn reload(&self) {
         let mut session = self.db.connect().await;
-        self.catalog.set(load(&mut session, &self.scope).await.expect("a catalog"));
+        self.catalog.set(Box::pin(load(&mut session, &self.scope)).await.expect("a catalog"));
     }
 
     /// Sends a request line (`GET /todos?...` below the room), fields and a body.

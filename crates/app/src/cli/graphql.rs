@@ -204,6 +204,7 @@ async fn load(owner: &ConnectOptions, schema: &str, config: &Config) -> Result<f
     let mut scope = crate::server::scope(config, "authenticator");
     if !scope.schemas.iter().any(|known| known == schema) {
         scope.schemas.push(schema.to_owned());
+        scope.documents.push(schema.to_owned());
     }
     let mut session = Session::connect(owner).await.context("cannot connect as the owner of the database")?;
     let catalog = ferrobase_catalog::load(&mut session, &scope).await.context("cannot read the catalog")?;

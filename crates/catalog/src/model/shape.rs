@@ -18,6 +18,10 @@ pub const DEPRECATED: &str = "__deprecated";
 const DEEPEST: usize = 16;
 /// Most keys of one object that are told apart.
 const MOST_KEYS: usize = 500;
+/// Most types of objects in one place: documents can be written by anybody.
+const MOST_TYPES: usize = 50;
+/// Most places of a shape that grows with what was seen before.
+const MOST_PLACES: usize = 20_000;
 /// Most items of one list that are looked at.
 const MOST_ITEMS: usize = 50;
 
@@ -111,8 +115,10 @@ impl Shape {
     }
 
     fn object(&mut self, name: Option<String>, seen: &ObjectShape) {
+        let is_full = self.objects.len() >= MOST_TYPES;
         match self.objects.get_mut(&name) {
             Some(known) => known.merge(seen),
+            None if is_full => self.more = true,
             None => _ = self.objects.insert(name, seen.clone()),
         }
     }
@@ -133,6 +139,12 @@ impl Shape {
         }
     }
 
+    /// How many places it tells apart.
+    fn places(&self) -> usize {
+        let objects = self.objects.values().flat_map(|object| object.keys.values()).map(Self::places).sum::<usize>();
+        1 + objects + self.items.as_ref().map_or(0, |items| items.places())
+    }
+
     /// Whether nothing was seen.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -144,7 +156,12 @@ impl ObjectShape {
     pub fn merge(&mut self, other: &Self) {
         self.varies |= other.varies || !self.keys.keys().eq(other.keys.keys());
         for (key, shape) in &other.keys {
-            self.keys.entry(key.clone()).or_default().merge(shape);
+            let is_full = self.keys.len() >= MOST_KEYS;
+            match self.keys.get_mut(key) {
+                Some(known) => known.merge(shape),
+                None if is_full => {}
+                None => _ = self.keys.insert(key.clone(), shape.clone()),
+            }
         }
         self.deprecated.extend(other.deprecated.iter().map(|(key, why)| (key.clone(), why.clone())));
     }
@@ -163,7 +180,7 @@ impl Shapes {
                 if let Some(known) = before.get(name).filter(|known| known.definition == sampled.definition) {
                     let mut shape = known.shape.clone();
                     shape.merge(&sampled.shape);
-                    if shape != sampled.shape {
+                    if shape != sampled.shape && shape.places() <= MOST_PLACES {
                         *sampled = Arc::new(Sampled { shape, ..Sampled::clone(sampled) });
                     }
                 }
@@ -222,6 +239,11 @@ mod tests {
         let wide: serde_json::Map<_, _> = (0..1000).map(|n| (format!("k{n}"), json!(n))).collect();
         let shape = seen(&[Value::Object(wide)]);
         assert_eq!((shape.objects[&None].keys.len(), shape.more), (MOST_KEYS, true));
+        let names: Vec<_> = (0..1000).map(|n| json!({"__typename": format!("T{n}"), format!("k{n}"): 1})).collect();
+        let shape = seen(&names);
+        assert_eq!((shape.objects.len(), shape.more), (MOST_TYPES, true));
+        let keys: Vec<_> = (0..1000).map(|n| json!({format!("k{n}"): 1})).collect();
+        assert_eq!(seen(&keys).objects[&None].keys.len(), MOST_KEYS);
     }
 
     #[test]

@@ -22,6 +22,12 @@ impl<'d> Asked<'d> {
         self.fields[0]
     }
 
+    /// Whether it is made of the same fields of the document.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.fields.len() == other.fields.len()
+            && self.fields.iter().zip(&other.fields).all(|(one, other)| std::ptr::eq(*one, *other))
+    }
+
     /// Its name.
     pub(crate) fn name(&self) -> &'d str {
         self.field().name.as_str()

@@ -61,6 +61,8 @@ pub(crate) struct Planner<'a> {
     pub(crate) model: &'a Model,
     pub(crate) document: &'a ExecutableDocument,
     pub(crate) variables: &'a JsonMap,
+    /// How many objects were planned for rows that may be of several types.
+    pub(crate) splits: std::cell::Cell<usize>,
 }
 
 impl<'a> Planner<'a> {

@@ -109,7 +109,12 @@ impl Reflecting<'_> {
         let taken = self.taken.clone();
         let mut building = Building { documents: std::mem::take(&mut self.model.documents), taken: &taken };
         let mut found = Vec::new();
-        for Source { relation, function, said, shape } in sources {
+        for Source { relation, function, said, mut shape } in sources {
+            // What is declared is not looked for: users may write there what they like.
+            for object in shape.objects.values_mut() {
+                let declared = object.keys.iter_mut().filter(|(key, _)| said.directive.fields.contains_key(*key));
+                declared.for_each(|(_, shape)| *shape = Shape::default());
+            }
             let base = base_name(&relation.name.name);
             let otherwise = said.directive.name.clone().unwrap_or_else(|| upper_first(&camel(&singular(base))));
             let Some(place) = building.root(&shape, &upper_first(&camel(base)), &otherwise) else {
@@ -208,6 +213,7 @@ impl Reflecting<'_> {
             fields,
             key: self.key_of(relation, said),
             keys: Vec::new(),
+            variants: None,
             insertable: false,
             updatable: false,
             deletable: false,

@@ -123,12 +123,13 @@ pub(super) fn interface(
     schema: &mut Schema,
     type_name: &str,
     description: &str,
+    interfaces: &[&str],
     fields: impl IntoIterator<Item = FieldDefinition>,
 ) {
     let definition = InterfaceType {
         description: Some(description.into()),
         name: name(type_name),
-        implements_interfaces: Default::default(),
+        implements_interfaces: interfaces.iter().map(|interface| ComponentName::from(name(interface))).collect(),
         directives: Default::default(),
         fields: fields.into_iter().map(|field| (field.name.clone(), Component::new(field))).collect(),
     };

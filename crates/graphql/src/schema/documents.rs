@@ -161,7 +161,13 @@ impl Drawing<'_> {
             }
             Made::Outcome(outcome) => {
                 let common: Vec<_> = outcome.common().map(|(name, of)| field(name, self.row_value(of))).collect();
-                interface(&mut self.schema, &outcome.interface, "What became of it: a success or an error.", common);
+                interface(
+                    &mut self.schema,
+                    &outcome.interface,
+                    "What became of it: a success or an error.",
+                    &[],
+                    common,
+                );
                 for row in [&outcome.success, &outcome.error] {
                     let fields = self.row_fields(row);
                     implementing(&mut self.schema, &row.name, None, &[outcome.interface.as_str()], fields);

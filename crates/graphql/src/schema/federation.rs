@@ -45,7 +45,8 @@ impl Drawing<'_> {
 
 /// Whether rows of the table can be asked for by a key.
 pub(crate) fn is_entity(table: &Table) -> bool {
-    table.fields.get("nodeId").is_some_and(|field| matches!(field.kind, FieldKind::NodeId))
+    // A member of a union is no interface.
+    table.variants.is_none() && table.fields.get("nodeId").is_some_and(|field| matches!(field.kind, FieldKind::NodeId))
 }
 
 /// The schema as routers read it.

@@ -74,7 +74,13 @@ impl Drawing<'_> {
     fn frame(&mut self) {
         let node = field("nodeId", required("ID"));
         let node = described(node, "Names the row among all rows of all types.");
-        build::interface(&mut self.schema, "Node", "Anything that has a name among all rows of all types.", [node]);
+        build::interface(
+            &mut self.schema,
+            "Node",
+            "Anything that has a name among all rows of all types.",
+            &[],
+            [node],
+        );
         let info = [
             described(field("hasNextPage", required("Boolean")), "Rows come after this page."),
             described(field("hasPreviousPage", required("Boolean")), "Rows come before this page."),

@@ -6,7 +6,7 @@ use super::Drawing;
 use super::build::{
     argument, described, field, full_list, implementing, list_of_required, object, optional, required, said,
 };
-use crate::model::{CallReturns, Callee, FieldKind, QueryField, Table, TableId};
+use crate::model::{CallReturns, Callee, FieldKind, QueryField, Table, TableId, Variants};
 use crate::scalar::{Class, ValueType};
 
 impl Drawing<'_> {
@@ -32,11 +32,28 @@ impl Drawing<'_> {
             return;
         }
         let interfaces: &[&str] = if table.fields.contains_key("nodeId") { &["Node"] } else { &[] };
-        implementing(&mut self.schema, &table.type_name, table.description.as_deref(), interfaces, fields);
+        match &table.variants {
+            None => implementing(&mut self.schema, &table.type_name, table.description.as_deref(), interfaces, fields),
+            Some(variants) => self.variants(table, variants, interfaces, &fields),
+        }
         self.page(table);
         if table.aggregates {
             self.aggregates(table);
         }
+    }
+
+    /// Rows of several types: an interface with what all have, and a type for each.
+    fn variants(&mut self, table: &Table, variants: &Variants, interfaces: &[&str], fields: &[FieldDefinition]) {
+        let common = |field: &&FieldDefinition| !variants.is_own(&field.name);
+        let shared = fields.iter().filter(common).cloned();
+        let text = table.description.as_deref().unwrap_or("Rows of several types.");
+        super::build::interface(&mut self.schema, &table.type_name, text, interfaces, shared.clone());
+        let all: Vec<&str> = interfaces.iter().copied().chain([table.type_name.as_str()]).collect();
+        for variant in &variants.types {
+            let has = |field: &&FieldDefinition| common(field) || variant.own.iter().any(|own| *own == *field.name);
+            implementing(&mut self.schema, &variant.name, None, &all, fields.iter().filter(has).cloned());
+        }
+        implementing(&mut self.schema, &variants.other, None, &all, shared);
     }
 
     fn page(&mut self, table: &Table) {

@@ -28,6 +28,9 @@ const ODD: &str = r#"
     create table tagged (person bigint references people, tag int references tags, since date, primary key (person, tag));
     create table profile (person bigint primary key references people, text text);
     create table keyless (a int);
+    create table feed (id int primary key, kind text, title text, by bigint references people);
+    comment on table feed is '@graphql({"polymorphic": {"column": "kind", "types": {"a": {"name": "Post", "columns": ["title"]},
+        "b": {"name": "Remark", "columns": ["by"]}}}})';
     create view seen as select id, name from people;
     comment on view seen is '@graphql({"primary_key_columns": ["id"]})';
     create table "and" ("or" int primary key, "not" int, "and" int);

@@ -71,13 +71,13 @@ fn foreign_key(catalog: &mut Catalog, from: (&str, &str), to: (&str, &str), cons
     let back = Link::OneToMany { constraint, columns: vec![(to.1.to_owned(), from.1.to_owned())] };
     for (source, target, link) in [(from.0, to.0, there), (to.0, from.0, back)] {
         let relationship = Relationship {
-            comment: None,
             source: name(source),
             target: name(target),
             link,
             is_self: source == target,
             source_is_view: false,
             target_is_view: false,
+            comment: None,
         };
         catalog.relationships.entry(name(source)).or_default().push(relationship);
     }

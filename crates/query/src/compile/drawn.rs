@@ -1,22 +1,13 @@
 //! Documents: one SELECT whose columns are the JSON values at the root.
 //!
 //! Every value below the root is an expression over the row that it belongs to: `row_to_json` of a lateral row of its
-//! members, or a subquery for other rows. The rows of a page are read first, limited and in order, each with what is
-//! told of it and, where it is asked for, its key and its number; the page is what they add up to.
-//! Values of rows below are subqueries (`Lazy` in `embed`): pages always have a limit.
+//! members, or a subquery for other rows. Values of rows below are subqueries (`Lazy` in `embed`): pages always have a limit.
+//! Read on: `page` (rows page by page), `summed` (what rows add up to), `change` (writes), `inside` (JSON views).
 
-use super::answer::guard_of;
-use super::condition::{Plain, condition};
-use super::field::{aggregate, field, named, ordered, window as window_of};
-use super::inside::{document_of, page_column};
-use super::keyset::{self, Term, terms};
-use super::read::{Level, Origin, Pieces, Scope, order_value, write_distinct, write_where};
-use super::{CompileError, Compiler, SOURCE, call, cte};
-use crate::plan::{
-    AggregateMember, AggregateValue, Change, ChangeMember, Content, Distinct, Document, EdgeMember, EdgeValue, Field,
-    GroupKey, GroupMember, Groups, Join, Member, Mutation, One, Order, Page, PageFact, PageMember, PageValue, Read,
-    SCALAR, Scalar, Select, Source, Value, Window,
-};
+use super::field::{field, ordered, window as window_of};
+use super::read::{Level, Origin, Pieces, Scope, order_value, write_where};
+use super::{CompileError, Compiler};
+use crate::plan::{Cases, Content, Document, Field, Join, Member, One, Order, Read, SCALAR, Scalar, Source, Window};
 use crate::sql::Sql;
 
 /// A lateral row of members.
@@ -32,7 +23,7 @@ pub(super) fn constant(json: &str) -> Sql {
 }
 
 /// Base64 of the text of a JSON value, on one line.
-fn encoded(json: Sql) -> Sql {
+pub(super) fn encoded(json: Sql) -> Sql {
     let mut out = Sql::of("translate(encode(convert_to((");
     out.append(json).push(")::text, 'UTF8'), 'base64'), E'\\n', '')");
     out
@@ -62,7 +53,8 @@ impl Compiler {
             | Content::Object(_)
             | Content::Change(_)
             | Content::Inside(_)
-            | Content::Either { .. } => Err(CompileError::SourceBelowRoot),
+            | Content::Either { .. }
+            | Content::Cases(_) => Err(CompileError::SourceBelowRoot),
             other => self.shape(other, None),
         }
     }
@@ -107,6 +99,7 @@ impl Compiler {
             }
             Content::Documents(page) => self.documents(page, row),
             Content::Sole(one) => self.sole(one, row),
+            Content::Cases(cases) => self.cases(cases, needs_row()?),
             Content::Either { when, then, otherwise } => {
                 let row = needs_row()?;
                 let mut out = Sql::of("(CASE WHEN ");
@@ -144,9 +137,11 @@ impl Compiler {
     }
 
     /// Members of a row as one JSON value, which needs a subquery of its own.
-    fn object(&mut self, members: &[Member], row: (&str, Level)) -> Result<Sql, CompileError> {
-        if members.is_empty() {
-            return Ok(constant("{}"));
+    pub(super) fn object(&mut self, members: &[Member], row: (&str, Level)) -> Result<Sql, CompileError> {
+        match members {
+            [] => return Ok(constant("{}")),
+            [Member { key, value: Content::Cases(cases) }] if key.is_empty() => return self.cases(cases, row),
+            _ => {}
         }
         if !are_column_names(members.iter().map(|member| member.key.as_str())) {
             return self.long_object(members, row);
@@ -154,6 +149,17 @@ impl Compiler {
         let alias = self.aliases.fresh(NODE);
         let mut out = Sql::of("(SELECT row_to_json(");
         out.row(&alias).push(") FROM (SELECT ").append(self.items(members, row)?).push(") AS ").ident(&alias).push(")");
+        Ok(out)
+    }
+
+    /// Values by the value of a column.
+    fn cases(&mut self, cases: &Cases, row: (&str, Level)) -> Result<Sql, CompileError> {
+        let mut out = Sql::of("CASE (");
+        out.append(field(row.0, &cases.field)).push(")::text");
+        for (value, then) in &cases.cases {
+            out.push(" WHEN ").name_literal(value).push(" THEN ").append(self.shape(then, Some(row))?);
+        }
+        out.push(" ELSE ").append(self.shape(&cases.otherwise, Some(row))?).push(" END");
         Ok(out)
     }
 
@@ -185,9 +191,12 @@ impl Compiler {
     }
 
     /// Members of a row as one expression, and what FROM needs for it.
-    fn told(&mut self, members: &[Member], row: (&str, Level)) -> Result<(Sql, Sql), CompileError> {
-        let plain = !members.is_empty() && are_column_names(members.iter().map(|member| member.key.as_str()));
-        if !plain {
+    pub(super) fn told(&mut self, members: &[Member], row: (&str, Level)) -> Result<(Sql, Sql), CompileError> {
+        let stands_in = |member: &Member| member.key.is_empty() && matches!(member.value, Content::Cases(_));
+        if members.is_empty()
+            || members.iter().any(stands_in)
+            || !are_column_names(members.iter().map(|member| member.key.as_str()))
+        {
             return Ok((self.object(members, row)?, Sql::new()));
         }
         let alias = self.aliases.fresh(NODE);
@@ -246,468 +255,6 @@ impl Compiler {
         out.push(") FROM ").append(from).push(" LIMIT 1)");
         Ok(out)
     }
-
-    /// A page as an expression.
-    fn page_of(&mut self, page: &Page, row: Option<(&str, Level)>) -> Result<Sql, CompileError> {
-        let needs = Needs::of(page);
-        let (mut origin, level) = Self::origin(row, page.join.as_ref())?;
-        let mut out = Sql::of("(");
-        if let (Origin::Root, Source::Function(call)) = (origin, &page.read.source) {
-            // It is called once, whatever is told of its rows.
-            out.push("WITH ").append(cte(SOURCE, call::select_call(call, &page.read.name))).push(" ");
-            origin = Origin::Cte;
-        }
-        out.push("SELECT json_build_object(");
-        let mut members = Vec::with_capacity(page.members.len());
-        for member in &page.members {
-            let mut one = Sql::new();
-            one.name_literal(&member.key).push(", ").append(self.page_value(page, member, &needs, (origin, level))?);
-            members.push(one);
-        }
-        out.join(members, ", ").push(")");
-        if needs.rows {
-            out.push(" FROM (").append(self.page_rows(page, &needs, (origin, level))?).push(") AS p HAVING ");
-            // One row, whether or not anything is added up; of a function the rows must be looked at.
-            out.push(if matches!(origin, Origin::Cte) { "count(*) >= 0" } else { "true" });
-        }
-        out.push(")");
-        Ok(out)
-    }
-
-    pub(super) fn page_value(
-        &mut self,
-        page: &Page,
-        member: &PageMember,
-        needs: &Needs,
-        (origin, level): (Origin<'_>, Level),
-    ) -> Result<Sql, CompileError> {
-        match &member.value {
-            PageValue::Constant(json) => Ok(constant(json)),
-            PageValue::Edges(_) => {
-                let index = page.members.iter().position(|other| std::ptr::eq(other, member)).unwrap_or_default();
-                if needs.bare {
-                    // The bare name would be that of a column first.
-                    return Ok(Sql::of("coalesce(json_agg(p.*), '[]')"));
-                }
-                let edge = self.edge_of(member, index);
-                Ok(needs.all(page, edge))
-            }
-            PageValue::Documents(told) => {
-                let index = page.members.iter().position(|other| std::ptr::eq(other, member)).unwrap_or_default();
-                let document = self.inside(&page_column(&edge_name(index)), &told.value);
-                Ok(needs.all(page, document))
-            }
-            PageValue::Info(facts) => {
-                let mut out = Sql::of("json_build_object(");
-                out.join(
-                    facts.iter().map(|(key, fact)| {
-                        let mut one = Sql::new();
-                        one.name_literal(key).push(", ").append(page_fact(page, fact, needs));
-                        one
-                    }),
-                    ", ",
-                );
-                out.push(")");
-                Ok(out)
-            }
-            PageValue::Total => {
-                let mut out = Sql::of("(SELECT count(*) FROM (");
-                out.append(self.all_rows(&page.read, origin, level)?).push(") AS counted)");
-                Ok(out)
-            }
-            PageValue::Aggregates(members) => {
-                if page.read.distinct.is_some() {
-                    return self.aggregates_of_distinct(&page.read, members, (origin, level));
-                }
-                let read = Read { order: Vec::new(), window: Window::default(), ..page.read.clone() };
-                let Pieces { scope, from, conditions, .. } = self.pieces(&read, origin, level)?;
-                let mut out = Sql::of("(SELECT ");
-                out.append(aggregates(&scope.alias, members)?).push(" FROM ").append(from);
-                write_where(&mut out, conditions);
-                out.push(")");
-                Ok(out)
-            }
-        }
-    }
-
-    /// One column for each row that a page is counted from.
-    fn all_rows(&mut self, read: &Read, origin: Origin<'_>, level: Level) -> Result<Sql, CompileError> {
-        if read.distinct.is_none() {
-            return self.matching(read, origin, level);
-        }
-        let one = Select { value: Value::One, cast: None, aggregate: None, name: None };
-        let all = Read { select: vec![one], window: Window::default(), ..read.clone() };
-        self.rows(&all, origin, level)
-    }
-
-    /// Aggregates of the rows that are left when those that are like another one are out.
-    fn aggregates_of_distinct(
-        &mut self,
-        read: &Read,
-        members: &[AggregateMember],
-        (origin, level): (Origin<'_>, Level),
-    ) -> Result<Sql, CompileError> {
-        let mut names = Vec::new();
-        aggregated(members, &mut names);
-        let mut select: Vec<Select> = names.into_iter().map(Select::column).collect();
-        if select.is_empty() {
-            select.push(Select { value: Value::One, cast: None, aggregate: None, name: None });
-        }
-        let all = Read { select, window: Window::default(), ..read.clone() };
-        let rows = self.rows(&all, origin, level)?;
-        let mut out = Sql::of("(SELECT ");
-        out.append(aggregates("d", members)?).push(" FROM (").append(rows).push(") AS d)");
-        Ok(out)
-    }
-
-    /// The rows of a page, one more where somebody wants to know whether there are more.
-    pub(super) fn page_rows(
-        &mut self,
-        page: &Page,
-        needs: &Needs,
-        (origin, level): (Origin<'_>, Level),
-    ) -> Result<Sql, CompileError> {
-        let Pieces { scope, from, mut conditions, .. } = self.pieces(&page.read, origin, level)?;
-        let terms = if page.keyset.keys.is_empty() { Vec::new() } else { terms(&scope, &page.keyset)? };
-        conditions.extend(bounds(&terms, page));
-        let mut columns = Vec::new();
-        let mut laterals = Sql::new();
-        for (index, member) in page.members.iter().enumerate() {
-            let document = match &member.value {
-                PageValue::Documents(told) => Some(told),
-                PageValue::Edges(edges) => document_of(edges),
-                _ => None,
-            };
-            if let Some(told) = document {
-                // As it is: what is told of it is made when the rows are few and stand still.
-                let mut column = Sql::new();
-                column.column(&scope.alias, &told.column).push(" AS ").ident(&edge_name(index));
-                columns.push(column);
-                continue;
-            }
-            let PageValue::Edges(edges) = &member.value else { continue };
-            let mut values = Vec::with_capacity(edges.len());
-            for edge in edges {
-                let (value, lateral) = self.edge_value(&edge.value, &terms, (&scope.alias, scope.level))?;
-                laterals.append(lateral);
-                values.push((edge.key.as_str(), value));
-            }
-            if needs.bare {
-                columns.extend(values.into_iter().map(|(key, value)| named(value, Some(key))));
-            } else {
-                columns.push(named(built(values), Some(&edge_name(index))));
-            }
-        }
-        if needs.keys {
-            let mut key = cursor(&terms);
-            key.push(" AS key");
-            columns.push(key);
-        }
-        if columns.is_empty() {
-            columns.push(Sql::of("1"));
-        }
-        let mut rows = Sql::of("SELECT ");
-        write_distinct(&mut rows, &scope);
-        rows.join(columns, ", ").push(" FROM ").append(from).append(laterals);
-        write_where(&mut rows, conditions);
-        if terms.is_empty() {
-            write_order(&mut rows, &scope)?;
-        } else {
-            rows.push(" ORDER BY ").join(terms.iter().map(Term::ordered), ", ");
-        }
-        let window = Window { limit: needs.limit(page), ..page.read.window };
-        window_of(&mut rows, &window);
-        if window.is_all() {
-            // A subquery that PostgreSQL does not dissolve.
-            rows.push(" OFFSET 0");
-        }
-        if !needs.numbers {
-            return Ok(rows);
-        }
-        let mut out = Sql::of("SELECT r.*, row_number() OVER () AS n FROM (");
-        out.append(rows).push(") AS r");
-        Ok(out)
-    }
-
-    /// What is told of an edge, and what FROM needs for it.
-    fn edge_value(
-        &mut self,
-        value: &EdgeValue,
-        terms: &[Term<'_>],
-        row: (&str, Level),
-    ) -> Result<(Sql, Sql), CompileError> {
-        match value {
-            EdgeValue::Constant(json) => Ok((constant(json), Sql::new())),
-            EdgeValue::Cursor => Ok((cursor(terms), Sql::new())),
-            EdgeValue::Node(members) => self.told(members, row),
-            // Made where the page is put together.
-            EdgeValue::Document(_) => Ok((Sql::of("NULL"), Sql::new())),
-        }
-    }
-
-    /// Groups of rows as an expression.
-    fn groups(&mut self, groups: &Groups, row: Option<(&str, Level)>) -> Result<Sql, CompileError> {
-        let (origin, level) = Self::origin(row, groups.join.as_ref())?;
-        let Pieces { scope, from, conditions, .. } = self.pieces(&groups.read, origin, level)?;
-        let mut members = Vec::with_capacity(groups.members.len());
-        for member in &groups.members {
-            let mut one = Sql::new();
-            match member {
-                GroupMember::Keys(key, fields) => {
-                    one.name_literal(key).push(", ").append(self.object(fields, (&scope.alias, scope.level))?);
-                }
-                GroupMember::Aggregate(member) => {
-                    one.name_literal(&member.key).push(", ").append(aggregate_value(&scope.alias, &member.value)?);
-                }
-            }
-            members.push(one);
-        }
-        let mut out = Sql::of("(SELECT coalesce(json_agg(p.one), '[]') FROM (SELECT json_build_object(");
-        out.join(members, ", ").push(") AS one FROM ").append(from);
-        write_where(&mut out, conditions);
-        let keys: Vec<Sql> = groups
-            .read
-            .group_by
-            .iter()
-            .filter_map(|key| match key {
-                GroupKey::Field(column) => Some(field(&scope.alias, column)),
-                GroupKey::Item(_) => None,
-            })
-            .collect();
-        if !keys.is_empty() {
-            out.push(" GROUP BY ").join(keys, ", ");
-        }
-        if !groups.read.having.is_empty() {
-            let having = groups.read.having.iter().map(|having| condition(&mut Plain(&scope.alias), having));
-            out.push(" HAVING ").join(having.collect::<Result<Vec<_>, _>>()?, " AND ");
-        }
-        write_order(&mut out, &scope)?;
-        window_of(&mut out, &groups.read.window);
-        out.push(") AS p)");
-        Ok(out)
-    }
-
-    /// A change as a statement.
-    fn change(&mut self, change: &Change) -> Result<Sql, CompileError> {
-        let ctes = Self::default().mutation(&change.mutation)?;
-        let alias = self.aliases.fresh(&change.read.name);
-        let mut columns = Vec::new();
-        let mut laterals = Sql::new();
-        let mut members = Vec::with_capacity(change.members.len());
-        for (index, member) in change.members.iter().enumerate() {
-            let mut one = Sql::new();
-            match member {
-                ChangeMember::Constant(key, json) => one.name_literal(key).push(", ").append(constant(json)),
-                ChangeMember::Count(key) => one.name_literal(key).push(", count(*)"),
-                ChangeMember::Records(key, fields) => {
-                    let (mut value, lateral) = self.told(fields, (&alias, Level { limited: true, ..Level::ROOT }))?;
-                    value.push(" AS ").ident(&edge_name(index));
-                    columns.push(value);
-                    laterals.append(lateral);
-                    one.name_literal(key).push(", coalesce(json_agg(p.").ident(&edge_name(index)).push("), '[]')")
-                }
-                ChangeMember::Row(fields) => {
-                    let (mut value, lateral) = self.told(fields, (&alias, Level { limited: true, ..Level::ROOT }))?;
-                    value.push(" AS ").ident(&edge_name(index));
-                    columns.push(value);
-                    laterals.append(lateral);
-                    one.push("(array_agg(p.").ident(&edge_name(index)).push("))[1]")
-                }
-            };
-            members.push(one);
-        }
-        if columns.is_empty() {
-            columns.push(Sql::of("1"));
-        }
-        let mut rows = Sql::of("SELECT ");
-        rows.join(columns, ", ").push(" FROM ").ident(SOURCE).push(" AS ").ident(&alias).append(laterals);
-        let mut out = Sql::of("WITH ");
-        out.join(ctes, ", ");
-        match change.members.as_slice() {
-            [ChangeMember::Row(_)] => out.push(" SELECT ").join(members, ", "),
-            _ => out.push(" SELECT json_build_object(").join(members, ", ").push(")"),
-        };
-        if let Some(guard) = guard_of(&change.guard, Some(&change.mutation))? {
-            out.push(", ").append(guard);
-        }
-        if let Mutation::UpdateEach(update) = &change.mutation {
-            out.push(", ").append(super::bulk::guard(update));
-        }
-        out.push(" FROM (").append(rows).push(") AS p");
-        Ok(out)
-    }
-}
-
-/// What the members of a page need of its rows.
-pub(super) struct Needs {
-    /// Anything at all.
-    pub(super) rows: bool,
-    /// Their keys.
-    pub(super) keys: bool,
-    /// Their numbers.
-    numbers: bool,
-    /// Whether there are more.
-    more: bool,
-    /// Nothing but what is told of one sort of edges: then a row is an edge, which costs PostgreSQL least.
-    bare: bool,
-    limit: Option<u64>,
-}
-
-impl Needs {
-    pub(super) fn of(page: &Page) -> Self {
-        // A function is called even by who wants to know nothing.
-        let is_call = matches!(page.read.source, Source::Function(_));
-        let mut needs = Self {
-            rows: is_call,
-            keys: false,
-            numbers: page.keyset.backward,
-            more: false,
-            bare: false,
-            limit: page.read.window.limit,
-        };
-        for member in &page.members {
-            match &member.value {
-                PageValue::Constant(_) | PageValue::Total | PageValue::Aggregates(_) => {}
-                PageValue::Edges(edges) => {
-                    needs.rows = true;
-                    let has_place = edges.iter().any(|edge| matches!(edge.value, EdgeValue::Cursor));
-                    needs.keys |= has_place && document_of(edges).is_some();
-                }
-                PageValue::Documents(_) => needs.rows = true,
-                PageValue::Info(facts) => {
-                    needs.rows = true;
-                    for (_, fact) in facts {
-                        match fact {
-                            PageFact::Constant(_) => {}
-                            PageFact::HasNext | PageFact::HasPrevious => {
-                                needs.more |= is_ahead(page, fact);
-                            }
-                            PageFact::Start | PageFact::End => needs.keys = true,
-                        }
-                    }
-                }
-            }
-        }
-        needs.numbers |= needs.keys || needs.more;
-        let mut edges = page.members.iter().filter_map(|member| match &member.value {
-            PageValue::Edges(edges) => Some(edges),
-            _ => None,
-        });
-        let names = |edges: &Vec<EdgeMember>| {
-            let are_names = are_column_names(edges.iter().map(|edge| edge.key.as_str()));
-            !edges.is_empty() && are_names && document_of(edges).is_none()
-        };
-        needs.bare = !needs.numbers && edges.next().is_some_and(names) && edges.next().is_none();
-        needs
-    }
-
-    pub(super) fn limit(&self, page: &Page) -> Option<u64> {
-        page.read.window.limit.map(|limit| limit.saturating_add(u64::from(self.more)))
-    }
-
-    /// All values of the page's rows, in order.
-    fn all(&self, page: &Page, value: Sql) -> Sql {
-        let mut out = Sql::of("coalesce(json_agg(");
-        out.append(value);
-        if page.keyset.backward {
-            out.push(" ORDER BY p.n DESC");
-        }
-        out.push(")").append(self.on_page()).push(", '[]')");
-        out
-    }
-
-    /// ` FILTER (...)` for the rows that are on the page itself.
-    fn on_page(&self) -> Sql {
-        let mut out = Sql::new();
-        if let (true, Some(limit)) = (self.more, self.limit) {
-            out.push(" FILTER (WHERE p.n <= ").number(limit).push(")");
-        }
-        out
-    }
-}
-
-/// Whether a fact is about the rows that come next in the direction in which the page is read.
-fn is_ahead(page: &Page, fact: &PageFact) -> bool {
-    (*fact == PageFact::HasPrevious) == page.keyset.backward
-}
-
-fn page_fact(page: &Page, fact: &PageFact, needs: &Needs) -> Sql {
-    match fact {
-        PageFact::Constant(json) => constant(json),
-        PageFact::HasNext | PageFact::HasPrevious if is_ahead(page, fact) => match page.read.window.limit {
-            None => Sql::of("false"),
-            Some(limit) => {
-                let mut out = Sql::of("count(*) > ");
-                out.number(limit);
-                out
-            }
-        },
-        // Behind: whoever came from somewhere came from a row.
-        PageFact::HasNext | PageFact::HasPrevious => {
-            Sql::of(if page.comes_from_somewhere() { "true" } else { "false" })
-        }
-        PageFact::Start | PageFact::End => {
-            let last = (*fact == PageFact::End) != page.keyset.backward;
-            let mut out = Sql::of("(array_agg(p.key ORDER BY p.n");
-            out.push(if last { " DESC)" } else { ")" }).append(needs.on_page()).push(")[1]");
-            out
-        }
-    }
-}
-
-/// Columns that aggregates are of.
-fn aggregated(members: &[AggregateMember], names: &mut Vec<String>) {
-    for member in members {
-        match &member.value {
-            AggregateValue::Of { field, .. } if !names.contains(&field.name) => names.push(field.name.clone()),
-            AggregateValue::Object(members) => aggregated(members, names),
-            _ => {}
-        }
-    }
-}
-
-/// The conditions that the positions of a page make. Of rows that are alike only one counts, so that a position is
-/// behind all of them.
-pub(super) fn bounds(terms: &[Term<'_>], page: &Page) -> Vec<Sql> {
-    let terms = match &page.read.distinct {
-        Some(Distinct::On(fields)) => terms.get(..fields.len()).unwrap_or(terms),
-        _ => terms,
-    };
-    let until = page
-        .until
-        .as_ref()
-        .map(|until| terms.iter().zip(until).map(|(term, value)| term.reversed(Some(value))).collect::<Vec<_>>());
-    keyset::after(terms).into_iter().chain(until.and_then(|terms| keyset::after(&terms))).collect()
-}
-
-/// Where a row is, as text.
-fn cursor(terms: &[Term<'_>]) -> Sql {
-    let mut list = Sql::of("jsonb_build_array(");
-    list.join(terms.iter().map(Term::text), ", ").push(")");
-    encoded(list)
-}
-
-fn aggregates(alias: &str, members: &[AggregateMember]) -> Result<Sql, CompileError> {
-    let mut out = Sql::of("json_build_object(");
-    let mut all = Vec::with_capacity(members.len());
-    for member in members {
-        let mut one = Sql::new();
-        one.name_literal(&member.key).push(", ").append(aggregate_value(alias, &member.value)?);
-        all.push(one);
-    }
-    out.join(all, ", ").push(")");
-    Ok(out)
-}
-
-fn aggregate_value(alias: &str, value: &AggregateValue) -> Result<Sql, CompileError> {
-    match value {
-        AggregateValue::Constant(json) => Ok(constant(json)),
-        AggregateValue::Count => Ok(Sql::of("count(*)")),
-        AggregateValue::Of { field: of, aggregate: how, scalar } => {
-            Ok(presented(aggregate(alias, field(alias, of), how)?, scalar))
-        }
-        AggregateValue::Object(members) => aggregates(alias, members),
-    }
 }
 
 /// A value in the form in which it becomes the right JSON.
@@ -745,7 +292,7 @@ fn choice(words: &[(String, String)]) -> Sql {
 }
 
 /// `json_build_object(...)`
-fn built(values: Vec<(&str, Sql)>) -> Sql {
+pub(super) fn built(values: Vec<(&str, Sql)>) -> Sql {
     let mut pairs = Vec::with_capacity(values.len());
     for (key, value) in values {
         let mut pair = Sql::new();
@@ -777,11 +324,4 @@ pub(super) fn write_order(out: &mut Sql, scope: &Scope<'_>) -> Result<(), Compil
         out.push(" ORDER BY ").join(terms, ", ");
     }
     Ok(())
-}
-
-impl Page {
-    /// Whether it does not begin where all rows begin.
-    pub(crate) fn comes_from_somewhere(&self) -> bool {
-        self.keyset.after.is_some() || self.read.window.offset > 0
-    }
 }

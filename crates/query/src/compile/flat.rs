@@ -5,8 +5,9 @@
 
 use ferrobase_catalog::{Catalog, Relation};
 
-use super::drawn::{Needs, bounds, presented};
+use super::drawn::presented;
 use super::keyset::{Term, terms};
+use super::page::{Needs, bounds};
 use super::read::{Level, Origin, Pieces, write_distinct, write_where};
 use super::{CompileError, Compiler, field};
 use crate::plan::{
@@ -145,6 +146,14 @@ impl Compiler {
         columns: &mut Columns<'_>,
         out: &mut Vec<RowPiece>,
     ) -> Result<(), CompileError> {
+        if let [Member { key, value: value @ Content::Cases(_) }] = members
+            && key.is_empty()
+        {
+            let alias = columns.alias.clone();
+            let value = self.shape(value, Some((&alias, columns.level)))?;
+            out.push(RowPiece::Column(columns.add(value, Shown::JSON)));
+            return Ok(());
+        }
         for (index, member) in members.iter().enumerate() {
             out.key(index, &member.key);
             match &member.value {

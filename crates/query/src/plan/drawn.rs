@@ -84,6 +84,20 @@ pub enum Content {
         /// Where it does not, also where it is NULL.
         otherwise: Vec<Member>,
     },
+    /// What the value of a column makes of it. Without a key, and alone among the members of an
+    /// object, it stands in the object's place.
+    Cases(Box<Cases>),
+}
+
+/// Values that differ by the value of a column.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cases {
+    /// The column.
+    pub field: Field,
+    /// Its values as text, each with what there is then.
+    pub cases: Vec<(String, Content)>,
+    /// What there is for any other value and for NULL.
+    pub otherwise: Content,
 }
 
 /// How a value becomes JSON.

@@ -156,6 +156,7 @@ fn relate(catalog: &mut Catalog, source: &str, target: &str, link: Link) {
         is_self: source == target,
         source_is_view: false,
         target_is_view: false,
+        comment: None,
     };
     catalog.relationships.entry(name(source)).or_default().push(relationship);
 }
