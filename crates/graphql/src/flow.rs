@@ -26,6 +26,7 @@ use http::request::Parts;
 use crate::cost;
 use crate::documents::Persisted;
 use crate::error::Error;
+use crate::exact;
 use crate::introspect;
 use crate::plan::{Planned, Planner};
 use crate::prepared::{Asked, Prepared, Sight, Variables};
@@ -312,7 +313,10 @@ fn variables(
     operation: &Operation,
     request: &GraphqlRequest,
 ) -> Result<Valid<JsonMap>, Error> {
-    let given = request.variables.clone().unwrap_or_default();
+    let mut given = request.variables.clone().unwrap_or_default();
+    if let Some(sent) = &request.sent {
+        exact::keep(&reflected.schema, operation, sent, &mut given);
+    }
     coerce_variable_values(&reflected.schema, operation, &given).map_err(|error| told(&error, document))
 }
 

@@ -4,6 +4,7 @@ mod again;
 mod comments;
 mod documents;
 mod editor;
+mod exact;
 mod groups;
 mod guide;
 mod guide_writes;

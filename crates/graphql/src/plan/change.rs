@@ -1,10 +1,10 @@
 //! Inserts, updates and deletes of one table.
 
-use apollo_compiler::response::JsonValue;
 use ferrobase_query::plan::{
     Change, ChangeMember, Columns, Content, Delete, Guard, InputColumn, Insert, Mutation, Payload, Read, Source, Update,
 };
 use ferrobase_query::sql::CatalogSql;
+use serde_json::value::RawValue;
 
 use super::collect::Asked;
 use super::input::Input;
@@ -243,8 +243,8 @@ pub(super) fn stored(name: &str, class: Class, value: Input) -> Result<Input, Er
             let items = items.into_iter().map(|item| stored(name, class, item));
             Ok(Input::List(items.collect::<Result<_, _>>()?))
         }
-        (Class::Json, Input::Text(text)) => match serde_json::from_str::<JsonValue>(&text) {
-            Ok(document) => Ok(Input::of_json(&document)),
+        (Class::Json, Input::Text(text)) => match RawValue::from_string(text) {
+            Ok(document) => Ok(Input::Raw(document.into())),
             Err(error) => {
                 Err(Error::Argument { argument: name.to_owned(), reason: format!("is no JSON document: {error}") })
             }
