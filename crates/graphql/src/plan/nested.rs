@@ -264,8 +264,14 @@ impl<'a> Growing<'_, 'a> {
         for (columns, keyed) in self.keyed(way, &found)? {
             let table = self.table(way.to.table);
             let (owners, drafts): (Vec<usize>, Vec<Draft>) = keyed.into_iter().unzip();
-            let own = way.pairs.iter().map(|(_, other)| other.clone()).filter(|name| !columns.contains(name)).collect();
-            let action = Action::Tie { key: columns_of(table, columns), columns: columns_of(table, own) };
+            let own: Vec<String> =
+                way.pairs.iter().map(|(_, other)| other.clone()).filter(|name| !columns.contains(name)).collect();
+            let key = columns_of(table, columns);
+            // A key that has the foreign key in it says already to which row it belongs.
+            let action = match own.is_empty() {
+                true => Action::Find { key },
+                false => Action::Tie { key, columns: columns_of(table, own) },
+            };
             self.push(table, action, drafts, vec![fill(owners)])?;
         }
         Ok(())
