@@ -90,7 +90,7 @@ impl<'a> Planner<'a> {
         if columns.is_empty() {
             return Err(Error::Argument { argument: "set".to_owned(), reason: "changes nothing".to_owned() });
         }
-        let mutation = update(table, columns, rows, self.keyed(id, asked));
+        let mutation = update(table, columns, rows, self.keyed(id, asked)?);
         let members = vec![ChangeMember::Row(self.row(id, asked.below())?)];
         Ok(Step::Run(alone(asked.key, self.change(table, mutation, Guard::default(), members)), None))
     }
@@ -108,7 +108,7 @@ impl<'a> Planner<'a> {
     pub(super) fn delete_by_key(&self, id: TableId, asked: &Asked<'a>) -> Result<Content, Error> {
         let table = self.table(id);
         let members = vec![ChangeMember::Row(self.row(id, asked.below())?)];
-        Ok(self.change(table, delete(table, self.keyed(id, asked)), Guard::default(), members))
+        Ok(self.change(table, delete(table, self.keyed(id, asked)?), Guard::default(), members))
     }
 
     /// What is told of changed rows.
@@ -233,7 +233,7 @@ pub(super) fn input_column(table: &Table, name: &str) -> Option<InputColumn> {
 
 /// The value of a column as it is stored.
 pub(super) fn of_column(name: &str, column: &Column, value: &Input) -> Result<Input, Error> {
-    stored(name, column.value.class, column.value.meant(value))
+    stored(name, column.value.class, column.value.meant(name, value)?)
 }
 
 /// A value as it is stored: a document is not the string that holds it.

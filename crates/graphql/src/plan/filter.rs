@@ -207,9 +207,9 @@ pub(super) fn comparison(
             "overlaps" => Operator::Overlaps,
             _ => Operator::Equal,
         };
-        return Ok(Some(binary(operator, array_literal(value.meant(operand).items()))));
+        return Ok(Some(binary(operator, array_literal(value.meant(name, operand)?.items()))));
     }
-    let operand = &value.meant(operand);
+    let operand = &value.meant(name, operand)?;
     let text = operand.text().unwrap_or_default();
     let keys = || operand.items().iter().filter_map(Input::text).collect();
     let by_keys = |test, keys| Operation::Keys { test, keys, convert };

@@ -68,12 +68,12 @@ pub(super) fn one_key<'t>(table: &'t Table, argument: &str, given: &Input) -> Re
     }
     let key = table.keys.iter().find(|key| key.name == *name).ok_or_else(|| Error::unknown(name))?;
     if let [column] = key.columns.as_slice() {
-        let value = table.field_of(column).map_or_else(|| value.clone(), |(_, column)| column.value.meant(value));
-        return Ok((key, vec![(column.clone(), value)]));
+        let (_, of) = table.field_of(column).ok_or_else(|| Error::unknown(name))?;
+        return Ok((key, vec![(column.clone(), of.value.meant(name, value)?)]));
     }
     let part = |(name, value): &(String, Input)| {
         let column = table.column(name).ok_or_else(|| Error::unknown(name))?;
-        Ok((column.name.clone(), column.value.meant(value)))
+        Ok((column.name.clone(), column.value.meant(name, value)?))
     };
     Ok((key, value.fields().iter().map(part).collect::<Result<_, Error>>()?))
 }

@@ -27,7 +27,7 @@ use apollo_compiler::{ExecutableDocument, Node};
 use ferrobase_query::plan::{Condition, Content, Document, Member, One, Read, Source};
 
 use crate::error::Error;
-use crate::model::{Model, MutationField, QueryField, Reference, Table, TableId};
+use crate::model::{Column, Model, MutationField, QueryField, Reference, Table, TableId};
 use collect::{Asked, collect};
 use input::Input;
 
@@ -142,16 +142,28 @@ impl<'a> Planner<'a> {
     /// A row by its primary key.
     fn by_key(&self, id: TableId, asked: &Asked<'a>) -> Result<Content, Error> {
         let mut read = self.read_table(id);
-        read.filters = self.keyed(id, asked);
+        read.filters = self.keyed(id, asked)?;
         Ok(Content::One(Box::new(One { join: None, read, members: self.row(id, asked.below())? })))
     }
 
     /// The row with the key that the arguments are.
-    fn keyed(&self, id: TableId, asked: &Asked<'a>) -> Vec<Condition> {
+    fn keyed(&self, id: TableId, asked: &Asked<'a>) -> Result<Vec<Condition>, Error> {
+        let key = self.key_values(id, &|name| self.argument(asked, name))?;
+        Ok(key.into_iter().map(|(column, value)| filter::equal(column, value.text())).collect())
+    }
+
+    /// The columns of a primary key with their values, which `given` knows by the names of their fields.
+    fn key_values(
+        &self,
+        id: TableId,
+        given: &dyn Fn(&str) -> Option<Input>,
+    ) -> Result<Vec<(&'a String, Input)>, Error> {
         let table = self.table(id);
         let named = table.key.iter().filter_map(|column| table.field_of(column));
-        let value = |name: &str| self.argument(asked, name).and_then(|value| value.text());
-        named.map(|(name, column)| filter::equal(&column.name, value(name))).collect()
+        let value = |(name, column): (&String, &'a Column)| {
+            Ok((&column.name, column.value.meant(name, &given(name).unwrap_or(Input::Null))?))
+        };
+        named.map(value).collect()
     }
 
     /// A row by what names it among all rows.

@@ -303,15 +303,12 @@ impl<'a> Growing<'_, 'a> {
         columns.extend(fills.iter().flat_map(|fill| fill.pairs.iter().map(|(own, _)| own.clone())));
         let place = if columns.is_empty() {
             // Nothing of the row itself changes.
-            let mut key = Vec::new();
-            for column in &table.key {
-                let named = table.field_of(column).and_then(|(name, _)| self.planner.argument(asked, name));
-                key.push((column.clone(), named.unwrap_or(Input::Null)));
-            }
+            let key = self.planner.key_values(id, &|name| self.planner.argument(asked, name))?;
+            let key = key.into_iter().map(|(column, value)| (column.clone(), value)).collect();
             let action = Action::Find { key: columns_of(table, table.key.clone()) };
             self.push(table, action, vec![drafted(key)?], fills)?
         } else {
-            let filters = self.planner.keyed(id, asked);
+            let filters = self.planner.keyed(id, asked)?;
             let action = Action::Change { columns: columns_of(table, columns), filters };
             self.push(table, action, level.drafts, fills)?
         };
@@ -338,7 +335,7 @@ impl<'a> Growing<'_, 'a> {
             for item in value.items() {
                 let part = |wanted: &str| item.fields().iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
                 let guard = at_most(part("atMost").unwrap_or(&Input::Null))?;
-                let mut filters = vec![self.belongs(id, asked, set, way)];
+                let mut filters = vec![self.belongs(id, asked, set, way)?];
                 filters.extend(self.planner.filter(way.to.table, part("filter").unwrap_or(&Input::Null), 0)?);
                 let mutation = match verb.as_str() {
                     "update" => {
@@ -359,16 +356,15 @@ impl<'a> Growing<'_, 'a> {
     }
 
     /// That rows belong to the row that is changed, by the key that it has then.
-    fn belongs(&self, id: TableId, asked: &Asked<'a>, set: &Input, way: &Way<'_>) -> Condition {
-        let table = self.table(id);
+    fn belongs(&self, id: TableId, asked: &Asked<'a>, set: &Input, way: &Way<'_>) -> Result<Condition, Error> {
         let mut read = self.planner.read_table(id);
-        for column in &table.key {
-            let Some((name, column)) = table.field_of(column) else { continue };
+        let given = |name: &str| {
             let new = set.fields().iter().find(|(other, _)| other == name).map(|(_, value)| value.clone());
-            let value = new.or_else(|| self.planner.argument(asked, name));
-            read.filters.push(equal(&column.name, value.and_then(|value| value.text())));
-        }
-        Condition::Related(Box::new(Related { exists: true, join: Join::Columns(way.turned()), read }))
+            new.or_else(|| self.planner.argument(asked, name))
+        };
+        let key = self.planner.key_values(id, &given)?;
+        read.filters = key.into_iter().map(|(column, value)| equal(column, value.text())).collect();
+        Ok(Condition::Related(Box::new(Related { exists: true, join: Join::Columns(way.turned()), read })))
     }
 }
 
