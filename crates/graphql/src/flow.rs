@@ -61,7 +61,7 @@ pub(crate) struct Operating<'o> {
     asked: &'o Asked,
     operation: &'o Node<Operation>,
     variables: &'o Valid<JsonMap>,
-    catalog: &'o Arc<Catalog>,
+    pub(crate) catalog: &'o Arc<Catalog>,
     proven: Option<Arc<Proven>>,
     pub(crate) schema: &'o str,
 }
@@ -324,7 +324,7 @@ fn told(error: &RequestError, document: &ExecutableDocument) -> Error {
     Error::Operation(Box::new(error.to_graphql_error(&document.sources)))
 }
 
-fn isolation(level: Isolation) -> ferrobase_pg::Isolation {
+pub(crate) fn isolation(level: Isolation) -> ferrobase_pg::Isolation {
     match level {
         Isolation::ReadCommitted => ferrobase_pg::Isolation::ReadCommitted,
         Isolation::RepeatableRead => ferrobase_pg::Isolation::RepeatableRead,

@@ -12,7 +12,7 @@ use ferrobase_request::{Opening, Transaction};
 use serde_json::value::RawValue;
 
 use crate::error::Error;
-use crate::flow::{Flow, Operating, Ready, internal};
+use crate::flow::{Flow, Operating, Ready, internal, isolation};
 use crate::plan::{COUNT, Grown, ROWS, Step, json};
 
 /// A transaction, and what its statements have in common.
@@ -45,7 +45,7 @@ impl Flow<'_> {
             }
             return Ok(side_by_side(&values, &self.ending(cost)));
         }
-        let begun = Transaction::begin(self.target, self.context(), Opening::default()).await;
+        let begun = Transaction::begin(self.target, self.context(), self.opening(&steps, operating)).await;
         let transaction = begun.map_err(|error| self.failed(&error))?;
         let mut writing = Writing { flow: self, operating, transaction };
         for (key, step) in steps {
@@ -59,6 +59,16 @@ impl Flow<'_> {
         }
         writing.transaction.end(End::Commit).await.map_err(|error| self.failed(&error))?;
         Ok(side_by_side(&values, &self.ending(cost)))
+    }
+
+    /// How a transaction begins: as isolated as the strictest of the functions that are called, and the role, want it.
+    fn opening(&self, steps: &[(String, Step)], operating: &Operating<'_>) -> Opening {
+        let called = |(_, step): &(String, Step)| match step {
+            Step::Run(_, Some(function)) => function.isolation,
+            _ => None,
+        };
+        let own = operating.catalog.roles.get(self.context().identity.role()).and_then(|role| role.isolation);
+        Opening { isolation: steps.iter().filter_map(called).chain(own).max().map(isolation), ..Opening::default() }
     }
 
     /// How many rows a field may touch.

@@ -303,3 +303,27 @@ async fn variables_are_values_of_writes() {
     // A variable that is not given leaves the column as it is.
     assert_eq!(api.value("select price from items").await, "3.25");
 }
+
+#[tokio::test]
+async fn functions_are_as_isolated_among_other_fields_as_alone() {
+    let api = api("create table notes (id int primary key);
+         create function level_of() returns text language sql volatile as $$ select current_setting('transaction_isolation') $$;
+         create function strict_one() returns text language sql volatile set default_transaction_isolation = 'serializable'
+             as $$ select current_setting('transaction_isolation') $$;
+         create function steady_one() returns text language sql volatile set default_transaction_isolation = 'repeatable read'
+             as $$ select current_setting('transaction_isolation') $$;")
+    .await;
+    for (fields, level) in [
+        ("a: level_of b: level_of", "read committed"),
+        ("a: strict_one", "serializable"),
+        ("a: steady_one b: level_of", "repeatable read"),
+        (
+            "a: level_of b: steady_one c: strict_one insertIntonotesCollection(objects: [{id: 1}]) { affectedCount }",
+            "serializable",
+        ),
+    ] {
+        let data = api.data(&format!("mutation {{ {fields} }}")).await;
+        let told: Vec<_> = ["a", "b", "c"].iter().filter_map(|key| data.get(key)).collect();
+        assert!(!told.is_empty() && told.iter().all(|value| **value == level), "{fields}: {data}");
+    }
+}
