@@ -5,6 +5,7 @@ mod comments;
 mod documents;
 mod editor;
 mod exact;
+mod grants;
 mod groups;
 mod guide;
 mod guide_writes;

@@ -1,7 +1,8 @@
 //! Inserts, updates and deletes of one table.
 
 use ferrobase_query::plan::{
-    Change, ChangeMember, Columns, Content, Delete, Guard, InputColumn, Insert, Mutation, Payload, Read, Source, Update,
+    Change, ChangeMember, Columns, Content, Delete, Guard, InputColumn, Insert, Join, Mutation, Payload, Read, Source,
+    Update,
 };
 use ferrobase_query::sql::CatalogSql;
 use serde_json::value::RawValue;
@@ -10,7 +11,7 @@ use super::collect::Asked;
 use super::input::Input;
 use super::{Planner, Step, alone, json};
 use crate::error::Error;
-use crate::model::{Column, Table, TableId};
+use crate::model::{Column, FieldKind, Table, TableId};
 use crate::scalar::Class;
 
 /// Most changes of one field.
@@ -158,16 +159,20 @@ pub(super) fn shows(members: &[ChangeMember]) -> bool {
 
 /// Columns of changed rows: those that the role may read, or all where functions take the whole row.
 fn returned(table: &Table) -> Columns {
-    if table.columns().any(|(_, _, column)| column.computed) && reads_all(table) {
+    if takes_row(table) {
         return Columns::All;
     }
     let readable = table.columns().filter(|(_, _, column)| column.readable && !column.computed);
     Columns::Named(readable.map(|(_, _, column)| column.name.clone()).collect())
 }
 
-fn reads_all(table: &Table) -> bool {
-    let reads = |column: &String| table.field_of(column).is_some_and(|(_, column)| column.readable);
-    table.relation.columns.keys().all(reads)
+/// Whether functions take the whole row; a role that may not read all of it has none of them.
+fn takes_row(table: &Table) -> bool {
+    table.fields.values().any(|field| match &field.kind {
+        FieldKind::Column(column) => column.computed,
+        FieldKind::One(to) | FieldKind::Many(to) => matches!(to.join, Join::Function { .. }),
+        FieldKind::NodeId => false,
+    })
 }
 
 /// How many rows may be changed.
