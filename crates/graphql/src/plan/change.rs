@@ -26,8 +26,7 @@ impl<'a> Planner<'a> {
             return self.insert_tree(id, asked, objects.items());
         }
         let (columns, rows) = given(table, objects.items())?;
-        let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
-        let conflict = self.conflict(id, asked, &names)?;
+        let conflict = self.conflict(id, asked, objects.items())?;
         let mutation = Mutation::Insert(Insert {
             table: table.relation.name.clone(),
             columns,

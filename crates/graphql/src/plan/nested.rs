@@ -84,14 +84,8 @@ impl<'a> Planner<'a> {
     pub(super) fn insert_tree(&self, id: TableId, asked: &Asked<'a>, objects: &[Input]) -> Result<Step, Error> {
         let members = self.told(id, asked, "InsertResponse")?;
         let mut growing = Growing { planner: self, tree: Tree::default(), guards: Vec::new(), rows: 0 };
-        let objects: Vec<&Input> = objects.iter().collect();
-        let root = growing.insert(id, &objects, Vec::new(), 0)?;
-        let names: Vec<String> = match &growing.tree.steps[root].action {
-            Action::Insert { columns, .. } => columns.iter().map(|column| column.name.clone()).collect(),
-            _ => Vec::new(),
-        };
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let said: Option<Conflict> = self.conflict(id, asked, &names)?;
+        let root = growing.insert(id, &objects.iter().collect::<Vec<_>>(), Vec::new(), 0)?;
+        let said: Option<Conflict> = self.conflict(id, asked, objects)?;
         if let Action::Insert { conflict, .. } = &mut growing.tree.steps[root].action {
             *conflict = said;
         }
