@@ -76,7 +76,7 @@ impl Flow<'_> {
         match step {
             Step::Constant(_) => 0.0,
             Step::Run(document, _) => self.cost(document),
-            Step::Many(documents) => documents.iter().map(|document| self.cost(document)).sum(),
+            Step::Many(steps) => steps.iter().map(|step| self.cost_of(step)).sum(),
             Step::Tree(grown) => grown.rows() + grown.told.as_ref().map_or(0.0, |told| self.cost(told)) * grown.roots(),
         }
     }
@@ -86,16 +86,10 @@ impl Writing<'_, '_> {
     /// Runs a field; gives its value.
     async fn step(&mut self, step: Step) -> Result<Bytes, Error> {
         match step {
-            Step::Constant(json) => Ok(json.into()),
-            Step::Run(document, function) => {
-                let ready = self.flow.ready(self.operating, &document, function)?;
-                self.run(&ready).await
-            }
-            Step::Many(documents) => {
+            Step::Many(steps) => {
                 let mut list = BytesMut::from(&b"["[..]);
-                for (index, document) in documents.iter().enumerate() {
-                    let ready = self.flow.ready(self.operating, document, None)?;
-                    let one = self.run(&ready).await.map_err(|error| error.at(&index.to_string()))?;
+                for (index, step) in steps.into_iter().enumerate() {
+                    let one = self.one(step).await.map_err(|error| error.at(&index.to_string()))?;
                     if index > 0 {
                         list.extend_from_slice(b",");
                     }
@@ -104,7 +98,20 @@ impl Writing<'_, '_> {
                 list.extend_from_slice(b"]");
                 Ok(list.freeze())
             }
+            one => self.one(one).await,
+        }
+    }
+
+    /// Runs what is no list.
+    async fn one(&mut self, step: Step) -> Result<Bytes, Error> {
+        match step {
+            Step::Constant(json) => Ok(json.into()),
+            Step::Run(document, function) => {
+                let ready = self.flow.ready(self.operating, &document, function)?;
+                self.run(&ready).await
+            }
             Step::Tree(grown) => self.tree(*grown).await,
+            Step::Many(_) => Err(internal()),
         }
     }
 

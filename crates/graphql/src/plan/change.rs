@@ -9,7 +9,8 @@ use serde_json::value::RawValue;
 
 use super::collect::Asked;
 use super::input::Input;
-use super::{Planner, Step, alone, json};
+use super::told::returning;
+use super::{Planner, Step, json};
 use crate::error::Error;
 use crate::model::{Column, FieldKind, Table, TableId};
 use crate::scalar::Class;
@@ -38,11 +39,11 @@ impl<'a> Planner<'a> {
             location: Vec::new(),
         });
         let members = self.told(id, asked, "InsertResponse")?;
-        Ok(Step::Run(alone(asked.key, self.change(table, mutation, Guard::default(), members)), None))
+        Ok(self.changed(id, asked, mutation, Guard::default(), members))
     }
 
     /// Changed rows.
-    pub(super) fn update(&self, id: TableId, asked: &Asked<'a>) -> Result<Content, Error> {
+    pub(super) fn update(&self, id: TableId, asked: &Asked<'a>) -> Result<Step, Error> {
         let part = |name: &str| self.argument(asked, name).unwrap_or(Input::Null);
         self.update_of(id, asked, &part)
     }
@@ -59,14 +60,13 @@ impl<'a> Planner<'a> {
                 let found = update.fields().iter().find(|(name, _)| name == wanted);
                 found.map_or(Input::Null, |(_, value)| value.clone())
             };
-            let value = self.update_of(id, asked, &part).map_err(|error| error.at(&index.to_string()))?;
-            Ok(alone(asked.key, value))
+            self.update_of(id, asked, &part).map_err(|error| error.at(&index.to_string()))
         };
         Ok(Step::Many(updates.items().iter().enumerate().map(one).collect::<Result<_, Error>>()?))
     }
 
     /// A change of rows; `part` gives its parts.
-    fn update_of(&self, id: TableId, asked: &Asked<'a>, part: &dyn Fn(&str) -> Input) -> Result<Content, Error> {
+    fn update_of(&self, id: TableId, asked: &Asked<'a>, part: &dyn Fn(&str) -> Input) -> Result<Step, Error> {
         let table = self.table(id);
         let (columns, rows) = given(table, &[part("set")])?;
         if columns.is_empty() {
@@ -75,7 +75,7 @@ impl<'a> Planner<'a> {
         let filters = self.filter(id, &part("filter"), 0)?;
         let guard = at_most(&part("atMost"))?;
         let members = self.told(id, asked, "UpdateResponse")?;
-        Ok(self.change(table, update(table, columns, rows, filters), guard, members))
+        Ok(self.changed(id, asked, update(table, columns, rows, filters), guard, members))
     }
 
     /// One row changed, or that and rows that are related to it.
@@ -92,7 +92,7 @@ impl<'a> Planner<'a> {
         }
         let mutation = update(table, columns, rows, self.keyed(id, asked)?);
         let members = vec![ChangeMember::Row(self.row(id, asked.below())?)];
-        Ok(Step::Run(alone(asked.key, self.change(table, mutation, Guard::default(), members)), None))
+        Ok(self.changed(id, asked, mutation, Guard::default(), members))
     }
 
     /// Removed rows.
@@ -138,14 +138,7 @@ impl<'a> Planner<'a> {
         members: Vec<ChangeMember>,
     ) -> Content {
         // A role may write what it cannot read.
-        let returned = if shows(&members) { returned(table) } else { Columns::Named(Vec::new()) };
-        match &mut mutation {
-            Mutation::Insert(Insert { returning, .. })
-            | Mutation::Update(Update { returning, .. })
-            | Mutation::Delete(Delete { returning, .. })
-            | Mutation::Pick(ferrobase_query::plan::Pick { returning, .. }) => *returning = returned,
-            Mutation::UpdateEach(_) => {}
-        }
+        returning(&mut mutation, if shows(&members) { returned(table) } else { Columns::Named(Vec::new()) });
         let read = Read::from(Source::Derived, table.relation.name.name.clone());
         Content::Change(Box::new(Change { mutation, guard, read, members }))
     }

@@ -2,7 +2,7 @@
 //!
 //! Second stage: parse -> **plan** -> query -> execute -> render. One file per subject: `collect` (which fields), `input`
 //! (values), `row` (fields of a row), `page`, `filter`, `order`, `groups`, `keys`, `call` (functions), `document` (JSON
-//! views), `change` (writes), `nested` (related rows that are written together).
+//! views), `change` (writes), `told` (what is told of them), `nested` (related rows that are written together).
 //! Invariants: what cannot be right for the database either is refused here, with the path of the field; a name of the
 //! database comes from the model, never from the request.
 
@@ -20,6 +20,7 @@ mod node_id;
 mod order;
 mod page;
 mod row;
+mod told;
 
 use apollo_compiler::executable::{Operation, SelectionSet};
 use apollo_compiler::response::JsonMap;
@@ -50,8 +51,8 @@ pub(crate) enum Step {
     Constant(String),
     /// A statement, and the function that it calls.
     Run(Document, Option<std::sync::Arc<ferrobase_catalog::Function>>),
-    /// Statements, whose answers are a list.
-    Many(Vec<Document>),
+    /// Changes, whose answers are a list.
+    Many(Vec<Self>),
     /// Related rows, and what is told of them when they are there.
     Tree(Box<Grown>),
 }
@@ -127,7 +128,7 @@ impl<'a> Planner<'a> {
             MutationField::Insert(id) => return self.insert(*id, asked),
             MutationField::UpdateMany(id) => return self.update_many(*id, asked),
             MutationField::UpdateByKey(id) => return self.update_by_key(*id, asked),
-            MutationField::Update(id) => self.update(*id, asked),
+            MutationField::Update(id) => return self.update(*id, asked),
             MutationField::Delete(id) => self.delete(*id, asked),
             MutationField::DeleteByKey(id) => self.delete_by_key(*id, asked),
             MutationField::Call(callee) => self.call(callee, asked),

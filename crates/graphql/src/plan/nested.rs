@@ -19,6 +19,7 @@ use super::filter::equal;
 use super::input::Input;
 use super::keys::one_key;
 use super::{Planner, Step, alone};
+use crate::cost::listed;
 use crate::error::Error;
 use crate::model::{FieldKind, Reference, Table, TableId};
 
@@ -89,7 +90,8 @@ impl<'a> Planner<'a> {
         if let Action::Insert { conflict, .. } = &mut growing.tree.steps[root].action {
             *conflict = said;
         }
-        Ok(self.grown(id, asked, growing, root, members))
+        let Growing { tree, guards, .. } = growing;
+        Ok(self.grown(id, asked, (tree, guards), root, members))
     }
 
     /// One row changed, and rows that are related to it.
@@ -103,19 +105,20 @@ impl<'a> Planner<'a> {
         let members = vec![ChangeMember::Row(self.row(id, asked.below())?)];
         let mut growing = Growing { planner: self, tree: Tree::default(), guards: Vec::new(), rows: 0 };
         let root = growing.update(id, asked, set, related)?;
-        Ok(self.grown(id, asked, growing, root, members))
+        let Growing { tree, guards, .. } = growing;
+        Ok(self.grown(id, asked, (tree, guards), root, members))
     }
 
-    fn grown(
+    /// A tree with its guards, and what is told of a step when all are done.
+    pub(super) fn grown(
         &self,
         id: TableId,
         asked: &Asked<'a>,
-        growing: Growing<'_, 'a>,
+        (mut tree, guards): (Tree, Vec<(usize, Guard)>),
         root: usize,
         members: Vec<ChangeMember>,
     ) -> Step {
         let table = self.table(id);
-        let Growing { mut tree, guards, .. } = growing;
         let told = shows(&members).then(|| {
             tree.steps[root].needed.extend(table.key.iter().cloned());
             let key = table.key.iter().filter_map(|column| input_column(table, column)).collect();
@@ -437,14 +440,24 @@ impl Grown {
 
     /// How many rows it may write or find.
     pub(crate) fn rows(&self) -> f64 {
-        let listed: usize = self.tree.steps.iter().map(|step| step.drafts.len()).sum();
-        let changed: i64 = self.guards.iter().filter_map(|(_, guard)| guard.at_most).sum();
-        listed as f64 + changed as f64
+        (0..self.tree.steps.len()).map(|place| self.rows_of(place)).sum()
     }
 
     /// How many rows are told.
     pub(crate) fn roots(&self) -> f64 {
-        self.tree.steps[self.root].drafts.len() as f64
+        self.rows_of(self.root)
+    }
+
+    fn rows_of(&self, place: usize) -> f64 {
+        let step = &self.tree.steps[place];
+        match &step.action {
+            Action::Other(Mutation::Insert(insert)) => listed(insert.payload.json()),
+            Action::Other(_) => {
+                let guard = self.guards.iter().find(|(other, _)| *other == place);
+                guard.and_then(|(_, guard)| guard.at_most).unwrap_or(1) as f64
+            }
+            _ => step.drafts.len() as f64,
+        }
     }
 
     /// What is told, with the keys of the rows that are there now.
