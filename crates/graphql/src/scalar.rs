@@ -192,6 +192,7 @@ impl ValueType {
             (Class::Json, true) => Scalar::EncodedList,
             (Class::Enum, false) if !self.words.is_empty() => Scalar::Words(self.words.clone()),
             (Class::Enum, true) if !self.words.is_empty() => Scalar::WordList(self.words.clone()),
+            (Class::Float, false) => Scalar::Finite,
             _ => Scalar::Plain,
         }
     }

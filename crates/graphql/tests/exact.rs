@@ -82,3 +82,42 @@ async fn rows_with_long_keys_are_found_by_their_names_and_related() {
     api.data(&related(LONG)).await;
     assert_eq!(api.value("select number_id || '/' || place from parts").await, format!("{LONG}/1"));
 }
+
+#[tokio::test]
+async fn what_is_no_number_is_null_where_a_float_is_asked_for() {
+    let api = api("create table ratios (id int primary key, a double precision, b real);
+         insert into ratios values (1, 'NaN', 'Infinity'), (2, '-Infinity', 'NaN'), (3, 1.5, 1e30);
+         create function ratio(t ratios) returns double precision language sql stable as 'select t.a';
+         create function nothing() returns double precision language sql stable as $$ select 'NaN'::float8 $$;")
+    .await;
+    let data = api
+        .data(
+            "{ ratiosCollection { edges { node { a b } } aggregate { max { a } min { b } } } nothing
+               nested: ratiosByPk(id: 2) { a b ratio } }",
+        )
+        .await;
+    let node = |a: serde_json::Value, b: serde_json::Value| json!({"node": {"a": a, "b": b}});
+    assert_eq!(
+        data["ratiosCollection"],
+        json!({"edges": [node(json!(null), json!(null)), node(json!(null), json!(null)), node(json!(1.5), json!(1e30))],
+               "aggregate": {"max": {"a": null}, "min": {"b": 1e30}}})
+    );
+    assert_eq!((&data["nothing"], &data["nested"]), (&json!(null), &json!({"a": null, "b": null, "ratio": null})));
+    // The same where a plan of its own writes them.
+    let list = api.data("{ ratiosCollection { edges { node { a b } } } }").await;
+    assert_eq!(list["ratiosCollection"]["edges"], data["ratiosCollection"]["edges"]);
+    assert_eq!(api.data("{ ratiosByPk(id: 1) { a b } }").await["ratiosByPk"], json!({"a": null, "b": null}));
+}
+
+#[tokio::test]
+async fn rows_of_nothing_but_null_are_none() {
+    let api = api("create table marks (id int primary key, word text);
+         create function few() returns setof marks language sql stable as
+             $$ select null::marks union all select (1, 'x')::marks union all select null::marks $$;")
+    .await;
+    let data = api.data("{ few { totalCount edges { node { id word } } aggregate { count } } }").await;
+    assert_eq!(
+        data["few"],
+        json!({"totalCount": 1, "edges": [{"node": {"id": 1, "word": "x"}}], "aggregate": {"count": 1}})
+    );
+}

@@ -262,6 +262,7 @@ pub(super) fn presented(value: Sql, scalar: &Scalar) -> Sql {
     let mut out = Sql::new();
     match scalar {
         Scalar::Plain => return value,
+        Scalar::Finite => out.push("nullif(nullif(nullif(").append(value).push(", 'NaN'), 'Infinity'), '-Infinity')"),
         Scalar::Text => out.push("(").append(value).push(")::text"),
         Scalar::Texts => out.push("(").append(value).push(")::text[]"),
         Scalar::Encoded => out.push("(").append(value).push(") #>> '{}'"),
