@@ -259,3 +259,22 @@ async fn plans_that_are_kept_belong_to_no_caller_and_to_no_values() {
         }
     }
 }
+
+#[tokio::test]
+async fn whole_numbers_are_whole_and_of_32_bits_or_null() {
+    let api = api(r#"create table docs (id int primary key, data jsonb);
+        insert into docs values (1, '{"n": 1, "l": [1]}');
+        create view v_doc with (security_invoker = true) as select id, data from docs;"#)
+    .await;
+    api.db
+        .script(
+            r#"insert into docs values (2, '{"n": 1.5, "l": [2.0, 0.1, -2147483648]}'), (3, '{"n": 99999999999}'),
+                (4, '{"n": 2147483647}'), (5, '{"n": 1e2}'), (6, '{"n": 1e400}'), (7, '{"n": "7"}')"#,
+        )
+        .await;
+    let data = api.data("{ docs(orderBy: [{id: AscNullsLast}]) { n l } }").await;
+    let docs = data["docs"].as_array().unwrap();
+    let numbers: Vec<_> = docs.iter().map(|doc| doc["n"].clone()).collect();
+    assert_eq!(json!(numbers), json!([1, null, null, 2_147_483_647, 100, null, null]));
+    assert_eq!(docs[1]["l"], json!([2, null, -2_147_483_648_i64]));
+}
