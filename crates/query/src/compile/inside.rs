@@ -166,7 +166,9 @@ pub(super) fn document_of(edges: &[EdgeMember]) -> Option<&Told> {
 fn whole(number: &Sql) -> Sql {
     let mut out = Sql::of("(CASE WHEN (");
     out.append(number.clone()).push(")::numeric % 1 = 0 AND (").append(number.clone());
-    out.push(")::numeric BETWEEN -2147483648 AND 2147483647 THEN (").append(number.clone()).push(")::numeric::int END)");
+    out.push(")::numeric BETWEEN -2147483648 AND 2147483647 THEN (")
+        .append(number.clone())
+        .push(")::numeric::int END)");
     out
 }
 
