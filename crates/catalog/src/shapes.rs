@@ -5,9 +5,11 @@
 //! without such a column costs nothing.
 //! Invariant: reading a view runs the code of whoever made it, with the rights of who reads. Only what belongs to the
 //! login itself, or to a superuser, is read; other sources have to declare what they give.
-//! Invariant: values are forgotten at once; what is kept are keys, sorts of values and names of types.
+//! Invariant: values are forgotten at once; what is kept are keys, sorts of values, names of types and reasons of
+//! deprecation, the last two only where everybody who may read the source may read every row: else only names that its
+//! definition writes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,6 +38,8 @@ struct Source<'c> {
     /// What its definition depends on.
     reads: Vec<&'c QualifiedName>,
     is_function: bool,
+    /// Some may not see all rows, or nobody knows.
+    hides: bool,
 }
 
 /// The shapes of what a catalog tells of.
@@ -71,6 +75,15 @@ async fn read(
         let callable = !source.is_function || sampled.defaults.iter().all(Option::is_some);
         if callable && (source.owner == login || is_superusers) && started.elapsed() < FOR_ALL {
             sampled.shape = documents(session, scope, source).await;
+            let texts = texts(source, catalog, &definitions);
+            let is_table = !source.is_function && !definitions.contains_key(&source.oid);
+            let is_given = |name: &&String| is_table && !source.hides || texts.iter().any(|text| writes(text, name));
+            let mut names = BTreeSet::new();
+            sampled.shape.type_names(&mut names);
+            sampled.names = names.iter().filter(is_given).cloned().collect();
+            if source.hides {
+                sampled.shape.forget_values(&sampled.names);
+            }
         }
         let of = if source.is_function { &mut shapes.functions } else { &mut shapes.relations };
         of.insert(source.name.clone(), Arc::new(sampled));
@@ -89,6 +102,7 @@ fn sources<'c>(catalog: &'c Catalog, scope: &Scope) -> Vec<Source<'c>> {
         owner: &relation.owner,
         reads: relation.reads.iter().map(|base| &base.relation).collect(),
         is_function: false,
+        hides: relation.row_security.enabled || relation.reads.iter().any(|base| base.row_security),
     });
     let functions = catalog.functions.values().filter_map(|overloads| match overloads.as_slice() {
         [function] if covers(&function.name) && function.is_document_view() => Some(function),
@@ -100,11 +114,12 @@ fn sources<'c>(catalog: &'c Catalog, scope: &Scope) -> Vec<Source<'c>> {
         owner: &function.owner,
         reads: Vec::new(),
         is_function: true,
+        hides: true,
     });
     relations.chain(functions).collect()
 }
 
-/// The login and, by oid, a fingerprint of the definition of each view and function that matters.
+/// The login and, by oid, the definition of each view and function that matters.
 async fn definitions(
     session: &mut Session,
     catalog: &Catalog,
@@ -137,6 +152,21 @@ fn definition(source: &Source<'_>, catalog: &Catalog, definitions: &HashMap<u32,
         (oid, oid.and_then(|oid| definitions.get(&oid))).hash(&mut hasher);
     }
     hasher.finish()
+}
+
+/// The definitions of a source and of the views that it reads.
+fn texts<'d>(source: &Source<'_>, catalog: &Catalog, definitions: &'d HashMap<u32, String>) -> Vec<&'d String> {
+    let read = source.reads.iter().filter_map(|name| catalog.relation(&name.schema, &name.name));
+    read.map(|relation| relation.oid).chain([source.oid]).filter_map(|oid| definitions.get(&oid)).collect()
+}
+
+/// Whether a definition gives objects this type: `'__typename', 'User'`.
+fn writes(definition: &str, name: &str) -> bool {
+    let literal = format!("'{}'", name.replace('\'', "''"));
+    definition.split("'__typename'").skip(1).any(|rest| {
+        let rest = rest.strip_prefix("::text").unwrap_or(rest).trim_start();
+        rest.strip_prefix(',').is_some_and(|rest| rest.trim_start().starts_with(&literal))
+    })
 }
 
 async fn defaults(session: &mut Session, function: u32) -> Result<Vec<Option<String>>, LoadError> {

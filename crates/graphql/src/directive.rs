@@ -47,6 +47,10 @@ pub(crate) struct Directive {
     pub(crate) fields: Map<String, Value>,
     /// JSON view: what documents of other types have that stand in its documents.
     pub(crate) types: Map<String, Value>,
+    /// JSON view: whether what rows show counts.
+    pub(crate) sample: Option<bool>,
+    /// JSON view: its documents are of one of these types.
+    pub(crate) one_of: Vec<String>,
     /// JSON view that is a function: the claims that its parameters get, by parameter.
     pub(crate) claims: indexmap::IndexMap<String, String>,
     /// Function that writes: the keys of its argument `input_data`.

@@ -6,7 +6,7 @@
 use indexmap::IndexMap;
 
 use crate::scalar::ValueType;
-use crate::views::Place;
+use crate::views::{Place, Sort};
 
 /// The type of what returns nothing.
 pub(crate) const DONE: &str = "Done";
@@ -73,6 +73,22 @@ pub(crate) struct InputShape {
     pub(crate) name: String,
     /// By their names in GraphQL: the key in the object, and the type as GraphQL writes it.
     pub(crate) fields: IndexMap<String, (String, String)>,
+}
+
+impl Made {
+    /// What was a document is a JSON value.
+    pub(crate) fn forget_documents(&mut self) {
+        let rows = match self {
+            Self::Done | Self::Json => return,
+            Self::Rows { row, .. } => vec![row],
+            Self::Outcome(outcome) => vec![&mut outcome.success, &mut outcome.error],
+        };
+        for field in rows.into_iter().flat_map(|row| row.fields.values_mut()) {
+            if let RowValue::Document(place) = &mut field.value {
+                *place = Place::Scalar(Sort::Json);
+            }
+        }
+    }
 }
 
 impl Outcome {

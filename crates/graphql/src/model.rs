@@ -47,6 +47,27 @@ pub(crate) struct Model {
     pub(crate) documents: Documents,
 }
 
+impl Model {
+    /// Gives up JSON views, and with them the types of documents.
+    pub(crate) fn forget_documents(&mut self) {
+        self.documents = Documents::default();
+        self.query.retain(|_, field| !matches!(field, QueryField::Documents(_) | QueryField::DocumentPage(_)));
+        let read = self.query.values_mut().filter_map(|field| match field {
+            QueryField::Call(callee) => Some(callee),
+            _ => None,
+        });
+        let written = self.mutation.values_mut().filter_map(|field| match field {
+            MutationField::Call(callee) => Some(callee),
+            _ => None,
+        });
+        for callee in read.chain(written) {
+            if let CallReturns::Made(made) = &mut std::sync::Arc::make_mut(callee).returns {
+                made.forget_documents();
+            }
+        }
+    }
+}
+
 /// A field of `Query`.
 #[derive(Clone, Debug)]
 pub(crate) enum QueryField {
@@ -239,7 +260,7 @@ pub(crate) struct EnumType {
 }
 
 /// A function as a field.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Callee {
     /// The function.
     pub(crate) function: Arc<Function>,

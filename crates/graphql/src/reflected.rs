@@ -134,7 +134,7 @@ impl Reflected {
             introspection: settings.introspection,
         });
         let limits = Limits { depth: settings.max_depth, aliases: settings.max_aliases };
-        let drawn = Self::of_schema(schema::draw(&model), limits);
+        let drawn = Self::of_schema(schema::draw(&mut model), limits);
         model.sdl = model.is_subgraph.then(|| schema::sdl(&model, &drawn.schema));
         Self { model, ..drawn }
     }

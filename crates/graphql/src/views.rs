@@ -5,8 +5,10 @@
 //! steady form is a JSON value as it is. What a comment says counts more than what rows show.
 //! Invariant: keys become fields only when they are names of GraphQL; no other text of a document gets into a schema but
 //! names of types, which are checked in the same way, and reasons of deprecation.
+//! Invariant: documents are written by anybody. A name that they say is never one that anything else has or may get, and
+//! it neither takes the type of a view away nor changes what the view it is called after shows.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use ferrobase_catalog::{DEPRECATED, ObjectShape, Shape, TYPE_NAME};
 use indexmap::IndexMap;
@@ -15,6 +17,8 @@ use serde_json::{Map, Value};
 use crate::naming::{camel, is_name, upper_first};
 use crate::scalar::Class;
 
+/// How many documents have to agree on the keys of an object that does not say its type.
+const SEVERAL: usize = 3;
 /// The scalar of values that have no steady form.
 pub(crate) const JSON_VALUE: &str = "JSONValue";
 
@@ -130,27 +134,67 @@ impl Documents {
 /// Types under construction.
 pub(crate) struct Building<'t> {
     pub(crate) documents: Documents,
-    /// Names that belong to others.
+    /// Names that belong to others, or may.
     pub(crate) taken: &'t HashSet<String>,
+    /// Types that views are called after and have shown: other documents change none of their fields.
+    pub(crate) owned: HashSet<String>,
+}
+
+/// What the owner of a view calls its documents.
+#[derive(Clone, Copy)]
+pub(crate) struct Called<'n> {
+    /// Their type, where a comment says it.
+    pub(crate) said: Option<&'n str>,
+    /// Their type, where nothing says another.
+    pub(crate) own: &'n str,
+    /// The union of their types, where a comment says that they are of several.
+    pub(crate) union: &'n str,
+    /// These types.
+    pub(crate) one_of: &'n [String],
+    /// What documents say counts as a name of their type only where it is one of these.
+    pub(crate) given: &'n BTreeSet<String>,
 }
 
 impl Building<'_> {
-    /// What the documents of a view are; `otherwise` is the name of the type of those that do not say theirs.
-    pub(crate) fn root(&mut self, shape: &Shape, union: &str, otherwise: &str) -> Option<Place> {
-        let named: Vec<_> =
-            shape.objects.iter().filter_map(|(name, object)| Some((name.as_deref()?, object))).collect();
-        let names: Vec<&str> = named.iter().map(|(name, _)| *name).collect();
-        match names.as_slice() {
-            [] => {
-                let unnamed = shape.objects.get(&None).cloned().unwrap_or_default();
-                self.object(otherwise, &unnamed).then(|| Place::Object(otherwise.to_owned()))
+    /// What the documents of a view are. Only a comment makes them a union; else a name that all say is their type's, and
+    /// where they say several it is the view's own.
+    pub(crate) fn root(&mut self, shape: &Shape, called: Called<'_>) -> Option<Place> {
+        if !called.one_of.is_empty() {
+            for member in called.one_of {
+                match shape.objects.get(&Some(member.clone())) {
+                    Some(object) => self.object(member, object).then_some(())?,
+                    None => _ = self.entry(member)?,
+                }
             }
-            [only] => {
-                let mut all = shape.objects.values();
-                all.all(|object| self.object(only, object)).then(|| Place::Object((*only).to_owned()))
-            }
-            _ => self.union(union, &named),
+            return self.one_of(&self.free(called.union), called.one_of.to_vec());
         }
+        let name = self.root_name(shape, called);
+        self.entry(&name)?;
+        if !shape.objects.values().all(|object| self.object(&name, object)) {
+            return None;
+        }
+        if name == called.own && !shape.objects.is_empty() {
+            self.owned.insert(name.clone());
+        }
+        Some(Place::Object(name))
+    }
+
+    /// The type of the documents of a view that are of one.
+    pub(crate) fn root_name(&self, shape: &Shape, called: Called<'_>) -> String {
+        let mut shown = shape.objects.keys().flatten().filter(|name| called.given.contains(*name));
+        match (called.said, shown.next(), shown.next()) {
+            (None, Some(only), None) if self.is_free(only) => only.clone(),
+            (said, ..) => self.free(said.unwrap_or(called.own)),
+        }
+    }
+
+    fn is_free(&self, name: &str) -> bool {
+        is_name(name) && !self.taken.contains(name)
+    }
+
+    /// A name of ours, or another one where something else has it.
+    fn free(&self, name: &str) -> String {
+        if self.is_free(name) { name.to_owned() } else { format!("{name}Document") }
     }
 
     fn place(&mut self, shape: &Shape, key: &str, own_name: &str) -> Place {
@@ -174,12 +218,16 @@ impl Building<'_> {
     fn objects(&mut self, shape: &Shape, own_name: &str) -> Option<Place> {
         if let Some(unnamed) = shape.objects.get(&None) {
             let has_names = unnamed.keys.keys().all(|key| is_name(&camel(key)));
-            let is_steady = shape.objects.len() == 1 && !unnamed.varies && !unnamed.keys.is_empty() && has_names;
+            // Keys that only one or two documents have may be no names of ours but words of users.
+            let is_steady = shape.objects.len() == 1 && !unnamed.varies && unnamed.documents >= SEVERAL;
+            let is_steady = is_steady && !unnamed.keys.is_empty() && has_names;
             return (is_steady && self.object(own_name, unnamed)).then(|| Place::Object(own_name.to_owned()));
         }
-        let named: Vec<_> =
-            shape.objects.iter().filter_map(|(name, object)| Some((name.as_deref()?, object))).collect();
+        // A name that something else has is not listened to.
+        let named = shape.objects.iter().filter_map(|(name, object)| Some((name.as_deref()?, object)));
+        let named: Vec<_> = named.filter(|(name, _)| self.is_free(name)).collect();
         match named.as_slice() {
+            [] => None,
             [(name, object)] => self.object(name, object).then(|| Place::Object((*name).to_owned())),
             several => self.union(own_name, several),
         }
@@ -195,7 +243,7 @@ impl Building<'_> {
     }
 
     fn one_of(&mut self, name: &str, members: Vec<String>) -> Option<Place> {
-        if !is_name(name) || self.taken.contains(name) {
+        if !self.is_free(name) {
             return None;
         }
         let known = self.documents.types.entry(name.to_owned()).or_insert_with(|| DocumentType::Union(Vec::new()));
@@ -218,10 +266,13 @@ impl Building<'_> {
             if !is_name(&field) || !is_key(key) {
                 continue;
             }
-            let place = self.place(below, key, &format!("{name}{}", upper_first(&field)));
+            let own_name = self.free(&format!("{name}{}", upper_first(&field)));
+            let place = self.place(below, key, &own_name);
+            let is_owned = self.owned.contains(name);
             let deprecated = shape.deprecated.get(key).cloned();
             let Some(object) = self.entry(name) else { return false };
             match object.fields.get_mut(&field) {
+                Some(known) if is_owned && known.place != Place::Scalar(Sort::Unknown) => {}
                 Some(known) if known.key == *key => {
                     known.place = merged(&known.place, place);
                     known.deprecated = known.deprecated.take().or(deprecated);
@@ -234,7 +285,7 @@ impl Building<'_> {
     }
 
     fn entry(&mut self, name: &str) -> Option<&mut ObjectType> {
-        if !is_name(name) || self.taken.contains(name) {
+        if !self.is_free(name) {
             return None;
         }
         let known =
@@ -250,7 +301,7 @@ impl Building<'_> {
         let reasons = fields.get(DEPRECATED).and_then(Value::as_object);
         for (key, said) in fields.iter().filter(|(key, _)| is_key(key)) {
             let field = camel(key);
-            let Some(place) = self.declared_place(said, &format!("{name}{}", upper_first(&field))) else {
+            let Some(place) = self.declared_place(said, &self.free(&format!("{name}{}", upper_first(&field)))) else {
                 tracing::warn!(r#type = name, key, "A comment for GraphQL names a type that nothing has");
                 continue;
             };
@@ -368,8 +419,9 @@ mod tests {
         let mut shape = Shape::default();
         rows.iter().for_each(|row| shape.see(row));
         let taken = HashSet::from(["Table".to_owned()]);
-        let mut building = Building { documents: Documents::default(), taken: &taken };
-        building.root(&shape, "Things", "Thing").expect("a type");
+        let mut building = Building { documents: Documents::default(), taken: &taken, owned: HashSet::new() };
+        let called = Called { said: None, own: "Thing", union: "Things", one_of: &[], given: &BTreeSet::new() };
+        building.root(&shape, called).expect("a type");
         building.declared("Thing", declared.as_object().expect("an object"));
         let show = |(name, ty): (String, DocumentType)| match ty {
             DocumentType::Union(members) => format!("{name} = {}", members.join(" | ")),
@@ -406,11 +458,13 @@ mod tests {
             json!({"steady": {"x": 1}, "open": {"x": 1}, "empty": {}, "odd": {"a b": 1}, "user": {"__typename": "User", "a": 1}}),
             json!({"steady": {"x": 2}, "open": {"y": 1}, "empty": {}, "odd": {"a b": 1}, "user": {"__typename": "User", "b": 1},
                    "table": {"__typename": "Table", "a": 1}, "__typename": null}),
+            json!({"steady": {"x": 3}, "few": {"x": 1}}),
+            json!({"few": {"x": 1}}),
         ];
         assert_eq!(
             types(&rows, &json!({})),
             [
-                "Thing { empty: JSONValue, odd: JSONValue, open: JSONValue, steady: ThingSteady, table: JSONValue, user: User }",
+                "Thing { empty: JSONValue, few: JSONValue, odd: JSONValue, open: JSONValue, steady: ThingSteady, table: JSONValue, user: User }",
                 "ThingSteady { x: Int }",
                 "User { a: Int, b: Int }",
             ]
@@ -443,7 +497,6 @@ mod tests {
             types(&[json!({"n": 1, "free": {"a": 1}})], &declared),
             [
                 "Thing { free: JSONValue, n: Float, who: User, all: [User], one: ThingOne, not: JSONValue, part: ThingPart }",
-                "ThingFree { a: Int }",
                 "User { a: Int }",
                 "ThingOne = User | Thing",
                 "ThingPart { x: [Int] }",

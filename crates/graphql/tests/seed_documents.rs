@@ -139,6 +139,7 @@ async fn seed_05_versions_of_an_api_stand_side_by_side() {
         .start(&format!(
             "{PEOPLE}
              alter table people add avatar_url text default 'a.png', add bio text default 'Hello';
+             insert into people (email, name) values ('cid@example.org', 'Cid');
              create schema api_v1; create schema api_v2;
              grant usage on schema api_v1, api_v2 to anon, authenticated;
              create view api_v1.users with (security_invoker = true) as
@@ -173,6 +174,9 @@ async fn seed_05_versions_of_an_api_stand_side_by_side() {
 
 #[tokio::test]
 async fn seed_06_layers_of_views_are_one_statement() {
+    // Objects without a name that fewer than three documents show.
+    let declared = r#"@graphql({"fields": {"inventory": {"in_stock": "Int", "reserved": "Int", "available": "Int"},
+        "reviews": [{"id": "ID", "rating": "Int", "user": "User"}]}})"#;
     let api = api(&format!(
         "{PEOPLE}
          create table categories (id int primary key, name text);
@@ -198,7 +202,8 @@ async fn seed_06_layers_of_views_are_one_statement() {
                     select r.created_at, jsonb_build_object('id', r.id, 'rating', r.rating, 'user', u.data) as data
                     from reviews r join v_user u on u.id = r.user_id where r.product_id = p.id
                     order by r.created_at desc limit 10) as last)) as data
-            from v_base_products p left join v_category c on c.id = p.category_id;"
+            from v_base_products p left join v_category c on c.id = p.category_id;
+         comment on column v_products_full.data is '{declared}';"
     ))
     .await;
     let plans = Plans::record();

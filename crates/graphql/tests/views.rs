@@ -1,5 +1,7 @@
 //! JSON views beyond the seed: what hides them, what clashes, what goes wrong in documents, who is who between mutations.
 
+use std::collections::HashMap;
+
 use serde_json::json;
 
 use crate::harness::{Setup, api};
@@ -57,7 +59,8 @@ async fn what_a_role_may_not_read_is_not_there() {
 #[tokio::test]
 async fn documents_that_break_the_promise_are_null_where_they_do() {
     let api = api(r#"create table docs (id int primary key, data jsonb);
-        insert into docs values (1, '{"__typename": "Doc", "n": 1, "s": "x", "b": true, "o": {"x": 1}, "l": [{"y": 1}], "id": 7}');
+        insert into docs select n, '{"__typename": "Doc", "n": 1, "s": "x", "b": true, "o": {"x": 1}, "l": [{"y": 1}], "id": 7}'
+            from unnest(array[1, 101, 102]) n;
         create view v_doc with (security_invoker = true) as select id, data from docs;"#)
     .await;
     api.db
@@ -66,7 +69,9 @@ async fn documents_that_break_the_promise_are_null_where_they_do() {
                (3, '{"o": {"x": "no"}, "l": [1, null, {"y": {}}]}'), (4, '[1]'), (5, null), (6, '"text"')"#,
         )
         .await;
-    let data = api.data("{ docs(orderBy: [{id: AscNullsLast}]) { __typename id n s b o { x } l { y } } }").await;
+    let data = api
+        .data("{ docs(where: {id: {lt: 100}}, orderBy: [{id: AscNullsLast}]) { __typename id n s b o { x } l { y } } }")
+        .await;
     let docs = data["docs"].as_array().unwrap();
     assert_eq!(
         docs[0],
@@ -81,18 +86,162 @@ async fn documents_that_break_the_promise_are_null_where_they_do() {
 }
 
 #[tokio::test]
-async fn documents_of_several_types_make_a_list_of_a_union() {
+async fn documents_of_several_types_make_a_list_of_a_union_where_a_comment_says_so() {
     let api = api(r#"create table docs (id int primary key, data jsonb);
-        insert into docs values (1, '{"__typename": "Cat", "lives": 9}'), (2, '{"__typename": "Dog", "tricks": ["sit"]}');
-        create view v_pets with (security_invoker = true) as select id, data from docs;"#)
+        insert into docs values (1, '{"__typename": "Cat", "lives": 9}'), (2, '{"__typename": "Dog", "tricks": ["sit"]}'),
+            (3, '{"__typename": "Eel", "slips": true}');
+        create view v_pets with (security_invoker = true) as select id, data from docs;
+        comment on view v_pets is '@graphql({"one_of": ["Cat", "Dog"]})';"#)
     .await;
     let query = "{ pets(orderBy: [{id: AscNullsLast}]) { __typename ... on Cat { lives } ... on Dog { tricks } }
         petsConnection(first: 1) { edges { node { ... on Cat { n: lives } } } } }";
     assert_eq!(
         api.data(query).await,
-        json!({"pets": [{"__typename": "Cat", "lives": 9}, {"__typename": "Dog", "tricks": ["sit"]}],
+        json!({"pets": [{"__typename": "Cat", "lives": 9}, {"__typename": "Dog", "tricks": ["sit"]}, null],
                "petsConnection": {"edges": [{"node": {"n": 9}}]}})
     );
+}
+
+/// Two views over one table of documents that anybody may write: `v_doc` says what stands in it, `v_raw` shows it as it is.
+const OPEN: &str = "create table todos (id int primary key, title text, done boolean);
+    create type mood as enum ('good', 'bad');
+    create table moods (id int primary key, mood mood, moods mood[]);
+    create function fn_add(input_data jsonb) returns app.mutation_result language sql as
+        $$ select true, 'ok', null::jsonb $$;
+    comment on function fn_add is '@graphql({\"input\": {\"a\": \"Int\"}})';
+    create function listed() returns table (n int) language sql stable as $$ select 1 $$;
+    create table docs (id int primary key, e jsonb);
+    insert into docs values (1, '{\"a\": 1}'), (2, '{\"a\": 1}'), (3, '{\"a\": 1}');
+    create view v_doc with (security_invoker = true) as
+        select id, 'x' as word, jsonb_build_object('__typename', 'Doc', 'id', id, 'e', e) as data from docs;
+    create view v_raw with (security_invoker = true) as select id, 'x' as word, e as data from docs;";
+
+#[tokio::test]
+async fn sec_no_name_in_a_document_breaks_the_schema_or_takes_a_type_of_others() {
+    let api = api(OPEN).await;
+    let types = async || {
+        let data = api.data("{ __schema { types { kind name fields { name } inputFields { name } } } }").await;
+        let types = data["__schema"]["types"].as_array().unwrap().clone();
+        types.into_iter().map(|one| (one["name"].as_str().unwrap().to_owned(), one)).collect::<HashMap<_, _>>()
+    };
+    let before = types().await;
+    assert!(
+        ["StringFilter", "moodListFilter", "AddInput", "AddSuccess", "ListedRow", "DocsEdge"]
+            .iter()
+            .all(|name| before.contains_key(*name))
+    );
+    let still = "{ docs(first: 1, where: {id: {eq: 1}}) { __typename id } raws(first: 1, where: {id: {eq: 1}}) { __typename a } }";
+    let answer = api.data(still).await;
+    let mut names: Vec<_> = before.keys().filter(|name| !name.starts_with("__")).cloned().collect();
+    names.extend(
+        ["RawsConnection", "RawEdge", "IntListFilter", "moodFilter", "x y", "__Type", "", "_Any"].map(str::to_owned),
+    );
+    for name in names {
+        let evil = json!({"__typename": name, "evil": 1}).to_string().replace('\'', "''");
+        api.db.script(&format!("delete from docs where id > 3; insert into docs values (4, '{evil}')")).await;
+        api.reload().await;
+        assert_eq!(api.data(still).await, answer, "{name}");
+        let now = types().await;
+        for (known, of) in &before {
+            // What is open stays so: fields of documents grow.
+            if !matches!(known.as_str(), "Doc" | "DocE" | "Raw") {
+                assert_eq!(now.get(known), Some(of), "{known} after {name}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn sec_a_document_changes_neither_the_type_of_a_view_nor_what_another_view_shows() {
+    let api = api(OPEN).await;
+    let query = "{ docs(where: {id: {eq: 1}}) { __typename id } raws(where: {id: {eq: 1}}) { __typename a } }";
+    let before = api.data(query).await;
+    assert_eq!(before, json!({"docs": [{"__typename": "Doc", "id": "1"}], "raws": [{"__typename": "Raw", "a": 1}]}));
+    api.db
+        .script(
+            r#"insert into docs values (5, '{"__typename": "Doc", "id": {"x": 1}, "e": 5}'), (6, '{"__typename": "Other", "a": 1}'),
+                (7, '{"__typename": "Raw", "a": 1}')"#,
+        )
+        .await;
+    api.reload().await;
+    assert_eq!(api.data(query).await, before);
+    let fields = api.data("{ __type(name: \"Doc\") { fields { name type { name } } } }").await;
+    assert!(fields["__type"]["fields"].as_array().unwrap().contains(&json!({"name": "id", "type": {"name": "ID"}})));
+    // A comment's name is the type's, whatever documents say.
+    api.db.script("comment on view v_raw is '@graphql({\"name\": \"Paper\"})'").await;
+    api.reload().await;
+    let named =
+        api.data("{ raws: raw(where: {id: {in: [1, 6]}}, orderBy: [{id: AscNullsLast}]) { __typename a } }").await;
+    assert_eq!(named["raws"], json!([{"__typename": "Paper", "a": 1}, {"__typename": "Paper", "a": 1}]));
+}
+
+/// Everything that the schema says.
+const WHOLE: &str =
+    "{ __schema { types { name description fields(includeDeprecated: true) { name deprecationReason } } } }";
+
+#[tokio::test]
+async fn sec_values_of_rows_that_are_hidden_are_not_in_the_schema() {
+    let api = api(r#"create table notes (id int primary key, owner text, note jsonb);
+        alter table notes enable row level security;
+        create policy own on notes using (owner = auth.jwt() ->> 'sub');
+        insert into notes select n, 'ann', jsonb_build_object('__typename', 'AnnsDisease', 'a', 1,
+            '__deprecated', '{"a": "Ann is ill"}'::jsonb) from generate_series(1, 5) n;
+        create view v_base with (security_invoker = true) as select id,
+            jsonb_build_object('__typename', 'Base', 'id', id, 'note', note, '__deprecated', note -> '__deprecated') as data from notes;
+        create view v_note with (security_invoker = true) as select id, jsonb_build_object('__typename', 'Noted',
+            'note', note, 'base', data, '__deprecated', note -> '__deprecated') as data from notes join v_base using (id);
+        create table tv_kept (id int primary key, data jsonb);
+        alter table tv_kept enable row level security;
+        insert into tv_kept select id, note from notes;
+        create function v_all() returns table (id int, data jsonb) language sql stable as $$ select id, note from notes $$;
+        create table tv_open (id int primary key, data jsonb);
+        insert into tv_open values (1, '{"__typename": "Opened", "a": 1, "__deprecated": {"a": "Use b"}}');"#)
+    .await;
+    let whole = api.data(WHOLE).await.to_string();
+    assert!(!whole.contains("Disease") && !whole.contains("Ann is ill"), "{whole}");
+    // What definitions write are no values; what everybody may read is no secret.
+    let names =
+        api.data("{ notes { __typename base { __typename note { a } } note { a } } opens { __typename } }").await;
+    assert_eq!(names, json!({"notes": [], "opens": [{"__typename": "Opened"}]}));
+    let known = ["Noted", "Base", "Kept", "All", "Opened", "Use b"];
+    assert!(known.iter().all(|name| whole.contains(&format!("\"{name}\""))), "{whole}");
+}
+
+#[tokio::test]
+async fn sec_words_of_users_that_are_keys_are_no_fields() {
+    let api = api(r#"create table docs (id int primary key, data jsonb);
+        insert into docs select n, jsonb_build_object('votes', jsonb_build_object('user_' || n, 1), 'steady', '{"x": 1}'::jsonb,
+            'list', '[{"y": 1}, {"y": 2}, {"y": 3}, {"y": 4}]'::jsonb) from generate_series(1, 5) n;
+        create view v_doc with (security_invoker = true) as select id, data from docs;
+        create view v_two with (security_invoker = true) as select id, data from docs where id < 3;
+        create view v_one with (security_invoker = true) as select id, data from docs where id = 1;
+        create view v_off with (security_invoker = true) as select id, data from docs;
+        comment on view v_off is '@graphql({"sample": false, "fields": {"steady": "JSON"}})';"#)
+    .await;
+    let whole = api.data(WHOLE).await.to_string();
+    assert!(!whole.to_lowercase().contains("user1") && !whole.contains("user_1"), "{whole}");
+    let data = api
+        .data(
+            "{ docs(where: {id: {eq: 2}}) { votes steady { x } list(first: 1) { y } }
+        ones { votes steady list } twos(first: 1) { steady } offs(first: 1) { steady } }",
+        )
+        .await;
+    assert_eq!(data["docs"], json!([{"votes": {"user_2": 1}, "steady": {"x": 1}, "list": [{"y": 1}]}]));
+    assert_eq!(data["ones"][0]["list"][0], json!({"y": 1}));
+    let off = api.data("{ __type(name: \"Off\") { fields { name } } }").await;
+    assert_eq!(off["__type"]["fields"], json!([{"name": "steady"}]));
+    // The same documents, seen again, are no more documents.
+    for _ in 0..3 {
+        api.reload().await;
+    }
+    assert_eq!(api.data("{ ones { votes } }").await["ones"], json!([{"votes": {"user_1": 1}}]));
+}
+
+#[tokio::test]
+async fn a_view_with_texts_beside_its_documents_is_there_with_trigrams_too() {
+    let api = api(&format!("create extension if not exists pg_trgm schema extensions; {OPEN}")).await;
+    let data = api.data("{ docs(where: {word: {eq: \"x\"}, id: {eq: 1}}) { id } }").await;
+    assert_eq!(data["docs"], json!([{"id": "1"}]));
 }
 
 #[tokio::test]
@@ -112,7 +261,7 @@ async fn texts_of_documents_and_comments_stay_texts() {
     let key = "a".repeat(80);
     let long = api.data(&format!("{{ docs {{ {key}: a }} }}")).await;
     assert_eq!(long["docs"][0][&key], 1);
-    assert_eq!(api.ask("{ evils { a } }").await.code(), "GRAPHQL_VALIDATION_FAILED");
+    assert_eq!(api.data("{ evils { __typename a } }").await["evils"], json!([{"__typename": "Evil", "a": 1}]));
 }
 
 #[tokio::test]
@@ -138,11 +287,11 @@ async fn what_users_write_in_documents_makes_no_types_where_it_is_declared() {
 #[tokio::test]
 async fn only_what_was_asked_for_leaves_the_database() {
     let api = api(r#"create table docs (id int primary key, data jsonb);
-        insert into docs values (1, '{"a": 1, "deep": {"b": [{"c": 1, "d": 2}], "e": 3}}');
+        insert into docs select n, '{"a": 1, "deep": {"b": [{"c": 1, "d": 2}], "e": 3}}' from generate_series(1, 3) n;
         create view v_doc with (security_invoker = true) as select id, data from docs;"#)
     .await;
     let plans = Plans::record();
-    let data = api.data("{ docs { deep { b { c } } } }").await;
+    let data = api.data("{ docs(first: 1) { deep { b { c } } } }").await;
     assert_eq!(data["docs"], json!([{"deep": {"b": [{"c": 1}]}}]));
     let (sql, count) = (plans.sql(), plans.count());
     assert!(count == 1 && !sql.contains("'d'") && !sql.contains("'e'") && !sql.contains("'a'"), "{sql}");
@@ -258,4 +407,23 @@ async fn plans_that_are_kept_belong_to_no_caller_and_to_no_values() {
             assert_eq!(answer["data"]["docs"], expected, "{variables}: {answer}");
         }
     }
+}
+
+#[tokio::test]
+async fn whole_numbers_are_whole_and_of_32_bits_or_null() {
+    let api = api(r#"create table docs (id int primary key, data jsonb);
+        insert into docs values (1, '{"n": 1, "l": [1]}');
+        create view v_doc with (security_invoker = true) as select id, data from docs;"#)
+    .await;
+    api.db
+        .script(
+            r#"insert into docs values (2, '{"n": 1.5, "l": [2.0, 0.1, -2147483648]}'), (3, '{"n": 99999999999}'),
+                (4, '{"n": 2147483647}'), (5, '{"n": 1e2}'), (6, '{"n": 1e400}'), (7, '{"n": "7"}')"#,
+        )
+        .await;
+    let data = api.data("{ docs(orderBy: [{id: AscNullsLast}]) { n l } }").await;
+    let docs = data["docs"].as_array().unwrap();
+    let numbers: Vec<_> = docs.iter().map(|doc| doc["n"].clone()).collect();
+    assert_eq!(json!(numbers), json!([1, null, null, 2_147_483_647, 100, null, null]));
+    assert_eq!(docs[1]["l"], json!([2, null, -2_147_483_648_i64]));
 }

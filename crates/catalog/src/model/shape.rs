@@ -1,9 +1,10 @@
 //! What stands in JSON documents, as far as it was seen: the part of a type that PostgreSQL does not know.
 //!
 //! A shape is what samples have in common, put together place by place. It only grows; the order of samples does not
-//! matter. Values are never kept.
+//! matter. Values are never kept, but names of types and reasons of deprecation, and those not where rows are hidden from
+//! some.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -41,6 +42,8 @@ pub struct Sampled {
     pub definition: u64,
     /// What was seen; nothing where it could not be read.
     pub shape: Shape,
+    /// Names of types that whoever made it gives its documents: those that its definition writes, or the rows of a table.
+    pub names: BTreeSet<String>,
     /// Of a function: the default of each parameter, as SQL.
     pub defaults: Vec<Option<String>>,
 }
@@ -73,6 +76,8 @@ pub struct ObjectShape {
     pub keys: BTreeMap<String, Shape>,
     /// Not all have the same keys.
     pub varies: bool,
+    /// How many documents have such objects, as far as they were seen at once.
+    pub documents: usize,
     /// Keys that should not be used any more, and why.
     pub deprecated: BTreeMap<String, String>,
 }
@@ -80,7 +85,21 @@ pub struct ObjectShape {
 impl Shape {
     /// What a document and those before it have in common.
     pub fn see(&mut self, document: &Value) {
-        self.add(document, 0);
+        let mut one = Self::default();
+        one.add(document, 0);
+        one.count_once();
+        self.merge(&one);
+    }
+
+    /// Many objects of one document agree with themselves.
+    fn count_once(&mut self) {
+        for object in self.objects.values_mut() {
+            object.documents = 1;
+            object.keys.values_mut().for_each(Self::count_once);
+        }
+        if let Some(items) = &mut self.items {
+            items.count_once();
+        }
     }
 
     fn add(&mut self, value: &Value, depth: usize) {
@@ -109,22 +128,38 @@ impl Shape {
                     seen.deprecated = reasons.iter().filter_map(reason).collect();
                 }
                 self.more |= object.len() > MOST_KEYS;
-                self.object(name, &seen);
+                self.object(name, &seen, usize::max);
             }
         }
     }
 
-    fn object(&mut self, name: Option<String>, seen: &ObjectShape) {
+    fn object(&mut self, name: Option<String>, seen: &ObjectShape, count: fn(usize, usize) -> usize) {
         let is_full = self.objects.len() >= MOST_TYPES;
         match self.objects.get_mut(&name) {
-            Some(known) => known.merge(seen),
+            Some(known) => known.join(seen, count),
             None if is_full => self.more = true,
             None => _ = self.objects.insert(name, seen.clone()),
         }
     }
 
-    /// Adds what another shape knows of the same place.
+    /// Forgets what documents said: names of types, but those of which it is known who gave them, and reasons.
+    pub fn forget_values(&mut self, names: &BTreeSet<String>) {
+        for (name, mut object) in std::mem::take(&mut self.objects) {
+            object.deprecated.clear();
+            object.keys.values_mut().for_each(|shape| shape.forget_values(names));
+            self.object(name.filter(|name| names.contains(name)), &object, usize::saturating_add);
+        }
+        if let Some(items) = &mut self.items {
+            items.forget_values(names);
+        }
+    }
+
+    /// Adds what other documents show of the same place.
     pub fn merge(&mut self, other: &Self) {
+        self.join(other, usize::saturating_add);
+    }
+
+    fn join(&mut self, other: &Self, count: fn(usize, usize) -> usize) {
         self.boolean |= other.boolean;
         self.integer |= other.integer;
         self.large |= other.large;
@@ -132,10 +167,18 @@ impl Shape {
         self.text |= other.text;
         self.more |= other.more;
         for (name, object) in &other.objects {
-            self.object(name.clone(), object);
+            self.object(name.clone(), object, count);
         }
         if let Some(items) = &other.items {
-            self.items.get_or_insert_default().merge(items);
+            self.items.get_or_insert_default().join(items, count);
+        }
+    }
+
+    /// Adds the names of all types.
+    pub(crate) fn type_names(&self, names: &mut BTreeSet<String>) {
+        names.extend(self.objects.keys().flatten().cloned());
+        for shape in self.objects.values().flat_map(|object| object.keys.values()).chain(self.items.as_deref()) {
+            shape.type_names(names);
         }
     }
 
@@ -152,13 +195,13 @@ impl Shape {
 }
 
 impl ObjectShape {
-    /// Adds what another shape knows of the same objects.
-    pub fn merge(&mut self, other: &Self) {
+    fn join(&mut self, other: &Self, count: fn(usize, usize) -> usize) {
+        self.documents = count(self.documents, other.documents);
         self.varies |= other.varies || !self.keys.keys().eq(other.keys.keys());
         for (key, shape) in &other.keys {
             let is_full = self.keys.len() >= MOST_KEYS;
             match self.keys.get_mut(key) {
-                Some(known) => known.merge(shape),
+                Some(known) => known.join(shape, count),
                 None if is_full => {}
                 None => _ = self.keys.insert(key.clone(), shape.clone()),
             }
@@ -179,7 +222,8 @@ impl Shapes {
             for (name, sampled) in now {
                 if let Some(known) = before.get(name).filter(|known| known.definition == sampled.definition) {
                     let mut shape = known.shape.clone();
-                    shape.merge(&sampled.shape);
+                    // Most of them are the same documents again.
+                    shape.join(&sampled.shape, usize::max);
                     if shape != sampled.shape && shape.places() <= MOST_PLACES {
                         *sampled = Arc::new(Sampled { shape, ..Sampled::clone(sampled) });
                     }
@@ -247,9 +291,36 @@ mod tests {
     }
 
     #[test]
+    fn documents_are_counted_once_each_and_not_again() {
+        let mut shape = seen(&[json!({"o": [{"a": 1}, {"a": 2}]}), json!({"o": [{"a": 1}]})]);
+        let count = |shape: &Shape| {
+            let items = shape.objects[&None].keys["o"].items.as_ref().unwrap();
+            (shape.objects[&None].documents, items.objects[&None].documents)
+        };
+        assert_eq!(count(&shape), (2, 2));
+        let again = shape.clone();
+        shape.join(&again, usize::max);
+        assert_eq!(count(&shape), (2, 2));
+    }
+
+    #[test]
+    fn values_that_are_forgotten_leave_keys() {
+        let mut shape = seen(&[
+            json!({"__typename": "User", "l": [{"__typename": "ann@example.org", "a": 1, "__deprecated": {"a": "secret"}}]}),
+            json!({"__typename": "User", "l": [{"__typename": "Pet", "b": 1}, {"__typename": "Dog", "c": 1}]}),
+        ]);
+        shape.forget_values(&BTreeSet::from(["User".to_owned(), "Pet".to_owned()]));
+        let told = format!("{shape:?}");
+        assert!(!told.contains("example") && !told.contains("secret") && !told.contains("Dog"), "{told}");
+        let items = shape.objects[&Some("User".to_owned())].keys["l"].items.as_ref().unwrap();
+        assert_eq!(items.objects.keys().cloned().collect::<Vec<_>>(), [None, Some("Pet".to_owned())]);
+        assert_eq!(items.objects[&None].keys.keys().collect::<Vec<_>>(), ["a", "c"]);
+    }
+
+    #[test]
     fn what_was_seen_counts_on_while_the_definition_is_the_same() {
         let of = |definition, document: Value| {
-            let sampled = Sampled { definition, shape: seen(&[document]), defaults: Vec::new() };
+            let sampled = Sampled { definition, shape: seen(&[document]), ..Sampled::default() };
             let name = QualifiedName::new("public", "v_user");
             Shapes { relations: [(name, Arc::new(sampled))].into(), ..Shapes::default() }
         };

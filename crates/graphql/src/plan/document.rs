@@ -51,7 +51,8 @@ impl<'a> Planner<'a> {
     fn inside(&self, place: &Place, asked: &Asked<'a>) -> Result<Inside, Error> {
         Ok(match place {
             Place::Scalar(Sort::Id | Sort::String | Sort::BigInt) => Inside::Text,
-            Place::Scalar(Sort::Int | Sort::Float) => Inside::Number,
+            Place::Scalar(Sort::Int) => Inside::Int,
+            Place::Scalar(Sort::Float) => Inside::Number,
             Place::Scalar(Sort::Boolean) => Inside::Boolean,
             Place::Scalar(Sort::Json | Sort::Unknown) => Inside::Whole,
             Place::Object(name) => Inside::Object(self.parts(name, asked.below())?),

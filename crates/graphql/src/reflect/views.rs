@@ -3,9 +3,10 @@
 //! Two steps around the functions: first the types of all documents, because a function can answer one of them, then the
 //! fields of `Query`, because what was there before wins. Names: design rules in docs/guide/graphql-views.md.
 
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use ferrobase_catalog::{Column as CatalogColumn, Function, Privilege, Relation, Shape, TypeClass};
+use ferrobase_catalog::{Column as CatalogColumn, Function, Privilege, Relation, Sampled, Shape, TypeClass};
 use ferrobase_query::plan::{Argument, ArgumentValue, CallerSource};
 use ferrobase_query::sql::CatalogSql;
 use indexmap::IndexMap;
@@ -14,12 +15,17 @@ use super::Reflecting;
 use crate::directive::{self, Commented};
 use crate::model::{Column, Field, FieldKind, QueryField, Table, View};
 use crate::naming::{camel, is_name, plural, singular, upper_first};
-use crate::views::{Building, DocumentType, Place};
+use crate::scalar::Class;
+use crate::views::{Building, Called, DocumentType, Place};
 
 /// The column of documents.
 pub(super) const DATA: &str = "data";
 /// What names of views begin with that are made for this.
 const PREFIXES: [&str; 3] = ["v_", "tv_", "mv_"];
+/// What the names of types end with in which a view is asked and told.
+const OF_VIEWS: [&str; 6] = ["Column", "Connection", "Edge", "Filter", "OrderBy", "Similarity"];
+/// What the names of types end with that functions make.
+const OF_FUNCTIONS: [&str; 5] = ["Error", "Input", "Result", "Row", "Success"];
 
 /// A source of documents with what is known of it.
 pub(super) struct Found {
@@ -35,6 +41,15 @@ struct Source {
     function: Option<Arc<Function>>,
     said: Commented,
     shape: Shape,
+    /// Names of types that whoever made it gives its documents.
+    given: BTreeSet<String>,
+}
+
+impl Source {
+    fn called<'n>(&'n self, own: &'n str, union: &'n str) -> Called<'n> {
+        let said = self.said.directive.name.as_deref();
+        Called { said, own, union: said.unwrap_or(union), one_of: &self.said.directive.one_of, given: &self.given }
+    }
 }
 
 fn without_prefix(name: &str) -> Option<&str> {
@@ -45,6 +60,11 @@ fn base_name(name: &str) -> &str {
     without_prefix(name).unwrap_or(name)
 }
 
+/// The name of the type of a view's documents, where nothing says another.
+fn own_name(base: &str) -> String {
+    upper_first(&camel(&singular(base)))
+}
+
 impl Reflecting<'_> {
     /// Whether a relation is a JSON view. One whose name does not say so is one when its documents are objects, and nobody
     /// named its key for pg_graphql's sake.
@@ -52,14 +72,16 @@ impl Reflecting<'_> {
         if !relation.has_documents() {
             return false;
         }
-        let is_object = || self.shape(relation).is_some_and(|shape| !shape.objects.is_empty());
+        let is_object = || self.sampled(relation).is_some_and(|sampled| !sampled.shape.objects.is_empty());
         let said = || self.said(relation).directive;
         without_prefix(&relation.name.name).is_some()
             || said().primary_key_columns.is_none() && (is_object() || !said().fields.is_empty())
     }
 
-    fn shape(&self, relation: &Relation) -> Option<&Shape> {
-        self.sight.catalog.shapes.relations.get(&relation.name).map(|sampled| &sampled.shape)
+    /// What rows show; nothing where the view's comment wants none of it.
+    fn sampled(&self, relation: &Relation) -> Option<&Sampled> {
+        let sampled = self.sight.catalog.shapes.relations.get(&relation.name)?;
+        self.said(relation).directive.sample.unwrap_or(true).then_some(&**sampled)
     }
 
     /// What the comments on the view and on its documents say; those on the documents count more, and describe the type.
@@ -72,6 +94,10 @@ impl Reflecting<'_> {
         directive.max_rows = directive.max_rows.or(of_view.max_rows);
         directive.primary_key_columns = directive.primary_key_columns.or(of_view.primary_key_columns);
         directive.total_count = directive.total_count.or(of_view.total_count);
+        directive.sample = directive.sample.or(of_view.sample);
+        if directive.one_of.is_empty() {
+            directive.one_of = of_view.one_of;
+        }
         if directive.fields.is_empty() {
             directive.fields = of_view.fields;
         }
@@ -86,38 +112,77 @@ impl Reflecting<'_> {
         for relation in catalog.relations.values() {
             let is_here = relation.name.schema == self.sight.schema && self.is_view(relation);
             if is_here && (self.sight.sees)(relation) && self.reads(relation, DATA) {
-                let shape = self.shape(relation).cloned().unwrap_or_default();
+                let Sampled { shape, names: given, .. } = self.sampled(relation).cloned().unwrap_or_default();
                 let relation = Arc::clone(relation);
-                sources.push(Source { said: self.said(&relation), relation, function: None, shape });
+                sources.push(Source { said: self.said(&relation), relation, function: None, shape, given });
             }
         }
         for function in catalog.functions.values().flatten().filter(|function| function.is_document_view()) {
             if function.name.schema == self.sight.schema && catalog.may_execute(self.sight.role, function) {
-                let sampled = catalog.shapes.functions.get(&function.name);
-                let shape = sampled.map(|sampled| sampled.shape.clone()).unwrap_or_default();
                 let said = directive::read(function.comment.as_deref());
+                let sampled = catalog.shapes.functions.get(&function.name);
+                let sampled = sampled.filter(|_| said.directive.sample.unwrap_or(true));
+                let Sampled { shape, names: given, .. } = sampled.map(|one| Sampled::clone(one)).unwrap_or_default();
                 let relation = Arc::new(as_relation(function));
-                sources.push(Source { relation, function: Some(Arc::clone(function)), said, shape });
+                sources.push(Source { relation, function: Some(Arc::clone(function)), said, shape, given });
             }
         }
         sources
     }
 
+    /// Names that documents cannot say: of everything that is there, and of what is still to come.
+    fn reserved(&self, sources: &[Source]) -> HashSet<String> {
+        let mut names = self.taken.clone();
+        let values = Class::ALL.map(|class| class.name().to_owned()).into_iter();
+        let enums = self.declared.values().flat_map(|name| [name.name.clone(), self.naming.type_name(&name.name)]);
+        for value in values.chain(enums).chain(self.model.enums.keys().cloned()) {
+            names.extend(["Filter", "ListFilter"].map(|what| format!("{value}{what}")));
+            names.insert(value);
+        }
+        for table in &self.model.tables {
+            names.extend(table.keys.iter().map(|key| crate::schema::key_type(table, key)));
+        }
+        let catalog = self.sight.catalog;
+        for function in catalog.functions.values().flatten() {
+            if function.name.schema == self.sight.schema && catalog.may_execute(self.sight.role, function) {
+                let said = directive::read(function.comment.as_deref()).directive.name;
+                let base = upper_first(&said.unwrap_or_else(|| self.function_name(function)));
+                names.extend(OF_FUNCTIONS.map(|what| format!("{base}{what}")));
+            }
+        }
+        for Source { relation, said, .. } in sources {
+            let base = base_name(&relation.name.name);
+            let fields = said.directive.field.clone().into_iter().chain([camel(base), camel(&plural(base))]);
+            for own in fields.map(|field| upper_first(&field)) {
+                names.extend(OF_VIEWS.iter().flat_map(|what| [format!("{own}{what}"), format!("{own}View{what}")]));
+            }
+        }
+        names.extend(["_Service", "_Any", crate::schema::ENTITY].map(str::to_owned));
+        names
+    }
+
     /// The types of all documents that the role may read.
     pub(super) fn document_types(&mut self) -> Vec<Found> {
         let sources = self.sources();
-        let taken = self.taken.clone();
-        let mut building = Building { documents: std::mem::take(&mut self.model.documents), taken: &taken };
+        let taken = self.reserved(&sources);
+        let documents = std::mem::take(&mut self.model.documents);
+        let mut building = Building { documents, taken: &taken, owned: HashSet::new() };
+        // What a view is called after it shows first.
+        let mut sources: Vec<_> =
+            sources.into_iter().map(|source| (own_name(base_name(&source.relation.name.name)), source)).collect();
+        sources.sort_by_cached_key(|(own, source)| building.root_name(&source.shape, source.called(own, "")) != *own);
         let mut found = Vec::new();
-        for Source { relation, function, said, mut shape } in sources {
+        for (own, mut source) in sources {
             // What is declared is not looked for: users may write there what they like.
-            for object in shape.objects.values_mut() {
-                let declared = object.keys.iter_mut().filter(|(key, _)| said.directive.fields.contains_key(*key));
+            for object in source.shape.objects.values_mut() {
+                let declared =
+                    object.keys.iter_mut().filter(|(key, _)| source.said.directive.fields.contains_key(*key));
                 declared.for_each(|(_, shape)| *shape = Shape::default());
             }
-            let base = base_name(&relation.name.name);
-            let otherwise = said.directive.name.clone().unwrap_or_else(|| upper_first(&camel(&singular(base))));
-            let Some(place) = building.root(&shape, &upper_first(&camel(base)), &otherwise) else {
+            let union = upper_first(&camel(base_name(&source.relation.name.name)));
+            let place = building.root(&source.shape, source.called(&own, &union));
+            let Source { relation, function, said, .. } = source;
+            let Some(place) = place else {
                 tracing::warn!(view = %relation.name, "The documents of a view are of a type whose name something else has");
                 continue;
             };
@@ -150,7 +215,10 @@ impl Reflecting<'_> {
             let base = base_name(&relation.name.name);
             let name = match &said.directive.field {
                 Some(name) => name.clone(),
-                None if base.eq_ignore_ascii_case(type_name) => camel(&plural(base)),
+                // What documents say of themselves decides nothing here.
+                None if base.eq_ignore_ascii_case(said.directive.name.as_deref().unwrap_or(&own_name(base))) => {
+                    camel(&plural(base))
+                }
                 None => camel(base),
             };
             let page = format!("{name}Connection");
@@ -183,7 +251,9 @@ impl Reflecting<'_> {
     /// What can be asked beside the documents: the view's other columns.
     fn beside(&mut self, relation: &Arc<Relation>, field: &str, said: &Commented, view: View) -> Table {
         let own = upper_first(field);
-        let type_name = if self.model.by_type.contains_key(&own) { format!("{own}View") } else { own };
+        let is_taken = OF_VIEWS.iter().any(|what| self.taken.contains(&format!("{own}{what}")));
+        let type_name = if is_taken { format!("{own}View") } else { own };
+        self.taken.extend(OF_VIEWS.iter().map(|what| format!("{type_name}{what}")));
         let of_view = directive::read(relation.comment.as_deref());
         let mut fields = IndexMap::new();
         for column in relation.columns.values().filter(|column| column.name != DATA) {

@@ -73,7 +73,9 @@ impl Drawing<'_> {
                 _ => {}
             }
         }
-        if self.model.trigrams.is_some() && table.has_texts() && !table.shown("similarity") {
+        // (The columns of a view have no enum.)
+        let has_texts = table.view.is_none() && table.has_texts();
+        if self.model.trigrams.is_some() && has_texts && !table.shown("similarity") {
             let own = table.type_of("Similarity");
             let column = input("column", required(&table.type_of("Column")));
             input_object(&mut self.schema, &own, [column, input("to", required("String"))]);

@@ -84,6 +84,6 @@ impl Drawing<'_> {
 }
 
 /// The name of the input of a key of several columns.
-fn key_type(table: &Table, key: &UniqueKey) -> String {
+pub(crate) fn key_type(table: &Table, key: &UniqueKey) -> String {
     table.type_of(&format!("{}Key", upper_first(&camel(&key.name))))
 }

@@ -3,8 +3,8 @@
 //! Pure. One file per sort of types: `build` (how definitions are put together), `rows` (what tables give), `inputs` (what
 //! they take), `keys` and `groups` (the same about keys and groups), `changes` and `nested` (writes), `documents` (JSON
 //! views and what functions make), `values` (scalars, enums and their filters).
-//! Invariant: the schema is valid; a test has it checked by the library and by graphql-js, and nothing is checked at run
-//! time.
+//! Invariant: the schema is valid; a test has it checked by the library and by graphql-js. At run time only a schema with
+//! types of documents is checked: names in it come from data.
 
 mod build;
 mod changes;
@@ -26,12 +26,23 @@ use apollo_compiler::validation::Valid;
 use crate::model::Model;
 use crate::scalar::{Class, ValueType};
 pub(crate) use federation::{ENTITY, is_entity, sdl};
+pub(crate) use keys::key_type;
 pub(crate) use rows::aggregated;
 
 use build::{argument, described, field, list, name, object, optional, required};
 
-/// The schema of a model.
-pub(crate) fn draw(model: &Model) -> Valid<Schema> {
+/// The schema of a model. Where its types of documents make no valid one they are given up.
+pub(crate) fn draw(model: &mut Model) -> Valid<Schema> {
+    if !model.documents.types.is_empty() {
+        match unchecked(model).validate() {
+            Ok(schema) => return schema,
+            Err(invalid) => {
+                let errors = invalid.errors.to_string();
+                tracing::error!(schema = model.schema, errors, "JSON views make an invalid schema: they are left out");
+                model.forget_documents();
+            }
+        }
+    }
     let schema = unchecked(model);
     // Every schema that a test causes is checked.
     debug_assert_eq!(schema.clone().validate().err().map(|invalid| invalid.errors.to_string()), None);
@@ -45,7 +56,9 @@ pub(crate) fn unchecked(model: &Model) -> Schema {
     drawing.frame();
     for id in 0..model.tables.len() {
         if model.tables[id].view.is_some() {
-            drawing.view(id);
+            if !model.documents.types.is_empty() {
+                drawing.view(id);
+            }
             continue;
         }
         drawing.table(id);

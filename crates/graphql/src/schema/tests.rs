@@ -3,7 +3,9 @@
 use ferrobase_catalog::{Relation, Scope, load};
 use ferrobase_testkit::database;
 
-use super::unchecked;
+use super::{draw, unchecked};
+use crate::model::Model;
+use crate::views::{DocumentField, DocumentType, ObjectType, Place};
 use crate::reflect::{Sight, reflect};
 
 /// Tables whose names are those of other types, of every sort of column, with every sort of key, and with none.
@@ -73,4 +75,22 @@ async fn every_role_has_a_valid_schema() {
             assert!(role == "nobody" || types > 40, "{role} has {types} types");
         }
     }
+}
+
+#[test]
+fn types_of_documents_that_make_no_valid_schema_are_given_up() {
+    let field = |place| DocumentField { key: "k".to_owned(), place, deprecated: None };
+    let model = |place: Place| {
+        let fields = [("k".to_owned(), field(place))].into_iter().collect();
+        let object = DocumentType::Object(ObjectType { description: None, fields });
+        let mut model = Model::default();
+        model.documents.types.insert("Doc".to_owned(), object);
+        model
+    };
+    let mut good = model(Place::Object("Doc".to_owned()));
+    assert!(draw(&mut good).types.contains_key("Doc"));
+    let mut bad = model(Place::Object("Nobody".to_owned()));
+    let schema = draw(&mut bad);
+    assert!(!schema.types.contains_key("Doc") && bad.documents.types.is_empty());
+    assert!((*schema).clone().validate().is_ok());
 }

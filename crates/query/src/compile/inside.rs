@@ -77,6 +77,7 @@ impl Compiler {
                 out
             }
             Inside::Number => only("'number'", value, value.clone()),
+            Inside::Int => only("'number'", value, whole(value)),
             Inside::Boolean => only("'boolean'", value, value.clone()),
             Inside::Object(parts) => {
                 let object = self.parts(value, parts);
@@ -159,6 +160,16 @@ pub(super) fn document_of(edges: &[EdgeMember]) -> Option<&Told> {
         EdgeValue::Document(told) => Some(told),
         _ => None,
     })
+}
+
+/// A number where it is one of 32 bits without a fraction, else NULL.
+fn whole(number: &Sql) -> Sql {
+    let mut out = Sql::of("(CASE WHEN (");
+    out.append(number.clone()).push(")::numeric % 1 = 0 AND (").append(number.clone());
+    out.push(")::numeric BETWEEN -2147483648 AND 2147483647 THEN (")
+        .append(number.clone())
+        .push(")::numeric::int END)");
+    out
 }
 
 /// A value where another one is of this sort, else NULL.

@@ -23,6 +23,8 @@ pub enum Inside {
     Text,
     /// A number.
     Number,
+    /// A whole number of 32 bits.
+    Int,
     /// True or false.
     Boolean,
     /// An object of these parts.
