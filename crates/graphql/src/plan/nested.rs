@@ -440,7 +440,9 @@ impl Grown {
 
     /// How many rows it may write or find.
     pub(crate) fn rows(&self) -> f64 {
-        (0..self.tree.steps.len()).map(|place| self.rows_of(place)).sum()
+        // A change of rows that only their telling makes a tree counts with what is told.
+        let is_told = |place: usize| place == self.root && matches!(self.tree.steps[place].action, Action::Other(_));
+        (0..self.tree.steps.len()).filter(|place| !is_told(*place)).map(|place| self.rows_of(place)).sum()
     }
 
     /// How many rows are told.
