@@ -290,7 +290,7 @@ fn keys_say_whether_one_row_or_many_and_computed_columns_are_in_the_row() {
 
 fn related(source: &str, target: &str, link: Link) -> Relationship {
     let (source, target) = (name(source), name(target));
-    Relationship { source, target, link, is_self: false, source_is_view: false, target_is_view: false }
+    Relationship { source, target, link, is_self: false, source_is_view: false, target_is_view: false, comment: None }
 }
 
 #[test]

@@ -90,7 +90,7 @@ impl Costing {
 }
 
 /// How many elements a JSON list has; 1 for anything else.
-fn listed(json: &[u8]) -> f64 {
+pub(crate) fn listed(json: &[u8]) -> f64 {
     serde_json::from_slice::<Vec<IgnoredAny>>(json).map_or(1, |list| list.len()) as f64
 }
 

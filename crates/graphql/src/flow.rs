@@ -26,6 +26,7 @@ use http::request::Parts;
 use crate::cost;
 use crate::documents::Persisted;
 use crate::error::Error;
+use crate::exact;
 use crate::introspect;
 use crate::plan::{Planned, Planner};
 use crate::prepared::{Asked, Prepared, Sight, Variables};
@@ -60,7 +61,7 @@ pub(crate) struct Operating<'o> {
     asked: &'o Asked,
     operation: &'o Node<Operation>,
     variables: &'o Valid<JsonMap>,
-    catalog: &'o Arc<Catalog>,
+    pub(crate) catalog: &'o Arc<Catalog>,
     proven: Option<Arc<Proven>>,
     pub(crate) schema: &'o str,
 }
@@ -312,7 +313,10 @@ fn variables(
     operation: &Operation,
     request: &GraphqlRequest,
 ) -> Result<Valid<JsonMap>, Error> {
-    let given = request.variables.clone().unwrap_or_default();
+    let mut given = request.variables.clone().unwrap_or_default();
+    if let Some(sent) = &request.sent {
+        exact::keep(&reflected.schema, operation, sent, &mut given);
+    }
     coerce_variable_values(&reflected.schema, operation, &given).map_err(|error| told(&error, document))
 }
 
@@ -320,7 +324,7 @@ fn told(error: &RequestError, document: &ExecutableDocument) -> Error {
     Error::Operation(Box::new(error.to_graphql_error(&document.sources)))
 }
 
-fn isolation(level: Isolation) -> ferrobase_pg::Isolation {
+pub(crate) fn isolation(level: Isolation) -> ferrobase_pg::Isolation {
     match level {
         Isolation::ReadCommitted => ferrobase_pg::Isolation::ReadCommitted,
         Isolation::RepeatableRead => ferrobase_pg::Isolation::RepeatableRead,

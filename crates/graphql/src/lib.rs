@@ -13,6 +13,7 @@ mod directive;
 mod documents;
 mod editor;
 mod error;
+mod exact;
 mod flow;
 mod introspect;
 mod limits;

@@ -49,7 +49,7 @@ impl Amount {
 }
 
 /// Fields that are only the frame of a page.
-const FRAME: [&str; 3] = ["edges", "node", "pageInfo"];
+const FRAME: [&str; 2] = ["edges", "pageInfo"];
 
 /// Refuses a document that goes too far.
 pub(crate) fn check(document: &Document, limits: Limits) -> Result<(), Error> {
@@ -75,41 +75,52 @@ pub(crate) fn measure(document: &Document) -> Amount {
     let fragments = fragments.collect();
     let mut measuring = Measuring { fragments, known: HashMap::new(), level: 0 };
     let operations = document.definitions.iter().filter_map(|definition| match definition {
-        Definition::OperationDefinition(operation) => Some(measuring.of(&operation.selection_set)),
+        Definition::OperationDefinition(operation) => Some(measuring.of(&operation.selection_set, Below::Other)),
         _ => None,
     });
     operations.fold(Amount::default(), Amount::beside)
 }
 
+/// Of what a selection is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Below {
+    /// Of `edges`, whose `node` is no level of its own.
+    Edges,
+    Other,
+}
+
 struct Measuring<'d> {
     fragments: HashMap<&'d Name, &'d [Selection]>,
     /// None while it is being measured.
-    known: HashMap<&'d Name, Option<Amount>>,
+    known: HashMap<(&'d Name, Below), Option<Amount>>,
     level: usize,
 }
 
 impl<'d> Measuring<'d> {
-    fn of(&mut self, set: &[Selection]) -> Amount {
+    fn of(&mut self, set: &[Selection], below: Below) -> Amount {
         if self.level >= LEVELS {
             return Amount { depth: usize::MAX, ..Amount::default() };
         }
         self.level += 1;
-        let amount = set.iter().fold(Amount::default(), |sum, selection| sum.beside(self.one(selection)));
+        let amount = set.iter().fold(Amount::default(), |sum, selection| sum.beside(self.one(selection, below)));
         self.level -= 1;
         amount
     }
 
-    fn one(&mut self, selection: &Selection) -> Amount {
+    fn one(&mut self, selection: &Selection, below: Below) -> Amount {
         match selection {
-            Selection::Field(field) => self.field(field),
-            Selection::InlineFragment(fragment) => self.of(&fragment.selection_set).and_one(),
-            Selection::FragmentSpread(spread) => self.spread(&spread.fragment_name).and_one(),
+            Selection::Field(field) => self.field(field, below),
+            Selection::InlineFragment(fragment) => self.of(&fragment.selection_set, below).and_one(),
+            Selection::FragmentSpread(spread) => self.spread(&spread.fragment_name, below).and_one(),
         }
     }
 
-    fn field(&mut self, field: &Field) -> Amount {
-        let below = self.of(&field.selection_set);
-        let own = usize::from(!FRAME.contains(&field.name.as_str()) || field.selection_set.is_empty());
+    fn field(&mut self, field: &Field, place: Below) -> Amount {
+        let name = field.name.as_str();
+        let below = self.of(&field.selection_set, if name == "edges" { Below::Edges } else { Below::Other });
+        // A relationship may be called `node` too.
+        let is_frame = FRAME.contains(&name) || name == "node" && place == Below::Edges;
+        let own = usize::from(!is_frame || field.selection_set.is_empty());
         // How deep introspection may go is the library's to say.
         let is_introspection = matches!(field.name.as_str(), "__schema" | "__type");
         Amount {
@@ -119,15 +130,15 @@ impl<'d> Measuring<'d> {
         }
     }
 
-    fn spread(&mut self, name: &Name) -> Amount {
-        if let Some(known) = self.known.get(name) {
-            // A circle, or what is no fragment, is the library's to refuse.
+    fn spread(&mut self, name: &Name, below: Below) -> Amount {
+        // A circle, or what is no fragment, is the library's to refuse.
+        let Some((&name, &set)) = self.fragments.get_key_value(name) else { return Amount::default() };
+        if let Some(known) = self.known.get(&(name, below)) {
             return known.unwrap_or_default();
         }
-        let Some((&name, &set)) = self.fragments.get_key_value(name) else { return Amount::default() };
-        self.known.insert(name, None);
-        let amount = self.of(set);
-        self.known.insert(name, Some(amount));
+        self.known.insert((name, below), None);
+        let amount = self.of(set, below);
+        self.known.insert((name, below), Some(amount));
         amount
     }
 }
@@ -148,6 +159,12 @@ mod tests {
             Amount { depth: 3, aliases: 2, fields: 8 }
         });
         assert_eq!(amount("{ a { edges { node { b } } pageInfo { x } } }").depth, 2, "the frame of a page is no level");
+        assert_eq!(
+            amount("{ a { node { node { edges { b } } } } }").depth,
+            4,
+            "and nothing else of these names is none"
+        );
+        assert_eq!(amount("{ a { edges { ...F } } } fragment F on T { node { b } }").depth, 2);
         assert_eq!(amount("{ __schema { types { fields { type { name } } } } a }").depth, 1);
         assert_eq!(amount("{ ...F } fragment F on T { ...G } fragment G on T { a ...F }").fields, 4, "a circle");
     }

@@ -358,6 +358,11 @@ impl Table {
         self.key.iter().all(|column| self.field_of(column).is_some_and(|(_, column)| column.readable))
     }
 
+    /// Whether its rows can be told page by page: an order ends in the primary key, which must be readable for that.
+    pub(crate) fn has_pages(&self) -> bool {
+        self.is_readable() && (self.view.is_some() || self.is_named_by_key())
+    }
+
     /// The field of a column, by the column's name in the database.
     pub(crate) fn field_of(&self, column: &str) -> Option<(&String, &Column)> {
         self.columns()

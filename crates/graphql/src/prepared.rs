@@ -18,6 +18,7 @@ use ferrobase_base::{Shelf, Sightings};
 use ferrobase_catalog::{Proof, Proven};
 use ferrobase_pg::Statement;
 use ferrobase_query::Drawn;
+use rand::RngExt as _;
 use rand::distr::{Alphanumeric, SampleString as _};
 
 /// Most plans that are kept for one schema.
@@ -28,7 +29,7 @@ const BYTES: usize = 4 << 20;
 const LEAVES: usize = 16;
 /// Longest key, in bytes.
 const LONGEST_KEY: usize = 2048;
-/// Long enough to be found nowhere else.
+/// Letters and digits of a word; long enough to be found nowhere else.
 const WORD: usize = 24;
 /// Keys seen once that are remembered.
 const SEEN_ONCE: usize = 4096;
@@ -110,15 +111,13 @@ impl Prepared {
         }
     }
 
-    /// The statement with these values.
-    fn filled(&self, variables: &Variables<'_>) -> Statement {
+    /// The statement with these values; `None` where they are not those of this plan.
+    fn filled(&self, variables: &Variables<'_>) -> Option<Statement> {
         let mut statement = self.drawn.statement.clone();
         for (param, leaf) in &self.holes {
-            if let (Some(param), Some(value)) = (statement.params.get_mut(*param), variables.leaves.get(*leaf)) {
-                *param = text(value);
-            }
+            *statement.params.get_mut(*param)? = text(variables.leaves.get(*leaf)?);
         }
-        statement
+        Some(statement)
     }
 }
 
@@ -127,7 +126,7 @@ impl<'v> Variables<'v> {
     pub(crate) fn of(document: &Asked, operation: Option<&str>, values: &'v JsonMap) -> Option<Self> {
         let mut variables = Self { skeleton: Vec::with_capacity(64), leaves: Vec::new() };
         variables.skeleton.extend_from_slice(&document.number.to_le_bytes());
-        variables.skeleton.extend_from_slice(operation.unwrap_or_default().as_bytes());
+        variables.name(operation.unwrap_or_default());
         variables.object(values);
         (variables.leaves.len() <= LEAVES && variables.skeleton.len() <= LONGEST_KEY).then_some(variables)
     }
@@ -135,12 +134,17 @@ impl<'v> Variables<'v> {
     fn object(&mut self, values: &'v JsonMap) {
         self.skeleton.push(b'{');
         for (name, value) in values {
-            // Names are letters and digits: what follows them cannot be a part of one.
-            self.skeleton.extend_from_slice(name.as_str().as_bytes());
             self.skeleton.push(b':');
+            self.name(name.as_str());
             self.value(value);
         }
         self.skeleton.push(b'}');
+    }
+
+    /// Keys of a document may be any text: with its length in front, nothing that follows can be a part of one.
+    fn name(&mut self, name: &str) {
+        self.skeleton.extend_from_slice(&name.len().to_le_bytes());
+        self.skeleton.extend_from_slice(name.as_bytes());
     }
 
     fn value(&mut self, value: &'v JsonValue) {
@@ -167,6 +171,8 @@ impl<'v> Variables<'v> {
     /// The key with the values that count.
     fn key(&self, counts: &[bool]) -> Box<[u8]> {
         let mut key = self.skeleton.clone();
+        // Which of them count, too: it may have been found otherwise before.
+        key.extend(counts.iter().map(|counts| u8::from(*counts)));
         for (leaf, _) in self.leaves.iter().zip(counts).filter(|(_, counts)| **counts) {
             let text = text(leaf).unwrap_or_default();
             key.extend_from_slice(&text.len().to_le_bytes());
@@ -220,13 +226,17 @@ impl Plans {
                 Some(Kept::Counting(counts)) => Some(Arc::clone(counts)),
                 _ => None,
             };
+            let counts = counts.filter(|counts| counts.len() == variables.leaves.len());
             counts.and_then(|counts| plans.get(&variables.key(&counts)).cloned())
         };
-        match found {
+        let planned = match found {
             Some(Kept::Plan(prepared)) if prepared.is_of(proven) => {
-                let statement = prepared.filled(variables);
-                Sight::Planned(prepared, statement)
+                prepared.filled(variables).map(|statement| (prepared, statement))
             }
+            _ => None,
+        };
+        match planned {
+            Some((prepared, statement)) => Sight::Planned(prepared, statement),
             _ if self.sightings.seen_before(&variables.skeleton) => Sight::Again,
             _ => Sight::First,
         }
@@ -241,12 +251,16 @@ impl Plans {
         plan: impl Fn(&JsonMap) -> Option<Prepared>,
     ) -> Arc<Prepared> {
         let mut counts = Vec::with_capacity(variables.leaves.len());
-        for leaf in 0..variables.leaves.len() {
-            let word = Alphanumeric.sample_string(&mut rand::rng(), WORD);
-            let again = plan(&with_word(values, leaf, &word)).filter(|again| again.cost == prepared.cost);
-            let holes = again.and_then(|again| holes(&prepared.drawn, &again.drawn, &word));
-            // A word that is nowhere may have been read as something else.
-            let holes = holes.filter(|holes| !holes.is_empty());
+        for (leaf, value) in variables.leaves.iter().enumerate() {
+            let value = text(value);
+            let places = |word: &str| {
+                let again = plan(&with_word(values, leaf, word)).filter(|again| again.cost == prepared.cost)?;
+                // A word that is nowhere may have been read as something else.
+                holes(&prepared.drawn, &again.drawn, word, value.as_deref()).filter(|holes| !holes.is_empty())
+            };
+            // Digits may mean something that letters do not, as in a path.
+            let [letters, digits] = words().map(|word| places(&word));
+            let holes = letters.filter(|letters| digits.as_ref() == Some(letters));
             counts.push(holes.is_none());
             prepared.holes.extend(holes.into_iter().flatten().map(|param| (param, leaf)));
         }
@@ -269,9 +283,15 @@ impl Plans {
     }
 }
 
-/// The parameters that are the word; none where the plan with the word differs in anything else, or says the word
-/// somewhere else.
-fn holes(real: &Drawn, with_word: &Drawn, word: &str) -> Option<Vec<usize>> {
+/// Two words that are found nowhere else: letters and digits, and digits alone.
+fn words() -> [String; 2] {
+    let mut random = rand::rng();
+    [Alphanumeric.sample_string(&mut random, WORD), random.random_range(100_000_000..1_000_000_000_u32).to_string()]
+}
+
+/// The parameters that are the word, and the value in the real plan; none where the plan with the word differs in anything
+/// else, or says the word somewhere else.
+fn holes(real: &Drawn, with_word: &Drawn, word: &str, value: Option<&[u8]>) -> Option<Vec<usize>> {
     let (ours, theirs) = (&real.statement, &with_word.statement);
     let same = ours.sql == theirs.sql
         && ours.param_types == theirs.param_types
@@ -282,7 +302,7 @@ fn holes(real: &Drawn, with_word: &Drawn, word: &str) -> Option<Vec<usize>> {
     }
     let mut holes = Vec::new();
     for (index, (ours, theirs)) in ours.params.iter().zip(&theirs.params).enumerate() {
-        if theirs.as_deref() == Some(word.as_bytes()) {
+        if theirs.as_deref() == Some(word.as_bytes()) && ours.as_deref() == value {
             holes.push(index);
         } else if ours != theirs {
             return None;

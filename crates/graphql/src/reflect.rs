@@ -259,7 +259,9 @@ impl Reflecting<'_> {
             };
             self.field(table, &column.name, column.comment.as_deref(), FieldKind::Column(field));
         }
-        for (name, computed) in &relation.computed_fields {
+        // A function of the row is given the whole row.
+        let computed_fields = if self.reads_all(&relation) { Some(&relation.computed_fields) } else { None };
+        for (name, computed) in computed_fields.into_iter().flatten() {
             let function = catalog.overloads(&computed.function.schema, &computed.function.name);
             let function = function.iter().find(|function| function.parameters.len() == 1);
             if relation.columns.contains_key(name) || !function.is_some_and(|f| catalog.may_execute(role, f)) {
@@ -280,6 +282,12 @@ impl Reflecting<'_> {
             let comment = function.and_then(|function| function.comment.clone());
             self.field(table, name.trim_start_matches('_'), comment.as_deref(), FieldKind::Column(column));
         }
+    }
+
+    /// Whether the role may read every column.
+    fn reads_all(&self, relation: &Relation) -> bool {
+        let Sight { catalog, role, .. } = self.sight;
+        relation.columns.keys().all(|column| catalog.may_column(role, Privilege::Select, relation, column))
     }
 
     fn field(&self, table: &mut Table, name: &str, comment: Option<&str>, kind: FieldKind) {
@@ -310,7 +318,9 @@ impl Reflecting<'_> {
         for (id, table) in self.model.tables.iter().enumerate() {
             let name = lower_first(&table.type_name);
             if table.is_readable() {
-                query.insert(format!("{name}Collection"), QueryField::Collection(id));
+                if table.has_pages() {
+                    query.insert(format!("{name}Collection"), QueryField::Collection(id));
+                }
                 if table.is_named_by_key() {
                     query.insert(format!("{name}ByPk"), QueryField::ByKey(id));
                 }
@@ -416,7 +426,8 @@ impl Reflecting<'_> {
         match &function.returns.shape {
             ReturnShape::Row { relation: Some(relation), .. } => {
                 let id = *self.ids.get(relation)?;
-                let reads = self.model.tables[id].columns().any(|(_, _, column)| column.readable);
+                let table = &self.model.tables[id];
+                let reads = if set { table.has_pages() } else { table.is_readable() };
                 reads.then_some(if set { CallReturns::Many(id) } else { CallReturns::One(id) })
             }
             ReturnShape::Scalar(name) => {

@@ -6,8 +6,10 @@
 use apollo_compiler::response::{JsonMap, JsonValue};
 use http::{HeaderMap, Method, header};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::error::{Error, MODERN};
+use crate::exact;
 
 /// A request.
 #[derive(Debug, Default, Deserialize)]
@@ -20,6 +22,9 @@ pub(crate) struct GraphqlRequest {
     pub(crate) operation: Option<String>,
     /// Values.
     pub(crate) variables: Option<JsonMap>,
+    /// The same as they were sent, where a number among them may have lost digits.
+    #[serde(skip)]
+    pub(crate) sent: Option<Box<RawValue>>,
     /// The name of a stored document, in place of the document.
     #[serde(rename = "documentId", alias = "doc_id")]
     pub(crate) document: Option<String>,
@@ -43,11 +48,25 @@ pub(crate) fn read(method: &Method, query: &str, headers: &HeaderMap, body: &[u8
             if body.trim_ascii_start().first() == Some(&b'[') {
                 return Err(Error::Batch);
             }
-            serde_json::from_slice(body).map_err(|error| Error::Request(format!("The body is no request: {error}")))
+            let failed = |error| Error::Request(format!("The body is no request: {error}"));
+            let request: GraphqlRequest = serde_json::from_slice(body).map_err(failed)?;
+            let has_variables = request.variables.as_ref().is_some_and(|variables| !variables.is_empty());
+            let sent = if has_variables { sent(body) } else { None };
+            Ok(GraphqlRequest { sent, ..request })
         }
         Method::GET => by_query(query),
         _ => Err(Error::Method("GraphQL takes POST and GET".to_owned())),
     }
+}
+
+/// The variables of a body as they were sent, where a number may have lost digits.
+fn sent(body: &[u8]) -> Option<Box<RawValue>> {
+    #[derive(Deserialize)]
+    struct Sent {
+        variables: Box<RawValue>,
+    }
+    let body = std::str::from_utf8(body).ok().filter(|body| exact::may_lose(body))?;
+    serde_json::from_str::<Sent>(body).ok().map(|sent| sent.variables)
 }
 
 fn by_query(query: &str) -> Result<GraphqlRequest, Error> {
@@ -62,7 +81,11 @@ fn by_query(query: &str) -> Result<GraphqlRequest, Error> {
             "query" => request.query = Some(value.into_owned()),
             "documentId" | "doc_id" => request.document = Some(value.into_owned()),
             "operationName" => request.operation = Some(value.into_owned()).filter(|name| !name.is_empty()),
-            "variables" => request.variables = object("variables", &value)?,
+            "variables" => {
+                request.variables = object("variables", &value)?;
+                let sent = Some(value).filter(|value| exact::may_lose(value));
+                request.sent = sent.and_then(|value| RawValue::from_string(value.into_owned()).ok());
+            }
             "extensions" => request.extensions = object("extensions", &value)?,
             _ => {}
         }

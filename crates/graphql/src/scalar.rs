@@ -5,6 +5,7 @@
 
 use ferrobase_query::plan::Scalar;
 
+use crate::error::Error;
 use crate::plan::input::Input;
 
 /// The type of a value.
@@ -162,19 +163,23 @@ impl ValueType {
         Self { is_list, ..Self::of_class(Class::of(&without_modifiers(element))) }
     }
 
-    /// A value that came with a request as the database knows it: words of an enum are its values again.
-    pub(crate) fn meant(&self, value: &Input) -> Input {
+    /// A value that came with a request, as `name`, as the database knows it: words of an enum are its values again.
+    pub(crate) fn meant(&self, name: &str, value: &Input) -> Result<Input, Error> {
         if self.words.is_empty() {
-            return value.clone();
+            return Ok(value.clone());
         }
-        match value {
+        Ok(match value {
             Input::Text(word) => {
                 let known = self.words.iter().find(|(_, other)| other == word);
-                Input::Text(known.map_or(word, |(value, _)| value).clone())
+                let reason = || format!("is `{word}`, which is no word of `{}`", self.name);
+                let failed = || Error::Argument { argument: name.to_owned(), reason: reason() };
+                Input::Text(known.ok_or_else(failed)?.0.clone())
             }
-            Input::List(items) => Input::List(items.iter().map(|item| self.meant(item)).collect()),
+            Input::List(items) => {
+                Input::List(items.iter().map(|item| self.meant(name, item)).collect::<Result<_, _>>()?)
+            }
             other => other.clone(),
-        }
+        })
     }
 
     /// How it becomes JSON.
@@ -187,6 +192,7 @@ impl ValueType {
             (Class::Json, true) => Scalar::EncodedList,
             (Class::Enum, false) if !self.words.is_empty() => Scalar::Words(self.words.clone()),
             (Class::Enum, true) if !self.words.is_empty() => Scalar::WordList(self.words.clone()),
+            (Class::Float, false) => Scalar::Finite,
             _ => Scalar::Plain,
         }
     }

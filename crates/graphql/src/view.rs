@@ -127,13 +127,7 @@ impl View {
             Planned::Read(document) => vec![(None, document)],
             Planned::Write(steps) => {
                 let run = steps.into_iter().flat_map(|(field, step)| {
-                    let documents = match step {
-                        Step::Run(document, _) => vec![document],
-                        Step::Many(documents) => documents,
-                        Step::Tree(grown) => grown.documents(),
-                        Step::Constant(_) => Vec::new(),
-                    };
-                    documents.into_iter().map(move |document| (Some(field.clone()), document))
+                    statements(step).into_iter().map(move |document| (Some(field.clone()), document))
                 });
                 run.collect()
             }
@@ -142,6 +136,16 @@ impl View {
 
     fn told(&self, error: &apollo_compiler::request::RequestError, document: &ExecutableDocument) -> Error {
         Error::Operation(Box::new(error.to_graphql_error(&document.sources)))
+    }
+}
+
+/// The statements of a step.
+fn statements(step: Step) -> Vec<Document> {
+    match step {
+        Step::Run(document, _) => vec![document],
+        Step::Many(steps) => steps.into_iter().flat_map(statements).collect(),
+        Step::Tree(grown) => grown.documents(),
+        Step::Constant(_) => Vec::new(),
     }
 }
 

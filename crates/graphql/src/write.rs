@@ -12,7 +12,7 @@ use ferrobase_request::{Opening, Transaction};
 use serde_json::value::RawValue;
 
 use crate::error::Error;
-use crate::flow::{Flow, Operating, Ready, internal};
+use crate::flow::{Flow, Operating, Ready, internal, isolation};
 use crate::plan::{COUNT, Grown, ROWS, Step, json};
 
 /// A transaction, and what its statements have in common.
@@ -45,7 +45,7 @@ impl Flow<'_> {
             }
             return Ok(side_by_side(&values, &self.ending(cost)));
         }
-        let begun = Transaction::begin(self.target, self.context(), Opening::default()).await;
+        let begun = Transaction::begin(self.target, self.context(), self.opening(&steps, operating)).await;
         let transaction = begun.map_err(|error| self.failed(&error))?;
         let mut writing = Writing { flow: self, operating, transaction };
         for (key, step) in steps {
@@ -61,12 +61,22 @@ impl Flow<'_> {
         Ok(side_by_side(&values, &self.ending(cost)))
     }
 
+    /// How a transaction begins: as isolated as the strictest of the functions that are called, and the role, want it.
+    fn opening(&self, steps: &[(String, Step)], operating: &Operating<'_>) -> Opening {
+        let called = |(_, step): &(String, Step)| match step {
+            Step::Run(_, Some(function)) => function.isolation,
+            _ => None,
+        };
+        let own = operating.catalog.roles.get(self.context().identity.role()).and_then(|role| role.isolation);
+        Opening { isolation: steps.iter().filter_map(called).chain(own).max().map(isolation), ..Opening::default() }
+    }
+
     /// How many rows a field may touch.
     fn cost_of(&self, step: &Step) -> f64 {
         match step {
             Step::Constant(_) => 0.0,
             Step::Run(document, _) => self.cost(document),
-            Step::Many(documents) => documents.iter().map(|document| self.cost(document)).sum(),
+            Step::Many(steps) => steps.iter().map(|step| self.cost_of(step)).sum(),
             Step::Tree(grown) => grown.rows() + grown.told.as_ref().map_or(0.0, |told| self.cost(told)) * grown.roots(),
         }
     }
@@ -76,16 +86,10 @@ impl Writing<'_, '_> {
     /// Runs a field; gives its value.
     async fn step(&mut self, step: Step) -> Result<Bytes, Error> {
         match step {
-            Step::Constant(json) => Ok(json.into()),
-            Step::Run(document, function) => {
-                let ready = self.flow.ready(self.operating, &document, function)?;
-                self.run(&ready).await
-            }
-            Step::Many(documents) => {
+            Step::Many(steps) => {
                 let mut list = BytesMut::from(&b"["[..]);
-                for (index, document) in documents.iter().enumerate() {
-                    let ready = self.flow.ready(self.operating, document, None)?;
-                    let one = self.run(&ready).await.map_err(|error| error.at(&index.to_string()))?;
+                for (index, step) in steps.into_iter().enumerate() {
+                    let one = self.one(step).await.map_err(|error| error.at(&index.to_string()))?;
                     if index > 0 {
                         list.extend_from_slice(b",");
                     }
@@ -94,7 +98,20 @@ impl Writing<'_, '_> {
                 list.extend_from_slice(b"]");
                 Ok(list.freeze())
             }
+            one => self.one(one).await,
+        }
+    }
+
+    /// Runs what is no list.
+    async fn one(&mut self, step: Step) -> Result<Bytes, Error> {
+        match step {
+            Step::Constant(json) => Ok(json.into()),
+            Step::Run(document, function) => {
+                let ready = self.flow.ready(self.operating, &document, function)?;
+                self.run(&ready).await
+            }
             Step::Tree(grown) => self.tree(*grown).await,
+            Step::Many(_) => Err(internal()),
         }
     }
 

@@ -103,3 +103,38 @@ async fn a_changed_schema_is_seen_by_documents_that_were_kept() {
     api.reload().await;
     assert_eq!(api.data(query).await["numbersByPk"], json!({"id": 1, "word": 7}));
 }
+
+/// Findings of a review: each began to answer otherwise once its plan was kept.
+const ODD: &str = "create type mood as enum ('happy', 'sad');
+    comment on type mood is '@graphql({\"mappings\": {\"happy\": \"HAPPY\"}})';
+    create table odd (id int primary key, mood mood, arr jsonb not null, meta jsonb not null);
+    insert into odd values (1, 'happy', '[\"x\", \"y\"]', '{\"abc\": \"q\", \"0\": \"w\"}'), (2, 'sad', '[]', '{\"abc\": \"x\"}');";
+
+#[tokio::test]
+async fn words_of_enums_and_steps_of_paths_are_no_values() {
+    let api = api(ODD).await;
+    same_as_new(
+        &api,
+        "query($m: mood) { oddCollection(filter: {mood: {eq: $m}}) { edges { node { id mood } } } }",
+        &[json!({"m": "HAPPY"}), json!({"m": "sad"}), json!({"m": null})],
+    )
+    .await;
+    same_as_new(
+        &api,
+        "query($k: String!) { oddCollection(filter: {arr: {at: {path: [$k], text: {eq: \"x\"}}}}) { edges { node { id } } } }",
+        &[json!({"k": "abc"}), json!({"k": "0"}), json!({"k": "1"}), json!({"k": ""})],
+    )
+    .await;
+    same_as_new(
+        &api,
+        "query($x: String!, $y: String!) { oddCollection(filter: {arr: {at: {path: [$x], text: {eq: \"x\"}}},
+           meta: {at: {path: [$y], text: {eq: \"w\"}}}}) { edges { node { id } } } }",
+        &[
+            json!({"x": "0", "y": "abc"}),
+            json!({"x": "abc", "y": "7"}),
+            json!({"x": "abc", "y": "0"}),
+            json!({"x": "0", "y": "0"}),
+        ],
+    )
+    .await;
+}

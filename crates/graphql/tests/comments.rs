@@ -94,3 +94,48 @@ async fn views_have_the_relationships_that_their_comment_declares() {
                "authorsCollection": {"edges": [{"node": {"author_id": 2}}]}})
     );
 }
+
+#[tokio::test]
+async fn words_for_values_name_rows_as_keys_too() {
+    let api = api(r#"create type size as enum ('x-s', 'x-l');
+         comment on type size is '@graphql({"mappings": {"x-s": "SMALL", "x-l": "LARGE"}})';
+         create table shelves (size size primary key, name text unique);
+         create table boxes (size size references shelves, place int, primary key (size, place));
+         insert into shelves values ('x-s', 'one'), ('x-l', 'two'); insert into boxes values ('x-s', 1), ('x-l', 1);
+         comment on schema public is '@graphql({"federation": true})';"#)
+    .await;
+    let data = api
+        .data(
+            r#"{ shelvesByPk(size: SMALL) { name } boxesByPk(size: LARGE, place: 1) { size } shelvesBy(key: {size: LARGE}) { name }
+                 _entities(representations: [{__typename: "shelves", size: "LARGE"}]) { ... on shelves { name } } }"#,
+        )
+        .await;
+    assert_eq!(
+        data,
+        json!({"shelvesByPk": {"name": "one"}, "boxesByPk": {"size": "LARGE"}, "shelvesBy": {"name": "two"},
+               "_entities": [{"name": "two"}]})
+    );
+    let unknown =
+        r#"{ _entities(representations: [{__typename: "shelves", size: "x-l"}]) { ... on shelves { name } } }"#;
+    assert_eq!(api.ask(unknown).await.code(), "BAD_USER_INPUT");
+    let data = api
+        .data(
+            r#"mutation { updateshelvesByPk(size: SMALL, set: {name: "new"}) { size name }
+                 tree: updateshelvesByPk(size: LARGE, related: {boxesCollection: {create: [{place: 2}], update: [
+                   {set: {place: 3}, filter: {place: {eq: 1}}}], connect: [{size_place: {size: LARGE, place: 2}}]}}) {
+                     boxesCollection { edges { node { place } } } }
+                 deleteFromboxesByPk(size: SMALL, place: 1) { size } }"#,
+        )
+        .await;
+    assert_eq!(
+        data,
+        json!({"updateshelvesByPk": {"size": "SMALL", "name": "new"}, "deleteFromboxesByPk": {"size": "SMALL"},
+               "tree": {"boxesCollection": {"edges": [{"node": {"place": 2}}, {"node": {"place": 3}}]}}})
+    );
+    // More than once: a plan that is kept takes words for values too.
+    let read = "query($size: size!) { shelvesByPk(size: $size) { name } }";
+    for (word, name) in [("SMALL", "new"), ("LARGE", "two"), ("SMALL", "new"), ("LARGE", "two")] {
+        let answer = api.ask_with(&[], read, json!({"size": word})).await.json();
+        assert_eq!(answer["data"]["shelvesByPk"]["name"], name, "{answer}");
+    }
+}

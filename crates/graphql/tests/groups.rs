@@ -257,3 +257,26 @@ async fn texts_that_are_alike_are_found_where_the_database_can_tell() {
     let no_text = "{ namesCollection(orderBy: [{similarity: {column: id, to: \"x\"}}]) { totalCount } }";
     assert_eq!(api.ask(no_text).await.code(), "BAD_USER_INPUT");
 }
+
+#[tokio::test]
+async fn distinct_rows_may_be_asked_for_in_an_order_that_says_a_column_twice() {
+    let api = api(SALES).await;
+    let query = |order: &str| {
+        format!("{{ salesCollection(distinctOn: [kind, day], orderBy: [{order}]) {{ edges {{ node {{ id }} }} }} }}")
+    };
+    let once = ids(&api, &query("{kind: AscNullsLast}, {day: DescNullsLast}, {id: DescNullsLast}")).await;
+    let twice =
+        "{kind: AscNullsLast}, {kind: DescNullsLast}, {day: DescNullsLast}, {day: AscNullsLast}, {id: DescNullsLast}";
+    assert_eq!(ids(&api, &query(twice)).await, once);
+    assert_eq!(once, [4, 1, 6, 2, 5]);
+    // The same for pages, which go on behind their cursors.
+    let page = |after: &str| {
+        format!(
+            "{{ salesCollection(first: 2{after}, orderBy: [{{kind: DescNullsLast}}, {{id: AscNullsLast}}, {{kind: AscNullsLast}}]) {{
+               edges {{ node {{ id }} }} pageInfo {{ endCursor }} }} }}"
+        )
+    };
+    let first = api.data(&page("")).await;
+    let cursor = format!(", after: {}", first["salesCollection"]["pageInfo"]["endCursor"]);
+    assert_eq!((ids(&api, &page("")).await, ids(&api, &page(&cursor)).await), (vec![2, 6], vec![1, 3]));
+}

@@ -4,6 +4,8 @@ mod again;
 mod comments;
 mod documents;
 mod editor;
+mod exact;
+mod grants;
 mod groups;
 mod guide;
 mod guide_writes;

@@ -235,3 +235,28 @@ async fn policies_of_children_see_the_parents_that_come_with_them() {
     assert_eq!(answer.json()["data"]["updateboardsByPk"], json!({"id": 2}));
     assert_eq!(api.value("select string_agg(text, ',' order by id) from cards").await, "theirs,mine");
 }
+
+#[tokio::test]
+async fn rows_whose_key_has_the_foreign_key_in_it_are_connected_already() {
+    let api = api(BLOG).await;
+    api.db
+        .script(
+            "insert into users (name) values ('ann'); insert into posts (author_id, title) values (1, 'one'), (1, 'two');
+             insert into posts_tags values (1, 1, 5), (2, 2, 6)",
+        )
+        .await;
+    let connect = |post: u32, tag: u32| {
+        format!(
+            "mutation {{ updatepostsByPk(id: 1, set: {{title: \"new\"}}, related: {{posts_tagsCollection: {{connect: [
+               {{post_id_tag_id: {{post_id: {post}, tag_id: {tag}}}}}]}}}}) {{ title posts_tagsCollection {{ edges {{ node {{ place }} }} }} }} }}"
+        )
+    };
+    let data = api.data(&connect(1, 1)).await;
+    assert_eq!(
+        data["updatepostsByPk"],
+        json!({"title": "new", "posts_tagsCollection": {"edges": [{"node": {"place": 5}}]}})
+    );
+    assert_eq!(api.ask(&connect(1, 2)).await.code(), "NOT_FOUND");
+    assert_eq!(api.ask(&connect(2, 2)).await.code(), "BAD_USER_INPUT");
+    assert_eq!(api.value("select string_agg(post_id || ':' || tag_id, ',') from posts_tags").await, "1:1,2:2");
+}

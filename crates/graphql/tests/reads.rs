@@ -263,3 +263,53 @@ async fn keys_may_be_any_names() {
             "r": {"edges": [{"p": {long.clone(): 1}, "q": {"id": 1}}], "k": [{long: "WyIxIl0="}]}}}]}})
     );
 }
+
+#[tokio::test]
+async fn selections_of_nothing_are_objects_of_nothing() {
+    let api = shop().await;
+    let skipped = "@skip(if: true)";
+    for (query, expected) in [
+        (
+            format!("{{ p: peopleCollection(first: 1) {{ edges {{ cursor {skipped} }} }} }}"),
+            json!({"p": {"edges": [{}]}}),
+        ),
+        (
+            format!(
+                "{{ p: peopleCollection(first: 1) {{ edges {{ node {{ id {skipped} }} }} pageInfo {{ endCursor {skipped} }} }} }}"
+            ),
+            json!({"p": {"edges": [{"node": {}}], "pageInfo": {}}}),
+        ),
+        (format!("{{ p: peopleCollection(first: 1) {{ totalCount {skipped} }} }}"), json!({"p": {}})),
+        (
+            format!("{{ p: peopleByPk(id: 1) {{ id {skipped} todosCollection {{ totalCount {skipped} }} }} }}"),
+            json!({"p": {"todosCollection": {}}}),
+        ),
+        (format!("{{ peopleByPk(id: 1) {skipped} {{ id }} }}"), json!({})),
+    ] {
+        assert_eq!(api.data(&query).await, expected, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_compared_with_null_is_unknown_also_where_it_is_negated() {
+    let api = shop().await;
+    for filter in ["{not: {id: {eq: null}}}", "{not: {or: [{id: {gt: null}}, {title: {eq: null}}]}}"] {
+        let data = api.data(&format!("{{ todosCollection(filter: {filter}) {{ totalCount }} }}")).await;
+        assert_eq!(data["todosCollection"]["totalCount"], 0, "{filter}");
+    }
+}
+
+#[tokio::test]
+async fn more_sums_than_a_function_has_arguments() {
+    let columns: Vec<String> = (1..=120).map(|n| format!("c{n} int default {n}")).collect();
+    let api = api(&format!(
+        "create table wide (id int primary key, {}); insert into wide (id) values (1), (2)",
+        columns.join(", ")
+    ))
+    .await;
+    let names: Vec<String> = (1..=120).map(|n| format!("c{n}")).collect();
+    let data =
+        api.data(&format!("{{ wideCollection {{ aggregate {{ count sum {{ {} }} }} }} }}", names.join(" "))).await;
+    let sums = &data["wideCollection"]["aggregate"]["sum"];
+    assert_eq!((sums.as_object().unwrap().len(), &sums["c1"], &sums["c120"]), (120, &json!("2"), &json!("240")));
+}

@@ -26,7 +26,7 @@ async fn new_rows_change_those_that_are_there() {
         api.data(&query).await["insertIntoproductsCollection"].take()
     };
     // The primary key decides where nothing is said, and all other columns that are given are changed.
-    let both = upsert("{id: 1, sku: \"a\", stock: 7}, {id: 3, sku: \"c\"}", "").await;
+    let both = upsert("{id: 1, sku: \"a\", stock: 7}, {id: 3, sku: \"c\", stock: 0}", "").await;
     assert_eq!(
         both,
         json!({"affectedCount": 2, "records": [{"id": 1, "sku": "a", "stock": 7}, {"id": 3, "sku": "c", "stock": 0}]})
@@ -158,4 +158,41 @@ async fn any_key_finds_its_row() {
     // With one key there is nothing to choose from.
     let single = self::api("create table solo (id int primary key)").await;
     assert_eq!(single.ask("{ soloBy(key: {id: 1}) { id } }").await.code(), "GRAPHQL_VALIDATION_FAILED");
+}
+
+#[tokio::test]
+async fn objects_that_give_different_columns_say_what_to_update() {
+    let api = api(SHOP).await;
+    let upsert = |objects: &str, conflict: &str| {
+        format!(
+            "mutation {{ insertIntoproductsCollection(objects: [{objects}], onConflict: {{{conflict}}}) {{ affectedCount }} }}"
+        )
+    };
+    let mixed = "{id: 1, sku: \"a\", stock: 7}, {id: 2, sku: \"b\", name: \"New\"}";
+    let refused = api.ask(&upsert(mixed, "")).await;
+    assert_eq!(refused.code(), "BAD_USER_INPUT");
+    let message = refused.json()["errors"][0]["message"].to_string();
+    assert!(message.contains("`update`") && message.contains("`stock`") && message.contains("`name`"), "{message}");
+    assert!(!message.contains("`sku`") && !message.contains("`id`"), "{message}");
+    assert_eq!(stock(&api).await, "1 a Apple 5, 2 b Beer 6");
+    // What is said is done, and keys are no columns that change.
+    api.data(&upsert(mixed, "update: [sku]")).await;
+    assert_eq!(stock(&api).await, "1 a Apple 5, 2 b Beer 6");
+    api.data(&upsert("{id: 1, sku: \"a\", stock: 8}, {sku: \"b\", stock: 9, id: 2}", "")).await;
+    assert_eq!(stock(&api).await, "1 a Apple 8, 2 b Beer 9");
+    // What an object refers to gives its columns too.
+    let api = self::api(
+        "create table makers (id int primary key, name text unique);
+         create table tools (id int primary key, maker_id int references makers, name text);
+         insert into makers values (1, 'one'), (2, 'two'); insert into tools values (1, 1, 'a'), (2, 1, 'b')",
+    )
+    .await;
+    let tools = |second: &str| {
+        format!(
+            "mutation {{ insertIntotoolsCollection(objects: [{{id: 1, maker_id: 2}}, {{id: 2 {second}}}], onConflict: {{}}) {{ affectedCount }} }}"
+        )
+    };
+    assert_eq!(api.ask(&tools("maker: null")).await.code(), "BAD_USER_INPUT");
+    api.data(&tools("maker: {connect: {name: \"two\"}}")).await;
+    assert_eq!(api.value("select string_agg(maker_id || name, ',' order by id) from tools").await, "2a,2b");
 }

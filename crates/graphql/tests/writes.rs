@@ -303,3 +303,87 @@ async fn variables_are_values_of_writes() {
     // A variable that is not given leaves the column as it is.
     assert_eq!(api.value("select price from items").await, "3.25");
 }
+
+#[tokio::test]
+async fn functions_are_as_isolated_among_other_fields_as_alone() {
+    let api = api("create table notes (id int primary key);
+         create function level_of() returns text language sql volatile as $$ select current_setting('transaction_isolation') $$;
+         create function strict_one() returns text language sql volatile set default_transaction_isolation = 'serializable'
+             as $$ select current_setting('transaction_isolation') $$;
+         create function steady_one() returns text language sql volatile set default_transaction_isolation = 'repeatable read'
+             as $$ select current_setting('transaction_isolation') $$;")
+    .await;
+    for (fields, level) in [
+        ("a: level_of b: level_of", "read committed"),
+        ("a: strict_one", "serializable"),
+        ("a: steady_one b: level_of", "repeatable read"),
+        (
+            "a: level_of b: steady_one c: strict_one insertIntonotesCollection(objects: [{id: 1}]) { affectedCount }",
+            "serializable",
+        ),
+    ] {
+        let data = api.data(&format!("mutation {{ {fields} }}")).await;
+        let told: Vec<_> = ["a", "b", "c"].iter().filter_map(|key| data.get(key)).collect();
+        assert!(!told.is_empty() && told.iter().all(|value| **value == level), "{fields}: {data}");
+    }
+}
+
+#[tokio::test]
+async fn related_rows_are_told_as_they_are_after_the_change() {
+    let api = api("create table owners (id int primary key, name text not null unique);
+         create table todos (id int primary key, title text, owner_id int references owners);
+         create function siblings(t todos) returns bigint language sql stable as
+             'select count(*) from todos o where o.owner_id = t.owner_id';
+         insert into owners values (1, 'ann'), (2, 'bob'); insert into todos values (1, 'one', 1);")
+    .await;
+    let told = "owner { name todosCollection { totalCount edges { node { title } } } } siblings title";
+    let row = |name: &str, titles: &[&str], title: &str| {
+        let edges: Vec<_> = titles.iter().map(|title| json!({"node": {"title": title}})).collect();
+        json!({"owner": {"name": name, "todosCollection": {"totalCount": titles.len(), "edges": edges}},
+               "siblings": titles.len().to_string(), "title": title})
+    };
+    // Whether the owner is named by a column or by what it leads to.
+    for (id, owner) in [(2, "owner_id: 1"), (3, "owner: {connect: {id: 1}}")] {
+        let data = api
+            .data(&format!(
+                "mutation {{ insertIntotodosCollection(objects: [{{id: {id}, title: \"n{id}\", {owner}}}]) {{ affectedCount records {{ {told} }} }} }}"
+            ))
+            .await;
+        let titles = ["one", "n2", "n3"];
+        let expected = json!({"affectedCount": 1, "records": [row("ann", &titles[..id], &format!("n{id}"))]});
+        assert_eq!(data["insertIntotodosCollection"], expected);
+    }
+    let data = api
+        .data(&format!(
+            "mutation {{
+               updatetodosCollection(set: {{owner_id: 2}}, filter: {{id: {{gt: 1}}}}, atMost: 2) {{ affectedCount records {{ siblings }} }}
+               updatetodosByPk(id: 1, set: {{id: 7, title: \"x\", owner_id: 2}}) {{ id {told} }}
+               none: updatetodosByPk(id: 99, set: {{title: \"x\"}}) {{ id {told} }}
+               insertIntotodosCollection(objects: [{{id: 2, title: \"y\"}}, {{id: 8, title: \"new\"}}], onConflict: {{update: []}}) {{
+                 affectedCount records {{ id siblings owner {{ name }} }} }}
+               updatetodosCollectionMany(updates: [{{set: {{owner_id: 1}}, filter: {{id: {{eq: 2}}}}}}, {{set: {{owner_id: 1}}, filter: {{id: {{eq: 99}}}}}}]) {{
+                 affectedCount records {{ {told} }} }} }}"
+        ))
+        .await;
+    assert_eq!(
+        data["updatetodosCollection"],
+        json!({"affectedCount": 2, "records": [{"siblings": "2"}, {"siblings": "2"}]})
+    );
+    let mut changed = row("bob", &["n2", "n3", "x"], "x");
+    changed["id"] = json!(7);
+    assert_eq!((&data["updatetodosByPk"], &data["none"]), (&changed, &Value::Null));
+    assert_eq!(
+        data["insertIntotodosCollection"],
+        json!({"affectedCount": 1, "records": [{"id": 8, "siblings": "0", "owner": null}]})
+    );
+    assert_eq!(
+        data["updatetodosCollectionMany"],
+        json!([{"affectedCount": 1, "records": [row("ann", &["n2"], "n2")]}, {"affectedCount": 0, "records": []}])
+    );
+    let refused =
+        format!("mutation {{ all: updatetodosCollection(set: {{title: \"z\"}}) {{ records {{ {told} }} }} }}");
+    assert_eq!(self::told(&api.ask(&refused).await), ("TOO_MANY_ROWS".into(), String::new(), json!(["all"])));
+    // What is removed is told as it was.
+    let data = api.data("mutation { deleteFromtodosByPk(id: 2) { siblings owner { name } } }").await;
+    assert_eq!(data["deleteFromtodosByPk"], json!({"siblings": "1", "owner": {"name": "ann"}}));
+}

@@ -314,7 +314,7 @@ impl Row<'_, '_> {
             Condition::Group { items, .. } => items.iter().all(|item| self.condition(item)),
             Condition::Compare(Comparison { field, operation, .. }) => self.field(field) && self.operation(operation),
             Condition::Aggregate(comparison) => self.select(&comparison.of) && self.operation(&comparison.operation),
-            Condition::Embedded { .. } => true,
+            Condition::Embedded { .. } | Condition::Unknown => true,
             Condition::Related(related) => self.known.join(&related.join) && self.known.read(&related.read, None),
         }
     }

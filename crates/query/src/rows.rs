@@ -38,6 +38,8 @@ impl Shown {
     pub(crate) fn presented(column: &Column, scalar: &Scalar) -> Option<Self> {
         let form = match (scalar, column.type_oid) {
             (Scalar::Plain, _) => return Self::of(column),
+            // float4, float8
+            (Scalar::Finite, 700 | 701) => Form::Finite,
             // int8, numeric
             (Scalar::Text, 20 | 1700) => Form::Text,
             (Scalar::Encoded, JSONB) => Form::Encoded,
@@ -62,6 +64,8 @@ pub(crate) enum Form {
     Boolean,
     /// As it is, unless it is no number (`NaN`).
     Number,
+    /// The same, but null where it is no number.
+    Finite,
     /// As it is.
     Json,
     /// A document as a string; one that is a string is that string.
@@ -119,7 +123,8 @@ impl Form {
     fn write(self, text: &[u8], out: &mut BytesMut) {
         match self {
             Self::Boolean => out.extend_from_slice(if text == b"t" { b"true" } else { b"false" }),
-            Self::Number if is_number(text) => out.extend_from_slice(text),
+            Self::Number | Self::Finite if is_number(text) => out.extend_from_slice(text),
+            Self::Finite => out.extend_from_slice(b"null"),
             Self::Json => out.extend_from_slice(text),
             Self::Encoded if text.starts_with(b"\"") || text == b"null" => out.extend_from_slice(text),
             Self::Number | Self::Date => {

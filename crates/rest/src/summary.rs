@@ -83,7 +83,7 @@ fn compared<'q>(query: &'q Query, planned: &Planned) -> Vec<&'q str> {
                     named.push(name);
                 }
             }
-            Condition::Aggregate(_) | Condition::Embedded { .. } | Condition::Related(_) => {}
+            Condition::Aggregate(_) | Condition::Embedded { .. } | Condition::Related(_) | Condition::Unknown => {}
         }
     }
     named

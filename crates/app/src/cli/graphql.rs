@@ -159,9 +159,9 @@ fn check(arguments: &CheckArguments, environment: &Environment) -> Result<ExitCo
         }
     }
     if arguments.json {
-        terminal::print_json(&told)?
+        terminal::print_json(&told)?;
     } else {
-        terminal::print(&text)?
+        terminal::print(&text)?;
     }
     if wrong > 0 {
         bail!("{wrong} of {} documents do not fit the schema of the role {}", told.len(), arguments.sight.role);

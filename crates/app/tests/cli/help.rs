@@ -3,7 +3,7 @@
 use crate::dev::project::{Project, Ran};
 
 /// The commands of the design that work. One that is not built is absent, and comes here when it is.
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "dev",
     "serve",
     "postgrest",
@@ -13,6 +13,7 @@ const COMMANDS: [&str; 13] = [
     "config",
     "migrate",
     "gen",
+    "graphql",
     "explain-policy",
     "top",
     "version",
@@ -53,6 +54,9 @@ fn every_command_has_an_example_and_only_what_is_built_is_there() {
         "migrate status",
         "migrate up",
         "gen types",
+        "graphql schema",
+        "graphql explain",
+        "graphql check",
     ] {
         assert!(seen.iter().any(|path| path == inner), "{inner} in {seen:?}");
     }

@@ -137,8 +137,8 @@ pub struct MediaHandler {
     pub is_aggregate: bool,
 }
 
-/// Transaction isolation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Transaction isolation, the strictest one last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Isolation {
     /// The default.
     ReadCommitted,

@@ -62,7 +62,7 @@ impl<'a> Planner<'a> {
 fn passed(name: &str, of: &CallArgument, value: &Input) -> Result<Input, Error> {
     match &of.input {
         Some(shape) => Ok(keyed(shape, value.clone())),
-        None => super::change::stored(name, of.value.class, of.value.meant(value)),
+        None => super::change::stored(name, of.value.class, of.value.meant(name, value)?),
     }
 }
 

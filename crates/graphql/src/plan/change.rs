@@ -1,16 +1,18 @@
 //! Inserts, updates and deletes of one table.
 
-use apollo_compiler::response::JsonValue;
 use ferrobase_query::plan::{
-    Change, ChangeMember, Columns, Content, Delete, Guard, InputColumn, Insert, Mutation, Payload, Read, Source, Update,
+    Change, ChangeMember, Columns, Content, Delete, Guard, InputColumn, Insert, Join, Mutation, Payload, Read, Source,
+    Update,
 };
 use ferrobase_query::sql::CatalogSql;
+use serde_json::value::RawValue;
 
 use super::collect::Asked;
 use super::input::Input;
-use super::{Planner, Step, alone, json};
+use super::told::returning;
+use super::{Planner, Step, json};
 use crate::error::Error;
-use crate::model::{Column, Table, TableId};
+use crate::model::{Column, FieldKind, Table, TableId};
 use crate::scalar::Class;
 
 /// Most changes of one field.
@@ -25,8 +27,7 @@ impl<'a> Planner<'a> {
             return self.insert_tree(id, asked, objects.items());
         }
         let (columns, rows) = given(table, objects.items())?;
-        let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
-        let conflict = self.conflict(id, asked, &names)?;
+        let conflict = self.conflict(id, asked, objects.items())?;
         let mutation = Mutation::Insert(Insert {
             table: table.relation.name.clone(),
             columns,
@@ -38,11 +39,11 @@ impl<'a> Planner<'a> {
             location: Vec::new(),
         });
         let members = self.told(id, asked, "InsertResponse")?;
-        Ok(Step::Run(alone(asked.key, self.change(table, mutation, Guard::default(), members)), None))
+        Ok(self.changed(id, asked, mutation, Guard::default(), members))
     }
 
     /// Changed rows.
-    pub(super) fn update(&self, id: TableId, asked: &Asked<'a>) -> Result<Content, Error> {
+    pub(super) fn update(&self, id: TableId, asked: &Asked<'a>) -> Result<Step, Error> {
         let part = |name: &str| self.argument(asked, name).unwrap_or(Input::Null);
         self.update_of(id, asked, &part)
     }
@@ -59,14 +60,13 @@ impl<'a> Planner<'a> {
                 let found = update.fields().iter().find(|(name, _)| name == wanted);
                 found.map_or(Input::Null, |(_, value)| value.clone())
             };
-            let value = self.update_of(id, asked, &part).map_err(|error| error.at(&index.to_string()))?;
-            Ok(alone(asked.key, value))
+            self.update_of(id, asked, &part).map_err(|error| error.at(&index.to_string()))
         };
         Ok(Step::Many(updates.items().iter().enumerate().map(one).collect::<Result<_, Error>>()?))
     }
 
     /// A change of rows; `part` gives its parts.
-    fn update_of(&self, id: TableId, asked: &Asked<'a>, part: &dyn Fn(&str) -> Input) -> Result<Content, Error> {
+    fn update_of(&self, id: TableId, asked: &Asked<'a>, part: &dyn Fn(&str) -> Input) -> Result<Step, Error> {
         let table = self.table(id);
         let (columns, rows) = given(table, &[part("set")])?;
         if columns.is_empty() {
@@ -75,7 +75,7 @@ impl<'a> Planner<'a> {
         let filters = self.filter(id, &part("filter"), 0)?;
         let guard = at_most(&part("atMost"))?;
         let members = self.told(id, asked, "UpdateResponse")?;
-        Ok(self.change(table, update(table, columns, rows, filters), guard, members))
+        Ok(self.changed(id, asked, update(table, columns, rows, filters), guard, members))
     }
 
     /// One row changed, or that and rows that are related to it.
@@ -90,9 +90,9 @@ impl<'a> Planner<'a> {
         if columns.is_empty() {
             return Err(Error::Argument { argument: "set".to_owned(), reason: "changes nothing".to_owned() });
         }
-        let mutation = update(table, columns, rows, self.keyed(id, asked));
+        let mutation = update(table, columns, rows, self.keyed(id, asked)?);
         let members = vec![ChangeMember::Row(self.row(id, asked.below())?)];
-        Ok(Step::Run(alone(asked.key, self.change(table, mutation, Guard::default(), members)), None))
+        Ok(self.changed(id, asked, mutation, Guard::default(), members))
     }
 
     /// Removed rows.
@@ -108,7 +108,7 @@ impl<'a> Planner<'a> {
     pub(super) fn delete_by_key(&self, id: TableId, asked: &Asked<'a>) -> Result<Content, Error> {
         let table = self.table(id);
         let members = vec![ChangeMember::Row(self.row(id, asked.below())?)];
-        Ok(self.change(table, delete(table, self.keyed(id, asked)), Guard::default(), members))
+        Ok(self.change(table, delete(table, self.keyed(id, asked)?), Guard::default(), members))
     }
 
     /// What is told of changed rows.
@@ -138,14 +138,7 @@ impl<'a> Planner<'a> {
         members: Vec<ChangeMember>,
     ) -> Content {
         // A role may write what it cannot read.
-        let returned = if shows(&members) { returned(table) } else { Columns::Named(Vec::new()) };
-        match &mut mutation {
-            Mutation::Insert(Insert { returning, .. })
-            | Mutation::Update(Update { returning, .. })
-            | Mutation::Delete(Delete { returning, .. })
-            | Mutation::Pick(ferrobase_query::plan::Pick { returning, .. }) => *returning = returned,
-            Mutation::UpdateEach(_) => {}
-        }
+        returning(&mut mutation, if shows(&members) { returned(table) } else { Columns::Named(Vec::new()) });
         let read = Read::from(Source::Derived, table.relation.name.name.clone());
         Content::Change(Box::new(Change { mutation, guard, read, members }))
     }
@@ -158,16 +151,20 @@ pub(super) fn shows(members: &[ChangeMember]) -> bool {
 
 /// Columns of changed rows: those that the role may read, or all where functions take the whole row.
 fn returned(table: &Table) -> Columns {
-    if table.columns().any(|(_, _, column)| column.computed) && reads_all(table) {
+    if takes_row(table) {
         return Columns::All;
     }
     let readable = table.columns().filter(|(_, _, column)| column.readable && !column.computed);
     Columns::Named(readable.map(|(_, _, column)| column.name.clone()).collect())
 }
 
-fn reads_all(table: &Table) -> bool {
-    let reads = |column: &String| table.field_of(column).is_some_and(|(_, column)| column.readable);
-    table.relation.columns.keys().all(reads)
+/// Whether functions take the whole row; a role that may not read all of it has none of them.
+fn takes_row(table: &Table) -> bool {
+    table.fields.values().any(|field| match &field.kind {
+        FieldKind::Column(column) => column.computed,
+        FieldKind::One(to) | FieldKind::Many(to) => matches!(to.join, Join::Function { .. }),
+        FieldKind::NodeId => false,
+    })
 }
 
 /// How many rows may be changed.
@@ -233,7 +230,7 @@ pub(super) fn input_column(table: &Table, name: &str) -> Option<InputColumn> {
 
 /// The value of a column as it is stored.
 pub(super) fn of_column(name: &str, column: &Column, value: &Input) -> Result<Input, Error> {
-    stored(name, column.value.class, column.value.meant(value))
+    stored(name, column.value.class, column.value.meant(name, value)?)
 }
 
 /// A value as it is stored: a document is not the string that holds it.
@@ -243,8 +240,8 @@ pub(super) fn stored(name: &str, class: Class, value: Input) -> Result<Input, Er
             let items = items.into_iter().map(|item| stored(name, class, item));
             Ok(Input::List(items.collect::<Result<_, _>>()?))
         }
-        (Class::Json, Input::Text(text)) => match serde_json::from_str::<JsonValue>(&text) {
-            Ok(document) => Ok(Input::of_json(&document)),
+        (Class::Json, Input::Text(text)) => match RawValue::from_string(text) {
+            Ok(document) => Ok(Input::Raw(document.into())),
             Err(error) => {
                 Err(Error::Argument { argument: name.to_owned(), reason: format!("is no JSON document: {error}") })
             }

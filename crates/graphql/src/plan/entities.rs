@@ -45,7 +45,7 @@ impl<'a> Planner<'a> {
         let id = id.ok_or_else(|| refused("name a type that has no key"))?;
         let key = match given("nodeId").and_then(Input::text) {
             Some(text) => node_id::decode(self.model, &text).filter(|(of, _)| *of == id).map(|(_, key)| key),
-            None => self.key_given(id, &given),
+            None => self.key_given(id, &given)?,
         };
         let key = key.ok_or_else(|| refused("need `nodeId` or the primary key"))?;
         let mut read = self.read_table(id);
@@ -53,9 +53,17 @@ impl<'a> Planner<'a> {
         Ok(Content::One(Box::new(One { join: None, read, members: self.row(id, asked.below())? })))
     }
 
-    fn key_given<'i>(&self, id: TableId, given: &dyn Fn(&str) -> Option<&'i Input>) -> Option<Vec<Option<String>>> {
+    /// The values of the primary key; none where one of them is missing.
+    fn key_given<'i>(
+        &self,
+        id: TableId,
+        given: &dyn Fn(&str) -> Option<&'i Input>,
+    ) -> Result<Option<Vec<Option<String>>>, Error> {
         let table = self.table(id);
-        let value = |column: &String| Some(given(table.field_of(column)?.0)?.text());
-        table.key.iter().map(value).collect()
+        if !table.key.iter().all(|column| table.field_of(column).is_some_and(|(name, _)| given(name).is_some())) {
+            return Ok(None);
+        }
+        let key = self.key_values(id, &|name| given(name).cloned())?;
+        Ok(Some(key.into_iter().map(|(_, value)| value.text()).collect()))
     }
 }

@@ -115,7 +115,7 @@ impl Planner<'_> {
             }),
             _ => comparison(&column.value, convert, name, operand)?,
         };
-        Ok(asked.map_or_else(never, |asked| operation(&column.name, asked)))
+        Ok(asked.map_or(Condition::Unknown, |asked| operation(&column.name, asked)))
     }
 
     fn by_node_id(&self, id: TableId, value: &Input) -> Vec<Condition> {
@@ -138,7 +138,7 @@ pub(super) fn all(mut conditions: Vec<Condition>) -> Condition {
 }
 
 /// No row.
-pub(super) fn never() -> Condition {
+fn never() -> Condition {
     Condition::Group { negated: false, operator: LogicOperator::Or, items: Vec::new() }
 }
 
@@ -151,7 +151,7 @@ fn always() -> Condition {
 pub(super) fn equal(column: &str, value: Option<String>) -> Condition {
     match value {
         Some(value) => operation(column, Operation::Binary { operator: Operator::Equal, quantifier: None, value }),
-        None => never(),
+        None => Condition::Unknown,
     }
 }
 
@@ -178,7 +178,7 @@ fn inside(column: &Column, operand: &Input) -> Result<Condition, Error> {
     for (name, operand) in of("text").map_or(&[][..], Input::fields) {
         conditions.push(match comparison(&text, false, name, operand)? {
             Some(operation) => Condition::Compare(Comparison { field: field.clone(), negated: false, operation }),
-            None => never(),
+            None => Condition::Unknown,
         });
     }
     Ok(all(conditions))
@@ -207,9 +207,9 @@ pub(super) fn comparison(
             "overlaps" => Operator::Overlaps,
             _ => Operator::Equal,
         };
-        return Ok(Some(binary(operator, array_literal(value.meant(operand).items()))));
+        return Ok(Some(binary(operator, array_literal(value.meant(name, operand)?.items()))));
     }
-    let operand = &value.meant(operand);
+    let operand = &value.meant(name, operand)?;
     let text = operand.text().unwrap_or_default();
     let keys = || operand.items().iter().filter_map(Input::text).collect();
     let by_keys = |test, keys| Operation::Keys { test, keys, convert };

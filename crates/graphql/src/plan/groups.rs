@@ -6,7 +6,7 @@ use ferrobase_query::plan::{
 };
 
 use super::collect::Asked;
-use super::filter::{MAX_DEPTH, all, comparison, never};
+use super::filter::{MAX_DEPTH, all, comparison};
 use super::input::Input;
 use super::order::{count, directed};
 use super::{Planner, json};
@@ -152,7 +152,7 @@ fn compared(of: impl Fn() -> Select, value: &ValueType, asked: &Input) -> Result
     let one = |(name, operand): &(String, Input)| {
         Ok(match comparison(value, false, name, operand)? {
             Some(operation) => Condition::Aggregate(AggregateComparison { of: of(), negated: false, operation }),
-            None => never(),
+            None => Condition::Unknown,
         })
     };
     asked.fields().iter().map(one).collect()

@@ -1,13 +1,13 @@
 //! Rows by any of their keys, and new rows that are there already.
 
-use ferrobase_query::plan::{Condition, Conflict, Content, One, Resolution};
+use ferrobase_query::plan::{Condition, Conflict, Content, Join, One, Resolution};
 
 use super::Planner;
 use super::collect::Asked;
 use super::filter::equal;
 use super::input::Input;
 use crate::error::Error;
-use crate::model::{Table, TableId, UniqueKey};
+use crate::model::{FieldKind, Table, TableId, UniqueKey};
 
 /// A key and its values as columns.
 pub(super) type Keyed<'k> = (&'k UniqueKey, Vec<(String, Input)>);
@@ -23,8 +23,13 @@ impl<'a> Planner<'a> {
         Ok(Content::One(Box::new(One { join: None, read, members: self.row(id, asked.below())? })))
     }
 
-    /// What happens to new rows that are there already. `given` are the columns that the rows give.
-    pub(super) fn conflict(&self, id: TableId, asked: &Asked<'a>, given: &[&str]) -> Result<Option<Conflict>, Error> {
+    /// What happens to new rows that are there already.
+    pub(super) fn conflict(
+        &self,
+        id: TableId,
+        asked: &Asked<'a>,
+        objects: &[Input],
+    ) -> Result<Option<Conflict>, Error> {
         let table = self.table(id);
         let said = match self.argument(asked, "onConflict") {
             None | Some(Input::Null) => return Ok(None),
@@ -40,7 +45,7 @@ impl<'a> Planner<'a> {
                     let may = table.field_of(name).is_some_and(|(_, column)| column.updatable);
                     may && !columns.iter().any(|column| column == name)
                 };
-                given.iter().filter(|name| is_changed(name)).map(|name| (*name).to_owned()).collect()
+                same_in_all(table, objects, &is_changed)?
             }
             Some(names) => {
                 let column = |name: &Input| {
@@ -56,6 +61,45 @@ impl<'a> Planner<'a> {
     }
 }
 
+/// The columns that objects give and that `is_changed`; every object must give all of them, or one that says nothing of a
+/// column would have it changed.
+fn same_in_all(table: &Table, objects: &[Input], is_changed: &dyn Fn(&str) -> bool) -> Result<Vec<String>, Error> {
+    let given: Vec<Vec<&str>> = objects.iter().map(|object| columns_given(table, object)).collect();
+    let mut all: Vec<&str> = Vec::new();
+    for name in given.iter().flatten().filter(|name| is_changed(name)) {
+        if !all.contains(name) {
+            all.push(name);
+        }
+    }
+    let is_missing = |name: &&&str| given.iter().any(|columns| !columns.contains(*name));
+    let missing: Vec<String> = all.iter().filter(is_missing).map(|name| format!("`{name}`")).collect();
+    if missing.is_empty() {
+        return Ok(all.into_iter().map(str::to_owned).collect());
+    }
+    let reason = format!(
+        "must say what to `update`: only some of the objects give {}, and the others would change it too",
+        missing.join(", ")
+    );
+    Err(Error::Argument { argument: "onConflict".to_owned(), reason })
+}
+
+/// The columns that an object gives, itself or by what it refers to.
+fn columns_given<'t>(table: &'t Table, object: &Input) -> Vec<&'t str> {
+    let mut columns = Vec::new();
+    for (name, value) in object.fields() {
+        match table.fields.get(name).map(|field| &field.kind) {
+            Some(FieldKind::Column(column)) => columns.push(column.name.as_str()),
+            Some(FieldKind::One(to)) if to.refers && *value != Input::Null => {
+                if let Join::Columns(pairs) = &to.join {
+                    columns.extend(pairs.iter().map(|(own, _)| own.as_str()));
+                }
+            }
+            _ => {}
+        }
+    }
+    columns
+}
+
 /// The key of an input of which exactly one field is given.
 pub(super) fn one_key<'t>(table: &'t Table, argument: &str, given: &Input) -> Result<Keyed<'t>, Error> {
     let [(name, value)] = given.fields() else {
@@ -68,12 +112,12 @@ pub(super) fn one_key<'t>(table: &'t Table, argument: &str, given: &Input) -> Re
     }
     let key = table.keys.iter().find(|key| key.name == *name).ok_or_else(|| Error::unknown(name))?;
     if let [column] = key.columns.as_slice() {
-        let value = table.field_of(column).map_or_else(|| value.clone(), |(_, column)| column.value.meant(value));
-        return Ok((key, vec![(column.clone(), value)]));
+        let (_, of) = table.field_of(column).ok_or_else(|| Error::unknown(name))?;
+        return Ok((key, vec![(column.clone(), of.value.meant(name, value)?)]));
     }
     let part = |(name, value): &(String, Input)| {
         let column = table.column(name).ok_or_else(|| Error::unknown(name))?;
-        Ok((column.name.clone(), column.value.meant(value)))
+        Ok((column.name.clone(), column.value.meant(name, value)?))
     };
     Ok((key, value.fields().iter().map(part).collect::<Result<_, Error>>()?))
 }

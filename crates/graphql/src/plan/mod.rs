@@ -2,7 +2,7 @@
 //!
 //! Second stage: parse -> **plan** -> query -> execute -> render. One file per subject: `collect` (which fields), `input`
 //! (values), `row` (fields of a row), `page`, `filter`, `order`, `groups`, `keys`, `call` (functions), `document` (JSON
-//! views), `change` (writes), `nested` (related rows that are written together).
+//! views), `change` (writes), `told` (what is told of them), `nested` (related rows that are written together).
 //! Invariants: what cannot be right for the database either is refused here, with the path of the field; a name of the
 //! database comes from the model, never from the request.
 
@@ -20,6 +20,7 @@ mod node_id;
 mod order;
 mod page;
 mod row;
+mod told;
 
 use apollo_compiler::executable::{Operation, SelectionSet};
 use apollo_compiler::response::JsonMap;
@@ -27,7 +28,7 @@ use apollo_compiler::{ExecutableDocument, Node};
 use ferrobase_query::plan::{Condition, Content, Document, Member, One, Read, Source};
 
 use crate::error::Error;
-use crate::model::{Model, MutationField, QueryField, Reference, Table, TableId};
+use crate::model::{Column, Model, MutationField, QueryField, Reference, Table, TableId};
 use collect::{Asked, collect};
 use input::Input;
 
@@ -50,8 +51,8 @@ pub(crate) enum Step {
     Constant(String),
     /// A statement, and the function that it calls.
     Run(Document, Option<std::sync::Arc<ferrobase_catalog::Function>>),
-    /// Statements, whose answers are a list.
-    Many(Vec<Document>),
+    /// Changes, whose answers are a list.
+    Many(Vec<Self>),
     /// Related rows, and what is told of them when they are there.
     Tree(Box<Grown>),
 }
@@ -127,7 +128,7 @@ impl<'a> Planner<'a> {
             MutationField::Insert(id) => return self.insert(*id, asked),
             MutationField::UpdateMany(id) => return self.update_many(*id, asked),
             MutationField::UpdateByKey(id) => return self.update_by_key(*id, asked),
-            MutationField::Update(id) => self.update(*id, asked),
+            MutationField::Update(id) => return self.update(*id, asked),
             MutationField::Delete(id) => self.delete(*id, asked),
             MutationField::DeleteByKey(id) => self.delete_by_key(*id, asked),
             MutationField::Call(callee) => self.call(callee, asked),
@@ -142,16 +143,28 @@ impl<'a> Planner<'a> {
     /// A row by its primary key.
     fn by_key(&self, id: TableId, asked: &Asked<'a>) -> Result<Content, Error> {
         let mut read = self.read_table(id);
-        read.filters = self.keyed(id, asked);
+        read.filters = self.keyed(id, asked)?;
         Ok(Content::One(Box::new(One { join: None, read, members: self.row(id, asked.below())? })))
     }
 
     /// The row with the key that the arguments are.
-    fn keyed(&self, id: TableId, asked: &Asked<'a>) -> Vec<Condition> {
+    fn keyed(&self, id: TableId, asked: &Asked<'a>) -> Result<Vec<Condition>, Error> {
+        let key = self.key_values(id, &|name| self.argument(asked, name))?;
+        Ok(key.into_iter().map(|(column, value)| filter::equal(column, value.text())).collect())
+    }
+
+    /// The columns of a primary key with their values, which `given` knows by the names of their fields.
+    fn key_values(
+        &self,
+        id: TableId,
+        given: &dyn Fn(&str) -> Option<Input>,
+    ) -> Result<Vec<(&'a String, Input)>, Error> {
         let table = self.table(id);
         let named = table.key.iter().filter_map(|column| table.field_of(column));
-        let value = |name: &str| self.argument(asked, name).and_then(|value| value.text());
-        named.map(|(name, column)| filter::equal(&column.name, value(name))).collect()
+        let value = |(name, column): (&String, &'a Column)| {
+            Ok((&column.name, column.value.meant(name, &given(name).unwrap_or(Input::Null))?))
+        };
+        named.map(value).collect()
     }
 
     /// A row by what names it among all rows.

@@ -19,6 +19,7 @@ use super::filter::equal;
 use super::input::Input;
 use super::keys::one_key;
 use super::{Planner, Step, alone};
+use crate::cost::listed;
 use crate::error::Error;
 use crate::model::{FieldKind, Reference, Table, TableId};
 
@@ -84,18 +85,13 @@ impl<'a> Planner<'a> {
     pub(super) fn insert_tree(&self, id: TableId, asked: &Asked<'a>, objects: &[Input]) -> Result<Step, Error> {
         let members = self.told(id, asked, "InsertResponse")?;
         let mut growing = Growing { planner: self, tree: Tree::default(), guards: Vec::new(), rows: 0 };
-        let objects: Vec<&Input> = objects.iter().collect();
-        let root = growing.insert(id, &objects, Vec::new(), 0)?;
-        let names: Vec<String> = match &growing.tree.steps[root].action {
-            Action::Insert { columns, .. } => columns.iter().map(|column| column.name.clone()).collect(),
-            _ => Vec::new(),
-        };
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let said: Option<Conflict> = self.conflict(id, asked, &names)?;
+        let root = growing.insert(id, &objects.iter().collect::<Vec<_>>(), Vec::new(), 0)?;
+        let said: Option<Conflict> = self.conflict(id, asked, objects)?;
         if let Action::Insert { conflict, .. } = &mut growing.tree.steps[root].action {
             *conflict = said;
         }
-        Ok(self.grown(id, asked, growing, root, members))
+        let Growing { tree, guards, .. } = growing;
+        Ok(self.grown(id, asked, (tree, guards), root, members))
     }
 
     /// One row changed, and rows that are related to it.
@@ -109,19 +105,20 @@ impl<'a> Planner<'a> {
         let members = vec![ChangeMember::Row(self.row(id, asked.below())?)];
         let mut growing = Growing { planner: self, tree: Tree::default(), guards: Vec::new(), rows: 0 };
         let root = growing.update(id, asked, set, related)?;
-        Ok(self.grown(id, asked, growing, root, members))
+        let Growing { tree, guards, .. } = growing;
+        Ok(self.grown(id, asked, (tree, guards), root, members))
     }
 
-    fn grown(
+    /// A tree with its guards, and what is told of a step when all are done.
+    pub(super) fn grown(
         &self,
         id: TableId,
         asked: &Asked<'a>,
-        growing: Growing<'_, 'a>,
+        (mut tree, guards): (Tree, Vec<(usize, Guard)>),
         root: usize,
         members: Vec<ChangeMember>,
     ) -> Step {
         let table = self.table(id);
-        let Growing { mut tree, guards, .. } = growing;
         let told = shows(&members).then(|| {
             tree.steps[root].needed.extend(table.key.iter().cloned());
             let key = table.key.iter().filter_map(|column| input_column(table, column)).collect();
@@ -264,8 +261,14 @@ impl<'a> Growing<'_, 'a> {
         for (columns, keyed) in self.keyed(way, &found)? {
             let table = self.table(way.to.table);
             let (owners, drafts): (Vec<usize>, Vec<Draft>) = keyed.into_iter().unzip();
-            let own = way.pairs.iter().map(|(_, other)| other.clone()).filter(|name| !columns.contains(name)).collect();
-            let action = Action::Tie { key: columns_of(table, columns), columns: columns_of(table, own) };
+            let own: Vec<String> =
+                way.pairs.iter().map(|(_, other)| other.clone()).filter(|name| !columns.contains(name)).collect();
+            let key = columns_of(table, columns);
+            // A key that has the foreign key in it says already to which row it belongs.
+            let action = match own.is_empty() {
+                true => Action::Find { key },
+                false => Action::Tie { key, columns: columns_of(table, own) },
+            };
             self.push(table, action, drafts, vec![fill(owners)])?;
         }
         Ok(())
@@ -297,15 +300,12 @@ impl<'a> Growing<'_, 'a> {
         columns.extend(fills.iter().flat_map(|fill| fill.pairs.iter().map(|(own, _)| own.clone())));
         let place = if columns.is_empty() {
             // Nothing of the row itself changes.
-            let mut key = Vec::new();
-            for column in &table.key {
-                let named = table.field_of(column).and_then(|(name, _)| self.planner.argument(asked, name));
-                key.push((column.clone(), named.unwrap_or(Input::Null)));
-            }
+            let key = self.planner.key_values(id, &|name| self.planner.argument(asked, name))?;
+            let key = key.into_iter().map(|(column, value)| (column.clone(), value)).collect();
             let action = Action::Find { key: columns_of(table, table.key.clone()) };
             self.push(table, action, vec![drafted(key)?], fills)?
         } else {
-            let filters = self.planner.keyed(id, asked);
+            let filters = self.planner.keyed(id, asked)?;
             let action = Action::Change { columns: columns_of(table, columns), filters };
             self.push(table, action, level.drafts, fills)?
         };
@@ -332,7 +332,7 @@ impl<'a> Growing<'_, 'a> {
             for item in value.items() {
                 let part = |wanted: &str| item.fields().iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
                 let guard = at_most(part("atMost").unwrap_or(&Input::Null))?;
-                let mut filters = vec![self.belongs(id, asked, set, way)];
+                let mut filters = vec![self.belongs(id, asked, set, way)?];
                 filters.extend(self.planner.filter(way.to.table, part("filter").unwrap_or(&Input::Null), 0)?);
                 let mutation = match verb.as_str() {
                     "update" => {
@@ -353,16 +353,15 @@ impl<'a> Growing<'_, 'a> {
     }
 
     /// That rows belong to the row that is changed, by the key that it has then.
-    fn belongs(&self, id: TableId, asked: &Asked<'a>, set: &Input, way: &Way<'_>) -> Condition {
-        let table = self.table(id);
+    fn belongs(&self, id: TableId, asked: &Asked<'a>, set: &Input, way: &Way<'_>) -> Result<Condition, Error> {
         let mut read = self.planner.read_table(id);
-        for column in &table.key {
-            let Some((name, column)) = table.field_of(column) else { continue };
+        let given = |name: &str| {
             let new = set.fields().iter().find(|(other, _)| other == name).map(|(_, value)| value.clone());
-            let value = new.or_else(|| self.planner.argument(asked, name));
-            read.filters.push(equal(&column.name, value.and_then(|value| value.text())));
-        }
-        Condition::Related(Box::new(Related { exists: true, join: Join::Columns(way.turned()), read }))
+            new.or_else(|| self.planner.argument(asked, name))
+        };
+        let key = self.planner.key_values(id, &given)?;
+        read.filters = key.into_iter().map(|(column, value)| equal(column, value.text())).collect();
+        Ok(Condition::Related(Box::new(Related { exists: true, join: Join::Columns(way.turned()), read })))
     }
 }
 
@@ -441,14 +440,24 @@ impl Grown {
 
     /// How many rows it may write or find.
     pub(crate) fn rows(&self) -> f64 {
-        let listed: usize = self.tree.steps.iter().map(|step| step.drafts.len()).sum();
-        let changed: i64 = self.guards.iter().filter_map(|(_, guard)| guard.at_most).sum();
-        listed as f64 + changed as f64
+        (0..self.tree.steps.len()).map(|place| self.rows_of(place)).sum()
     }
 
     /// How many rows are told.
     pub(crate) fn roots(&self) -> f64 {
-        self.tree.steps[self.root].drafts.len() as f64
+        self.rows_of(self.root)
+    }
+
+    fn rows_of(&self, place: usize) -> f64 {
+        let step = &self.tree.steps[place];
+        match &step.action {
+            Action::Other(Mutation::Insert(insert)) => listed(insert.payload.json()),
+            Action::Other(_) => {
+                let guard = self.guards.iter().find(|(other, _)| *other == place);
+                guard.and_then(|(_, guard)| guard.at_most).unwrap_or(1) as f64
+            }
+            _ => step.drafts.len() as f64,
+        }
     }
 
     /// What is told, with the keys of the rows that are there now.

@@ -39,6 +39,10 @@ impl Planner<'_> {
                     }
                     Some(FieldKind::Column(column)) => {
                         let by = OrderBy::Field(Field::column(&column.name));
+                        // Rows that are alike in a column are not told apart by asking for it again.
+                        if read.order.iter().any(|order| order.by == by) {
+                            continue;
+                        }
                         read.order.push(directed(by, value));
                         keys.push(self.key(id, column));
                     }

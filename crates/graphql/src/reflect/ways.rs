@@ -59,7 +59,7 @@ impl Reflecting<'_> {
     fn relationship(&mut self, id: TableId, way: &Relationship) {
         let Some(&target) = self.ids.get(&way.target) else { return };
         let reads = self.model.tables[target].columns().any(|(_, _, column)| column.readable);
-        if !reads || !self.reads_columns(id, way) {
+        if !reads || !self.reads_columns(id, way) || !self.may_call(id, way) {
             return;
         }
         let (kind, name) = match &way.link {
@@ -132,6 +132,17 @@ impl Reflecting<'_> {
         let Some(target) = catalog.relation(&way.target.schema, &way.target.name) else { return false };
         let reads = |relation: &Relation, column: &str| catalog.may_column(role, Privilege::Select, relation, column);
         way.columns().iter().all(|(own, other)| reads(source, own) && reads(target, other))
+    }
+
+    /// A function of the row must be the role's to execute, and is given the whole row. One whose parameter has no name
+    /// is not among the functions that the catalog knows: PostgreSQL refuses it when it is called.
+    fn may_call(&self, id: TableId, way: &Relationship) -> bool {
+        let Link::Computed { function, .. } = &way.link else { return true };
+        let Sight { catalog, role, .. } = self.sight;
+        let overloads = catalog.overloads(&function.schema, &function.name);
+        let function = overloads.iter().find(|function| function.parameters.len() == 1);
+        function.is_none_or(|function| catalog.may_execute(role, function))
+            && self.reads_all(&self.model.tables[id].relation)
     }
 
     fn is_nullable(&self, id: TableId, column: &str) -> bool {

@@ -23,6 +23,7 @@ impl Drawing<'_> {
                     let ty = optional(&self.model.tables[to.table].type_name);
                     field(name, strict(ty, !to.nullable))
                 }
+                FieldKind::Many(to) if !self.model.tables[to.table].has_pages() => continue,
                 FieldKind::Many(to) => self.collection(name, to.table),
             };
             fields.push(said(drawn, of.description.as_ref(), of.deprecated.as_ref()));

@@ -83,6 +83,7 @@ fn nested(scope: &mut impl ConditionScope, condition: &Condition, depth: usize) 
         Condition::Aggregate(comparison) => compare_aggregate(scope.alias(), comparison),
         Condition::Embedded { embed, exists } => scope.embedded(*embed, *exists),
         Condition::Related(related) => scope.related(related),
+        Condition::Unknown => Ok(Sql::of("NULL::boolean")),
         // All of none, or any of none.
         Condition::Group { negated, operator, items } if items.is_empty() => {
             Ok(Sql::of(if *negated != (*operator == LogicOperator::And) { "true" } else { "false" }))

@@ -262,6 +262,7 @@ pub(super) fn presented(value: Sql, scalar: &Scalar) -> Sql {
     let mut out = Sql::new();
     match scalar {
         Scalar::Plain => return value,
+        Scalar::Finite => out.push("nullif(nullif(nullif(").append(value).push(", 'NaN'), 'Infinity'), '-Infinity')"),
         Scalar::Text => out.push("(").append(value).push(")::text"),
         Scalar::Texts => out.push("(").append(value).push(")::text[]"),
         Scalar::Encoded => out.push("(").append(value).push(") #>> '{}'"),
@@ -291,7 +292,10 @@ fn choice(words: &[(String, String)]) -> Sql {
     out
 }
 
-/// `json_build_object(...)`
+/// Most pairs of one `json_build_object`: a function takes a hundred arguments.
+const PAIRS: usize = 50;
+
+/// `json_build_object(...)`, or the texts of several put together.
 pub(super) fn built(values: Vec<(&str, Sql)>) -> Sql {
     let mut pairs = Vec::with_capacity(values.len());
     for (key, value) in values {
@@ -299,8 +303,23 @@ pub(super) fn built(values: Vec<(&str, Sql)>) -> Sql {
         pair.name_literal(key).push(", ").append(value);
         pairs.push(pair);
     }
-    let mut out = Sql::of("json_build_object(");
-    out.join(pairs, ", ").push(")");
+    let mut parts: Vec<Sql> = Vec::new();
+    let mut pairs = pairs.into_iter().peekable();
+    while parts.is_empty() || pairs.peek().is_some() {
+        let mut part = Sql::of("json_build_object(");
+        part.join(pairs.by_ref().take(PAIRS), ", ").push(")");
+        parts.push(part);
+    }
+    if parts.len() == 1 {
+        return parts.remove(0);
+    }
+    let mut out = Sql::of("('{' || ");
+    let inner = parts.into_iter().map(|part| {
+        let mut text = Sql::of("left(substr((");
+        text.append(part).push(")::text, 2), -1)");
+        text
+    });
+    out.join(inner, " || ', ' || ").push(" || '}')::json");
     out
 }
 

@@ -105,7 +105,7 @@ impl Compiler {
                             EdgeValue::Document(_) => return Ok(None),
                         }
                     }
-                    row.text("}");
+                    row.text(if edges.is_empty() { "{}" } else { "}" });
                     pieces.text("[");
                     pieces.push(Piece::Rows(row));
                     pieces.text("]");
@@ -114,7 +114,7 @@ impl Compiler {
                 PageValue::Total | PageValue::Aggregates(_) | PageValue::Documents(_) => {}
             }
         }
-        pieces.text("}");
+        pieces.text(if page.members.is_empty() { "{}" } else { "}" });
         let mut rule = PageRule {
             limit: page.read.window.limit.and_then(|limit| usize::try_from(limit).ok()),
             backward: page.keyset.backward,

@@ -20,7 +20,12 @@ impl Compiler {
         let mut out = Sql::of("(");
         if let (Origin::Root, Source::Function(call)) = (origin, &page.read.source) {
             // It is called once, whatever is told of its rows.
-            out.push("WITH ").append(cte(SOURCE, call::select_call(call, &page.read.name))).push(" ");
+            let mut called = call::select_call(call, &page.read.name);
+            if !call.returned.scalar {
+                // A row of nothing but NULL is none.
+                called.push(" WHERE NOT (").row(&page.read.name).push(" IS NULL)");
+            }
+            out.push("WITH ").append(cte(SOURCE, called)).push(" ");
             origin = Origin::Cte;
         }
         out.push("SELECT json_build_object(");

@@ -1,7 +1,7 @@
 //! What rows of a document add up to: aggregates of a page, and rows in groups.
 
 use super::condition::{Plain, condition};
-use super::drawn::{constant, presented, write_order};
+use super::drawn::{built, constant, presented, write_order};
 use super::field::{aggregate, field, window as window_of};
 use super::read::{Level, Origin, Pieces, write_where};
 use super::{CompileError, Compiler};
@@ -83,16 +83,9 @@ fn aggregated(members: &[AggregateMember], names: &mut Vec<String>) {
     }
 }
 
-pub(super) fn aggregates(alias: &str, members: &[AggregateMember]) -> Result<Sql, CompileError> {
-    let mut out = Sql::of("json_build_object(");
-    let mut all = Vec::with_capacity(members.len());
-    for member in members {
-        let mut one = Sql::new();
-        one.name_literal(&member.key).push(", ").append(aggregate_value(alias, &member.value)?);
-        all.push(one);
-    }
-    out.join(all, ", ").push(")");
-    Ok(out)
+pub(super) fn aggregates<'m>(alias: &str, members: &'m [AggregateMember]) -> Result<Sql, CompileError> {
+    let value = |member: &'m AggregateMember| Ok((member.key.as_str(), aggregate_value(alias, &member.value)?));
+    Ok(built(members.iter().map(value).collect::<Result<Vec<_>, CompileError>>()?))
 }
 
 fn aggregate_value(alias: &str, value: &AggregateValue) -> Result<Sql, CompileError> {

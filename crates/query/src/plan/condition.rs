@@ -27,6 +27,8 @@ pub enum Condition {
     },
     /// Whether there are related rows.
     Related(Box<Related>),
+    /// Neither true nor false, as whatever is compared with NULL.
+    Unknown,
 }
 
 /// Rows of another source that belong to the row.

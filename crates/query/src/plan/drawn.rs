@@ -105,6 +105,8 @@ pub struct Cases {
 pub enum Scalar {
     /// As PostgreSQL's `to_json` writes it.
     Plain,
+    /// A `real` or `double precision`; null for what is no number (`NaN`, infinities).
+    Finite,
     /// As a string: numbers that are too large for readers of JSON.
     Text,
     /// A list of those.

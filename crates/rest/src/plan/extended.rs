@@ -65,7 +65,7 @@ fn is_in(condition: &Condition) -> bool {
         Condition::Compare(comparison) => &comparison.operation,
         Condition::Aggregate(comparison) => &comparison.operation,
         Condition::Related(related) => return is_in_read(&related.read),
-        Condition::Embedded { .. } => return false,
+        Condition::Embedded { .. } | Condition::Unknown => return false,
     };
     matches!(
         operation,

@@ -88,7 +88,7 @@ impl Needed {
                     pairs.iter().for_each(|(own, _)| self.add(own));
                 }
             }
-            Condition::Embedded { .. } => {}
+            Condition::Embedded { .. } | Condition::Unknown => {}
         }
     }
 }
