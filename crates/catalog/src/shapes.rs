@@ -146,7 +146,8 @@ async fn definitions(
 
 fn definition(source: &Source<'_>, catalog: &Catalog, definitions: &HashMap<u32, String>) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (source.oid, definitions.get(&source.oid)).hash(&mut hasher);
+    // What was kept while nothing was hidden is forgotten when something is.
+    (source.oid, source.hides, definitions.get(&source.oid)).hash(&mut hasher);
     for name in &source.reads {
         let oid = catalog.relation(&name.schema, &name.name).map(|relation| relation.oid);
         (oid, oid.and_then(|oid| definitions.get(&oid))).hash(&mut hasher);

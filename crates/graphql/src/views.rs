@@ -10,15 +10,13 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use ferrobase_catalog::{DEPRECATED, ObjectShape, Shape, TYPE_NAME};
+use ferrobase_catalog::{DEPRECATED, ObjectShape, SEVERAL, Shape, TYPE_NAME};
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 use crate::naming::{camel, is_name, upper_first};
 use crate::scalar::Class;
 
-/// How many documents have to agree on the keys of an object that does not say its type.
-const SEVERAL: usize = 3;
 /// The scalar of values that have no steady form.
 pub(crate) const JSON_VALUE: &str = "JSONValue";
 

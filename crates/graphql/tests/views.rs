@@ -205,6 +205,11 @@ async fn sec_values_of_rows_that_are_hidden_are_not_in_the_schema() {
     assert_eq!(names, json!({"notes": [], "opens": [{"__typename": "Opened"}]}));
     let known = ["Noted", "Base", "Kept", "All", "Opened", "Use b"];
     assert!(known.iter().all(|name| whole.contains(&format!("\"{name}\""))), "{whole}");
+    // It is a secret from when rows are hidden.
+    api.db.script("alter table tv_open enable row level security").await;
+    api.reload().await;
+    let whole = api.data(WHOLE).await.to_string();
+    assert!(!whole.contains("Opened") && !whole.contains("Use b"), "{whole}");
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ pub use function::{
 pub use name::{NameRef, QualifiedName};
 pub use relation::{BaseRead, Column, ComputedField, Generated, Relation, RelationKind, RowSecurity, TypeClass};
 pub use relationship::{ColumnPairs, Junction, Link, Relationship};
-pub use shape::{DEPRECATED, ObjectShape, Sampled, Shape, Shapes, TYPE_NAME};
+pub use shape::{DEPRECATED, ObjectShape, SEVERAL, Sampled, Shape, Shapes, TYPE_NAME};
 
 /// Everything that is known about one database at one moment, as far as the scope of the load exposes it.
 #[derive(Clone, Debug, Default)]

@@ -15,6 +15,8 @@ use super::QualifiedName;
 pub const TYPE_NAME: &str = "__typename";
 /// The key of an object that says of other keys why not to use them any more.
 pub const DEPRECATED: &str = "__deprecated";
+/// How many documents with the same keys are several; more are not counted.
+pub const SEVERAL: usize = 3;
 /// Deepest place that is looked at.
 const DEEPEST: usize = 16;
 /// Most keys of one object that are told apart.
@@ -76,7 +78,7 @@ pub struct ObjectShape {
     pub keys: BTreeMap<String, Shape>,
     /// Not all have the same keys.
     pub varies: bool,
-    /// How many documents have such objects, as far as they were seen at once.
+    /// How many documents have such objects, up to `SEVERAL`, as far as they were seen at once.
     pub documents: usize,
     /// Keys that should not be used any more, and why.
     pub deprecated: BTreeMap<String, String>,
@@ -147,7 +149,7 @@ impl Shape {
         for (name, mut object) in std::mem::take(&mut self.objects) {
             object.deprecated.clear();
             object.keys.values_mut().for_each(|shape| shape.forget_values(names));
-            self.object(name.filter(|name| names.contains(name)), &object, usize::saturating_add);
+            self.object(name.filter(|name| names.contains(name)), &object, together);
         }
         if let Some(items) = &mut self.items {
             items.forget_values(names);
@@ -156,7 +158,7 @@ impl Shape {
 
     /// Adds what other documents show of the same place.
     pub fn merge(&mut self, other: &Self) {
-        self.join(other, usize::saturating_add);
+        self.join(other, together);
     }
 
     fn join(&mut self, other: &Self, count: fn(usize, usize) -> usize) {
@@ -210,6 +212,11 @@ impl ObjectShape {
     }
 }
 
+/// Counts of different documents.
+fn together(one: usize, other: usize) -> usize {
+    one.saturating_add(other).min(SEVERAL)
+}
+
 impl Shapes {
     /// Whether nothing gives documents.
     pub fn is_empty(&self) -> bool {
@@ -225,7 +232,8 @@ impl Shapes {
                     // Most of them are the same documents again.
                     shape.join(&sampled.shape, usize::max);
                     if shape != sampled.shape && shape.places() <= MOST_PLACES {
-                        *sampled = Arc::new(Sampled { shape, ..Sampled::clone(sampled) });
+                        let names = known.names.union(&sampled.names).cloned().collect();
+                        *sampled = Arc::new(Sampled { shape, names, ..Sampled::clone(sampled) });
                     }
                 }
             }

@@ -5,8 +5,8 @@ use ferrobase_testkit::database;
 
 use super::{draw, unchecked};
 use crate::model::Model;
-use crate::views::{DocumentField, DocumentType, ObjectType, Place};
 use crate::reflect::{Sight, reflect};
+use crate::views::{DocumentField, DocumentType, ObjectType, Place};
 
 /// Tables whose names are those of other types, of every sort of column, with every sort of key, and with none.
 const ODD: &str = r#"
