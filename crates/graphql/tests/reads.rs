@@ -313,3 +313,18 @@ async fn more_sums_than_a_function_has_arguments() {
     let sums = &data["wideCollection"]["aggregate"]["sum"];
     assert_eq!((sums.as_object().unwrap().len(), &sums["c1"], &sums["c120"]), (120, &json!("2"), &json!("240")));
 }
+
+#[tokio::test]
+async fn lists_of_none_are_lists() {
+    let api = api("create type mood as enum ('happy', 'sad');
+         comment on type mood is '@graphql({\"mappings\": {\"happy\": \"HAPPY\"}})';
+         create table lists (id int primary key, docs jsonb[], moods mood[], bigs bigint[]);
+         insert into lists values (1, '{}', '{}', '{}'), (2, null, null, null),
+             (3, array['{\"a\": 1}', null]::jsonb[], '{happy,sad}', '{1,null}');")
+    .await;
+    let data = api.data("{ listsCollection { edges { node { docs moods bigs } } } }").await;
+    let nodes: Vec<_> = data["listsCollection"]["edges"].as_array().unwrap().iter().map(|edge| &edge["node"]).collect();
+    assert_eq!(*nodes[0], json!({"docs": [], "moods": [], "bigs": []}));
+    assert_eq!(*nodes[1], json!({"docs": null, "moods": null, "bigs": null}));
+    assert_eq!(*nodes[2], json!({"docs": ["{\"a\": 1}", null], "moods": ["HAPPY", "sad"], "bigs": ["1", null]}));
+}

@@ -267,18 +267,23 @@ pub(super) fn presented(value: Sql, scalar: &Scalar) -> Sql {
         Scalar::Texts => out.push("(").append(value).push(")::text[]"),
         Scalar::Encoded => out.push("(").append(value).push(") #>> '{}'"),
         Scalar::EncodedList => {
-            out.push("(SELECT array_agg(v #>> '{}' ORDER BY n) FROM unnest(").append(value);
-            out.push(") WITH ORDINALITY AS u(v, n))")
+            return each(value, Sql::of("v #>> '{}'"));
         }
         Scalar::Words(words) => out.push("CASE (").append(value).push(")::text").append(choice(words)),
         Scalar::WordList(words) => {
-            out.push("(SELECT array_agg(CASE v::text")
-                .append(choice(words))
-                .push(" ORDER BY n) FROM unnest(")
-                .append(value);
-            out.push(") WITH ORDINALITY AS u(v, n))")
+            let mut of_each = Sql::of("CASE v::text");
+            of_each.append(choice(words));
+            return each(value, of_each);
         }
     };
+    out
+}
+
+/// A list of what becomes of each element (`v`); a list of none stays one.
+fn each(value: Sql, of_each: Sql) -> Sql {
+    let mut out = Sql::of("CASE WHEN (");
+    out.append(value.clone()).push(") IS NOT NULL THEN coalesce((SELECT array_agg(").append(of_each);
+    out.push(" ORDER BY n) FROM unnest(").append(value).push(") WITH ORDINALITY AS u(v, n)), '{}') END");
     out
 }
 
