@@ -167,7 +167,8 @@ async fn sec_06_a_key_set_on_this_machine_is_not_fetched_unless_allowed() {
     eventually("the refusal is logged", PATIENCE, async || app.log().contains("security.egress_allow")).await;
     // Keys are looked for before the port is open.
     let caller = Caller::of(&app);
-    eventually("it answers", PATIENCE, async || caller.send(caller.request(Method::GET, "/books")).await.is_ok()).await;
+    eventually("it answers", PATIENCE, async || caller.send(caller.request(http::Method::GET, "/books")).await.is_ok())
+        .await;
     eventually("the database is there", PATIENCE, async || status(&app, &token::of_user(ANN)).await == 200).await;
     assert_eq!(status(&app, &pair.sign(&claims())).await, 401);
     assert_eq!(issuer.calls("/keys"), 0);
