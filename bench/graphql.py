@@ -10,7 +10,6 @@ import dataclasses
 import json
 import os
 import pathlib
-import re
 import secrets
 import signal
 import statistics
@@ -111,17 +110,16 @@ class Peer:
 
 def measure(postgres, binary, given):
     """Everything; prints as it goes."""
-    given.environment = {"FERROBASE_GRAPHQL__MAX_DEPTH": "20", "FERROBASE_REST__SERVER_TIMING": "true", **given.environment}
+    given.environment = {"FERROBASE_GRAPHQL__MAX_DEPTH": "20", **given.environment}
     binaries = {"measured": binary} | ({"against": given.against} if given.against else {})
     with throughput.running(postgres, binaries, given) as (servers, tokens), Peer(postgres.url("bench")) as peer:
         bench = throughput.Bench(postgres, servers | {"peer": peer}, tokens, given)
         wait(peer, tokens)
         rows = [row for question in QUESTIONS if not given.only or question.name in given.only
                 for row in ask(bench, question, tokens, given)]
-        stages = {question.name: timed(servers["measured"], question, tokens) for question in QUESTIONS[:3]}
         memory = {name: processes.resident_megabytes(one.process.pid) for name, one in bench.servers.items()}
         result = {"rows": rows, "postgresql": postgres.version(), "others": bench.others(), "memory": memory,
-                  "stages": stages, "wide": wide(postgres, binary)}
+                  "wide": wide(postgres, binary)}
     table.graphql(result)
     return result
 
@@ -147,32 +145,21 @@ def request(question, way):
 
 
 def answer(of, asked, bearer, todo=1):
-    told, _ = exchange(of, asked, bearer, todo)
+    told = json.loads(received(of, asked, bearer, todo))
     if isinstance(told, dict) and told.get("errors"):
         raise SystemExit(f"{asked.body}: {told}")
     return told
 
 
-def exchange(of, asked, bearer, todo=1):
+def received(of, asked, bearer, todo=1):
     headers = {"Authorization": f"Bearer {bearer}", "Content-Type": "application/json"}
     body = asked.body.replace("{id}", str(todo)).encode() or None
     url = f"http://127.0.0.1:{of.port}{asked.path.replace('{id}', str(todo))}"
     try:
         with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=10) as response:
-            return json.load(response), response.headers
+            return response.read()
     except urllib.error.HTTPError as refused:
         raise SystemExit(f"{asked.body}: {refused.code} {refused.read().decode()}") from None
-
-
-def timed(of, question, tokens):
-    """What the stages of a known operation take, in microseconds, as the server says: medians of single requests."""
-    samples = {}
-    asked = request(question, "ours")
-    for number in range(400):
-        fields = exchange(of, asked, tokens[reference.USER], 1 + number % 50)[1].get("Server-Timing", "")
-        for name, duration in re.findall(r"(\w+);dur=([\d.]+)", fields):
-            samples.setdefault(name, []).append(float(duration) * 1000)
-    return {name: statistics.median(of) for name, of in samples.items()}
 
 
 def wide(postgres, binary):
@@ -191,9 +178,10 @@ def wide(postgres, binary):
         times = []
         for _ in range(6):
             began = time.monotonic()
-            told = exchange(started, introspection, bearer)[0]
+            told = received(started, introspection, bearer)
             times.append((time.monotonic() - began) * 1000)
-        return {"types": len(told["data"]["__schema"]["types"]), "first_ms": times[0], "later_ms": statistics.median(times[1:]),
+        types = json.loads(told)["data"]["__schema"]["types"]
+        return {"types": len(types), "first_ms": times[0], "bytes": len(told), "later_ms": statistics.median(times[1:]),
                 "megabytes": processes.resident_megabytes(started.process.pid) - before}
 
 

@@ -43,11 +43,8 @@ def graphql(result):
          f"{row['us_postgres']:.0f}", row["errors"]]
         for row in result["rows"]
     ])
-    for name, stages in result["stages"].items():
-        told = ", ".join(f"{stage} {micro:.0f}" for stage, micro in stages.items())
-        print(f"{name}, us of one request as the server says: {told}.")
     wide = result["wide"]
-    print(f"Introspection of 1,000 tables ({wide['types']} types): first {wide['first_ms']:.0f} ms, then "
+    print(f"Introspection of 1,000 tables ({wide['types']:,} types, {wide['bytes'] / 1e6:.0f} MB): first {wide['first_ms']:.0f} ms, then "
           f"{wide['later_ms']:.0f} ms (goal < 100); {wide['megabytes']:.0f} MB.")
     memory = ", ".join(f"{name} {size:.0f} MB" for name, size in result["memory"].items())
     print(f"RSS at the end: {memory}. PostgreSQL {result['postgresql']}. "
