@@ -145,6 +145,12 @@ impl Error {
         }
     }
 
+    /// The schema could not be made: a bug of ours.
+    pub(crate) fn unmade(error: &tokio::task::JoinError) -> Self {
+        tracing::error!(error = error as &dyn std::error::Error, "A schema could not be made");
+        Self::Database(Box::new(PublicError::new(Kind::Internal, "FB105", "The schema could not be made")))
+    }
+
     /// A failure of the database, or of the way to it.
     pub(crate) fn database(error: &ferrobase_request::Error) -> Self {
         let violation = error.db().and_then(|db| ferrobase_query::guard::violation(db.code.as_str(), &db.message));

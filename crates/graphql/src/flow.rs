@@ -74,7 +74,8 @@ impl Flow<'_> {
         let schema = request::schema(&parts.method, &parts.headers, &self.settings.schemas)?;
         let named = self.persisted.document(&request, self.settings)?;
         let catalog = self.target.catalog.get().ok_or_else(no_catalog)?;
-        let reflected = self.schemas.of(&catalog, self.settings, self.target, &self.context().identity, schema);
+        let identity = &self.context().identity;
+        let reflected = self.schemas.of(&catalog, self.settings, self.target, identity, schema).await?;
         let asked = reflected.document(&named.text)?;
         self.persisted.keep(named);
         let found = asked.document.operations.get(request.operation.as_deref());

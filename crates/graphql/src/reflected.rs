@@ -17,6 +17,7 @@ use ferrobase_catalog::Catalog;
 use ferrobase_request::exposure::Exposure;
 use ferrobase_request::{Identity, Target, Visibility};
 use hashlink::LruCache;
+use tokio::sync::OnceCell;
 
 use crate::error::Error;
 use crate::limits::{self, Limits};
@@ -67,44 +68,52 @@ pub(crate) struct Schemas {
 struct Kept {
     /// Of which catalog and configuration.
     basis: Option<(Weak<Catalog>, Arc<Settings>)>,
-    schemas: Option<LruCache<(String, String), Arc<Reflected>>>,
+    schemas: Option<LruCache<(String, String), Slot>>,
 }
 
+/// A schema, made once however many ask for it first.
+type Slot = Arc<OnceCell<Arc<Reflected>>>;
+
 impl Schemas {
-    /// The schema of a role.
-    pub(crate) fn of(
+    /// The schema of a role. Making one of a thousand tables takes a tenth of a second, which nobody else waits for.
+    pub(crate) async fn of(
         &self,
         catalog: &Arc<Catalog>,
         settings: &Arc<Settings>,
-        target: &Target,
+        target: &Arc<Target>,
         identity: &Identity,
         schema: &str,
-    ) -> Arc<Reflected> {
-        let key = (identity.role().to_owned(), schema.to_owned());
-        if let Some(found) = self.find(catalog, settings, &key) {
-            return found;
-        }
-        let made = Arc::new(Reflected::new(catalog, settings, &target.exposure, identity.role(), schema));
-        let mut kept = self.lock();
-        if kept.is_of(catalog, settings) {
-            kept.schemas.get_or_insert_with(|| LruCache::new(SCHEMAS)).insert(key, Arc::clone(&made));
-        }
-        made
+    ) -> Result<Arc<Reflected>, Error> {
+        let slot = self.slot(catalog, settings, (identity.role().to_owned(), schema.to_owned()));
+        let made = slot.get_or_try_init(|| async {
+            let (catalog, settings, target) = (Arc::clone(catalog), Arc::clone(settings), Arc::clone(target));
+            let (role, schema) = (identity.role().to_owned(), schema.to_owned());
+            let making = move || Reflected::new(&catalog, &settings, &target.exposure, &role, &schema);
+            tokio::task::spawn_blocking(making).await.map(Arc::new).map_err(|error| Error::unmade(&error))
+        });
+        made.await.cloned()
     }
 
-    fn find(&self, catalog: &Arc<Catalog>, settings: &Arc<Settings>, key: &(String, String)) -> Option<Arc<Reflected>> {
+    fn slot(&self, catalog: &Arc<Catalog>, settings: &Arc<Settings>, key: (String, String)) -> Slot {
+        let mut old = None;
         let mut kept = self.lock();
         if !kept.is_of(catalog, settings) {
-            let old = std::mem::replace(
-                &mut *kept,
-                Kept { basis: Some((Arc::downgrade(catalog), Arc::clone(settings))), schemas: None },
-            );
-            drop(kept);
-            // Freed outside the lock.
-            drop(old);
-            return None;
+            let basis = Some((Arc::downgrade(catalog), Arc::clone(settings)));
+            old = Some(std::mem::replace(&mut *kept, Kept { basis, schemas: None }));
         }
-        kept.schemas.as_mut()?.get(key).cloned()
+        let schemas = kept.schemas.get_or_insert_with(|| LruCache::new(SCHEMAS));
+        let slot = match schemas.get(&key) {
+            Some(slot) => Arc::clone(slot),
+            None => {
+                let slot = Slot::default();
+                schemas.insert(key, Arc::clone(&slot));
+                slot
+            }
+        };
+        drop(kept);
+        // Freed outside the lock.
+        drop(old);
+        slot
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {

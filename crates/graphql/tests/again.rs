@@ -138,3 +138,21 @@ async fn words_of_enums_and_steps_of_paths_are_no_values() {
     )
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_who_ask_first_get_one_schema() {
+    let api = std::sync::Arc::new(api(NUMBERS).await);
+    for round in 0..3 {
+        let asking: Vec<_> = (0..16)
+            .map(|_| {
+                let api = std::sync::Arc::clone(&api);
+                tokio::spawn(async move { api.data("{ numbersByPk(id: 1) { word } }").await })
+            })
+            .collect();
+        for answer in asking {
+            assert_eq!(answer.await.unwrap()["numbersByPk"]["word"], "w1", "round {round}");
+        }
+        // Another catalog, another schema.
+        api.reload().await;
+    }
+}

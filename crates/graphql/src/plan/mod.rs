@@ -171,7 +171,7 @@ impl<'a> Planner<'a> {
     fn node(&self, asked: &Asked<'a>) -> Result<Content, Error> {
         let text = self.argument(asked, "nodeId").and_then(|value| value.text()).unwrap_or_default();
         let Some((id, key)) = node_id::decode(self.model, &text) else {
-            return Err(Error::Argument { argument: "nodeId".to_owned(), reason: "it names no row".to_owned() });
+            return Err(Error::Argument { argument: "nodeId".to_owned(), reason: "names no row".to_owned() });
         };
         let mut read = self.read_table(id);
         read.filters.extend(self.table(id).key.iter().zip(key).map(|(column, value)| filter::equal(column, value)));
