@@ -16,7 +16,7 @@ use bytes::{Bytes, BytesMut};
 use ferrobase_base::{Kind, PublicError};
 use ferrobase_catalog::{Catalog, Function, Isolation, Proof, Proven};
 use ferrobase_edge::Caller;
-use ferrobase_pg::StatementResult;
+use ferrobase_pg::{Statement, StatementResult};
 use ferrobase_query::plan::Document;
 use ferrobase_query::{Drawn, Template, compile_document, prove_document};
 use ferrobase_request::{RequestContext, Stage, Target, Work};
@@ -155,7 +155,11 @@ impl Flow<'_> {
         self.context().journal.note(Stage::Plan, started, started.elapsed());
         let ending = self.ending(prepared.cost);
         if statement.sql.is_empty() {
-            // The catalog had the answer.
+            // The catalog had the answer: whoever the database or its pre-request function refuses gets none.
+            let nothing = Statement { sql: "select".into(), params: Vec::new(), param_types: Vec::new() };
+            let work = Work::read(self.settings.search_path(operating.schema), nothing);
+            let entered = ferrobase_request::run(self.target, self.context(), work).await;
+            entered.map_err(|error| self.failed(&error))?;
             return answer(&ending, |out| prepared.drawn.template.write(&StatementResult::default(), out).is_some())
                 .ok_or_else(internal);
         }

@@ -1,5 +1,7 @@
 //! What a schema says about itself.
 
+use ferrobase_catalog::QualifiedName;
+use ferrobase_request::TransactionRules;
 use serde_json::{Value, json};
 
 use crate::harness::{Setup, api};
@@ -73,4 +75,22 @@ async fn introspection_is_a_switch_that_a_comment_can_turn() {
     api.db.script("comment on schema public is '@graphql({\"introspection\": true})'").await;
     api.reload().await;
     assert_eq!(api.data("{ __schema { queryType { name } } }").await["__schema"]["queryType"]["name"], "Query");
+}
+
+#[tokio::test]
+async fn sec_whom_the_pre_request_function_refuses_gets_no_schema() {
+    let pre_request = Some(QualifiedName::new("public", "gate"));
+    let setup =
+        Setup { transaction: TransactionRules { pre_request, ..TransactionRules::default() }, ..Setup::default() };
+    let gate = "create function gate() returns void language plpgsql as $$ begin
+            if current_setting('request.headers')::json ->> 'x-pass' is null then
+                raise insufficient_privilege using message = 'closed';
+            end if;
+        end $$;";
+    let api = setup.start(&format!("{TABLES} {gate}")).await;
+    let query = "{ __schema { queryType { name } } }";
+    let refused = api.ask(query).await;
+    assert_eq!((refused.code().as_str(), &refused.json()["data"]), ("UNAUTHENTICATED", &Value::Null), "{refused:?}");
+    let passed = api.ask_with(&[("x-pass", "yes")], query, Value::Null).await;
+    assert_eq!(passed.json()["data"]["__schema"]["queryType"]["name"], "Query");
 }
