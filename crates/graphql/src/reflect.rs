@@ -262,11 +262,11 @@ impl Reflecting<'_> {
         // A function of the row is given the whole row.
         let computed_fields = if self.reads_all(&relation) { Some(&relation.computed_fields) } else { None };
         for (name, computed) in computed_fields.into_iter().flatten() {
-            let function = catalog.overloads(&computed.function.schema, &computed.function.name);
-            let function = function.iter().find(|function| function.parameters.len() == 1);
-            if relation.columns.contains_key(name) || !function.is_some_and(|f| catalog.may_execute(role, f)) {
+            let may_call = catalog.may_execute_of_row(role, &computed.function, &relation.name);
+            if relation.columns.contains_key(name) || !may_call {
                 continue;
             }
+            let function = catalog.row_function(&computed.function, &relation.name);
             let value = self.value_type(&computed.type_name, computed.type_class, &[]);
             let column = Column {
                 name: name.clone(),

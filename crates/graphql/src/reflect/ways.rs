@@ -134,15 +134,12 @@ impl Reflecting<'_> {
         way.columns().iter().all(|(own, other)| reads(source, own) && reads(target, other))
     }
 
-    /// A function of the row must be the role's to execute, and is given the whole row. One whose parameter has no name
-    /// is not among the functions that the catalog knows: PostgreSQL refuses it when it is called.
+    /// A function of the row must be the role's to execute, and is given the whole row.
     fn may_call(&self, id: TableId, way: &Relationship) -> bool {
         let Link::Computed { function, .. } = &way.link else { return true };
         let Sight { catalog, role, .. } = self.sight;
-        let overloads = catalog.overloads(&function.schema, &function.name);
-        let function = overloads.iter().find(|function| function.parameters.len() == 1);
-        function.is_none_or(|function| catalog.may_execute(role, function))
-            && self.reads_all(&self.model.tables[id].relation)
+        let relation = &self.model.tables[id].relation;
+        catalog.may_execute_of_row(role, function, &relation.name) && self.reads_all(relation)
     }
 
     fn is_nullable(&self, id: TableId, column: &str) -> bool {
