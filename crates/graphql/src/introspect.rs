@@ -73,6 +73,7 @@ enum Fact {
     DefaultValue,
     IsRepeatable,
     Locations,
+    IsOneOf,
     /// Nothing that we know.
     Other,
 }
@@ -102,6 +103,7 @@ impl Fact {
             "defaultValue" => Self::DefaultValue,
             "isRepeatable" => Self::IsRepeatable,
             "locations" => Self::Locations,
+            "isOneOf" => Self::IsOneOf,
             _ => Self::Other,
         }
     }
@@ -260,6 +262,7 @@ impl Writer<'_> {
                     let fields = of.fields.values().filter(|field| shown(&field.directives));
                     list(fields, out, |field, out| self.input(field, below, out));
                 }
+                (Fact::IsOneOf, ExtendedType::InputObject(of)) => boolean(of.directives.has("oneOf"), out),
                 _ => out.extend_from_slice(b"null"),
             }
         });

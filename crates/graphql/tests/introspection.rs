@@ -94,3 +94,20 @@ async fn sec_whom_the_pre_request_function_refuses_gets_no_schema() {
     let passed = api.ask_with(&[("x-pass", "yes")], query, Value::Null).await;
     assert_eq!(passed.json()["data"]["__schema"]["queryType"]["name"], "Query");
 }
+
+#[tokio::test]
+async fn inputs_that_take_one_of_their_fields_say_so() {
+    let api = api(TABLES).await;
+    let data = api
+        .data(
+            "{ key: __type(name: \"peopleKeyInput\") { isOneOf inputFields { name } } set: __type(name: \"peopleUpdateInput\") { isOneOf }
+               people: __type(name: \"people\") { isOneOf } list: __type(name: \"people\") { fields { type { isOneOf } } }
+               types: __type(name: \"__Type\") { fields { name type { name } } } }",
+        )
+        .await;
+    assert_eq!(data["key"], json!({"isOneOf": true, "inputFields": [{"name": "id"}]}));
+    assert_eq!((&data["set"]["isOneOf"], &data["people"]["isOneOf"]), (&json!(false), &Value::Null));
+    assert_eq!(data["list"]["fields"][0]["type"]["isOneOf"], Value::Null);
+    let of_types = data["types"]["fields"].as_array().unwrap();
+    assert!(of_types.contains(&json!({"name": "isOneOf", "type": {"name": "Boolean"}})), "{of_types:?}");
+}
