@@ -305,14 +305,14 @@ fn answer(ending: &str, write: impl FnOnce(&mut BytesMut) -> bool) -> Option<Byt
 }
 
 /// The key of the only field that is read from the database.
-fn one_key(document: &Document) -> Option<String> {
+pub(crate) fn one_key(document: &Document) -> Option<String> {
     let is_read =
         |value: &ferrobase_query::plan::Content| !matches!(value, ferrobase_query::plan::Content::Constant(_));
     let mut read = document.members.iter().filter(|member| is_read(&member.value));
     read.next().filter(|_| read.next().is_none()).map(|member| member.key.clone())
 }
 
-fn variables(
+pub(crate) fn variables(
     reflected: &Reflected,
     document: &ExecutableDocument,
     operation: &Operation,

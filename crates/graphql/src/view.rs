@@ -21,7 +21,7 @@ use crate::settings::Settings;
 
 /// A schema as a role sees it.
 pub struct View {
-    reflected: Reflected,
+    pub(crate) reflected: Reflected,
     unbounded: u64,
 }
 
@@ -115,7 +115,7 @@ impl View {
         Ok(Checked { depth, aliases, cost })
     }
 
-    fn documents(
+    pub(crate) fn documents(
         &self,
         document: &ExecutableDocument,
         operation: Option<&str>,
