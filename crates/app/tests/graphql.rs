@@ -190,3 +190,23 @@ async fn whoever_develops_has_an_editor_and_is_told_where() {
     let answer: Value = answer.send().await.unwrap().json().await.unwrap();
     assert_eq!(answer["data"]["__schema"]["queryType"]["name"], "Query", "{answer}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comments_say_in_vain_is_told_at_the_start_once_and_by_the_command() {
+    let (database, project) = (library().await, Project::empty());
+    graphql(&project, &database, &["check"]).succeeds();
+    database.script(r#"comment on column books.title is '@graphql({"nam": "heading"})'"#).await;
+    let wrong = "column public.books.title: the key `nam` means nothing on a column; did you mean `name`?";
+    graphql(&project, &database, &["check"]).fails(&["1 comments or names say something in vain"]);
+    let json = graphql(&project, &database, &["check", "--json"]);
+    assert!(json.out.contains("means nothing on a column"), "{json:?}");
+    project.write("documents.json", &json!({ "t": "{ __typename }" }).to_string());
+    graphql(&project, &database, &["check", "documents.json"]).succeeds();
+    let app = support::serve(&database).start().await.unwrap();
+    let told = format!("GraphQL: {wrong}");
+    wait_until("the warning", || app.log().contains(&told));
+    // What comes with a reload is told, and nothing twice.
+    database.script(r#"comment on table tags is '@graphql({"x": 1})'; notify ferrobase"#).await;
+    wait_until("the second warning", || app.log().contains("GraphQL: table public.tags: the key `x` means nothing"));
+    assert_eq!(app.log().matches(&told).count(), 1, "{}", app.log());
+}

@@ -18,6 +18,7 @@ mod flow;
 mod introspect;
 mod limits;
 mod made;
+mod mistakes;
 mod model;
 mod naming;
 mod plan;
@@ -39,6 +40,7 @@ mod write;
 
 pub use documents::{Trusted, TrustedError};
 pub use error::Error;
+pub use mistakes::{Mistake, mistakes};
 pub use router::{Deps, room, router};
 pub use settings::Settings;
 pub use view::{Checked, Explained, View};

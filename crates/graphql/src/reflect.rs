@@ -2,7 +2,7 @@
 //!
 //! pg_graphql's rules: a relation with a key is a type, a foreign key two fields, a function of a row a field, any other
 //! function a field of `Query` or `Mutation`; privileges hide, comments rename. What clashes with an earlier name is left
-//! out or renamed, and the log says so.
+//! out or renamed, and the model says so.
 
 mod keys;
 pub(crate) mod outcomes;
@@ -20,6 +20,7 @@ use ferrobase_catalog::{
 use indexmap::IndexMap;
 
 use crate::directive::{self, Directive, ForeignKey};
+use crate::mistakes::Mistake;
 use crate::model::{
     CallArgument, CallReturns, Callee, Column, Field, FieldKind, Model, MutationField, QueryField, Table, TableId,
 };
@@ -196,7 +197,10 @@ impl Reflecting<'_> {
         }
         let name = said.name.clone().unwrap_or_else(|| self.naming.type_name(&relation.name.name));
         if !is_name(&name) || !self.take(&name) {
-            tracing::warn!(relation = %relation.name, name, "A relation has no name for GraphQL that is free");
+            self.mistake(
+                &relation.name,
+                format!("its name for GraphQL, `{name}`, is no name or not free: it is left out"),
+            );
             return None;
         }
         let most = said.max_rows.or(self.schema.max_rows).or(self.sight.max_rows).unwrap_or(u64::MAX);
@@ -290,11 +294,17 @@ impl Reflecting<'_> {
         relation.columns.keys().all(|column| catalog.may_column(role, Privilege::Select, relation, column))
     }
 
-    fn field(&self, table: &mut Table, name: &str, comment: Option<&str>, kind: FieldKind) {
+    /// Says what is wrong with an object.
+    fn mistake(&mut self, object: impl std::fmt::Display, text: impl Into<String>) {
+        self.model.mistakes.push(Mistake { object: object.to_string(), text: text.into() });
+    }
+
+    fn field(&mut self, table: &mut Table, own: &str, comment: Option<&str>, kind: FieldKind) {
         let commented = directive::read(comment);
-        let name = commented.directive.name.unwrap_or_else(|| self.naming.field(name));
+        let name = commented.directive.name.unwrap_or_else(|| self.naming.field(own));
         if !is_name(&name) || table.fields.contains_key(&name) {
-            tracing::warn!(relation = %table.relation.name, name, "A column has no name for GraphQL that is free");
+            let text = format!("its name for GraphQL, `{name}`, is no name or not free: it is left out");
+            self.mistake(format_args!("{}.{own}", table.relation.name), text);
             return;
         }
         let field = Field { description: commented.description, deprecated: commented.directive.deprecated, kind };
@@ -372,7 +382,8 @@ impl Reflecting<'_> {
             };
             match (free, reads) {
                 (false, _) => {
-                    tracing::warn!(function = %function.name, name, "A function has no name for GraphQL that is free");
+                    let text = format!("its name for GraphQL, `{name}`, is not free: it is left out");
+                    self.mistake(&function.name, text);
                 }
                 (true, true) => {
                     self.model.query.insert(name, QueryField::Call(callee));

@@ -148,6 +148,13 @@ impl Api {
         self.catalog.set(load(&mut session, &self.scope).await.expect("a catalog"));
     }
 
+    /// What comments and names say in vain.
+    pub fn mistakes(&self) -> Vec<String> {
+        let catalog = self.catalog.get().expect("a catalog");
+        let told = ferrobase_graphql::mistakes(&catalog, &self.settings.load()).into_iter();
+        told.map(|mistake| format!("{}: {}", mistake.object, mistake.text)).collect()
+    }
+
     /// Sends a request line (`POST ` and a query string), fields and a body.
     pub async fn send(&self, line: &str, fields: &[(&str, &str)], body: impl Into<Body>) -> Answer {
         let (method, target) = line.split_once(' ').expect("METHOD target");

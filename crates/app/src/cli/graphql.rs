@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
-use ferrobase_graphql::{Explained, Settings, Trusted, View};
+use ferrobase_graphql::{Explained, Mistake, Settings, Trusted, View};
 use ferrobase_pg::{ConnectOptions, Session};
 use serde_json::{Map, Value, json};
 
@@ -41,9 +41,9 @@ enum Action {
         after_help = "Examples:\n  ferrobase graphql explain '{ todosCollection { edges { node { id } } } }'\n  ferrobase graphql explain --role authenticated todos.graphql --variables '{\"first\": 5}' \\\n      --claims '{\"sub\": \"8d9f2c1e-3b6a-4f0d-9a57-0c5f1f7c2b11\"}' --json"
     )]
     Explain(ExplainArguments),
-    /// Holds a file of trusted documents against the schema of a role; prints depth and cost of each.
+    /// Says what comments and names say in vain; holds a file of trusted documents against the schema of a role.
     #[command(
-        after_help = "Example:\n  ferrobase graphql check persisted-documents.json --role authenticated\n\nEnds with 1 when a document does not fit."
+        after_help = "Examples:\n  ferrobase graphql check\n  ferrobase graphql check persisted-documents.json --role authenticated\n\nWith a file, depth and cost of each document are printed, mistakes of comments are warnings, and it ends with 1 when a\ndocument does not fit. Without one it ends with 1 when a comment or a name is a mistake."
     )]
     Check(CheckArguments),
 }
@@ -92,8 +92,8 @@ struct ExplainArguments {
 struct CheckArguments {
     #[command(flatten)]
     sight: Sight,
-    /// The file.
-    file: PathBuf,
+    /// The file of documents.
+    file: Option<PathBuf>,
     /// As JSON.
     #[arg(long)]
     json: bool,
@@ -138,8 +138,12 @@ fn explain(arguments: &ExplainArguments, environment: &Environment) -> Result<Ex
 }
 
 fn check(arguments: &CheckArguments, environment: &Environment) -> Result<ExitCode> {
-    let trusted = Trusted::read(&arguments.file)?;
+    let Some(file) = &arguments.file else { return check_comments(arguments, environment) };
+    let trusted = Trusted::read(file)?;
     let seen = arguments.sight.look(environment)?;
+    for mistake in &seen.mistakes {
+        terminal::warn(&format!("{}: {}", mistake.object, mistake.text));
+    }
     let (mut told, mut text, mut wrong) = (Vec::new(), String::new(), 0);
     for (id, document) in trusted.iter() {
         match seen.view.check(document) {
@@ -169,9 +173,26 @@ fn check(arguments: &CheckArguments, environment: &Environment) -> Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
+fn check_comments(arguments: &CheckArguments, environment: &Environment) -> Result<ExitCode> {
+    let mistakes = arguments.sight.look(environment)?.mistakes;
+    if arguments.json {
+        let told = mistakes.iter().map(|mistake| json!({ "object": mistake.object, "mistake": mistake.text }));
+        terminal::print_json(&told.collect::<Vec<_>>())?;
+    } else {
+        let told: String = mistakes.iter().map(|mistake| format!("{}: {}\n", mistake.object, mistake.text)).collect();
+        terminal::print(&told)?;
+    }
+    if !mistakes.is_empty() {
+        bail!("{} comments or names say something in vain", mistakes.len());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 /// What a role sees, and where.
 struct Seen {
     view: View,
+    /// What is wrong with comments and names, whoever looks.
+    mistakes: Vec<Mistake>,
     schema: String,
     search_path: String,
     owner: ConnectOptions,
@@ -192,11 +213,13 @@ impl Sight {
         if !catalog.roles.contains_key(&self.role) {
             bail!("the database has no role {}", self.role);
         }
-        let settings = Settings::new(&config.graphql, extra.clone(), true);
+        let mut settings = Settings::new(&config.graphql, extra.clone(), true);
+        settings.schemas = vec![schema.clone()];
+        let mistakes = ferrobase_graphql::mistakes(&catalog, &settings);
         let view = View::new(&catalog, &exposure, &settings, &self.role, &schema);
         let quoted = std::iter::once(&schema).chain(&extra).map(|name| format!("\"{}\"", name.replace('"', "\"\"")));
         let search_path = quoted.collect::<Vec<_>>().join(", ");
-        Ok(Seen { view, schema, search_path, owner })
+        Ok(Seen { view, mistakes, schema, search_path, owner })
     }
 }
 

@@ -120,7 +120,11 @@ impl Reflecting<'_> {
                 table.fields.insert(name, Field { description: None, deprecated: None, kind });
             }
             None => {
-                tracing::warn!(relation = %table.relation.name, name, "A relationship has no name that is free");
+                let object = table.relation.name.clone();
+                self.mistake(
+                    object,
+                    format!("the field `{name}` of related rows has no name that is free: it is left out"),
+                );
             }
         }
     }
