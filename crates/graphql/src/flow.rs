@@ -72,12 +72,12 @@ impl Flow<'_> {
         let started = Instant::now();
         let request = request::read(&parts.method, parts.uri.query().unwrap_or_default(), &parts.headers, body)?;
         let schema = request::schema(&parts.method, &parts.headers, &self.settings.schemas)?;
-        let named = self.persisted.document(&request, self.settings)?;
+        let named = self.persisted.document(&request, self.settings).await?;
         let catalog = self.target.catalog.get().ok_or_else(no_catalog)?;
         let identity = &self.context().identity;
         let reflected = self.schemas.of(&catalog, self.settings, self.target, identity, schema).await?;
         let asked = reflected.document(&named.text)?;
-        self.persisted.keep(named);
+        self.persisted.keep(named).await;
         let found = asked.document.operations.get(request.operation.as_deref());
         let operation = found.map_err(|error| told(&error, &asked.document))?;
         if parts.method == Method::GET && !operation.is_query() {

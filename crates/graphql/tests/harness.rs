@@ -124,7 +124,7 @@ impl Setup {
         });
         let path = vec!["public".to_owned(), "extensions".to_owned()];
         let settings = Arc::new(ArcSwap::from_pointee(Settings::new(&self.graphql, path.clone(), false)));
-        let deps = Deps { registry: Arc::new(Registry::of(target)), settings: Arc::clone(&settings) };
+        let deps = Deps { registry: Arc::new(Registry::of(target)), settings: Arc::clone(&settings), shared: None };
         let edge =
             ferrobase_edge::Settings::from_sections(&ServerSection::default(), &SecuritySection::default(), authority);
         let room = ferrobase_graphql::room("/graphql/v1", deps);

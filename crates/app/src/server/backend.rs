@@ -17,7 +17,7 @@ use ferrobase_auth::api_keys::KeyRing;
 use ferrobase_auth::keys::{KeyFile, stored};
 use ferrobase_base::error::causes;
 use ferrobase_base::ports::ApiKeys;
-use ferrobase_catalog::{CatalogHandle, ReloadOptions, Reloader, Scope};
+use ferrobase_catalog::{CatalogHandle, ReloadOptions, ReloadState, Reloader, Scope};
 use ferrobase_pg::{ConnectOptions, Event, Listener, Session};
 use ferrobase_request::install::{DefaultPrivileges, InstallOptions, Installed, Login, Logins};
 use ferrobase_request::{Registry, Target};
