@@ -7,6 +7,7 @@
 //! Invariants: every statement runs through `request::run` or one of its transactions; names reach SQL only through the
 //! catalog, values only as parameters. Read on: docs/guide/graphql.md, `flow`.
 
+mod breaking;
 pub mod config;
 mod cost;
 mod directive;
