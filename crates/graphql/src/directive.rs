@@ -29,6 +29,8 @@ pub(crate) struct Directive {
     pub(crate) total_count: Option<Switch>,
     /// Relation: whether pages know what rows add up to.
     pub(crate) aggregate: Option<Switch>,
+    /// Table that only joins: whether rows on either side of it have the other ones.
+    pub(crate) many_to_many: Option<Switch>,
     /// View: the columns that name a row.
     pub(crate) primary_key_columns: Option<Vec<String>>,
     /// View: relationships.
@@ -187,7 +189,7 @@ impl Object {
                 false,
                 &["description", "inflect_names", "max_rows", "introspection", "federation", "parameter_prefix"],
             ),
-            Self::Relation => (true, &["aggregate", "foreign_keys", "polymorphic"]),
+            Self::Relation => (true, &["aggregate", "many_to_many", "foreign_keys", "polymorphic"]),
             Self::Column => (false, &["name", "description", "deprecated"]),
             Self::Documents => (true, &["deprecated"]),
             Self::Function => (true, &["deprecated", "arguments", "claims", "input", "entity"]),
@@ -199,7 +201,8 @@ impl Object {
 }
 
 /// Keys of objects inside a directive.
-const INSIDE: [(&str, &[&str]); 4] = [
+const INSIDE: [(&str, &[&str]); 5] = [
+    ("many_to_many", &["enabled"]),
     ("totalCount", &["enabled"]),
     ("aggregate", &["enabled"]),
     ("polymorphic", &["column", "types"]),

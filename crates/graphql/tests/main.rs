@@ -12,6 +12,7 @@ mod guide_writes;
 mod harness;
 mod http;
 mod introspection;
+mod joined;
 mod limits;
 mod nested;
 mod plans;

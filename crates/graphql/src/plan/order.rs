@@ -14,7 +14,7 @@ use crate::scalar::Class;
 
 /// Whether rows can be ordered by what a relationship leads to: functions give what they like.
 pub(crate) fn can_order_by(to: &Reference) -> bool {
-    matches!(to.join, Join::Columns(_))
+    !matches!(to.join, Join::Function { .. })
 }
 
 impl Planner<'_> {
