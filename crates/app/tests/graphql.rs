@@ -215,7 +215,7 @@ async fn what_comments_say_in_vain_is_told_at_the_start_once_and_by_the_command(
 fn graphiql_works_in_a_browser_and_asks_nobody_else() {
     let project = Project::new();
     project.migration(
-        "0001_books.sql",
+        "0002_books.sql",
         "create table books (id int primary key, title text not null); alter table books enable row level security;
          create policy everybody on books for select using (true); insert into books values (1, 'Compilers');",
     );

@@ -4,11 +4,14 @@
 //! schema of a thousand tables is twenty megabytes of answer, and everything between it and the text is time. The library
 //! has the types of introspection and judges the selection; a test compares the answers with the library's own.
 
+use std::cell::RefCell;
 use std::io::Write as _;
+use std::ops::Range;
 
 use apollo_compiler::ast::{
     DirectiveDefinition, DirectiveList, EnumValueDefinition, FieldDefinition, InputValueDefinition, Type,
 };
+use apollo_compiler::collections::HashMap;
 use apollo_compiler::executable::SelectionSet;
 use apollo_compiler::response::JsonMap;
 use apollo_compiler::schema::ExtendedType;
@@ -27,7 +30,7 @@ pub(crate) fn answer(
 ) -> String {
     let compiling = Compiling { document, variables };
     let mut out = Vec::new();
-    let writer = Writer { reflected };
+    let writer = Writer { reflected, written: RefCell::default() };
     if asked.name() == "__schema" {
         writer.schema(&compiling.compile(asked, "__Schema"), &mut out);
     } else {
@@ -148,6 +151,14 @@ impl<'a> Compiling<'a> {
 /// Writes what is known.
 struct Writer<'s> {
     reflected: &'s Reflected,
+    /// Where in the answer something stands already, by how it was asked for and where it is in memory: the same types are
+    /// referred to, and the same arguments told, again and again.
+    written: RefCell<HashMap<(usize, usize), Range<usize>>>,
+}
+
+/// Where something is, as long as it is there.
+fn place<T: ?Sized>(of: &T) -> usize {
+    std::ptr::from_ref(of).cast::<()>() as usize
 }
 
 fn quoted(text: &str, out: &mut Vec<u8>) {
@@ -204,6 +215,20 @@ fn deprecation(directives: &DirectiveList) -> Option<String> {
 }
 
 impl Writer<'_> {
+    /// Writes a thing; what was written before, in the same shape, is copied. `out` only grows.
+    fn once(&self, shape: &Shape, thing: usize, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+        let key = (place(shape), thing);
+        let known = self.written.borrow().get(&key).cloned();
+        match known {
+            Some(range) => out.extend_from_within(range),
+            None => {
+                let start = out.len();
+                write(out);
+                self.written.borrow_mut().insert(key, start..out.len());
+            }
+        }
+    }
+
     fn schema(&self, shape: &Shape, out: &mut Vec<u8>) {
         let schema = &self.reflected.schema;
         let roots = &schema.schema_definition;
@@ -271,10 +296,12 @@ impl Writer<'_> {
     /// A type as something refers to it.
     fn reference(&self, of: &Type, shape: &Shape, out: &mut Vec<u8>) {
         match of {
-            Type::Named(name) => self.by_name(Some(name), shape, out),
-            Type::NonNullNamed(name) => {
-                wrapped("NON_NULL", shape, out, |below, out| self.by_name(Some(name), below, out));
+            Type::Named(name) => {
+                self.once(shape, place(name.as_str()), out, |out| self.by_name(Some(name), shape, out));
             }
+            Type::NonNullNamed(name) => wrapped("NON_NULL", shape, out, |below, out| {
+                self.once(below, place(name.as_str()), out, |out| self.by_name(Some(name), below, out));
+            }),
             Type::List(item) => wrapped("LIST", shape, out, |below, out| self.reference(item, below, out)),
             Type::NonNullList(item) => wrapped("NON_NULL", shape, out, |below, out| {
                 wrapped("LIST", below, out, |below, out| self.reference(item, below, out));
@@ -283,6 +310,14 @@ impl Writer<'_> {
     }
 
     fn field(&self, of: &FieldDefinition, shape: &Shape, out: &mut Vec<u8>) {
+        // (What is said about it, or what it takes, is its own.)
+        if of.description.is_some() || !of.arguments.is_empty() {
+            return self.new_field(of, shape, out);
+        }
+        self.once(shape, place(of), out, |out| self.new_field(of, shape, out));
+    }
+
+    fn new_field(&self, of: &FieldDefinition, shape: &Shape, out: &mut Vec<u8>) {
         let reason = deprecation(&of.directives);
         object(shape, "__Field", out, |member, out| match member.fact {
             Fact::Name => named(&of.name, out),
@@ -300,6 +335,13 @@ impl Writer<'_> {
     }
 
     fn input(&self, of: &InputValueDefinition, shape: &Shape, out: &mut Vec<u8>) {
+        if of.description.is_some() {
+            return self.new_input(of, shape, out);
+        }
+        self.once(shape, place(of), out, |out| self.new_input(of, shape, out));
+    }
+
+    fn new_input(&self, of: &InputValueDefinition, shape: &Shape, out: &mut Vec<u8>) {
         let reason = deprecation(&of.directives);
         object(shape, "__InputValue", out, |member, out| match member.fact {
             Fact::Name => named(&of.name, out),

@@ -111,3 +111,19 @@ async fn inputs_that_take_one_of_their_fields_say_so() {
     let of_types = data["types"]["fields"].as_array().unwrap();
     assert!(of_types.contains(&json!({"name": "isOneOf", "type": {"name": "Boolean"}})), "{of_types:?}");
 }
+
+#[tokio::test]
+async fn types_that_no_operation_can_use_are_not_there() {
+    let api = api(TABLES).await;
+    let data = api.data("{ __schema { types { name } } }").await;
+    let names: Vec<_> =
+        data["__schema"]["types"].as_array().unwrap().iter().map(|of| of["name"].as_str().unwrap()).collect();
+    // Nothing leads from another table to many people, and pets only to their one owner.
+    for unused in ["peopleManyFilter", "peopleManyInput", "peopleManyUpdate", "peopleAggregateOrderBy"] {
+        assert!(!names.contains(&unused), "{unused}");
+    }
+    for used in ["petsManyFilter", "petsManyInput", "peopleOneInput", "mood", "moodFilter", "Node", "__Type", "Cursor"]
+    {
+        assert!(names.contains(&used), "{used}: {names:?}");
+    }
+}

@@ -4,12 +4,10 @@ use apollo_compiler::ast::{Directive, EnumValueDefinition, FieldDefinition, Inpu
 use apollo_compiler::schema::{
     Component, ComponentName, EnumType, ExtendedType, InputObjectType, InterfaceType, ObjectType, ScalarType,
 };
-use apollo_compiler::{Name, Node, Schema};
+use apollo_compiler::{Node, Schema};
 
-/// A name that `naming` or this program vouches for.
-pub(super) fn name(text: &str) -> Name {
-    Name::new_unchecked(text)
-}
+use super::shared;
+pub(super) use super::shared::name;
 
 pub(super) fn optional(type_name: &str) -> Type {
     Type::Named(name(type_name))
@@ -52,7 +50,7 @@ pub(super) fn argument(
     ty: Type,
     default: Option<Value>,
 ) -> FieldDefinition {
-    field.arguments.push(Node::new(input_with_default(argument, ty, default)));
+    field.arguments.push(shared::input(input_with_default(argument, ty, default)));
     field
 }
 
@@ -114,7 +112,7 @@ pub(super) fn implementing(
         name: name(type_name),
         implements_interfaces: interfaces.iter().map(|interface| ComponentName::from(name(interface))).collect(),
         directives: Default::default(),
-        fields: fields.into_iter().map(|field| (field.name.clone(), Component::new(field))).collect(),
+        fields: fields.into_iter().map(|field| (field.name.clone(), Component::from(shared::field(field)))).collect(),
     };
     schema.types.insert(name(type_name), ExtendedType::Object(Node::new(definition)));
 }
@@ -131,7 +129,7 @@ pub(super) fn interface(
         name: name(type_name),
         implements_interfaces: interfaces.iter().map(|interface| ComponentName::from(name(interface))).collect(),
         directives: Default::default(),
-        fields: fields.into_iter().map(|field| (field.name.clone(), Component::new(field))).collect(),
+        fields: fields.into_iter().map(|field| (field.name.clone(), Component::from(shared::field(field)))).collect(),
     };
     schema.types.insert(name(type_name), ExtendedType::Interface(Node::new(definition)));
 }
@@ -145,7 +143,7 @@ pub(super) fn input_object(
         description: None,
         name: name(type_name),
         directives: Default::default(),
-        fields: fields.into_iter().map(|field| (field.name.clone(), Component::new(field))).collect(),
+        fields: fields.into_iter().map(|field| (field.name.clone(), Component::from(shared::input(field)))).collect(),
     };
     schema.types.insert(name(type_name), ExtendedType::InputObject(Node::new(definition)));
 }
@@ -157,7 +155,7 @@ pub(super) fn one_of(schema: &mut Schema, type_name: &str, fields: impl IntoIter
         description: None,
         name: name(type_name),
         directives: [Component::new(directive)].into_iter().collect(),
-        fields: fields.into_iter().map(|field| (field.name.clone(), Component::new(field))).collect(),
+        fields: fields.into_iter().map(|field| (field.name.clone(), Component::from(shared::input(field)))).collect(),
     };
     schema.types.insert(name(type_name), ExtendedType::InputObject(Node::new(definition)));
 }
