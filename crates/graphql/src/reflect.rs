@@ -30,7 +30,7 @@ use crate::scalar::{Class, ValueType};
 /// The size of a page that does not say its size.
 const PAGE: u64 = 30;
 /// Names of types that are ours or the specification's.
-const RESERVED: [&str; 13] = [
+const RESERVED: [&str; 14] = [
     "Query",
     "Mutation",
     "Subscription",
@@ -44,6 +44,7 @@ const RESERVED: [&str; 13] = [
     "FullText",
     "FullTextMode",
     "JSONAt",
+    "JSONOrderBy",
 ];
 
 /// What the names of types that belong to another type end with.

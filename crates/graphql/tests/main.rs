@@ -11,6 +11,7 @@ mod guide;
 mod guide_writes;
 mod harness;
 mod http;
+mod inside;
 mod introspection;
 mod joined;
 mod limits;
