@@ -4,6 +4,8 @@
 //! schema of a thousand tables is twenty megabytes of answer, and everything between it and the text is time. The library
 //! has the types of introspection and judges the selection; a test compares the answers with the library's own.
 
+mod shape;
+
 use std::cell::RefCell;
 use std::io::Write as _;
 use std::ops::Range;
@@ -12,14 +14,14 @@ use apollo_compiler::ast::{
     DirectiveDefinition, DirectiveList, EnumValueDefinition, FieldDefinition, InputValueDefinition, Type,
 };
 use apollo_compiler::collections::HashMap;
-use apollo_compiler::executable::SelectionSet;
 use apollo_compiler::response::JsonMap;
 use apollo_compiler::schema::ExtendedType;
 use apollo_compiler::{ExecutableDocument, Name, Node};
 
-use crate::plan::collect::{Asked, collect};
+use crate::plan::collect::Asked;
 use crate::plan::input::Input;
 use crate::reflected::Reflected;
+use shape::{Compiling, Fact, Member, Shape};
 
 /// What the schema answers to a field at the root, as JSON text.
 pub(crate) fn answer(
@@ -48,104 +50,6 @@ fn argument(asked: &Asked<'_>, name: &str, variables: &JsonMap) -> Option<Input>
     let field = asked.field();
     let given = field.specified_argument_by_name(name).and_then(|value| Input::of(value, variables));
     given.or_else(|| Input::of(field.definition.argument_by_name(name)?.default_value.as_ref()?, variables))
-}
-
-/// What can be told; what is no fact of a thing is null.
-#[derive(Clone, Copy, PartialEq)]
-#[allow(missing_docs)] // named as in the specification
-enum Fact {
-    TypeName,
-    Description,
-    Types,
-    QueryType,
-    MutationType,
-    SubscriptionType,
-    Directives,
-    Kind,
-    Name,
-    Fields,
-    Interfaces,
-    PossibleTypes,
-    EnumValues,
-    InputFields,
-    OfType,
-    Args,
-    Type,
-    IsDeprecated,
-    DeprecationReason,
-    DefaultValue,
-    IsRepeatable,
-    Locations,
-    IsOneOf,
-    /// Nothing that we know.
-    Other,
-}
-
-impl Fact {
-    fn of(name: &str) -> Self {
-        match name {
-            "__typename" => Self::TypeName,
-            "description" => Self::Description,
-            "types" => Self::Types,
-            "queryType" => Self::QueryType,
-            "mutationType" => Self::MutationType,
-            "subscriptionType" => Self::SubscriptionType,
-            "directives" => Self::Directives,
-            "kind" => Self::Kind,
-            "name" => Self::Name,
-            "fields" => Self::Fields,
-            "interfaces" => Self::Interfaces,
-            "possibleTypes" => Self::PossibleTypes,
-            "enumValues" => Self::EnumValues,
-            "inputFields" => Self::InputFields,
-            "ofType" => Self::OfType,
-            "args" => Self::Args,
-            "type" => Self::Type,
-            "isDeprecated" => Self::IsDeprecated,
-            "deprecationReason" => Self::DeprecationReason,
-            "defaultValue" => Self::DefaultValue,
-            "isRepeatable" => Self::IsRepeatable,
-            "locations" => Self::Locations,
-            "isOneOf" => Self::IsOneOf,
-            _ => Self::Other,
-        }
-    }
-}
-
-/// A selection: keys and what stands there.
-struct Shape(Vec<Member>);
-
-struct Member {
-    /// `"key":` with what stands before it.
-    key: Vec<u8>,
-    fact: Fact,
-    with_deprecated: bool,
-    below: Shape,
-}
-
-struct Compiling<'a> {
-    document: &'a ExecutableDocument,
-    variables: &'a JsonMap,
-}
-
-impl<'a> Compiling<'a> {
-    fn compile(&self, asked: &Asked<'a>, type_name: &str) -> Shape {
-        self.selections(asked.below(), type_name)
-    }
-
-    fn selections(&self, sets: impl Iterator<Item = &'a SelectionSet>, type_name: &str) -> Shape {
-        let asked = collect(self.document, self.variables, sets, &|name| name == type_name);
-        let member = |(index, asked): (usize, Asked<'a>)| {
-            let mut key = vec![if index == 0 { b'{' } else { b',' }];
-            quoted(asked.key, &mut key);
-            key.push(b':');
-            let with_deprecated = argument(&asked, "includeDeprecated", self.variables) == Some(Input::Boolean(true));
-            let type_name = asked.field().ty().inner_named_type().to_string();
-            let below = self.compile(&asked, &type_name);
-            Member { key, fact: Fact::of(asked.name()), with_deprecated, below }
-        };
-        Shape(asked.into_iter().enumerate().map(member).collect())
-    }
 }
 
 /// Writes what is known.
@@ -414,6 +318,7 @@ mod tests {
 
     use super::*;
     use crate::limits::Limits;
+    use crate::plan::collect::collect;
 
     /// Everything that can be asked, twice nested where types refer to types.
     const ALL: &str = "query Q($old: Boolean = true) { __schema { description types { ...T } queryType { ...T }

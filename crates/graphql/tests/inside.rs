@@ -15,8 +15,8 @@ const THINGS: &str = r#"
 
 async fn ids(api: &Api, arguments: &str) -> Vec<i64> {
     let data = api.data(&format!("{{ thingsCollection({arguments}) {{ edges {{ node {{ id }} }} }} }}")).await;
-    let edges = data["thingsCollection"]["edges"].as_array().unwrap().clone();
-    edges.iter().map(|edge| edge["node"]["id"].as_i64().unwrap()).collect()
+    let edges = data["thingsCollection"]["edges"].as_array().expect("rows").clone();
+    edges.iter().map(|edge| edge["node"]["id"].as_i64().expect("rows")).collect()
 }
 
 #[tokio::test]

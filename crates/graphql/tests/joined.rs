@@ -18,7 +18,7 @@ const LIBRARY: &str = "
 ";
 
 fn words(page: &Value) -> Vec<&str> {
-    page["edges"].as_array().unwrap().iter().map(|edge| edge["node"]["word"].as_str().unwrap()).collect()
+    page["edges"].as_array().expect("rows").iter().map(|edge| edge["node"]["word"].as_str().expect("rows")).collect()
 }
 
 #[tokio::test]

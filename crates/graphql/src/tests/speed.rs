@@ -61,14 +61,23 @@ fn measured_introspection_of_a_thousand_tables() {
     let catalog = wide(1000);
     let section = GraphqlSection { max_depth: 20, introspection: Some(true), ..GraphqlSection::default() };
     let settings = Settings::new(&section, Vec::new(), true);
+    let before = resident();
     let began = Instant::now();
     let view = View::new(&catalog, &Exposure::open(vec!["api".to_owned()]), &settings, "all", "api");
-    println!("schema of 1,000 tables: {:.0} ms", began.elapsed().as_secs_f64() * 1e3);
+    let (took, memory) = (began.elapsed().as_secs_f64() * 1e3, resident().saturating_sub(before) as f64 / 1e6);
+    let types = view.reflected.schema.types.len();
+    println!("schema of 1,000 tables: {took:.0} ms, {types} types, {memory:.0} MB of memory");
     for _ in 0..6 {
         let began = Instant::now();
         let told = view.introspected(INTROSPECTION);
         println!("introspection: {:.0} ms, {} bytes", began.elapsed().as_secs_f64() * 1e3, told.len());
     }
+}
+
+/// Bytes of memory that the process has; none where nobody tells.
+fn resident() -> u64 {
+    let told = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    told.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or_default() * 4096
 }
 
 /// Tables of ten columns, each with a key to the next one.
