@@ -24,10 +24,10 @@ pub(crate) struct Directive {
     pub(crate) name: Option<String>,
     /// The description instead of the rest of the comment.
     pub(crate) description: Option<String>,
-    /// Relation: whether pages know how many rows there are.
+    /// Schema, relation: whether pages know how many rows there are.
     #[serde(rename = "totalCount")]
     pub(crate) total_count: Option<Switch>,
-    /// Relation: whether pages know what rows add up to.
+    /// Schema, relation: whether pages know what rows add up to.
     pub(crate) aggregate: Option<Switch>,
     /// Table that only joins: whether rows on either side of it have the other ones.
     pub(crate) many_to_many: Option<Switch>,
@@ -187,7 +187,16 @@ impl Object {
         let (documents, own): (bool, &[_]) = match self {
             Self::Schema => (
                 false,
-                &["description", "inflect_names", "max_rows", "introspection", "federation", "parameter_prefix"],
+                &[
+                    "description",
+                    "inflect_names",
+                    "max_rows",
+                    "introspection",
+                    "federation",
+                    "parameter_prefix",
+                    "totalCount",
+                    "aggregate",
+                ],
             ),
             Self::Relation => (true, &["aggregate", "many_to_many", "foreign_keys", "polymorphic"]),
             Self::Column => (false, &["name", "description", "deprecated"]),

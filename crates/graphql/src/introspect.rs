@@ -7,7 +7,7 @@
 mod shape;
 
 use std::cell::RefCell;
-use std::io::Write as _;
+use std::fmt::Write as _;
 use std::ops::Range;
 
 use apollo_compiler::ast::{
@@ -31,7 +31,7 @@ pub(crate) fn answer(
     asked: &Asked<'_>,
 ) -> String {
     let compiling = Compiling { document, variables };
-    let mut out = Vec::new();
+    let mut out = String::new();
     let writer = Writer { reflected, written: RefCell::default() };
     if asked.name() == "__schema" {
         writer.schema(&compiling.compile(asked, "__Schema"), &mut out);
@@ -39,11 +39,10 @@ pub(crate) fn answer(
         let name = argument(asked, "name", variables).and_then(|name| name.text()).unwrap_or_default();
         match reflected.schema.types.get(name.as_str()) {
             Some(of) => writer.named(of, &compiling.compile(asked, "__Type"), &mut out),
-            None => out.extend_from_slice(b"null"),
+            None => out.push_str("null"),
         }
     }
-    // Made of strings and JSON.
-    String::from_utf8(out).unwrap_or_default()
+    out
 }
 
 fn argument(asked: &Asked<'_>, name: &str, variables: &JsonMap) -> Option<Input> {
@@ -65,50 +64,50 @@ fn place<T: ?Sized>(of: &T) -> usize {
     std::ptr::from_ref(of).cast::<()>() as usize
 }
 
-fn quoted(text: &str, out: &mut Vec<u8>) {
-    // Writing to memory does not fail, and a string is always JSON.
-    let _ = serde_json::to_writer(&mut *out, text);
+fn quoted(text: &str, out: &mut String) {
+    // A string is always JSON.
+    out.push_str(&serde_json::to_string(text).unwrap_or_default());
 }
 
 /// A name, or a word of ours: nothing in it needs escaping.
-fn named(name: &str, out: &mut Vec<u8>) {
-    out.push(b'"');
-    out.extend_from_slice(name.as_bytes());
-    out.push(b'"');
+fn named(name: &str, out: &mut String) {
+    out.push('"');
+    out.push_str(name);
+    out.push('"');
 }
 
-fn optional(text: Option<&str>, out: &mut Vec<u8>) {
+fn optional(text: Option<&str>, out: &mut String) {
     match text {
         Some(text) => quoted(text, out),
-        None => out.extend_from_slice(b"null"),
+        None => out.push_str("null"),
     }
 }
 
-fn boolean(value: bool, out: &mut Vec<u8>) {
-    out.extend_from_slice(if value { b"true" } else { b"false" });
+fn boolean(value: bool, out: &mut String) {
+    out.push_str(if value { "true" } else { "false" });
 }
 
-fn list<T>(items: impl Iterator<Item = T>, out: &mut Vec<u8>, mut write: impl FnMut(T, &mut Vec<u8>)) {
-    out.push(b'[');
+fn list<T>(items: impl Iterator<Item = T>, out: &mut String, mut write: impl FnMut(T, &mut String)) {
+    out.push('[');
     for (index, item) in items.enumerate() {
         if index > 0 {
-            out.push(b',');
+            out.push(',');
         }
         write(item, out);
     }
-    out.push(b']');
+    out.push(']');
 }
 
-fn object(shape: &Shape, type_name: &str, out: &mut Vec<u8>, mut write: impl FnMut(&Member, &mut Vec<u8>)) {
+fn object(shape: &Shape, type_name: &str, out: &mut String, mut write: impl FnMut(&Member, &mut String)) {
     for member in &shape.0 {
-        out.extend_from_slice(&member.key);
+        out.push_str(&member.key);
         if member.fact == Fact::TypeName {
             named(type_name, out);
         } else {
             write(member, out);
         }
     }
-    out.extend_from_slice(if shape.0.is_empty() { b"{}" } else { b"}" });
+    out.push_str(if shape.0.is_empty() { "{}" } else { "}" });
 }
 
 /// Why something should not be used any more; the specification has a default reason.
@@ -120,7 +119,7 @@ fn deprecation(directives: &DirectiveList) -> Option<String> {
 
 impl Writer<'_> {
     /// Writes a thing; what was written before, in the same shape, is copied. `out` only grows.
-    fn once(&self, shape: &Shape, thing: usize, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    fn once(&self, shape: &Shape, thing: usize, out: &mut String, write: impl FnOnce(&mut String)) {
         let key = (place(shape), thing);
         let known = self.written.borrow().get(&key).cloned();
         match known {
@@ -133,7 +132,7 @@ impl Writer<'_> {
         }
     }
 
-    fn schema(&self, shape: &Shape, out: &mut Vec<u8>) {
+    fn schema(&self, shape: &Shape, out: &mut String) {
         let schema = &self.reflected.schema;
         let roots = &schema.schema_definition;
         object(shape, "__Schema", out, |member, out| match member.fact {
@@ -146,15 +145,15 @@ impl Writer<'_> {
         });
     }
 
-    fn by_name(&self, name: Option<&Name>, shape: &Shape, out: &mut Vec<u8>) {
+    fn by_name(&self, name: Option<&Name>, shape: &Shape, out: &mut String) {
         match name.and_then(|name| self.reflected.schema.types.get(name)) {
             Some(of) => self.named(of, shape, out),
-            None => out.extend_from_slice(b"null"),
+            None => out.push_str("null"),
         }
     }
 
     /// A type with a name.
-    fn named(&self, of: &ExtendedType, shape: &Shape, out: &mut Vec<u8>) {
+    fn named(&self, of: &ExtendedType, shape: &Shape, out: &mut String) {
         object(shape, "__Type", out, |member, out| {
             let below = &member.below;
             let shown = |directives| member.with_deprecated || deprecation(directives).is_none();
@@ -192,13 +191,13 @@ impl Writer<'_> {
                     list(fields, out, |field, out| self.input(field, below, out));
                 }
                 (Fact::IsOneOf, ExtendedType::InputObject(of)) => boolean(of.directives.has("oneOf"), out),
-                _ => out.extend_from_slice(b"null"),
+                _ => out.push_str("null"),
             }
         });
     }
 
     /// A type as something refers to it.
-    fn reference(&self, of: &Type, shape: &Shape, out: &mut Vec<u8>) {
+    fn reference(&self, of: &Type, shape: &Shape, out: &mut String) {
         match of {
             Type::Named(name) => {
                 self.once(shape, place(name.as_str()), out, |out| self.by_name(Some(name), shape, out));
@@ -213,7 +212,7 @@ impl Writer<'_> {
         }
     }
 
-    fn field(&self, of: &FieldDefinition, shape: &Shape, out: &mut Vec<u8>) {
+    fn field(&self, of: &FieldDefinition, shape: &Shape, out: &mut String) {
         // (What is said about it, or what it takes, is its own.)
         if of.description.is_some() || !of.arguments.is_empty() {
             return self.new_field(of, shape, out);
@@ -221,7 +220,7 @@ impl Writer<'_> {
         self.once(shape, place(of), out, |out| self.new_field(of, shape, out));
     }
 
-    fn new_field(&self, of: &FieldDefinition, shape: &Shape, out: &mut Vec<u8>) {
+    fn new_field(&self, of: &FieldDefinition, shape: &Shape, out: &mut String) {
         let reason = deprecation(&of.directives);
         object(shape, "__Field", out, |member, out| match member.fact {
             Fact::Name => named(&of.name, out),
@@ -238,14 +237,14 @@ impl Writer<'_> {
         });
     }
 
-    fn input(&self, of: &InputValueDefinition, shape: &Shape, out: &mut Vec<u8>) {
+    fn input(&self, of: &InputValueDefinition, shape: &Shape, out: &mut String) {
         if of.description.is_some() {
             return self.new_input(of, shape, out);
         }
         self.once(shape, place(of), out, |out| self.new_input(of, shape, out));
     }
 
-    fn new_input(&self, of: &InputValueDefinition, shape: &Shape, out: &mut Vec<u8>) {
+    fn new_input(&self, of: &InputValueDefinition, shape: &Shape, out: &mut String) {
         let reason = deprecation(&of.directives);
         object(shape, "__InputValue", out, |member, out| match member.fact {
             Fact::Name => named(&of.name, out),
@@ -262,7 +261,7 @@ impl Writer<'_> {
         });
     }
 
-    fn enum_value(&self, of: &EnumValueDefinition, shape: &Shape, out: &mut Vec<u8>) {
+    fn enum_value(&self, of: &EnumValueDefinition, shape: &Shape, out: &mut String) {
         let reason = deprecation(&of.directives);
         object(shape, "__EnumValue", out, |member, out| match member.fact {
             Fact::Name => named(&of.value, out),
@@ -272,7 +271,7 @@ impl Writer<'_> {
         });
     }
 
-    fn directive(&self, of: &DirectiveDefinition, shape: &Shape, out: &mut Vec<u8>) {
+    fn directive(&self, of: &DirectiveDefinition, shape: &Shape, out: &mut String) {
         object(shape, "__Directive", out, |member, out| match member.fact {
             Fact::Name => named(&of.name, out),
             Fact::Description => optional(of.description.as_deref(), out),
@@ -291,11 +290,11 @@ impl Writer<'_> {
 }
 
 /// A type around another one.
-fn wrapped(kind: &str, shape: &Shape, out: &mut Vec<u8>, inner: impl Fn(&Shape, &mut Vec<u8>)) {
+fn wrapped(kind: &str, shape: &Shape, out: &mut String, inner: impl Fn(&Shape, &mut String)) {
     object(shape, "__Type", out, |member, out| match member.fact {
         Fact::Kind => named(kind, out),
         Fact::OfType => inner(&member.below, out),
-        _ => out.extend_from_slice(b"null"),
+        _ => out.push_str("null"),
     });
 }
 

@@ -191,3 +191,23 @@ async fn what_comments_say_in_vain_is_told_with_its_place() {
     expected.sort();
     assert_eq!(told, expected);
 }
+
+#[tokio::test]
+async fn a_schema_switches_off_what_its_tables_add_up_to() {
+    let api = api("create table counted (id int primary key); create table plain (id int primary key);
+         comment on schema public is '@graphql({\"aggregate\": {\"enabled\": false}, \"totalCount\": {\"enabled\": false}})';
+         comment on table counted is '@graphql({\"totalCount\": {\"enabled\": true}, \"aggregate\": {\"enabled\": true}})'")
+    .await;
+    let data = api
+        .data("{ countedCollection { totalCount aggregate { count } } countedGroups(by: [id]) { keys { id } } }")
+        .await;
+    assert_eq!(data["countedCollection"], json!({"totalCount": 0, "aggregate": {"count": 0}}));
+    for gone in [
+        "plainCollection { totalCount }",
+        "plainCollection { aggregate { count } }",
+        "plainGroups(by: [id]) { keys { id } }",
+    ] {
+        assert_eq!(api.ask(&format!("{{ {gone} }}")).await.code(), "GRAPHQL_VALIDATION_FAILED", "{gone}");
+    }
+    assert_eq!(api.mistakes(), [""; 0]);
+}

@@ -127,3 +127,25 @@ async fn types_that_no_operation_can_use_are_not_there() {
         assert!(names.contains(&used), "{used}: {names:?}");
     }
 }
+
+#[tokio::test]
+async fn a_long_answer_is_the_same_as_its_parts() {
+    let mut tables = String::new();
+    for number in 0..90 {
+        tables.push_str(&format!("create table t{number} (id int primary key, a text, b int, c numeric, d date);"));
+    }
+    let api = api(&tables).await;
+    let types = "kind name fields { name args { name type { kind name ofType { name } } } type { kind name ofType { kind name ofType { name } } } }
+                 inputFields { name type { name ofType { name ofType { name } } } } enumValues { name }";
+    let query =
+        format!("{{ a: __schema {{ types {{ {types} }} }} one: __type(name: \"t7\") {{ {types} }} __typename }}");
+    // More than once: it is made anew each time.
+    for _ in 0..3 {
+        let answer = api.ask(&query).await;
+        assert!(answer.body.len() > 1 << 20, "{}", answer.body.len());
+        let data = &answer.json()["data"];
+        let all = data["a"]["types"].as_array().unwrap();
+        let one = all.iter().find(|of| of["name"] == "t7").unwrap();
+        assert_eq!((one, &data["__typename"]), (&data["one"], &json!("Query")));
+    }
+}

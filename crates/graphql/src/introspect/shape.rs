@@ -75,7 +75,7 @@ pub(super) struct Shape(pub(super) Vec<Member>);
 
 pub(super) struct Member {
     /// `"key":` with what stands before it.
-    pub(super) key: Vec<u8>,
+    pub(super) key: String,
     pub(super) fact: Fact,
     pub(super) with_deprecated: bool,
     pub(super) below: Shape,
@@ -94,9 +94,9 @@ impl<'a> Compiling<'a> {
     fn selections(&self, sets: impl Iterator<Item = &'a SelectionSet>, type_name: &str) -> Shape {
         let asked = collect(self.document, self.variables, sets, &|name| name == type_name);
         let member = |(index, asked): (usize, Asked<'a>)| {
-            let mut key = vec![if index == 0 { b'{' } else { b',' }];
+            let mut key = String::from(if index == 0 { '{' } else { ',' });
             quoted(asked.key, &mut key);
-            key.push(b':');
+            key.push(':');
             let with_deprecated = argument(&asked, "includeDeprecated", self.variables) == Some(Input::Boolean(true));
             let type_name = asked.field().ty().inner_named_type().to_string();
             let below = self.compile(&asked, &type_name);

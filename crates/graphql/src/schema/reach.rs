@@ -1,7 +1,7 @@
 //! Types that no operation can use are left out: nothing leads to them from the roots.
 
-use std::collections::HashSet;
-
+use apollo_compiler::ast::{FieldDefinition, Type};
+use apollo_compiler::collections::HashSet;
 use apollo_compiler::schema::ExtendedType;
 use apollo_compiler::validation::Valid;
 use apollo_compiler::{Name, Schema};
@@ -16,38 +16,40 @@ pub(super) fn pruned(mut schema: Schema) -> Valid<Schema> {
 fn reached(schema: &Schema) -> HashSet<Name> {
     let roots = &schema.schema_definition;
     let roots = [&roots.query, &roots.mutation, &roots.subscription];
-    let mut waiting: Vec<Name> = roots.into_iter().flatten().map(|root| root.name.clone()).collect();
+    let mut waiting: Vec<&Name> = roots.into_iter().flatten().map(|root| &root.name).collect();
     for directive in schema.directive_definitions.values() {
-        waiting.extend(directive.arguments.iter().map(|argument| argument.ty.inner_named_type().clone()));
+        waiting.extend(directive.arguments.iter().map(|argument| named(&argument.ty)));
     }
     let implementers = schema.implementers_map();
-    let mut reached = HashSet::new();
+    let mut reached: HashSet<&Name> = HashSet::default();
     while let Some(name) = waiting.pop() {
-        let Some(of) = schema.types.get(&name) else { continue };
-        if !reached.insert(name.clone()) {
+        if !reached.insert(name) {
             continue;
         }
-        let mut fields = |field: &apollo_compiler::ast::FieldDefinition| {
-            waiting.push(field.ty.inner_named_type().clone());
-            waiting.extend(field.arguments.iter().map(|argument| argument.ty.inner_named_type().clone()));
-        };
-        match of {
-            ExtendedType::Object(of) => {
-                of.fields.values().for_each(|field| fields(field));
-                waiting.extend(of.implements_interfaces.iter().map(|interface| interface.name.clone()));
+        match schema.types.get(name) {
+            Some(ExtendedType::Object(of)) => {
+                of.fields.values().for_each(|field| led_to(field, &mut waiting));
+                waiting.extend(of.implements_interfaces.iter().map(|interface| &interface.name));
             }
-            ExtendedType::Interface(of) => {
-                of.fields.values().for_each(|field| fields(field));
-                waiting.extend(of.implements_interfaces.iter().map(|interface| interface.name.clone()));
-                let of = implementers.get(&name).into_iter();
-                waiting.extend(of.flat_map(|all| all.objects.iter().chain(&all.interfaces)).cloned());
+            Some(ExtendedType::Interface(of)) => {
+                of.fields.values().for_each(|field| led_to(field, &mut waiting));
+                waiting.extend(of.implements_interfaces.iter().map(|interface| &interface.name));
+                let all = implementers.get(name).into_iter();
+                waiting.extend(all.flat_map(|all| all.objects.iter().chain(&all.interfaces)));
             }
-            ExtendedType::Union(of) => waiting.extend(of.members.iter().map(|member| member.name.clone())),
-            ExtendedType::InputObject(of) => {
-                waiting.extend(of.fields.values().map(|field| field.ty.inner_named_type().clone()));
-            }
-            ExtendedType::Scalar(_) | ExtendedType::Enum(_) => {}
+            Some(ExtendedType::Union(of)) => waiting.extend(of.members.iter().map(|member| &member.name)),
+            Some(ExtendedType::InputObject(of)) => waiting.extend(of.fields.values().map(|field| named(&field.ty))),
+            Some(ExtendedType::Scalar(_) | ExtendedType::Enum(_)) | None => {}
         }
     }
-    reached
+    reached.into_iter().cloned().collect()
+}
+
+fn led_to<'s>(field: &'s FieldDefinition, waiting: &mut Vec<&'s Name>) {
+    waiting.push(named(&field.ty));
+    waiting.extend(field.arguments.iter().map(|argument| named(&argument.ty)));
+}
+
+fn named(ty: &Type) -> &Name {
+    ty.inner_named_type()
 }

@@ -5,10 +5,9 @@
 //! Bounds: one drawing, on its thread; what nobody kept is freed with it.
 
 use std::cell::RefCell;
-use std::collections::HashSet;
 
 use apollo_compiler::ast::{FieldDefinition, InputValueDefinition};
-use apollo_compiler::collections::HashMap;
+use apollo_compiler::collections::{HashMap, HashSet};
 use apollo_compiler::{Name, Node};
 
 thread_local! {
