@@ -30,7 +30,7 @@ pub(crate) fn answer(
     variables: &JsonMap,
     asked: &Asked<'_>,
 ) -> String {
-    let compiling = Compiling { document, variables };
+    let compiling = Compiling::new(document, variables);
     let mut out = String::new();
     let writer = Writer { reflected, written: RefCell::default() };
     if asked.name() == "__schema" {
@@ -54,7 +54,7 @@ fn argument(asked: &Asked<'_>, name: &str, variables: &JsonMap) -> Option<Input>
 /// Writes what is known.
 struct Writer<'s> {
     reflected: &'s Reflected,
-    /// Where in the answer something stands already, by how it was asked for and where it is in memory: the same types are
+    /// Where in the answer something stands already, by what was asked of it and where it is in memory: the same types are
     /// referred to, and the same arguments told, again and again.
     written: RefCell<HashMap<(usize, usize), Range<usize>>>,
 }
@@ -99,7 +99,7 @@ fn list<T>(items: impl Iterator<Item = T>, out: &mut String, mut write: impl FnM
 }
 
 fn object(shape: &Shape, type_name: &str, out: &mut String, mut write: impl FnMut(&Member, &mut String)) {
-    for member in &shape.0 {
+    for member in &shape.members {
         out.push_str(&member.key);
         if member.fact == Fact::TypeName {
             named(type_name, out);
@@ -107,7 +107,7 @@ fn object(shape: &Shape, type_name: &str, out: &mut String, mut write: impl FnMu
             write(member, out);
         }
     }
-    out.push_str(if shape.0.is_empty() { "{}" } else { "}" });
+    out.push_str(if shape.members.is_empty() { "{}" } else { "}" });
 }
 
 /// Why something should not be used any more; the specification has a default reason.
@@ -119,8 +119,8 @@ fn deprecation(directives: &DirectiveList) -> Option<String> {
 
 impl Writer<'_> {
     /// Writes a thing; what was written before, in the same shape, is copied. `out` only grows.
-    fn once(&self, shape: &Shape, thing: usize, out: &mut String, write: impl FnOnce(&mut String)) {
-        let key = (place(shape), thing);
+    fn once(&self, shape: usize, thing: usize, out: &mut String, write: impl FnOnce(&mut String)) {
+        let key = (shape, thing);
         let known = self.written.borrow().get(&key).cloned();
         match known {
             Some(range) => out.extend_from_within(range),
@@ -200,10 +200,10 @@ impl Writer<'_> {
     fn reference(&self, of: &Type, shape: &Shape, out: &mut String) {
         match of {
             Type::Named(name) => {
-                self.once(shape, place(name.as_str()), out, |out| self.by_name(Some(name), shape, out));
+                self.once(shape.of_named, place(name.as_str()), out, |out| self.by_name(Some(name), shape, out));
             }
             Type::NonNullNamed(name) => wrapped("NON_NULL", shape, out, |below, out| {
-                self.once(below, place(name.as_str()), out, |out| self.by_name(Some(name), below, out));
+                self.once(below.of_named, place(name.as_str()), out, |out| self.by_name(Some(name), below, out));
             }),
             Type::List(item) => wrapped("LIST", shape, out, |below, out| self.reference(item, below, out)),
             Type::NonNullList(item) => wrapped("NON_NULL", shape, out, |below, out| {
@@ -217,7 +217,7 @@ impl Writer<'_> {
         if of.description.is_some() || !of.arguments.is_empty() {
             return self.new_field(of, shape, out);
         }
-        self.once(shape, place(of), out, |out| self.new_field(of, shape, out));
+        self.once(shape.id, place(of), out, |out| self.new_field(of, shape, out));
     }
 
     fn new_field(&self, of: &FieldDefinition, shape: &Shape, out: &mut String) {
@@ -241,7 +241,7 @@ impl Writer<'_> {
         if of.description.is_some() {
             return self.new_input(of, shape, out);
         }
-        self.once(shape, place(of), out, |out| self.new_input(of, shape, out));
+        self.once(shape.id, place(of), out, |out| self.new_input(of, shape, out));
     }
 
     fn new_input(&self, of: &InputValueDefinition, shape: &Shape, out: &mut String) {

@@ -1,6 +1,9 @@
 //! A selection of introspection, compiled to keys and facts.
 
+use std::cell::RefCell;
+
 use apollo_compiler::ExecutableDocument;
+use apollo_compiler::collections::HashMap;
 use apollo_compiler::executable::SelectionSet;
 use apollo_compiler::response::JsonMap;
 
@@ -9,7 +12,7 @@ use crate::plan::collect::{Asked, collect};
 use crate::plan::input::Input;
 
 /// What can be told; what is no fact of a thing is null.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs)] // named as in the specification
 pub(super) enum Fact {
     TypeName,
@@ -71,7 +74,16 @@ impl Fact {
 }
 
 /// A selection: keys and what stands there.
-pub(super) struct Shape(pub(super) Vec<Member>);
+pub(super) struct Shape {
+    pub(super) members: Vec<Member>,
+    /// The same for selections that are the same.
+    pub(super) id: usize,
+    /// The same for selections that are the same of a type with a name, which is no list and no other type's `NON_NULL`.
+    pub(super) of_named: usize,
+}
+
+/// What makes selections the same: keys, facts, and what is asked below.
+type Signature = Vec<(String, Fact, bool, usize)>;
 
 pub(super) struct Member {
     /// `"key":` with what stands before it.
@@ -84,9 +96,14 @@ pub(super) struct Member {
 pub(super) struct Compiling<'a> {
     pub(super) document: &'a ExecutableDocument,
     pub(super) variables: &'a JsonMap,
+    ids: RefCell<HashMap<Signature, usize>>,
 }
 
 impl<'a> Compiling<'a> {
+    pub(super) fn new(document: &'a ExecutableDocument, variables: &'a JsonMap) -> Self {
+        Self { document, variables, ids: RefCell::default() }
+    }
+
     pub(super) fn compile(&self, asked: &Asked<'a>, type_name: &str) -> Shape {
         self.selections(asked.below(), type_name)
     }
@@ -102,6 +119,17 @@ impl<'a> Compiling<'a> {
             let below = self.compile(&asked, &type_name);
             Member { key, fact: Fact::of(asked.name()), with_deprecated, below }
         };
-        Shape(asked.into_iter().enumerate().map(member).collect())
+        let members: Vec<Member> = asked.into_iter().enumerate().map(member).collect();
+        let id = self.id(&members, |member| member.below.id);
+        let of_named =
+            self.id(&members, |member| if member.fact == Fact::OfType { usize::MAX } else { member.below.id });
+        Shape { members, id, of_named }
+    }
+
+    fn id(&self, members: &[Member], below: impl Fn(&Member) -> usize) -> usize {
+        let sign = |of: &Member| (of.key.clone(), of.fact, of.with_deprecated, below(of));
+        let mut ids = self.ids.borrow_mut();
+        let next = ids.len();
+        *ids.entry(members.iter().map(sign).collect()).or_insert(next)
     }
 }

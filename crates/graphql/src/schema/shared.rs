@@ -5,9 +5,10 @@
 //! Bounds: one drawing, on its thread; what nobody kept is freed with it.
 
 use std::cell::RefCell;
+use std::hash::Hash;
 
 use apollo_compiler::ast::{FieldDefinition, InputValueDefinition};
-use apollo_compiler::collections::{HashMap, HashSet};
+use apollo_compiler::collections::HashSet;
 use apollo_compiler::{Name, Node};
 
 thread_local! {
@@ -17,8 +18,8 @@ thread_local! {
 #[derive(Default)]
 struct Known {
     names: HashSet<Name>,
-    inputs: HashMap<InputValueDefinition, Node<InputValueDefinition>>,
-    fields: HashMap<FieldDefinition, Node<FieldDefinition>>,
+    inputs: HashSet<Node<InputValueDefinition>>,
+    fields: HashSet<Node<FieldDefinition>>,
 }
 
 /// As long as it lives, what is the same on this thread is kept once.
@@ -53,9 +54,7 @@ pub(super) fn name(text: &str) -> Name {
 /// An argument or a field of an input.
 pub(super) fn input(input: InputValueDefinition) -> Node<InputValueDefinition> {
     KNOWN.with_borrow_mut(|known| match known {
-        Some(known) if input.description.is_none() => {
-            known.inputs.entry(input).or_insert_with_key(|input| Node::new(input.clone())).clone()
-        }
+        Some(known) if input.description.is_none() => once(&mut known.inputs, input),
         _ => Node::new(input),
     })
 }
@@ -64,8 +63,17 @@ pub(super) fn input(input: InputValueDefinition) -> Node<InputValueDefinition> {
 pub(super) fn field(field: FieldDefinition) -> Node<FieldDefinition> {
     KNOWN.with_borrow_mut(|known| match known {
         Some(known) if field.description.is_none() && field.arguments.is_empty() && field.directives.is_empty() => {
-            known.fields.entry(field).or_insert_with_key(|field| Node::new(field.clone())).clone()
+            once(&mut known.fields, field)
         }
         _ => Node::new(field),
     })
+}
+
+fn once<T: Eq + Hash>(known: &mut HashSet<Node<T>>, new: T) -> Node<T> {
+    if let Some(node) = known.get(&new) {
+        return node.clone();
+    }
+    let node = Node::new(new);
+    known.insert(node.clone());
+    node
 }
