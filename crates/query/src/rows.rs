@@ -257,32 +257,55 @@ fn key(name: &str) -> Vec<u8> {
 
 /// A JSON string, with the escapes that PostgreSQL writes.
 pub(crate) fn string(text: &[u8], out: &mut BytesMut) {
+    out.reserve(text.len() + 2);
     out.put_u8(b'"');
-    let mut plain = 0;
-    for (index, byte) in text.iter().enumerate() {
-        if *byte >= b' ' && *byte != b'"' && *byte != b'\\' {
-            continue;
-        }
-        out.extend_from_slice(&text[plain..index]);
-        plain = index + 1;
-        match byte {
-            b'"' => out.extend_from_slice(b"\\\""),
-            b'\\' => out.extend_from_slice(b"\\\\"),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            0x08 => out.extend_from_slice(b"\\b"),
-            0x0c => out.extend_from_slice(b"\\f"),
-            other => {
-                const DIGITS: &[u8; 16] = b"0123456789abcdef";
-                out.extend_from_slice(b"\\u00");
-                out.put_u8(DIGITS[usize::from(other >> 4)]);
-                out.put_u8(DIGITS[usize::from(other & 0xf)]);
-            }
+    let mut rest = text;
+    loop {
+        let (plain, escaped) = rest.split_at(plain_length(rest));
+        out.extend_from_slice(plain);
+        let Some((byte, after)) = escaped.split_first() else { break };
+        escape(*byte, out);
+        rest = after;
+    }
+    out.put_u8(b'"');
+}
+
+/// How many bytes at the beginning need no escape. Eight at a time: almost all text is plain, and most of an answer is text.
+fn plain_length(text: &[u8]) -> usize {
+    const ONES: u64 = u64::MAX / 255;
+    // The lowest byte of a word that is zero has its high bit set here; so may those above it.
+    let zero = |word: u64| word.wrapping_sub(ONES) & !word;
+    let below_blank = |word: u64| word.wrapping_sub(ONES * u64::from(b' ')) & !word;
+    let (words, rest) = text.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let special =
+            below_blank(word) | zero(word ^ (ONES * u64::from(b'"'))) | zero(word ^ (ONES * u64::from(b'\\')));
+        let found = special & (ONES << 7);
+        if found != 0 {
+            return index * 8 + found.trailing_zeros() as usize / 8;
         }
     }
-    out.extend_from_slice(&text[plain..]);
-    out.put_u8(b'"');
+    let is_special = |byte: &u8| *byte < b' ' || *byte == b'"' || *byte == b'\\';
+    words.len() * 8 + rest.iter().position(is_special).unwrap_or(rest.len())
+}
+
+fn escape(byte: u8, out: &mut BytesMut) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    match byte {
+        b'"' => out.extend_from_slice(b"\\\""),
+        b'\\' => out.extend_from_slice(b"\\\\"),
+        b'\n' => out.extend_from_slice(b"\\n"),
+        b'\r' => out.extend_from_slice(b"\\r"),
+        b'\t' => out.extend_from_slice(b"\\t"),
+        0x08 => out.extend_from_slice(b"\\b"),
+        0x0c => out.extend_from_slice(b"\\f"),
+        other => {
+            out.extend_from_slice(b"\\u00");
+            out.put_u8(DIGITS[usize::from(other >> 4)]);
+            out.put_u8(DIGITS[usize::from(other & 0xf)]);
+        }
+    }
 }
 
 /// PostgreSQL writes numbers as JSON does, but for those that are none.
@@ -332,6 +355,20 @@ mod tests {
             let mut out = BytesMut::new();
             timestamp(text.as_bytes(), &mut out);
             assert_eq!(out, json);
+        }
+    }
+
+    #[test]
+    fn what_needs_an_escape_is_found_wherever_it_stands() {
+        for special in 0..=u8::MAX {
+            let needs = special < b' ' || special == b'"' || special == b'\\';
+            for (before, after) in (0..20).flat_map(|before| (0..20).map(move |after| (before, after))) {
+                let mut text = vec![0xfc; before];
+                text.push(special);
+                text.extend(vec![b'!'; after]);
+                let expected = if needs { before } else { text.len() };
+                assert_eq!(plain_length(&text), expected, "{special} after {before} before {after}");
+            }
         }
     }
 

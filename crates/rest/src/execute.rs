@@ -79,7 +79,7 @@ pub(crate) async fn execute(
     let (work, own) = compiled_work(settings, request, planned, statements, values);
     let reply = match ferrobase_request::run(target, context, work).await {
         Ok(reply) => reply,
-        Err(error) => return Err(explained(target, context, request, planned, error).await),
+        Err(error) => return Err(explained(target, context, &values.request(request), planned, error).await),
     };
     if let Some(executed) = read(reply.results.get(own..).unwrap_or_default(), &statements.compiled.output) {
         return Ok(executed);
