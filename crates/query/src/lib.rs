@@ -12,6 +12,7 @@ mod compile;
 pub mod guard;
 pub mod plan;
 mod proven;
+mod records;
 mod rows;
 pub mod sql;
 pub mod statement;

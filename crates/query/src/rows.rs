@@ -3,26 +3,34 @@
 //! For a list of twenty rows PostgreSQL spends a quarter of its time on making JSON, for a thousand most of it. A read
 //! qualifies ([`form_of`]) when each of its columns has a type whose JSON follows from its text: see `datum_to_json` in
 //! PostgreSQL. Dates and times are ISO 8601 in JSON whatever `DateStyle` says, so that has to be set ([`Rows::is_dated`]).
-//! Anything else is left to PostgreSQL. Why: docs/adr/0008. Compared with PostgreSQL for every type: `tests/rows.rs`.
+//! Anything else is left to PostgreSQL. Rows below rows come in binary format (`records`). Why: docs/adr/0008 and 0020.
+//! Compared with PostgreSQL for every type: `tests/rows.rs`, `tests/below.rs`.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use ferrobase_catalog::{Catalog, Column, Relation};
 use ferrobase_pg::{Row, StatementResult};
 
 use crate::plan::{Body, EmbedOutput, JsonForm, Query, Read, Scalar, Source, Value};
+use crate::records;
 use crate::statement::Outcome;
+use crate::template::Template;
 
 /// How rows become a body.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rows {
-    columns: Vec<Shown>,
-    form: JsonForm,
+pub struct Rows(How);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum How {
+    /// Columns in text format, which have their own names.
+    Columns(Vec<Shown>, JsonForm),
+    /// With rows below them, in binary format.
+    Drawn(Box<Template>),
 }
 
 /// A column as it is expected to come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Shown {
-    /// Its base type, `pg_type.oid`.
+    /// The type that the server describes, `pg_type.oid`.
     pub(crate) type_oid: u32,
     pub(crate) form: Form,
 }
@@ -30,11 +38,12 @@ pub(crate) struct Shown {
 impl Shown {
     pub(crate) const JSON: Self = Self { type_oid: JSON, form: Form::Json };
 
-    fn of(column: &Column) -> Option<Self> {
+    /// A column in text format.
+    pub(crate) fn of(column: &Column) -> Option<Self> {
         Form::of(column).map(|form| Self { type_oid: column.type_oid, form })
     }
 
-    /// A column in another form than its own.
+    /// The same in another form than its own.
     pub(crate) fn presented(column: &Column, scalar: &Scalar) -> Option<Self> {
         let form = match (scalar, column.type_oid) {
             (Scalar::Plain, _) => return Self::of(column),
@@ -48,17 +57,53 @@ impl Shown {
         Some(Self { type_oid: column.type_oid, form })
     }
 
-    pub(crate) fn is_dated(&self) -> bool {
-        matches!(self.form, Form::Date | Form::Timestamp)
+    /// A column in binary format: as it is, or what an output function of PostgreSQL's makes of it, as `text`. No cast
+    /// is ever looked up for that. None where the value can only come as JSON.
+    pub(crate) fn packed(column: &Column, scalar: &Scalar) -> Option<(Option<&'static str>, Self)> {
+        // A field of a record has the type of the domain, whose number nobody knows.
+        let is_domain = column.declared_type != column.base_type;
+        let form = match (scalar, column.type_oid) {
+            _ if is_domain => None,
+            (Scalar::Plain, 16) => Some(Form::Flag),
+            // int2, int4, int8
+            (Scalar::Plain, 20 | 21 | 23) => Some(Form::Integer),
+            (Scalar::Text, 20) => Some(Form::IntegerText),
+            // name, text, bpchar, varchar
+            (Scalar::Plain, 19 | 25 | 1042 | 1043) => Some(Form::Text),
+            (Scalar::Plain, JSON) => Some(Form::Json),
+            (Scalar::Plain, JSONB) => Some(Form::Document),
+            (Scalar::Encoded, JSONB) => Some(Form::EncodedDocument),
+            (Scalar::Plain, 2950) => Some(Form::Uuid),
+            (Scalar::Plain, _) if !column.enum_values.is_empty() => Some(Form::Text),
+            _ => None,
+        };
+        if let Some(form) = form {
+            return Some((None, Self { type_oid: column.type_oid, form }));
+        }
+        let Self { type_oid, form } = Self::presented(column, scalar)?;
+        Some((Some(output_function(type_oid)?), Self { type_oid: TEXT, form }))
     }
 
-    pub(crate) fn write(self, text: &[u8], out: &mut BytesMut) {
-        self.form.write(text, out);
+    pub(crate) fn is_dated(&self) -> bool {
+        match &self.form {
+            Form::Date | Form::Timestamp => true,
+            Form::Below(template) => template.is_dated(),
+            _ => false,
+        }
+    }
+
+    /// Writes a value; none when it is not of this form.
+    #[must_use]
+    pub(crate) fn write(&self, value: &[u8], out: &mut BytesMut) -> Option<()> {
+        match &self.form {
+            Form::Below(template) => template.write_below(value, self.type_oid, out),
+            form => form.write(value, out),
+        }
     }
 }
 
-/// How a value's text becomes JSON.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How a value becomes JSON.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     /// `t` and `f`.
     Boolean,
@@ -76,6 +121,20 @@ pub(crate) enum Form {
     Date,
     /// The same with a time.
     Timestamp,
+    /// In binary format: a boolean,
+    Flag,
+    /// a whole number,
+    Integer,
+    /// one as a string,
+    IntegerText,
+    /// a UUID,
+    Uuid,
+    /// `jsonb`,
+    Document,
+    /// `jsonb` as [`Form::Encoded`],
+    EncodedDocument,
+    /// and rows, or one row.
+    Below(Box<Template>),
 }
 
 impl Form {
@@ -120,26 +179,73 @@ impl Form {
         })
     }
 
-    fn write(self, text: &[u8], out: &mut BytesMut) {
+    fn write(&self, text: &[u8], out: &mut BytesMut) -> Option<()> {
         match self {
             Self::Boolean => out.extend_from_slice(if text == b"t" { b"true" } else { b"false" }),
             Self::Number | Self::Finite if is_number(text) => out.extend_from_slice(text),
             Self::Finite => out.extend_from_slice(b"null"),
             Self::Json => out.extend_from_slice(text),
             Self::Encoded if text.starts_with(b"\"") || text == b"null" => out.extend_from_slice(text),
-            Self::Number | Self::Date => {
-                out.put_u8(b'"');
-                out.extend_from_slice(text);
-                out.put_u8(b'"');
-            }
+            Self::Number | Self::Date => quoted(out, |out| out.extend_from_slice(text)),
             Self::Text | Self::Encoded => string(text, out),
             Self::Timestamp => timestamp(text, out),
+            Self::Flag => out.extend_from_slice(if text == [1] { b"true" } else { b"false" }),
+            Self::Integer => records::write_integer(records::integer(text)?, out),
+            Self::IntegerText => {
+                let number = records::integer(text)?;
+                quoted(out, |out| records::write_integer(number, out));
+            }
+            Self::Uuid => {
+                let bytes = text.try_into().ok()?;
+                quoted(out, |out| records::write_uuid(bytes, out));
+            }
+            Self::Document | Self::EncodedDocument => {
+                let (&JSONB_VERSION, text) = text.split_first()? else { return None };
+                let form = if matches!(self, Self::Document) { Self::Json } else { Self::Encoded };
+                return form.write(text, out);
+            }
+            Self::Below(_) => return None,
         }
+        Some(())
     }
 }
 
-/// How the rows of a query become its body, if they can.
-pub(crate) fn form_of(query: &Query, catalog: &Catalog) -> Option<Rows> {
+fn quoted(out: &mut BytesMut, write: impl FnOnce(&mut BytesMut)) {
+    out.put_u8(b'"');
+    write(out);
+    out.put_u8(b'"');
+}
+
+/// The output function of a type, where it is one that is often in tables.
+fn output_function(type_oid: u32) -> Option<&'static str> {
+    Some(match type_oid {
+        16 => "boolout",
+        17 => "byteaout",
+        19 => "nameout",
+        20 => "int8out",
+        21 => "int2out",
+        23 => "int4out",
+        TEXT => "textout",
+        JSON => "json_out",
+        700 => "float4out",
+        701 => "float8out",
+        1042 => "bpcharout",
+        1043 => "varcharout",
+        1082 => "date_out",
+        1083 => "time_out",
+        1114 => "timestamp_out",
+        1184 => "timestamptz_out",
+        1186 => "interval_out",
+        1266 => "timetz_out",
+        1700 => "numeric_out",
+        2950 => "uuid_out",
+        JSONB => "jsonb_out",
+        _ => return None,
+    })
+}
+
+/// The form of the body of a query, if its rows may become that here.
+pub(crate) fn form_of(query: &Query) -> Option<JsonForm> {
     let Query { mutation: None, read, keyset: None, body, count, guard, precondition: None, explain: None, lock: None } =
         query
     else {
@@ -150,16 +256,13 @@ pub(crate) fn form_of(query: &Query, catalog: &Catalog) -> Option<Rows> {
     if counts || *guard != crate::plan::Guard::default() {
         return None;
     }
-    Some(Rows { columns: columns(read, catalog)?, form: *form })
+    (!read.is_grouped()).then_some(*form)
 }
 
 fn columns(read: &Read, catalog: &Catalog) -> Option<Vec<Shown>> {
     let Source::Table(name) = &read.source else { return None };
     let relation = catalog.relation(&name.schema, &name.name)?;
     let all = |relation: &Relation| relation.columns.values().map(Shown::of).collect::<Option<Vec<_>>>();
-    if read.is_grouped() {
-        return None;
-    }
     let mut columns = Vec::new();
     for select in &read.select {
         if select.cast.is_some() || select.aggregate.is_some() {
@@ -188,43 +291,74 @@ fn columns(read: &Read, catalog: &Catalog) -> Option<Vec<Shown>> {
 }
 
 impl Rows {
+    /// The rows of a read as columns in text format, if they can be.
+    pub(crate) fn of(read: &Read, form: JsonForm, catalog: &Catalog) -> Option<Self> {
+        columns(read, catalog).map(|columns| Self(How::Columns(columns, form)))
+    }
+
+    /// Rows with what stands between their values.
+    pub(crate) fn drawn(template: Template) -> Self {
+        Self(How::Drawn(Box::new(template)))
+    }
+
     /// Whether there are dates: then the style of dates has to be ISO when the rows are written.
     pub fn is_dated(&self) -> bool {
-        self.columns.iter().any(Shown::is_dated)
+        match &self.0 {
+            How::Columns(columns, _) => columns.iter().any(Shown::is_dated),
+            How::Drawn(template) => template.is_dated(),
+        }
     }
 
     /// Reads the result. `None` when its columns are not those that were expected, because the schema has changed.
     pub fn outcome(&self, result: &StatementResult) -> Option<Outcome> {
+        let body = match &self.0 {
+            How::Columns(columns, form) => Table { columns }.body(*form, result)?,
+            How::Drawn(template) => {
+                let mut out = BytesMut::new();
+                template.write(result, &mut out)?;
+                out.freeze()
+            }
+        };
+        Some(Outcome { page: result.rows.len() as u64, body: Some(body), body_type: JSON, ..Outcome::default() })
+    }
+}
+
+/// Columns in text format, with rows.
+struct Table<'r> {
+    columns: &'r [Shown],
+}
+
+impl Table<'_> {
+    fn body(&self, form: JsonForm, result: &StatementResult) -> Option<Bytes> {
         let types = result.columns.iter().map(|column| column.type_oid);
         if !types.eq(self.columns.iter().map(|column| column.type_oid)) {
             return None;
         }
         let keys: Vec<Vec<u8>> = result.columns.iter().map(|column| key(&column.name)).collect();
-        let body = match (self.form, result.rows.as_slice()) {
-            (JsonForm::Object, []) => Bytes::from_static(b"null"),
+        match (form, result.rows.as_slice()) {
+            (JsonForm::Object, []) => Some(Bytes::from_static(b"null")),
             (JsonForm::Object, [first, ..]) => self.list(&keys, std::slice::from_ref(first), [&[], &[]]),
-            (JsonForm::List, []) => Bytes::from_static(b"[]"),
+            (JsonForm::List, []) => Some(Bytes::from_static(b"[]")),
             (JsonForm::List, rows) => self.list(&keys, rows, [b"[", b"]"]),
-        };
-        Some(Outcome { page: result.rows.len() as u64, body: Some(body), body_type: JSON, ..Outcome::default() })
+        }
     }
 
-    fn list(&self, keys: &[Vec<u8>], rows: &[Row], [open, close]: [&[u8]; 2]) -> Bytes {
+    fn list(&self, keys: &[Vec<u8>], rows: &[Row], [open, close]: [&[u8]; 2]) -> Option<Bytes> {
         let keys_size: usize = keys.iter().map(Vec::len).sum();
         let guess = rows.iter().map(Row::size).sum::<usize>() + rows.len() * (keys_size + 8 * keys.len() + 8);
         let mut out = BytesMut::with_capacity(guess);
         out.extend_from_slice(open);
         for (index, row) in rows.iter().enumerate() {
             if index > 0 {
-                out.extend_from_slice(b", \n ");
+                out.extend_from_slice(BETWEEN.as_bytes());
             }
-            self.object(keys, row, &mut out);
+            self.object(keys, row, &mut out)?;
         }
         out.extend_from_slice(close);
-        out.freeze()
+        Some(out.freeze())
     }
 
-    fn object(&self, keys: &[Vec<u8>], row: &Row, out: &mut BytesMut) {
+    fn object(&self, keys: &[Vec<u8>], row: &Row, out: &mut BytesMut) -> Option<()> {
         let mut separator = b'{';
         for ((column, key), value) in self.columns.iter().zip(keys).zip(row.values()) {
             out.put_u8(separator);
@@ -232,16 +366,23 @@ impl Rows {
             out.extend_from_slice(key);
             match value {
                 None => out.extend_from_slice(b"null"),
-                Some(text) => column.form.write(text, out),
+                Some(text) => column.write(text, out)?,
             }
         }
         if self.columns.is_empty() {
             out.put_u8(b'{');
         }
         out.put_u8(b'}');
+        Some(())
     }
 }
 
+/// What `json_agg` writes between two rows.
+pub(crate) const BETWEEN: &str = ", \n ";
+/// What stands before the text of a `jsonb` in binary format.
+const JSONB_VERSION: u8 = 1;
+/// `pg_type.oid` of `text`.
+const TEXT: u32 = 25;
 /// `pg_type.oid` of `json`.
 const JSON: u32 = 114;
 /// `pg_type.oid` of `jsonb`.

@@ -225,7 +225,7 @@ pub(crate) async fn enter(
     settings: &Settings,
     request: &RestRequest,
 ) -> Result<(), Error> {
-    let nothing = Statement { sql: "select".into(), params: Vec::new(), param_types: Vec::new() };
+    let nothing = Statement { sql: "select".into(), params: Vec::new(), param_types: Vec::new(), binary: false };
     let work = Work::read(settings.search_path(&request.schema), nothing);
     ferrobase_request::run(target, context, work).await.map_err(|error| failed(error, context))?;
     Ok(())

@@ -203,6 +203,7 @@ mod tests {
             sql: "select $1, $2, $3".into(),
             params: vec![Some(second.clone()), None, Some(first.clone()), Some("other".into())],
             param_types: vec![0, 23],
+            binary: false,
         };
         let filled = gaps.values(&words).fill(&statement);
         assert_eq!(filled.params, [Some("1.5".into()), None, Some("7".into()), Some("other".into())]);
