@@ -156,7 +156,8 @@ impl Flow<'_> {
         let ending = self.ending(prepared.cost);
         if statement.sql.is_empty() {
             // The catalog had the answer: whoever the database or its pre-request function refuses gets none.
-            let nothing = Statement { sql: "select".into(), params: Vec::new(), param_types: Vec::new(), binary: false };
+            let nothing =
+                Statement { sql: "select".into(), params: Vec::new(), param_types: Vec::new(), binary: false };
             let work = Work::read(self.settings.search_path(operating.schema), nothing);
             let entered = ferrobase_request::run(self.target, self.context(), work).await;
             entered.map_err(|error| self.failed(&error))?;

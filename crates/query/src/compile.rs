@@ -175,7 +175,12 @@ pub fn compile_count(query: &Query) -> Result<pg::Statement, CompileError> {
 
 /// What SQL code set for the response so far.
 pub fn response_settings() -> pg::Statement {
-    pg::Statement { sql: Arc::from(answer::SETTINGS_SO_FAR), params: Vec::new(), param_types: Vec::new(), binary: false }
+    pg::Statement {
+        sql: Arc::from(answer::SETTINGS_SO_FAR),
+        params: Vec::new(),
+        param_types: Vec::new(),
+        binary: false,
+    }
 }
 
 /// A statement that asks the planner how many rows the filters leave.

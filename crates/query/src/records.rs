@@ -44,12 +44,7 @@ impl<'a> Grid<'a> {
 }
 
 /// Reads an array of records, or one record, of fields like these. Gives the number of records, whose values are added.
-pub(crate) fn read<'a>(
-    value: &'a [u8],
-    type_oid: u32,
-    fields: &[Shown],
-    values: &mut Vec<Value<'a>>,
-) -> Option<usize> {
+pub(crate) fn read<'a>(value: &'a [u8], type_oid: u32, fields: &[Shown], values: &mut Vec<Value<'a>>) -> Option<usize> {
     let mut rest = Reader(value);
     let rows = match type_oid {
         RECORDS => {

@@ -48,7 +48,8 @@ mod tests {
     use super::*;
 
     fn statements(texts: &[&str]) -> Vec<Statement> {
-        let statement = |sql: &&str| Statement { sql: (*sql).into(), params: Vec::new(), param_types: Vec::new(), binary: false };
+        let statement =
+            |sql: &&str| Statement { sql: (*sql).into(), params: Vec::new(), param_types: Vec::new(), binary: false };
         texts.iter().map(statement).collect()
     }
 

@@ -301,7 +301,8 @@ mod tests {
     }
 
     fn read(stands: &Stands) -> Batch {
-        let statement = Statement { sql: "select 1".into(), params: Vec::new(), param_types: Vec::new(), binary: false };
+        let statement =
+            Statement { sql: "select 1".into(), params: Vec::new(), param_types: Vec::new(), binary: false };
         let proof = Some(Proof { stands: stands.clone(), settings: SettingsRead::default() });
         let work = Work { proof, ..Work::read(Vec::new(), statement) };
         batch(&context(), work, None, &TransactionRules::default())

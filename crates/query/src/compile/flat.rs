@@ -152,11 +152,7 @@ impl Compiler {
         Ok((pieces, has_cursors))
     }
 
-    fn flat_edge(
-        &mut self,
-        edges: &[EdgeMember],
-        columns: &mut Columns<'_>,
-    ) -> Result<Vec<RowPiece>, CompileError> {
+    fn flat_edge(&mut self, edges: &[EdgeMember], columns: &mut Columns<'_>) -> Result<Vec<RowPiece>, CompileError> {
         let mut row: Vec<RowPiece> = Vec::new();
         for (index, edge) in edges.iter().enumerate() {
             row.key(index, &edge.key);

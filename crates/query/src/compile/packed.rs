@@ -27,9 +27,9 @@ impl Compiler {
         // Without a limit embeds are lateral joins.
         let lazy = read.window.limit.is_some() && read.embeds.iter().any(is_below);
         match relation(read, catalog).filter(|_| lazy) {
-            Some(relation) => {
-                self.packed_rows(read, Origin::Root, Level::ROOT, form == JsonForm::Object, (relation, catalog)).map(Some)
-            }
+            Some(relation) => self
+                .packed_rows(read, Origin::Root, Level::ROOT, form == JsonForm::Object, (relation, catalog))
+                .map(Some),
             None => Ok(None),
         }
     }
@@ -123,8 +123,7 @@ impl Compiler {
             None => None,
             Some(relation) => {
                 let of = (relation, columns.catalog);
-                let rows =
-                    self.packed_rows(&embed.read, below(embed, scope), next(scope, embed), embed.to_one, of)?;
+                let rows = self.packed_rows(&embed.read, below(embed, scope), next(scope, embed), embed.to_one, of)?;
                 if embed.to_one { rows.record() } else { rows.records() }
             }
         };
