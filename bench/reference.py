@@ -6,11 +6,13 @@ with the settings that PostgREST sends (what servers with a general client do).
 """
 
 import os
+import pathlib
 import re
 import subprocess
 
 import scenarios
 
+SQL = pathlib.Path(__file__).resolve().parent / "sql"
 LOGIN = "bench_reference"
 PASSWORD = "reference"
 # Who asks while the log is read; not a number that could be anything else.
@@ -42,6 +44,9 @@ def capture(postgres, server, request, bearer):
         statements.append((executed.group(1), [text.replace("''", "'") for _, text in found]))
     if len(statements) != 2:
         raise SystemExit(f"{request.name}: {len(statements)} statements in the log instead of 2")
+    if request.reference:
+        lines = (SQL / request.reference).read_text().splitlines()
+        return [statements[0], (" ".join(line for line in lines if not line.startswith("--")), [])]
     return statements
 
 
