@@ -91,8 +91,7 @@ pub fn compile(query: &Query) -> Result<Compiled, CompileError> {
 pub fn compile_rows(query: &Query, catalog: &Catalog) -> Result<Option<Compiled>, CompileError> {
     let Some(form) = rows::form_of(query) else { return Ok(None) };
     if let Some(packed) = settled(|compiler| compiler.packed(&query.read, form, catalog))? {
-        let (sql, template) = packed.statement();
-        let statement = pg::Statement { binary: true, ..finish(sql)? };
+        let (statement, template) = statement(packed)?;
         return Ok(Some(Compiled { statement, output: Output::Rows(Rows::drawn(template)), estimate: None }));
     }
     let Some(rows) = Rows::of(&query.read, form, catalog) else { return Ok(None) };
@@ -102,32 +101,21 @@ pub fn compile_rows(query: &Query, catalog: &Catalog) -> Result<Option<Compiled>
 
 /// Dates as text are the cheaper form, but for them the style of dates is set, which must not change what PostgreSQL
 /// makes of values that nobody here knows: where there are such, it writes the dates as well.
-fn settled<T: Dated>(
-    compile: impl Fn(&mut Compiler) -> Result<Option<T>, CompileError>,
-) -> Result<Option<T>, CompileError> {
+fn settled(
+    compile: impl Fn(&mut Compiler) -> Result<Option<Selection>, CompileError>,
+) -> Result<Option<Selection>, CompileError> {
     let mut compiler = Compiler::default();
     let made = compile(&mut compiler)?;
-    if compiler.unknown && made.as_ref().is_some_and(Dated::is_dated) {
+    if compiler.unknown && made.as_ref().is_some_and(|made| made.template.is_dated()) {
         return compile(&mut Compiler { own_dates: true, ..Compiler::default() });
     }
     Ok(made)
 }
 
-/// Something that may need the style of dates to be that of ISO.
-trait Dated {
-    fn is_dated(&self) -> bool;
-}
-
-impl Dated for Selection {
-    fn is_dated(&self) -> bool {
-        self.template.is_dated()
-    }
-}
-
-impl Dated for (Selection, bool) {
-    fn is_dated(&self) -> bool {
-        self.0.is_dated()
-    }
+fn statement(selection: Selection) -> Result<(pg::Statement, Template), CompileError> {
+    let binary = selection.binary;
+    let (sql, template) = selection.statement();
+    Ok((pg::Statement { binary, ..finish(sql)? }, template))
 }
 
 /// Compiles a document: JSON of PostgreSQL, or, where its rows can become a document here and `catalog` says of what types
@@ -137,10 +125,10 @@ impl Dated for (Selection, bool) {
 /// As [`compile`].
 pub fn compile_document(document: &Document, catalog: Option<&Catalog>) -> Result<Drawn, CompileError> {
     if let Some(catalog) = catalog
-        && let Some((flat, binary)) = settled(|compiler| compiler.flat(document, catalog))?
+        && let Some(flat) = settled(|compiler| compiler.flat(document, catalog))?
     {
-        let (sql, template) = flat.statement();
-        return Ok(Drawn { statement: pg::Statement { binary, ..finish(sql)? }, template: Arc::new(template) });
+        let (statement, template) = statement(flat)?;
+        return Ok(Drawn { statement, template: Arc::new(template) });
     }
     let template = Arc::new(Template::of_values(&document.members));
     Ok(Drawn { statement: finish(Compiler::default().document(document)?)?, template })

@@ -14,6 +14,7 @@ pub mod plan;
 mod proven;
 mod records;
 mod rows;
+mod shown;
 pub mod sql;
 pub mod statement;
 pub mod tag;

@@ -6,7 +6,7 @@
 
 use bytes::{BufMut, BytesMut};
 
-use crate::rows::Shown;
+use crate::shown::Shown;
 
 /// `pg_type.oid` of `record`.
 pub(crate) const RECORD: u32 = 2249;
@@ -161,7 +161,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::rows::Form;
+    use crate::shown::Form;
 
     fn fields() -> [Shown; 2] {
         [Shown { type_oid: 23, form: Form::Integer }, Shown { type_oid: 25, form: Form::Text }]
@@ -207,7 +207,7 @@ mod tests {
         assert!(refused(&[&array[..], &[0]].concat(), &fields()));
         assert!(refused(&array, &[second.clone(), first.clone()]));
         assert!(refused(&array, std::slice::from_ref(&first)));
-        assert!(refused(&array, &[first.clone(), second.clone(), second]));
+        assert!(refused(&array, &[first, second.clone(), second]));
         assert!(refused(&put(&[2, 0, RECORD, 1, 1, 1, 1]), &fields()), "two dimensions");
         assert!(refused(&put(&[1, 1, RECORD, 1, 1, u32::MAX]), &fields()), "no record");
         assert!(refused(&put(&[1, 0, RECORD, u32::MAX, 1]), &fields()), "more than there can be");

@@ -12,7 +12,7 @@ use ferrobase_pg::{Row, StatementResult};
 
 use crate::plan::{Content, Member, PageFact};
 use crate::records::{self, Grid, Value};
-use crate::rows::{Form, Shown, string};
+use crate::shown::{Form, Shown, string};
 
 /// How rows become a document.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -73,6 +73,28 @@ async fn dates_are_written_by_whoever_knows_the_other_values() {
     assert!(bench.both(&Query::list(span), style).await.1.contains("02/01/2026"));
 }
 
+#[tokio::test]
+async fn sec_03_no_cast_is_asked_what_a_value_is_as_text() {
+    let script = "
+        create type mood as enum ('good');
+        create function mine(mood) returns text language plpgsql as $$ begin raise 'this ran'; end $$;
+        create function mine(numeric) returns text language plpgsql as $$ begin raise 'this ran'; end $$;
+        create function mine(timestamptz) returns text language plpgsql as $$ begin raise 'this ran'; end $$;
+        create cast (mood as text) with function mine(mood) as implicit;
+        create cast (numeric as text) with function mine(numeric) as implicit;
+        create cast (timestamptz as text) with function mine(timestamptz) as implicit;
+        create table lists (id int primary key);
+        create table things (id int primary key, list int, mood mood, number numeric, at timestamptz);
+        insert into lists values (1); insert into things values (1, 1, 'good', 1.50, '2026-01-02')";
+    let mut bench = Bench::open(script).await;
+    assert!(bench.session.query("select number::text from things", &[]).await.is_err());
+    let things = embed("things", ("id", "list"), false, table("things", &["mood", "number", "at"]));
+    let lists = Read { embeds: vec![things], window: first(5), ..table("lists", &["id"]) };
+    let (theirs, ours) = bench.both(&Query::list(lists), &[("timezone", "UTC")]).await;
+    assert_eq!(ours, theirs);
+    assert!(ours.contains(r#""mood":"good","number":1.50,"at":"2026-01-02T00:00:00+00:00""#), "{ours}");
+}
+
 const TREE: &str = "
     create table trees (id int primary key, name text);
     create table branches (id int primary key, tree int, name text, number float8, exact numeric);

@@ -15,7 +15,7 @@ use crate::plan::{
     Content, Distinct, Document, EdgeMember, EdgeValue, Field, Join, Member, One, Page, PageFact, PageValue, Read,
     Scalar, Source, Window,
 };
-use crate::rows::Shown;
+use crate::shown::Shown;
 use crate::sql::Sql;
 use crate::template::{PageRule, Piece, Raw as _, RowPiece, Template};
 
@@ -30,15 +30,10 @@ struct Above<'a> {
 
 impl Compiler {
     /// The document as columns, where it can be.
-    pub(super) fn flat(
-        &mut self,
-        document: &Document,
-        catalog: &Catalog,
-    ) -> Result<Option<(Selection, bool)>, CompileError> {
+    pub(super) fn flat(&mut self, document: &Document, catalog: &Catalog) -> Result<Option<Selection>, CompileError> {
         let mut real = document.members.iter().filter(|member| !matches!(member.value, Content::Constant(_)));
         let (Some(member), None) = (real.next(), real.next()) else { return Ok(None) };
-        let binary = has_rows_below(&member.value);
-        let above = Above { catalog, row: None, binary };
+        let above = Above { catalog, row: None, binary: has_rows_below(&member.value) };
         let flat = match &member.value {
             Content::Page(page) => self.flat_page(page, above)?,
             Content::One(one) => self.flat_rows(one, true, above)?,
@@ -56,7 +51,7 @@ impl Compiler {
         }
         pieces.text("}");
         selection.template.pieces = pieces;
-        Ok(Some((selection, binary)))
+        Ok(Some(selection))
     }
 
     /// Rows as a list, or the first of them.
@@ -86,7 +81,7 @@ impl Compiler {
         }
         let Columns { sql, shown, .. } = columns;
         let template = Template { shown, pieces, page: PageRule::default() };
-        Ok(Some(Selection { distinct: Sql::new(), columns: sql, rest, template }))
+        Ok(Some(Selection { distinct: Sql::new(), columns: sql, rest, template, binary: above.binary }))
     }
 
     fn flat_page(&mut self, page: &Page, above: Above<'_>) -> Result<Option<Selection>, CompileError> {
@@ -121,7 +116,7 @@ impl Compiler {
         rest.push(" ORDER BY ").join(terms.iter().map(Term::ordered), ", ");
         window_of(&mut rest, &Window { limit: needs.limit(page), ..page.read.window });
         let template = Template { shown, pieces, page: rule };
-        Ok(Some(Selection { distinct, columns: list, rest, template }))
+        Ok(Some(Selection { distinct, columns: list, rest, template, binary: above.binary }))
     }
 
     /// What is told of a page, and whether that has cursors.

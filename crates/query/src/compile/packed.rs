@@ -68,7 +68,7 @@ impl Compiler {
         }
         let Columns { sql, shown, .. } = columns;
         let template = Template { shown, pieces, page: PageRule::default() };
-        Ok(Selection { distinct: Sql::new(), columns: sql, rest, template })
+        Ok(Selection { distinct: Sql::new(), columns: sql, rest, template, binary: true })
     }
 
     fn packed_row(&mut self, scope: &Scope<'_>, columns: &mut Columns<'_>) -> Result<Vec<RowPiece>, CompileError> {

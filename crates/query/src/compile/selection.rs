@@ -11,7 +11,7 @@ use super::field;
 use super::read::Level;
 use crate::plan::{Field, Scalar};
 use crate::records::{MOST_FIELDS, RECORD, RECORDS};
-use crate::rows::{Form, Shown};
+use crate::shown::{Form, Shown};
 use crate::sql::Sql;
 use crate::template::Template;
 
@@ -24,12 +24,14 @@ pub(super) struct Selection {
     /// ` FROM ...` to the end.
     pub(super) rest: Sql,
     pub(super) template: Template,
+    /// In binary format, as what has records is.
+    pub(super) binary: bool,
 }
 
 impl Selection {
     /// As a statement.
     pub(super) fn statement(self) -> (Sql, Template) {
-        let Self { distinct, mut columns, rest, template } = self;
+        let Self { distinct, mut columns, rest, template, binary: _ } = self;
         if columns.is_empty() {
             // Only how many rows there are.
             columns.push(Sql::of("1"));
@@ -50,7 +52,7 @@ impl Selection {
     }
 
     fn below(self, open: &'static str, type_oid: u32) -> Option<(Sql, Shown)> {
-        let Self { distinct, columns, rest, template } = self;
+        let Self { distinct, columns, rest, template, binary: _ } = self;
         if columns.len() > MOST_FIELDS {
             return None;
         }
