@@ -140,7 +140,7 @@ impl Tx {
         let limit = "select set_config('statement_timeout', $1, true)";
         self.rows(limit, crate::params![longest.as_millis().to_string()]).await?;
         let sql = format!("select \"{schema}\".\"{function}\"($1)::text");
-        let call = Statement { sql: sql.into(), params: crate::params![input], param_types: Vec::new() };
+        let call = Statement { sql: sql.into(), params: crate::params![input], param_types: Vec::new(), binary: false };
         let turn = Turn { settings: Vec::new(), statements: vec![call], continues: true };
         let rows = rows_of(self.conversation.exchange(&turn).await?);
         self.rows(limit, crate::params![STATEMENT_TIMEOUT.as_millis().to_string()]).await?;
@@ -188,7 +188,7 @@ impl Tx {
 }
 
 fn statement(sql: &'static str, params: Vec<Option<Bytes>>) -> Statement {
-    Statement { sql: sql.into(), params, param_types: Vec::new() }
+    Statement { sql: sql.into(), params, param_types: Vec::new(), binary: false }
 }
 
 fn rows_of(mut reply: Reply) -> Vec<Row> {

@@ -275,6 +275,7 @@ mod tests {
                 Some(third.text.clone()),
             ],
             param_types: vec![0, 23],
+            binary: false,
         };
         let values = gaps.values(&filled.words);
         let put = values.fill(&statement);
