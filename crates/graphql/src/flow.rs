@@ -12,7 +12,7 @@ use apollo_compiler::request::{RequestError, coerce_variable_values};
 use apollo_compiler::response::JsonMap;
 use apollo_compiler::validation::Valid;
 use apollo_compiler::{ExecutableDocument, Node};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use ferrobase_base::{Kind, PublicError};
 use ferrobase_catalog::{Catalog, Function, Isolation, Proof, Proven};
 use ferrobase_edge::Caller;
@@ -183,7 +183,7 @@ impl Flow<'_> {
 
     /// The catalog has the answer: whoever the database or its pre-request function refuses gets none.
     async fn enter(&self, operating: &Operating<'_>) -> Result<(), Error> {
-        let nothing = Statement { sql: "select".into(), params: Vec::new(), param_types: Vec::new() };
+        let nothing = Statement { sql: "select".into(), params: Vec::new(), param_types: Vec::new(), binary: false };
         let work = Work::read(self.settings.search_path(operating.schema), nothing);
         let entered = ferrobase_request::run(self.target, self.context(), work).await;
         entered.map(|_| ()).map_err(|error| self.failed(&error))
@@ -306,13 +306,13 @@ impl Flow<'_> {
     }
 }
 
-fn answer(ending: &str, write: impl FnOnce(&mut BytesMut) -> bool) -> Option<Bytes> {
-    let mut out = BytesMut::from(&b"{\"data\":"[..]);
+fn answer(ending: &str, write: impl FnOnce(&mut Vec<u8>) -> bool) -> Option<Bytes> {
+    let mut out = b"{\"data\":".to_vec();
     if !write(&mut out) {
         return None;
     }
     out.extend_from_slice(ending.as_bytes());
-    Some(out.freeze())
+    Some(out.into())
 }
 
 /// What is answered, by key, where it is all known and too long to be kept: the schema of many tables is megabytes.
@@ -325,7 +325,7 @@ fn long(document: &Document) -> Option<Vec<(&str, &str)>> {
     (known.iter().map(|(_, json)| json.len()).sum::<usize>() > LONG).then_some(known)
 }
 
-fn write_constants(known: &[(&str, &str)], out: &mut BytesMut) -> bool {
+fn write_constants(known: &[(&str, &str)], out: &mut Vec<u8>) -> bool {
     out.reserve(known.iter().map(|(key, json)| key.len() + json.len() + 8).sum());
     for (index, (key, json)) in known.iter().enumerate() {
         // A key of an answer is a name.

@@ -17,6 +17,7 @@ mod joined;
 mod limits;
 mod nested;
 mod plans;
+mod proofs;
 mod reads;
 mod seed_documents;
 mod seed_pages;
