@@ -61,8 +61,8 @@ async fn pages(api: &Api) {
                 format!("{{ thingsCollection(first: 1, {order}{after}) {{ edges {{ cursor node {{ id }} }} }} }}");
             let data = api.data(&query).await;
             let edge = &data["thingsCollection"]["edges"][0];
-            seen.push(edge["node"]["id"].as_i64().unwrap());
-            after = format!(", after: \"{}\"", edge["cursor"].as_str().unwrap());
+            seen.push(edge["node"]["id"].as_i64().expect("a row"));
+            after = format!(", after: \"{}\"", edge["cursor"].as_str().expect("a cursor"));
         }
         assert_eq!(seen, all, "{direction}");
     }
