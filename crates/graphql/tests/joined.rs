@@ -51,7 +51,7 @@ async fn through(api: &Api) -> Value {
     let first = &data["first"]["tagsCollection"];
     assert_eq!((words(first), &first["pageInfo"]["hasNextPage"]), (vec!["old"], &json!(false)));
     // The next page goes on behind a row of the other side.
-    let after = tags["edges"][0]["cursor"].as_str().unwrap();
+    let after = tags["edges"][0]["cursor"].as_str().expect("a cursor");
     let query = format!(
         "{{ booksByPk(id: 1) {{ tagsCollection(orderBy: [{{weight: DescNullsLast}}], after: \"{after}\") {{ edges {{ node {{ word }} }} }} }} }}"
     );
