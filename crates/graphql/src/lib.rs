@@ -42,7 +42,7 @@ mod write;
 pub use documents::{Trusted, TrustedError};
 pub use error::Error;
 pub use mistakes::{Mistake, mistakes};
-pub use router::{Deps, room, router};
+pub use router::{Deps, room};
 pub use settings::Settings;
 pub use view::{Checked, Explained, View};
 
