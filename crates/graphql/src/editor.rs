@@ -6,7 +6,7 @@
 
 use axum::body::Body;
 use axum::response::Response;
-use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 
 use crate::request;
@@ -60,6 +60,7 @@ pub(crate) fn asset(name: &str) -> Option<Response> {
     let asset = files::FILES.iter().find(|asset| asset.name == name)?;
     let mut response = Response::new(Body::from(asset.gzip));
     *response.status_mut() = StatusCode::OK;
+    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(asset.gzip.len()));
     set(
         &mut response,
         &[
