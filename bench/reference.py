@@ -43,7 +43,8 @@ def capture(postgres, server, request, bearer):
         found = PARAMETER.findall(entry.get("detail", ""))
         statements.append((executed.group(1), [text.replace("''", "'") for _, text in found]))
     if len(statements) != 2:
-        raise SystemExit(f"{request.name}: {len(statements)} statements in the log instead of 2")
+        asked = "; ".join(sql for sql, _ in statements)
+        raise SystemExit(f"{request.name}: {len(statements)} statements in the log instead of 2: {asked}")
     if request.reference:
         lines = (SQL / request.reference).read_text().splitlines()
         return [statements[0], (" ".join(line for line in lines if not line.startswith("--")), [])]

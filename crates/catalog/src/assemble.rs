@@ -35,8 +35,9 @@ pub(crate) fn assemble(snapshot: &Snapshot, scope: &Scope) -> Result<Catalog, Lo
     relations.set_keys(&keys);
     let views = Views::read(snapshot, &relations)?;
     views.describe(&mut relations, &keys);
-    let computed = functions::computed(snapshot, scope, &mut relations)?;
-    catalog.relationships = relationships::build(&relations, &keys, &views, computed);
+    let computed = functions::computed(snapshot, scope, &mut relations, &mut acls)?;
+    catalog.relationships = relationships::build(&relations, &keys, &views, computed.relationships);
+    catalog.row_functions = computed.functions;
     catalog.functions = functions::read(snapshot, &relations, &mut acls)?;
     catalog.relations = relations.into_exposed();
 

@@ -7,6 +7,7 @@ use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use axum::routing::get;
+use ferrobase_base::ports::SharedTexts;
 use ferrobase_base::{Kind, PublicError};
 use ferrobase_edge::{AuthPolicy, Caller, Part, RoutePolicy, RouteScope, collect};
 use ferrobase_request::Registry;
@@ -26,11 +27,14 @@ pub struct Deps {
     pub registry: Arc<Registry>,
     /// The configuration; whoever reloads it stores a new value.
     pub settings: Arc<ArcSwap<Settings>>,
+    /// Who remembers documents for several nodes, where they share something.
+    pub shared: Option<Arc<dyn SharedTexts>>,
 }
 
 /// The room as a router: one path, and what the editor of browsers is made of.
 pub fn router(deps: Deps) -> Router {
-    let room = Room { deps, schemas: Arc::default(), persisted: Arc::default() };
+    let persisted = Arc::new(Persisted::shared(deps.shared.clone()));
+    let room = Room { deps, schemas: Arc::default(), persisted };
     Router::new()
         .route(editor::PATH, get(editor_page))
         .route(&format!("{}/{{file}}", editor::PATH), get(asset))
@@ -56,6 +60,9 @@ struct Room {
 }
 
 async fn handle(State(room): State<Room>, caller: Caller, request: Request) -> Response {
+    if !matches!(request.uri().path(), "" | "/") {
+        return error_shape(&nothing());
+    }
     let settings = room.deps.settings.load_full();
     let target = room.deps.registry.default_target();
     if settings.graphiql && editor::is_asked_for(request.method(), request.uri(), request.headers()) {

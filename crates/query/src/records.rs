@@ -4,8 +4,6 @@
 //! looked at before it is believed: lengths, numbers of fields, and the type of each field. What is not as expected is
 //! refused; then PostgreSQL makes the JSON (docs/adr/0020).
 
-use bytes::{BufMut, BytesMut};
-
 use crate::shown::Shown;
 
 /// `pg_type.oid` of `record`.
@@ -129,7 +127,7 @@ pub(crate) fn integer(bytes: &[u8]) -> Option<i64> {
 }
 
 /// Its digits.
-pub(crate) fn write_integer(number: i64, out: &mut BytesMut) {
+pub(crate) fn write_integer(number: i64, out: &mut Vec<u8>) {
     let mut digits = [0; 20];
     let mut at = digits.len();
     let mut rest = number.unsigned_abs();
@@ -139,20 +137,20 @@ pub(crate) fn write_integer(number: i64, out: &mut BytesMut) {
         rest /= 10;
     }
     if number < 0 {
-        out.put_u8(b'-');
+        out.push(b'-');
     }
     out.extend_from_slice(&digits[at..]);
 }
 
 /// A UUID as text.
-pub(crate) fn write_uuid(bytes: &[u8; 16], out: &mut BytesMut) {
+pub(crate) fn write_uuid(bytes: &[u8; 16], out: &mut Vec<u8>) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     for (index, byte) in bytes.iter().enumerate() {
         if matches!(index, 4 | 6 | 8 | 10) {
-            out.put_u8(b'-');
+            out.push(b'-');
         }
-        out.put_u8(DIGITS[usize::from(byte >> 4)]);
-        out.put_u8(DIGITS[usize::from(byte & 0xf)]);
+        out.push(DIGITS[usize::from(byte >> 4)]);
+        out.push(DIGITS[usize::from(byte & 0xf)]);
     }
 }
 
@@ -217,9 +215,9 @@ mod tests {
     #[test]
     fn numbers_have_their_digits() {
         for number in [0, 1, -1, 10, i64::MIN, i64::MAX, -32768] {
-            let mut out = BytesMut::new();
+            let mut out = Vec::new();
             write_integer(number, &mut out);
-            assert_eq!(out, number.to_string());
+            assert_eq!(out, number.to_string().as_bytes());
         }
         assert_eq!((integer(&[0xff, 0xfe]), integer(&[0; 3]), integer(&[])), (Some(-2), None, None));
     }

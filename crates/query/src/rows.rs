@@ -6,7 +6,7 @@
 //! Anything else is left to PostgreSQL. Rows below rows come in binary format (`records`). Why: docs/adr/0008 and 0020.
 //! Compared with PostgreSQL for every type: `tests/rows.rs`, `tests/below.rs`.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use ferrobase_catalog::{Catalog, Relation};
 use ferrobase_pg::{Row, StatementResult};
 
@@ -97,9 +97,9 @@ impl Rows {
         let body = match &self.0 {
             How::Columns(columns, form) => Table { columns }.body(*form, result)?,
             How::Drawn(template) => {
-                let mut out = BytesMut::new();
+                let mut out = Vec::new();
                 template.write(result, &mut out)?;
-                out.freeze()
+                out.into()
             }
         };
         Some(Outcome { page: result.rows.len() as u64, body: Some(body), body_type: JSON, ..Outcome::default() })
@@ -117,7 +117,7 @@ impl Table<'_> {
         if !types.eq(self.columns.iter().map(|column| column.type_oid)) {
             return None;
         }
-        let keys: Vec<Vec<u8>> = result.columns.iter().map(|column| key(&column.name)).collect();
+        let keys = Keys::of(&result.columns);
         match (form, result.rows.as_slice()) {
             (JsonForm::Object, []) => Some(Bytes::from_static(b"null")),
             (JsonForm::Object, [first, ..]) => self.list(&keys, std::slice::from_ref(first), [&[], &[]]),
@@ -126,10 +126,10 @@ impl Table<'_> {
         }
     }
 
-    fn list(&self, keys: &[Vec<u8>], rows: &[Row], [open, close]: [&[u8]; 2]) -> Option<Bytes> {
-        let keys_size: usize = keys.iter().map(Vec::len).sum();
-        let guess = rows.iter().map(Row::size).sum::<usize>() + rows.len() * (keys_size + 8 * keys.len() + 8);
-        let mut out = BytesMut::with_capacity(guess);
+    fn list(&self, keys: &Keys, rows: &[Row], [open, close]: [&[u8]; 2]) -> Option<Bytes> {
+        let guess =
+            rows.iter().map(Row::size).sum::<usize>() + rows.len() * (keys.text.len() + 8 * keys.ends.len() + 8);
+        let mut out = Vec::with_capacity(guess);
         out.extend_from_slice(open);
         for (index, row) in rows.iter().enumerate() {
             if index > 0 {
@@ -138,34 +138,45 @@ impl Table<'_> {
             self.object(keys, row, &mut out)?;
         }
         out.extend_from_slice(close);
-        Some(out.freeze())
+        Some(out.into())
     }
 
-    fn object(&self, keys: &[Vec<u8>], row: &Row, out: &mut BytesMut) -> Option<()> {
-        let mut separator = b'{';
-        for ((column, key), value) in self.columns.iter().zip(keys).zip(row.values()) {
-            out.put_u8(separator);
-            separator = b',';
-            out.extend_from_slice(key);
+    fn object(&self, keys: &Keys, row: &Row, out: &mut Vec<u8>) -> Option<()> {
+        let mut start = 0;
+        for ((column, end), value) in self.columns.iter().zip(&keys.ends).zip(row.values()) {
+            out.extend_from_slice(&keys.text[start..*end]);
+            start = *end;
             match value {
                 None => out.extend_from_slice(b"null"),
                 Some(text) => column.write(text, out)?,
             }
         }
         if self.columns.is_empty() {
-            out.put_u8(b'{');
+            out.push(b'{');
         }
-        out.put_u8(b'}');
+        out.push(b'}');
         Some(())
+    }
+}
+
+/// What stands before the values of a row: `{"first":`, `,"second":` and so on, one behind the other.
+struct Keys {
+    text: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Keys {
+    fn of(columns: &[ferrobase_pg::Column]) -> Self {
+        let mut keys = Self { text: Vec::with_capacity(columns.len() * 16), ends: Vec::with_capacity(columns.len()) };
+        for column in columns {
+            keys.text.push(if keys.ends.is_empty() { b'{' } else { b',' });
+            string(column.name.as_bytes(), &mut keys.text);
+            keys.text.push(b':');
+            keys.ends.push(keys.text.len());
+        }
+        keys
     }
 }
 
 /// What `json_agg` writes between two rows.
 pub(crate) const BETWEEN: &str = ", \n ";
-/// `"name":`
-fn key(name: &str) -> Vec<u8> {
-    let mut key = BytesMut::with_capacity(name.len() + 3);
-    string(name.as_bytes(), &mut key);
-    key.put_u8(b':');
-    key.to_vec()
-}

@@ -3,7 +3,6 @@
 //! In text format a value is what its type's output function says; in binary format, for rows below rows (`records`), it is
 //! one of a few simple forms, or that text.
 
-use bytes::{BufMut, BytesMut};
 use ferrobase_catalog::Column;
 
 use crate::plan::Scalar;
@@ -77,7 +76,7 @@ impl Shown {
 
     /// Writes a value; none when it is not of this form.
     #[must_use]
-    pub(crate) fn write(&self, value: &[u8], out: &mut BytesMut) -> Option<()> {
+    pub(crate) fn write(&self, value: &[u8], out: &mut Vec<u8>) -> Option<()> {
         match &self.form {
             Form::Below(template) => template.write_below(value, self.type_oid, out),
             form => form.write(value, out),
@@ -162,7 +161,7 @@ impl Form {
         })
     }
 
-    fn write(&self, text: &[u8], out: &mut BytesMut) -> Option<()> {
+    fn write(&self, text: &[u8], out: &mut Vec<u8>) -> Option<()> {
         match self {
             Self::Boolean => out.extend_from_slice(if text == b"t" { b"true" } else { b"false" }),
             Self::Number | Self::Finite if is_number(text) => out.extend_from_slice(text),
@@ -193,10 +192,10 @@ impl Form {
     }
 }
 
-fn quoted(out: &mut BytesMut, write: impl FnOnce(&mut BytesMut)) {
-    out.put_u8(b'"');
+fn quoted(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    out.push(b'"');
     write(out);
-    out.put_u8(b'"');
+    out.push(b'"');
 }
 
 /// The output function of a type, where it is one that is often in tables.
@@ -237,47 +236,55 @@ pub(crate) const JSON: u32 = 114;
 const JSONB: u32 = 3802;
 
 /// A JSON string, with the escapes that PostgreSQL writes.
-pub(crate) fn string(text: &[u8], out: &mut BytesMut) {
-    out.reserve(text.len() + 2);
-    out.put_u8(b'"');
-    // Without a way out of the loop the compiler looks at sixteen bytes at once: 1,000 bytes in 0.1 us instead of 1.2.
-    if text.iter().fold(false, |any, byte| any | is_escaped(*byte)) {
-        escaped(text, out);
-    } else {
-        out.extend_from_slice(text);
+pub(crate) fn string(text: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    let mut rest = text;
+    loop {
+        let (plain, escaped) = rest.split_at(plain_length(rest));
+        out.extend_from_slice(plain);
+        let Some((byte, after)) = escaped.split_first() else { break };
+        escape(*byte, out);
+        rest = after;
     }
-    out.put_u8(b'"');
+    out.push(b'"');
 }
 
-fn is_escaped(byte: u8) -> bool {
-    (byte < b' ') | (byte == b'"') | (byte == b'\\')
-}
-
-fn escaped(text: &[u8], out: &mut BytesMut) {
-    let mut plain = 0;
-    for (index, byte) in text.iter().enumerate() {
-        if !is_escaped(*byte) {
-            continue;
-        }
-        out.extend_from_slice(&text[plain..index]);
-        plain = index + 1;
-        match byte {
-            b'"' => out.extend_from_slice(b"\\\""),
-            b'\\' => out.extend_from_slice(b"\\\\"),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            0x08 => out.extend_from_slice(b"\\b"),
-            0x0c => out.extend_from_slice(b"\\f"),
-            other => {
-                const DIGITS: &[u8; 16] = b"0123456789abcdef";
-                out.extend_from_slice(b"\\u00");
-                out.put_u8(DIGITS[usize::from(other >> 4)]);
-                out.put_u8(DIGITS[usize::from(other & 0xf)]);
-            }
+/// How many bytes at the beginning need no escape. Eight at a time: almost all text is plain, and most of an answer is text.
+fn plain_length(text: &[u8]) -> usize {
+    const ONES: u64 = u64::MAX / 255;
+    // The lowest byte of a word that is zero has its high bit set here; so may those above it.
+    let zero = |word: u64| word.wrapping_sub(ONES) & !word;
+    let below_blank = |word: u64| word.wrapping_sub(ONES * u64::from(b' ')) & !word;
+    let (words, rest) = text.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let special =
+            below_blank(word) | zero(word ^ (ONES * u64::from(b'"'))) | zero(word ^ (ONES * u64::from(b'\\')));
+        let found = special & (ONES << 7);
+        if found != 0 {
+            return index * 8 + found.trailing_zeros() as usize / 8;
         }
     }
-    out.extend_from_slice(&text[plain..]);
+    let is_special = |byte: &u8| *byte < b' ' || *byte == b'"' || *byte == b'\\';
+    words.len() * 8 + rest.iter().position(is_special).unwrap_or(rest.len())
+}
+
+fn escape(byte: u8, out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    match byte {
+        b'"' => out.extend_from_slice(b"\\\""),
+        b'\\' => out.extend_from_slice(b"\\\\"),
+        b'\n' => out.extend_from_slice(b"\\n"),
+        b'\r' => out.extend_from_slice(b"\\r"),
+        b'\t' => out.extend_from_slice(b"\\t"),
+        0x08 => out.extend_from_slice(b"\\b"),
+        0x0c => out.extend_from_slice(b"\\f"),
+        other => {
+            out.extend_from_slice(b"\\u00");
+            out.push(DIGITS[usize::from(other >> 4)]);
+            out.push(DIGITS[usize::from(other & 0xf)]);
+        }
+    }
 }
 
 /// PostgreSQL writes numbers as JSON does, but for those that are none.
@@ -286,8 +293,8 @@ fn is_number(text: &[u8]) -> bool {
 }
 
 /// `2026-01-02 03:04:05.6+07 BC` as `2026-01-02T03:04:05.6+07:00 BC`.
-fn timestamp(text: &[u8], out: &mut BytesMut) {
-    out.put_u8(b'"');
+fn timestamp(text: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
     match text.iter().position(|byte| *byte == b' ') {
         // infinity
         None => out.extend_from_slice(text),
@@ -296,7 +303,7 @@ fn timestamp(text: &[u8], out: &mut BytesMut) {
             let end = time.iter().position(|byte| *byte == b' ').unwrap_or(time.len());
             let (time, era) = time.split_at(end);
             out.extend_from_slice(date);
-            out.put_u8(b'T');
+            out.push(b'T');
             out.extend_from_slice(time);
             let is_short =
                 time.iter().rposition(|byte| matches!(byte, b'+' | b'-')).is_some_and(|sign| time.len() - sign == 3);
@@ -306,7 +313,7 @@ fn timestamp(text: &[u8], out: &mut BytesMut) {
             out.extend_from_slice(era);
         }
     }
-    out.put_u8(b'"');
+    out.push(b'"');
 }
 
 #[cfg(test)]
@@ -324,16 +331,30 @@ mod tests {
             ("infinity", r#""infinity""#),
             ("-infinity", r#""-infinity""#),
         ] {
-            let mut out = BytesMut::new();
+            let mut out = Vec::new();
             timestamp(text.as_bytes(), &mut out);
-            assert_eq!(out, json);
+            assert_eq!(out, json.as_bytes());
+        }
+    }
+
+    #[test]
+    fn what_needs_an_escape_is_found_wherever_it_stands() {
+        for special in 0..=u8::MAX {
+            let needs = special < b' ' || special == b'"' || special == b'\\';
+            for (before, after) in (0..20).flat_map(|before| (0..20).map(move |after| (before, after))) {
+                let mut text = vec![0xfc; before];
+                text.push(special);
+                text.extend(vec![b'!'; after]);
+                let expected = if needs { before } else { text.len() };
+                assert_eq!(plain_length(&text), expected, "{special} after {before} before {after}");
+            }
         }
     }
 
     #[test]
     fn strings_have_the_escapes_of_postgresql() {
-        let mut out = BytesMut::new();
+        let mut out = Vec::new();
         string("a\"b\\c\n\r\t\u{8}\u{c}\u{1}\u{1f}\u{7f}ü/€".as_bytes(), &mut out);
-        assert_eq!(out, "\"a\\\"b\\\\c\\n\\r\\t\\b\\f\\u0001\\u001f\u{7f}ü/€\"");
+        assert_eq!(String::from_utf8(out).unwrap(), "\"a\\\"b\\\\c\\n\\r\\t\\b\\f\\u0001\\u001f\u{7f}ü/€\"");
     }
 }

@@ -7,7 +7,6 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::{BufMut, BytesMut};
 use ferrobase_pg::{Row, StatementResult};
 
 use crate::plan::{Content, Member, PageFact};
@@ -101,7 +100,7 @@ impl Template {
     /// Writes the document. `None` when the columns are not those that were expected, because the schema has changed.
     /// Gives the number of rows.
     #[must_use]
-    pub fn write(&self, result: &StatementResult, out: &mut BytesMut) -> Option<usize> {
+    pub fn write(&self, result: &StatementResult, out: &mut Vec<u8>) -> Option<usize> {
         let types = result.columns.iter().map(|column| column.type_oid);
         if result.columns.len() < self.shown.len()
             || !self.shown.iter().map(|shown| shown.type_oid).eq(types.take(self.shown.len()))
@@ -115,13 +114,13 @@ impl Template {
     }
 
     /// Writes rows that are the value of a column in binary format: an array of records, or one record.
-    pub(crate) fn write_below(&self, value: &[u8], type_oid: u32, out: &mut BytesMut) -> Option<()> {
+    pub(crate) fn write_below(&self, value: &[u8], type_oid: u32, out: &mut Vec<u8>) -> Option<()> {
         let mut values = Vec::new();
         let rows = records::read(value, type_oid, &self.shown, &mut values)?;
         self.put(Grid::of(&values, self.shown.len(), rows)?, out).map(|_| ())
     }
 
-    fn put(&self, all: Grid<'_>, out: &mut BytesMut) -> Option<usize> {
+    fn put(&self, all: Grid<'_>, out: &mut Vec<u8>) -> Option<usize> {
         let page = self.page.limit.map_or(all.len(), |limit| limit.min(all.len()));
         for piece in &self.pieces {
             match piece {
@@ -146,7 +145,7 @@ impl Template {
         all: Grid<'_>,
         page: usize,
         (pieces, between): (&[RowPiece], &str),
-        out: &mut BytesMut,
+        out: &mut Vec<u8>,
     ) -> Option<()> {
         for index in 0..page {
             if index > 0 {
@@ -157,19 +156,19 @@ impl Template {
         Some(())
     }
 
-    fn row(&self, row: &[Value<'_>], pieces: &[RowPiece], out: &mut BytesMut) -> Option<()> {
+    fn row(&self, row: &[Value<'_>], pieces: &[RowPiece], out: &mut Vec<u8>) -> Option<()> {
         for piece in pieces {
             match piece {
                 RowPiece::Raw(text) => out.extend_from_slice(text),
                 RowPiece::Column(index) => self.column(row, *index, out)?,
                 RowPiece::Cursor => self.cursor(row, out),
                 RowPiece::RowId(start, columns) => {
-                    let mut list = BytesMut::from(start.as_bytes());
+                    let mut list = start.as_bytes().to_vec();
                     for column in columns {
                         list.extend_from_slice(b", ");
                         self.column(row, *column, &mut list)?;
                     }
-                    list.put_u8(b']');
+                    list.push(b']');
                     encoded(&list, out);
                 }
             }
@@ -177,7 +176,7 @@ impl Template {
         Some(())
     }
 
-    fn column(&self, row: &[Value<'_>], index: usize, out: &mut BytesMut) -> Option<()> {
+    fn column(&self, row: &[Value<'_>], index: usize, out: &mut Vec<u8>) -> Option<()> {
         match (row.get(index).copied().flatten(), self.shown.get(index)) {
             (Some(value), Some(shown)) => shown.write(value, out)?,
             _ => out.extend_from_slice(b"null"),
@@ -185,9 +184,9 @@ impl Template {
         Some(())
     }
 
-    fn cursor(&self, row: &[Value<'_>], out: &mut BytesMut) {
+    fn cursor(&self, row: &[Value<'_>], out: &mut Vec<u8>) {
         let (first, count) = self.page.key;
-        let mut list = BytesMut::from(&b"["[..]);
+        let mut list = b"[".to_vec();
         for index in first..first + count {
             if index > first {
                 list.extend_from_slice(b", ");
@@ -197,19 +196,19 @@ impl Template {
                 None => list.extend_from_slice(b"null"),
             }
         }
-        list.put_u8(b']');
+        list.push(b']');
         encoded(&list, out);
     }
 
-    fn fact(&self, fact: &PageFact, all: Grid<'_>, page: usize, out: &mut BytesMut) {
+    fn fact(&self, fact: &PageFact, all: Grid<'_>, page: usize, out: &mut Vec<u8>) {
         let PageRule { backward, from_somewhere, .. } = self.page;
         let more = all.len() > page;
         let (first, last) = (all.row(0).filter(|_| page > 0), page.checked_sub(1).and_then(|last| all.row(last)));
-        let place = |row: Option<&[Value<'_>]>, out: &mut BytesMut| match row {
+        let place = |row: Option<&[Value<'_>]>, out: &mut Vec<u8>| match row {
             Some(row) => self.cursor(row, out),
             None => out.extend_from_slice(b"null"),
         };
-        let says = |holds: bool, out: &mut BytesMut| out.extend_from_slice(if holds { b"true" } else { b"false" });
+        let says = |holds: bool, out: &mut Vec<u8>| out.extend_from_slice(if holds { b"true" } else { b"false" });
         match fact {
             PageFact::Constant(json) => out.extend_from_slice(json.as_bytes()),
             PageFact::HasNext => says(if backward { from_somewhere } else { more }, out),
@@ -221,19 +220,19 @@ impl Template {
 }
 
 /// Base64 between quotes.
-fn encoded(bytes: &[u8], out: &mut BytesMut) {
-    out.put_u8(b'"');
+fn encoded(bytes: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
     out.extend_from_slice(STANDARD.encode(bytes).as_bytes());
-    out.put_u8(b'"');
+    out.push(b'"');
 }
 
 /// `"name":` as it stands in an object, with what stands before it.
 pub(crate) fn key(open: u8, name: &str) -> Vec<u8> {
-    let mut key = BytesMut::with_capacity(name.len() + 4);
-    key.put_u8(open);
+    let mut key = Vec::with_capacity(name.len() + 4);
+    key.push(open);
     string(name.as_bytes(), &mut key);
-    key.put_u8(b':');
-    key.to_vec()
+    key.push(b':');
+    key
 }
 
 /// Text of a template under construction: what is written next to each other becomes one piece.

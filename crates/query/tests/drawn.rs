@@ -1,6 +1,5 @@
 //! Documents: the JSON that PostgreSQL makes, and what we make of columns, which must be the same.
 
-use bytes::BytesMut;
 use ferrobase_query::plan::*;
 use ferrobase_query::{CatalogSql, compile_document};
 use serde_json::{Value as Json, json};
@@ -18,7 +17,7 @@ pub async fn both(bench: &mut Bench, document: &Document, settings: &[(&'static 
             settings.push(("datestyle", "ISO"));
         }
         let result = bench.result(drawn.statement, &settings).await;
-        let mut out = BytesMut::new();
+        let mut out = Vec::new();
         drawn.template.write(&result, &mut out).expect("the columns are as expected");
         let text = String::from_utf8(out.to_vec()).unwrap();
         answers.push(serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}")));
@@ -225,7 +224,7 @@ async fn columns_of_other_types_than_expected_are_refused() {
     let drawn = compile_document(&document, Some(&bench.catalog)).unwrap();
     bench.session.script("alter table things alter name type bytea using name::bytea").await.unwrap();
     let result = bench.result(drawn.statement, &[]).await;
-    assert_eq!(drawn.template.write(&result, &mut BytesMut::new()), None);
+    assert_eq!(drawn.template.write(&result, &mut Vec::new()), None);
 }
 
 #[tokio::test]

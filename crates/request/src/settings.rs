@@ -32,10 +32,10 @@ pub(crate) fn settings(
     list.role_settings(role, rules);
     list.set("role", context.identity.role());
     list.set("request.jwt.claims", &**context.identity.claims.json());
-    list.tell("request.method", &*context.method);
-    list.tell("request.path", &*context.path);
-    list.tell("request.headers", &*context.headers);
-    list.tell("request.cookies", &*context.cookies);
+    list.tell("request.method", &context.method);
+    list.tell("request.path", &context.path);
+    list.ask("request.headers", || context.headers.text());
+    list.ask("request.cookies", || context.cookies.text());
     if rules.profile == Profile::Ferrobase {
         list.application(context);
     }
@@ -94,9 +94,14 @@ impl List<'_> {
     }
 
     /// What nobody but SQL code asks for.
-    fn tell(&mut self, name: &'static str, value: impl Into<String>) {
+    fn tell(&mut self, name: &'static str, value: &str) {
+        self.ask(name, || value);
+    }
+
+    /// The same, worked out only where somebody asks.
+    fn ask<'v>(&mut self, name: &'static str, value: impl FnOnce() -> &'v str) {
         if self.is_looked_at(name) {
-            self.set(name, value);
+            self.set(name, value());
         }
     }
 
@@ -127,7 +132,7 @@ impl List<'_> {
         let identity = &context.identity;
         let user = identity.user_id().unwrap_or_default();
         let tenant = identity.tenant_id().unwrap_or_default();
-        self.tell("request.id", &*context.request_id);
+        self.tell("request.id", &context.request_id);
         if self.is_looked_at("app.client_ip") {
             self.set("app.client_ip", context.client_ip.map(|ip| ip.to_string()).unwrap_or_default());
         }

@@ -80,7 +80,7 @@ pub(crate) async fn execute(
     let reply = match ferrobase_request::run(target, context, work).await {
         Ok(reply) => Some(reply),
         Err(error) if names_what_is_gone(&statements.compiled, &error) => None,
-        Err(error) => return Err(explained(target, context, request, planned, error).await),
+        Err(error) => return Err(explained(target, context, &values.request(request), planned, error).await),
     };
     let output = &statements.compiled.output;
     if let Some(executed) = reply.and_then(|reply| read(reply.results.get(own..).unwrap_or_default(), output)) {

@@ -42,14 +42,13 @@ impl Database {
 
     /// For work that nobody asked for.
     pub fn internal(pool: Pool) -> Self {
-        let nothing = || std::sync::Arc::<str>::from("{}");
         let context = RequestContext {
             identity: Identity::internal(OWNER.role),
             request_id: "auth".into(),
             method: "".into(),
             path: "".into(),
-            headers: nothing(),
-            cookies: nothing(),
+            headers: "{}".into(),
+            cookies: "{}".into(),
             client_ip: None,
             deadline: std::time::Instant::now() + INTERNAL_TIMEOUT,
             trace: None,
