@@ -22,6 +22,8 @@ use ferrobase_query::{Drawn, Template, compile_document, prove_document};
 use ferrobase_request::{RequestContext, Stage, Target, Work};
 use http::Method;
 use http::request::Parts;
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::task::block_in_place;
 
 use crate::cost;
 use crate::documents::Persisted;
@@ -40,6 +42,9 @@ pub(crate) const UNBOUNDED: u64 = 1000;
 
 /// What is told of the schema is made anew each time when it is longer, in bytes.
 const LONG: usize = 1 << 20;
+
+/// A schema with more types is told beside other requests.
+const MANY_TYPES: usize = 2000;
 
 /// What the stages share.
 pub(crate) struct Flow<'a> {
@@ -118,7 +123,7 @@ impl Flow<'_> {
             }
             introspection::check_max_depth(&asked.document, operation)
                 .map_err(|error| told(&error, &asked.document))?;
-            Ok(introspect::answer(reflected, &asked.document, variables, field))
+            Ok(beside_others(reflected, || introspect::answer(reflected, &asked.document, variables, field)))
         })
     }
 
@@ -303,6 +308,15 @@ impl Flow<'_> {
             tracing::error!(request_id = id, code = &*public.code, error = cause, "A statement failed");
         }
         failed
+    }
+}
+
+/// Telling a large schema takes a processor some dozen milliseconds: others do not wait for it.
+fn beside_others<T>(reflected: &Reflected, work: impl FnOnce() -> T) -> T {
+    let is_long = reflected.schema.types.len() > MANY_TYPES;
+    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) if is_long => block_in_place(work),
+        _ => work(),
     }
 }
 
