@@ -94,7 +94,8 @@ impl CatalogHandle {
         if heard.listens && heard.changes == since.0 {
             let generation = self.get().map_or(0, |catalog| catalog.generation);
             proven.stands.flag().store(true, Ordering::Release);
-            self.0.proven.store(Some(Arc::new((generation, Arc::new(proven)))));
+            let old = self.0.proven.swap(Some(Arc::new((generation, Arc::new(proven)))));
+            old.into_iter().for_each(|old| retire(Arc::clone(&old.1)));
         }
     }
 
@@ -102,6 +103,7 @@ impl CatalogHandle {
         heard.changes += 1;
         if let Some(old) = self.0.proven.swap(None) {
             old.1.stands.flag().store(false, Ordering::Release);
+            retire(Arc::clone(&old.1));
         }
     }
 

@@ -13,12 +13,15 @@ use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use ferrobase_pg::{Session, StatementResult};
 
 use crate::cells::Cells;
 use crate::error::LoadError;
+use crate::pace::{Pace, Room};
 use crate::settings_read::{self, CURRENT_SETTING, SettingsRead};
+use crate::snapshot::read_one;
 use crate::sql::CODE;
 
 /// The first oid of objects that do not come with PostgreSQL.
@@ -95,6 +98,13 @@ impl Proven {
         self.writes.get(&(verb, oid))
     }
 
+    /// Frees it.
+    pub(crate) fn discard(self, pace: &Pace) {
+        pace.over(self.relations).for_each(drop);
+        pace.over(self.functions).for_each(drop);
+        pace.over(self.writes).for_each(drop);
+    }
+
     /// Whether it still stands.
     pub fn stands(&self) -> &Stands {
         &self.stands
@@ -117,17 +127,19 @@ fn blind<K: Eq + Hash>(keys: impl IntoIterator<Item = K>) -> HashMap<K, Settings
     keys.into_iter().map(|key| (key, SettingsRead::default())).collect()
 }
 
-/// Reads and resolves the objects of a database.
-pub(crate) async fn prove(session: &mut Session) -> Result<Proven, LoadError> {
-    let answer = session.query(CODE.text, &[]).await.map_err(|source| LoadError::Query { query: CODE.name, source })?;
-    let resolving = tokio::task::spawn_blocking(move || resolve(&answer));
+/// Reads and resolves the objects of a database, beside requests.
+pub(crate) async fn prove(session: &mut Session, timeout: Duration) -> Result<Proven, LoadError> {
+    let room = Room::within(timeout);
+    let answer = read_one(session, CODE, timeout, room).await?;
+    let resolving = tokio::task::spawn_blocking(move || resolve(answer, &Pace::new(room)));
     resolving.await.map_err(LoadError::Build)?
 }
 
-fn resolve(answer: &StatementResult) -> Result<Proven, LoadError> {
-    let mut objects = Objects::default();
-    for row in &answer.rows {
-        let mut cells = Cells::new(CODE.name, row);
+fn resolve(answer: StatementResult, pace: &Pace) -> Result<Proven, LoadError> {
+    // Growing would move all of them at once.
+    let mut objects = Objects { all: HashMap::with_capacity(answer.rows.len()), ..Objects::default() };
+    for row in pace.over(answer.rows) {
+        let mut cells = Cells::new(CODE.name, &row);
         let (sort, number, harmless) = (cells.text()?, cells.number()?, cells.flag()?);
         let opaque = cells.flag()?;
         let (leads, trees) = (cells.list::<u64>()?, cells.list::<Option<String>>()?);
@@ -141,7 +153,9 @@ fn resolve(answer: &StatementResult) -> Result<Proven, LoadError> {
             }
         }
     }
-    Ok(objects.proven())
+    let proven = objects.proven(pace);
+    pace.over(objects.all).for_each(drop);
+    Ok(proven)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -185,10 +199,10 @@ struct Objects {
 }
 
 impl Objects {
-    fn proven(&self) -> Proven {
-        let mut verdicts = HashMap::new();
-        let mut proven = Proven::default();
-        for (number, objects) in &self.all {
+    fn proven(&self, pace: &Pace) -> Proven {
+        let mut verdicts = HashMap::with_capacity(self.all.len());
+        let mut proven = Proven { writes: HashMap::with_capacity(self.all.len()), ..Proven::default() };
+        for (number, objects) in pace.over(&self.all) {
             let Some(read) = self.verdict(*number, &mut verdicts, 0) else { continue };
             // What is above an oid says how a table is written.
             let oid = *number as u32;
@@ -202,6 +216,7 @@ impl Objects {
                 };
             }
         }
+        pace.over(verdicts).for_each(drop);
         proven
     }
 
@@ -285,6 +300,10 @@ impl Objects {
 mod tests {
     use super::*;
 
+    fn at_once() -> Pace {
+        Pace::new(Room::NotNeeded)
+    }
+
     fn objects(list: &[(u64, Sort, bool, &[u64], &str)]) -> Objects {
         let mut objects = Objects { unsafe_functions: HashSet::from([2078]), ..Objects::default() };
         for (oid, sort, harmless, leads, tree) in list {
@@ -317,7 +336,7 @@ mod tests {
                 (20_002, Sort::Relation, true, &[20_001], ""),
                 (20_003, Sort::Type, true, &[0], ""),
             ]);
-            assert_eq!(objects.proven().relation(1).is_some(), is_proven, "{tree}");
+            assert_eq!(objects.proven(&at_once()).relation(1).is_some(), is_proven, "{tree}");
         }
     }
 
@@ -334,7 +353,7 @@ mod tests {
             (20_007, Sort::Relation, true, &[20_000, 20_003], ""),
             (20_008, Sort::Relation, true, &[], ":opno 96"),
         ]);
-        let proven = objects.proven();
+        let proven = objects.proven(&at_once());
         let only = SettingsRead::Only(vec!["a.b".into()]);
         assert_eq!(proven.function(20_000), Some(&only));
         assert_eq!(proven.relation(20_001), Some(&only));
@@ -357,21 +376,21 @@ mod tests {
             (20_002 + (3 << 32), Sort::Write(Verb::Delete), true, &[20_000, insert], ""),
         ]);
         let writes = [(Verb::Insert, 20_000), (Verb::Delete, 20_002)];
-        assert_eq!(objects.proven(), Proven::of([20_000], []).with_writes(writes));
+        assert_eq!(objects.proven(&at_once()), Proven::of([20_000], []).with_writes(writes));
     }
 
     #[test]
     fn one_oid_stands_for_all_that_have_it_and_circles_prove_nothing() {
         let twice = objects(&[(20_000, Sort::Function, true, &[], ""), (20_000, Sort::Type, false, &[], "")]);
-        assert_eq!(twice.proven(), Proven::default());
+        assert_eq!(twice.proven(&at_once()), Proven::default());
         let circle = objects(&[
             (20_000, Sort::Relation, true, &[], ":relid 20001"),
             (20_001, Sort::Relation, true, &[20_000], ""),
         ]);
-        assert_eq!(circle.proven(), Proven::default());
+        assert_eq!(circle.proven(&at_once()), Proven::default());
         let chain: Vec<_> = (0..200_u64).map(|n| (20_000 + n, Sort::Function, true, vec![20_001 + n], "")).collect();
         let chain: Vec<_> =
             chain.iter().map(|(oid, sort, fine, leads, tree)| (*oid, *sort, *fine, &leads[..], *tree)).collect();
-        assert!(objects(&chain).proven().function(20_199).is_some(), "however deep the others are");
+        assert!(objects(&chain).proven(&at_once()).function(20_199).is_some(), "however deep the others are");
     }
 }

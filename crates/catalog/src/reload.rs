@@ -4,7 +4,7 @@
 //! single-flight and coalesced: whatever is asked for during a load is answered by one more. A trigger carries no
 //! data and needs no trust: NOTIFY is open to every role, so a flood of them costs at most one load a second and a
 //! fifth of the time, and what is loaded is decided by the scope alone.
-//! Invariant: readers never wait. Invariant: a failed load leaves the catalog in force as it was; the failure is
+//! Invariant: readers never wait; what happens beside them is done in portions (`pace`). Invariant: a failed load leaves the catalog in force as it was; the failure is
 //! logged, published in [`ReloadState`] and retried with back-off, at once when somebody triggers again.
 
 use std::future::Future;
@@ -20,8 +20,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::error::LoadError;
 use crate::handle::CatalogHandle;
-use crate::load::load;
+use crate::load::load_with;
 use crate::model::Catalog;
+use crate::pace::Room;
 use crate::proven::prove;
 use crate::scope::Scope;
 use crate::shapes::sample;
@@ -66,7 +67,7 @@ impl Default for ReloadOptions {
         Self {
             settle: Duration::from_millis(50),
             min_interval: Duration::from_secs(1),
-            rest: 4,
+            rest: 1,
             first_retry: Duration::from_secs(1),
             max_retry: Duration::from_secs(32),
             resample: Duration::from_secs(60),
@@ -302,9 +303,12 @@ impl Worker {
     async fn attempt(&self, scope: &Scope) -> Result<Catalog, LoadError> {
         let connecting = timeout(scope.timeout, (self.connect)()).await;
         let mut session = connecting.map_err(|_| LoadError::Timeout(scope.timeout))?.map_err(LoadError::Connect)?;
-        let mut catalog = load(&mut session, scope).await?;
+        let before = self.handle.get();
+        // Without a catalog no request is answered, and everybody waits for this.
+        let room = before.as_ref().map_or(Room::NotNeeded, |_| Room::within(scope.timeout));
+        let mut catalog = load_with(&mut session, scope, room).await?;
         session.close().await;
-        if let Some(before) = self.handle.get() {
+        if let Some(before) = before {
             Arc::make_mut(&mut catalog.shapes).remember(&before.shapes);
         }
         Ok(catalog)
@@ -319,7 +323,7 @@ impl Worker {
         let timeout = self.scope.borrow().timeout;
         let proving = async {
             let mut session = (self.connect)().await.map_err(LoadError::Connect)?;
-            let proven = prove(&mut session).await?;
+            let proven = prove(&mut session, timeout).await?;
             session.close().await;
             Ok(proven)
         };

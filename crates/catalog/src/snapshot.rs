@@ -10,6 +10,8 @@ use std::time::Duration;
 use ferrobase_pg::{Session, StatementResult};
 
 use crate::error::LoadError;
+use crate::pace::{Pace, Room};
+use crate::portions;
 use crate::scope::Scope;
 use crate::sql::{self, Parameter, Query};
 
@@ -39,20 +41,41 @@ pub(crate) struct Snapshot {
     pub(crate) timezones: StatementResult,
 }
 
+impl Snapshot {
+    /// Frees it. Only what a large schema has many of takes a while.
+    pub(crate) fn discard(self, pace: &Pace) {
+        let large = [
+            self.relations,
+            self.columns,
+            self.unique_keys,
+            self.foreign_keys,
+            self.view_definitions,
+            self.view_reads,
+            self.functions,
+            self.function_parameters,
+        ];
+        for answer in large {
+            pace.over(answer.rows).for_each(drop);
+        }
+    }
+}
+
 /// Opens the transaction. The timeout is ours: a role's own `statement_timeout` is meant for requests. Compiling the
-/// queries to machine code never pays for itself here, whatever an estimate without statistics says.
+/// queries to machine code never pays for itself here, whatever an estimate without statistics says. Answers in portions
+/// want plans whose first rows come soon.
 fn begin(timeout: Duration) -> String {
     format!(
         "begin isolation level repeatable read read only; set local search_path = ''; \
-         set local statement_timeout = {}; set local lock_timeout = 0; set local jit = off",
+         set local statement_timeout = {}; set local lock_timeout = 0; set local jit = off; \
+         set local cursor_tuple_fraction = 0.0001",
         timeout.as_millis()
     )
 }
 
 /// Runs every query of the scope and ends the transaction, also after a failure.
-pub(crate) async fn read(session: &mut Session, scope: &Scope) -> Result<Snapshot, LoadError> {
+pub(crate) async fn read(session: &mut Session, scope: &Scope, room: Room) -> Result<Snapshot, LoadError> {
     session.script(&begin(scope.timeout)).await.map_err(control)?;
-    let mut reader = Reader { session, scope };
+    let mut reader = Reader { session, scope, room };
     let snapshot = async {
         let columns = reader.columns().await?;
         reader.all_but_columns(columns).await
@@ -74,15 +97,41 @@ pub(crate) async fn read_in_two(
     helper.script(&join).await.map_err(control)?;
     let (columns, rest) = tokio::join!(
         async {
-            let columns = Reader { session: helper, scope }.columns().await;
+            let columns = Reader { session: helper, scope, room: Room::NotNeeded }.columns().await;
             end(helper, columns).await
         },
         async {
-            let rest = Reader { session, scope }.all_but_columns(StatementResult::default()).await;
+            let rest =
+                Reader { session, scope, room: Room::NotNeeded }.all_but_columns(StatementResult::default()).await;
             end(session, rest).await
         }
     );
     Ok(Snapshot { columns: columns?, ..rest? })
+}
+
+/// The rows of one query without parameters, in a transaction like that of [`read`].
+pub(crate) async fn read_one(
+    session: &mut Session,
+    query: Query,
+    timeout: Duration,
+    room: Room,
+) -> Result<StatementResult, LoadError> {
+    session.script(&begin(timeout)).await.map_err(control)?;
+    let answer = ask(session, query, &[], room).await;
+    end(session, answer).await
+}
+
+async fn ask(
+    session: &mut Session,
+    query: Query,
+    parameters: &[Option<&str>],
+    room: Room,
+) -> Result<StatementResult, LoadError> {
+    let answer = match room {
+        Room::NotNeeded => session.query(query.text, parameters).await,
+        Room::Until(_) => portions::read(session, query, parameters, room).await,
+    };
+    answer.map_err(|source| LoadError::Query { query: query.name, source })
 }
 
 fn control(source: ferrobase_pg::Error) -> LoadError {
@@ -112,6 +161,7 @@ async fn exported(session: &mut Session) -> Result<String, LoadError> {
 struct Reader<'a> {
     session: &'a mut Session,
     scope: &'a Scope,
+    room: Room,
 }
 
 impl Reader<'_> {
@@ -157,10 +207,7 @@ impl Reader<'_> {
         let parameter = self.scope.parameter(query.parameter);
         let parameters = [parameter.as_deref()];
         let parameters = if query.parameter == Parameter::Nothing { &[][..] } else { &parameters[..] };
-        self.session
-            .query(query.text, parameters)
-            .await
-            .map_err(|source| LoadError::Query { query: query.name, source })
+        ask(self.session, query, parameters, self.room).await
     }
 }
 

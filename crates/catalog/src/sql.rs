@@ -11,6 +11,8 @@ pub(crate) struct Query {
     pub(crate) text: &'static str,
     /// What it takes.
     pub(crate) parameter: Parameter,
+    /// How many rows PostgreSQL makes in less than a millisecond, about.
+    pub(crate) portion: usize,
 }
 
 /// The parameter of a query; none takes more than one.
@@ -31,11 +33,12 @@ pub(crate) enum Parameter {
 }
 
 macro_rules! queries {
-    ($($constant:ident $file:literal $parameter:ident;)*) => {
+    ($($constant:ident $file:literal $parameter:ident $portion:literal;)*) => {
         $(pub(crate) const $constant: Query = Query {
             name: $file,
             text: include_str!(concat!("../sql/", $file, ".sql")),
             parameter: Parameter::$parameter,
+            portion: $portion,
         };)*
         /// Every query, for the test that prepares them all.
         #[cfg(test)]
@@ -44,29 +47,29 @@ macro_rules! queries {
 }
 
 queries! {
-    SCHEMAS "schema_list" Nothing;
-    EXTENSIONS "extension_list" Nothing;
-    ROLES "role_list" Nothing;
-    MEMBERSHIPS "role_membership_list" Nothing;
-    ROLE_SETTINGS "role_setting_list" Nothing;
-    PARAMETER_PRIVILEGES "parameter_privilege_list" Login;
-    RELATIONS "relation_list" Exposed;
-    COLUMNS "column_list" Exposed;
-    TYPES "type_list" Nothing;
-    READ_ONLY_COLUMNS "read_only_column_list" Exposed;
-    UNIQUE_KEYS "unique_key_list" Nothing;
-    FOREIGN_KEYS "foreign_key_list" Nothing;
-    VIEW_DEFINITIONS "view_definition_list" Searched;
-    VIEW_READS "view_read_list" Nothing;
-    FUNCTIONS "function_list" Exposed;
-    FUNCTION_PARAMETERS "function_parameter_list" Exposed;
-    COMPUTED "computed_list" Searched;
-    REPRESENTATIONS "representation_list" Login;
-    MEDIA_HANDLERS "media_handler_list" Exposed;
-    TIMEZONES "timezone_list" Nothing;
-    CODE "code_list" Nothing;
-    DOCUMENT_DEFINITIONS "document_definition_list" Documents;
-    PARAMETER_DEFAULTS "parameter_default_list" Oid;
+    SCHEMAS "schema_list" Nothing 100;
+    EXTENSIONS "extension_list" Nothing 100;
+    ROLES "role_list" Nothing 100;
+    MEMBERSHIPS "role_membership_list" Nothing 100;
+    ROLE_SETTINGS "role_setting_list" Nothing 100;
+    PARAMETER_PRIVILEGES "parameter_privilege_list" Login 100;
+    RELATIONS "relation_list" Exposed 75;
+    COLUMNS "column_list" Exposed 150;
+    TYPES "type_list" Nothing 100;
+    READ_ONLY_COLUMNS "read_only_column_list" Exposed 100;
+    UNIQUE_KEYS "unique_key_list" Nothing 150;
+    FOREIGN_KEYS "foreign_key_list" Nothing 400;
+    VIEW_DEFINITIONS "view_definition_list" Searched 40;
+    VIEW_READS "view_read_list" Nothing 100;
+    FUNCTIONS "function_list" Exposed 50;
+    FUNCTION_PARAMETERS "function_parameter_list" Exposed 400;
+    COMPUTED "computed_list" Searched 100;
+    REPRESENTATIONS "representation_list" Login 100;
+    MEDIA_HANDLERS "media_handler_list" Exposed 100;
+    TIMEZONES "timezone_list" Nothing 100;
+    CODE "code_list" Nothing 60;
+    DOCUMENT_DEFINITIONS "document_definition_list" Documents 100;
+    PARAMETER_DEFAULTS "parameter_default_list" Oid 100;
 }
 
 #[cfg(test)]
