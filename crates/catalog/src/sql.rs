@@ -93,6 +93,51 @@ mod tests {
         }
     }
 
+    /// PostgreSQL looks at every row of a catalog table where an index is missing: once is fine, once for each of the
+    /// user's tables takes the square of their number.
+    #[tokio::test]
+    async fn no_query_looks_at_a_whole_catalog_table_again_and_again() {
+        let database = ferrobase_testkit::database().await;
+        let tables = 400;
+        let each =
+            "execute format('create table t%s (id int primary key, up int references t%s, n text unique)', i, i / 2);
+             execute format('create domain d%s as int check (value > %s)', i, i);
+             execute format('create function f%s(t%s) returns t%s stable language sql as %L', i, i, i, 'select $1');
+             execute format('create view v%s as select * from t%s', i, i);";
+        let script = format!(
+            "create function tell() returns event_trigger language plpgsql as 'begin end';
+             create table t0 (id int primary key);
+             do $$ begin for i in 1..{tables} loop {each} end loop; end $$;
+             create event trigger ferrobase_ddl on ddl_command_end execute function tell();
+             create event trigger ferrobase_drop on sql_drop execute function tell();
+             analyze"
+        );
+        database.script(&script).await;
+        let mut session = database.connect().await;
+        for query in ALL {
+            for begin in ["declare portions no scroll cursor for ", ""] {
+                session
+                    .script("begin; set local search_path = ''; set local cursor_tuple_fraction = 0.0001")
+                    .await
+                    .unwrap();
+                let parameter = Scope::default().parameter(query.parameter);
+                let parameters = [parameter.as_deref()];
+                let parameters = if query.parameter == Parameter::Nothing { &[][..] } else { &parameters[..] };
+                session.query(&format!("{begin}{}", query.text), parameters).await.unwrap();
+                if !begin.is_empty() {
+                    session.query("fetch all from portions", &[]).await.unwrap();
+                }
+                let looked = "select c.relname, seq_tup_read::text
+                     from pg_catalog.pg_stat_xact_sys_tables join pg_catalog.pg_class c on c.oid = relid
+                     where seq_tup_read > 100 * (c.reltuples + 100)";
+                let looked = session.query(looked, &[]).await.unwrap();
+                let tables: Vec<_> = looked.rows.iter().map(|row| (row.text(0), row.text(1))).collect();
+                assert!(tables.is_empty(), "{} `{begin}`: {tables:?}", query.name);
+                session.script("rollback").await.unwrap();
+            }
+        }
+    }
+
     #[test]
     fn every_file_says_what_it_takes_and_needs() {
         for query in ALL {

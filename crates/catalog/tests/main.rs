@@ -7,6 +7,7 @@ mod columns;
 mod describe;
 mod exposed;
 mod functions;
+mod portions;
 mod proven;
 mod queries;
 mod relationships;
