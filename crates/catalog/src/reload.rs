@@ -2,10 +2,11 @@
 //!
 //! One task per target: **trigger** (NOTIFY, SIGHUP, a DDL event, a changed scope) -> settle -> load -> swap. Loads are
 //! single-flight and coalesced: whatever is asked for during a load is answered by one more. A trigger carries no
-//! data and needs no trust: NOTIFY is open to every role, so a flood of them costs at most one load a second and a
-//! fifth of the time, and what is loaded is decided by the scope alone.
-//! Invariant: readers never wait; what happens beside them is done in portions (`pace`). Invariant: a failed load leaves the catalog in force as it was; the failure is
-//! logged, published in [`ReloadState`] and retried with back-off, at once when somebody triggers again.
+//! data and needs no trust: NOTIFY is open to every role, so a flood of them costs at most one load a second and half of
+//! the time, in which it rests more than it works, and what is loaded is decided by the scope alone.
+//! Invariant: readers never wait; what happens beside them is done in portions (`pace`). Invariant: a failed load leaves
+//! the catalog in force as it was; the failure is logged, published in [`ReloadState`] and retried with back-off, at once
+//! when somebody triggers again.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -314,11 +315,20 @@ impl Worker {
         Ok(catalog)
     }
 
-    /// Proves what it can of the schema as it is now, after a load and not as a part of it: nobody waits for this.
+    /// Proves what it can of the schema as it is now, after a load and not as a part of it: nobody waits for this. Ends
+    /// when somebody asks for a load, which would be of something newer.
     async fn prove(&self) {
         if !self.options.proves {
             return;
         }
+        let mut wanted = self.wanted.clone();
+        tokio::select! {
+            () = self.prove_now() => {}
+            _ = wanted.changed() => {}
+        }
+    }
+
+    async fn prove_now(&self) {
         let since = self.handle.moment();
         let timeout = self.scope.borrow().timeout;
         let proving = async {
