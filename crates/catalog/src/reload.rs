@@ -235,7 +235,7 @@ impl Worker {
         // Nothing was notified before the first load, so there is no burst to wait for.
         let mut settle = if answered == FIRST { self.options.settle } else { Duration::ZERO };
         if answered == FIRST {
-            self.prove().await;
+            self.prove(None).await;
         }
         loop {
             if *self.wanted.borrow_and_update() == answered && !self.changed_or_resampled().await {
@@ -246,12 +246,15 @@ impl Worker {
             let request = *self.wanted.borrow_and_update();
             let scope = self.scope.borrow_and_update().clone();
             let started = Instant::now();
-            let outcome = self.attempt(&scope).await;
+            let (outcome, session) = match self.attempt(&scope).await {
+                Ok((catalog, session)) => (Ok(catalog), Some(session)),
+                Err(error) => (Err(error), None),
+            };
             self.earliest = self.next_start(started);
             let failures = self.record(request, outcome, started.elapsed());
             answered = request;
             if failures == 0 {
-                self.prove().await;
+                self.prove(session).await;
             } else {
                 // A retry needs no request, but one cuts the pause short: its sender may know that the trouble is over.
                 _ = timeout(self.pause(failures), self.changed()).await;
@@ -286,7 +289,7 @@ impl Worker {
         // A source that could not be read this time says nothing new.
         if shapes != *catalog.shapes && shapes.relations.len() == catalog.shapes.relations.len() {
             self.handle.set(Catalog { shapes: Arc::new(shapes), ..catalog.clone() });
-            self.prove().await;
+            self.prove(None).await;
         }
     }
 
@@ -301,38 +304,41 @@ impl Worker {
         }
     }
 
-    async fn attempt(&self, scope: &Scope) -> Result<Catalog, LoadError> {
+    /// A catalog, and the session that brought it.
+    async fn attempt(&self, scope: &Scope) -> Result<(Catalog, Session), LoadError> {
         let connecting = timeout(scope.timeout, (self.connect)()).await;
         let mut session = connecting.map_err(|_| LoadError::Timeout(scope.timeout))?.map_err(LoadError::Connect)?;
         let before = self.handle.get();
         // Without a catalog no request is answered, and everybody waits for this.
         let room = before.as_ref().map_or(Room::NotNeeded, |_| Room::within(scope.timeout));
         let mut catalog = load_with(&mut session, scope, room).await?;
-        session.close().await;
         if let Some(before) = before {
             Arc::make_mut(&mut catalog.shapes).remember(&before.shapes);
         }
-        Ok(catalog)
+        Ok((catalog, session))
     }
 
     /// Proves what it can of the schema as it is now, after a load and not as a part of it: nobody waits for this. Ends
-    /// when somebody asks for a load, which would be of something newer.
-    async fn prove(&self) {
+    /// when somebody asks for a load, which would be of something newer. A session that just loaded knows its way.
+    async fn prove(&self, session: Option<Session>) {
         if !self.options.proves {
             return;
         }
         let mut wanted = self.wanted.clone();
         tokio::select! {
-            () = self.prove_now() => {}
+            () = self.prove_now(session) => {}
             _ = wanted.changed() => {}
         }
     }
 
-    async fn prove_now(&self) {
+    async fn prove_now(&self, session: Option<Session>) {
         let since = self.handle.moment();
         let timeout = self.scope.borrow().timeout;
         let proving = async {
-            let mut session = (self.connect)().await.map_err(LoadError::Connect)?;
+            let mut session = match session {
+                Some(session) => session,
+                None => (self.connect)().await.map_err(LoadError::Connect)?,
+            };
             let proven = prove(&mut session, timeout).await?;
             session.close().await;
             Ok(proven)

@@ -77,8 +77,9 @@ pub(crate) async fn read(session: &mut Session, scope: &Scope, room: Room) -> Re
     session.script(&begin(scope.timeout)).await.map_err(control)?;
     let mut reader = Reader { session, scope, room };
     let snapshot = async {
-        let columns = reader.columns().await?;
-        reader.all_but_columns(columns).await
+        // The largest comes last: small ones make a new session acquainted with the catalog, a little each.
+        let rest = reader.all_but_columns().await?;
+        Ok(Snapshot { columns: reader.columns().await?, ..rest })
     };
     let snapshot = snapshot.await;
     end(session, snapshot).await
@@ -101,8 +102,7 @@ pub(crate) async fn read_in_two(
             end(helper, columns).await
         },
         async {
-            let rest =
-                Reader { session, scope, room: Room::NotNeeded }.all_but_columns(StatementResult::default()).await;
+            let rest = Reader { session, scope, room: Room::NotNeeded }.all_but_columns().await;
             end(session, rest).await
         }
     );
@@ -169,9 +169,8 @@ impl Reader<'_> {
         self.ask(sql::COLUMNS).await
     }
 
-    async fn all_but_columns(&mut self, columns: StatementResult) -> Result<Snapshot, LoadError> {
+    async fn all_but_columns(&mut self) -> Result<Snapshot, LoadError> {
         let mut snapshot = Snapshot {
-            columns,
             server_version: self.session.server_version(),
             schemas: self.ask(sql::SCHEMAS).await?,
             extensions: self.ask(sql::EXTENSIONS).await?,

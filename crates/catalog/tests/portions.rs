@@ -8,7 +8,8 @@ use ferrobase_pg::ConnectOptions;
 use ferrobase_testkit::TestDatabase;
 use tokio::sync::watch;
 
-/// A view that a load locks for a moment, after it has read the columns and before it reads functions.
+/// A view that a load locks for a moment, after it has read schemas and roles and before it reads keys, functions and
+/// columns.
 const VIEW: &str = "create table base (id int primary key); create view looked_at as select id from base";
 
 fn reloader(database: &TestDatabase, scope: Scope, options: ReloadOptions) -> (CatalogHandle, Reloader) {
