@@ -11,8 +11,11 @@
 -- Harmless by itself: a function of PostgreSQL's own kind or of an extension in C that is not volatile and parallel
 -- safe, which excludes whatever changes a session; a function whose body is stored as an expression; a write that fires
 -- no trigger and no rule but PostgreSQL's own.
--- Parameters: none. Privileges: none. Oldest PostgreSQL: 14.
-with native as (
+-- With a list of oids: only objects that have one of them, and no writes.
+-- Parameters: $1 text, a JSON list of oids, or null for everything. Privileges: none. Oldest PostgreSQL: 14.
+with chosen as (
+  select array(select e::oid from pg_catalog.json_array_elements_text($1::json) as e) as oids
+), native as (
   select oid from pg_catalog.pg_language where lanname in ('internal', 'c')
 ), converted as (
   -- Types with an operator or a cast of somebody's own, which PostgreSQL may choose where we compare or show a value.
@@ -53,19 +56,7 @@ with native as (
   )
   union all
   -- Which functions shadow one is asked here, so that one scan does for both.
-  select case
-           when exists (
-               select from pg_catalog.pg_proc b
-               where b.proname = p.proname and b.pronamespace = 'pg_catalog'::pg_catalog.regnamespace and b.oid < 16384)
-             -- An aggregate is in no language; what it calls is.
-             and (p.prolang not in (select oid from native) or exists (
-               select from pg_catalog.pg_aggregate a
-               join pg_catalog.pg_proc f on f.oid in (
-                 a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn, a.aggdeserialfn, a.aggmtransfn,
-                 a.aggminvtransfn, a.aggmfinalfn)
-               where a.aggfnoid = p.oid and f.prolang not in (select oid from native))) then 'shadow'
-           else 'function'
-         end,
+  select case when s.is_shadow then 'shadow' else 'function' end,
          p.oid::bigint,
          p.prokind = 'f' and (p.prosqlbody is not null
            or p.prolang in (select oid from native) and p.provolatile <> 'v' and p.proparallel = 's'
@@ -75,8 +66,21 @@ with native as (
          p.prosqlbody is null,
          pg_catalog.to_json(p.prorettype::bigint || p.proargtypes::oid[]::bigint[] || coalesce(p.proallargtypes, '{}')::bigint[]),
          pg_catalog.json_build_array(p.prosqlbody::text, p.proargdefaults::text)
-  from pg_catalog.pg_proc p
+  from pg_catalog.pg_proc p,
+    lateral (
+      select exists (
+          select from pg_catalog.pg_proc b
+          where b.proname = p.proname and b.pronamespace = 'pg_catalog'::pg_catalog.regnamespace and b.oid < 16384)
+        -- An aggregate is in no language; what it calls is.
+        and (p.prolang not in (select oid from native) or exists (
+          select from pg_catalog.pg_aggregate a
+          join pg_catalog.pg_proc f on f.oid in (
+            a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn, a.aggdeserialfn, a.aggmtransfn,
+            a.aggminvtransfn, a.aggmfinalfn)
+          where a.aggfnoid = p.oid and f.prolang not in (select oid from native)))
+    ) as s (is_shadow)
   where p.oid >= 16384
+    and ($1::text is null or p.oid = any ((select oids from chosen)::oid[]) or s.is_shadow)
   union all
   select 'relation', c.oid::bigint, c.relkind in ('r', 'p', 'v', 'm'), false,
          pg_catalog.to_json(
@@ -100,6 +104,7 @@ with native as (
                     where t.partrelid = c.oid and t.partexprs is not null))
   from pg_catalog.pg_class c
   where c.oid >= 16384 and c.relkind in ('r', 'p', 'v', 'm', 'f')
+    and ($1::text is null or c.oid = any ((select oids from chosen)::oid[]))
   union all
   select w.sort, c.oid::bigint + w.number,
          not exists (
@@ -136,7 +141,7 @@ with native as (
     lateral (values ('insert', 1::bigint << 32, 4, '3', 'a'),
                     ('update', 2::bigint << 32, 16, '2', 'w'),
                     ('delete', 3::bigint << 32, 8, '4', 'd')) as w (sort, number, fires, event, command)
-  where c.oid >= 16384 and c.relkind in ('r', 'p')
+  where c.oid >= 16384 and c.relkind in ('r', 'p') and $1::text is null
   union all
   -- What a foreign key adds to the writes of the table that it refers to: rows of their own beside those above, because
   -- no index finds them by that table, and looking for them from each table takes the square of their number.
@@ -150,7 +155,7 @@ with native as (
   from pg_catalog.pg_constraint k,
     lateral (values ('update', 2::bigint << 32, k.confupdtype), ('delete', 3::bigint << 32, k.confdeltype))
       as w (sort, number, action)
-  where k.contype = 'f' and k.confrelid >= 16384
+  where k.contype = 'f' and k.confrelid >= 16384 and $1::text is null
   union all
   select 'type', t.oid::bigint,
          t.oid not in (select oid from converted) and (
@@ -163,15 +168,19 @@ with native as (
          '[]'
   from pg_catalog.pg_type t
   where t.oid >= 16384
+    and ($1::text is null or t.oid = any ((select oids from chosen)::oid[]))
   union all
   -- The conditions of domains, beside them for the same reason.
   select 'type', k.contypid::bigint, true, false, '[]', pg_catalog.to_json(array[k.conbin::text])
   from pg_catalog.pg_constraint k
-  where k.contypid >= 16384 and k.conbin is not null
+  -- (No table has them, and there is an index by that.)
+  where k.conrelid = 0 and k.contypid >= 16384 and k.conbin is not null
+    and ($1::text is null or k.contypid = any ((select oids from chosen)::oid[]))
   union all
   select 'operator', o.oid::bigint, true, false, pg_catalog.to_json(array[o.oprcode::oid::bigint]), '[]'
   from pg_catalog.pg_operator o
   where o.oid >= 16384
+    and ($1::text is null or o.oid = any ((select oids from chosen)::oid[]))
 )
 select sort, number, harmless, opaque, leads, trees
 from rows

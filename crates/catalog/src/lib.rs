@@ -27,6 +27,7 @@ mod proven;
 mod relations;
 mod relationships;
 mod reload;
+mod renewal;
 mod retire;
 mod roles;
 mod scope;

@@ -15,13 +15,14 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use ferrobase_pg::{Session, StatementResult};
+use ferrobase_pg::{Row, Session, StatementResult};
 
 use crate::cells::Cells;
 use crate::error::LoadError;
 use crate::pace::{Pace, Room};
+use crate::renewal::Asked;
 use crate::settings_read::{self, CURRENT_SETTING, SettingsRead};
-use crate::snapshot::read_one;
+use crate::snapshot;
 use crate::sql::CODE;
 
 /// The first oid of objects that do not come with PostgreSQL.
@@ -41,6 +42,7 @@ pub struct Proven {
     functions: HashMap<u32, SettingsRead>,
     writes: HashMap<(Verb, u32), SettingsRead>,
     pub(crate) stands: Stands,
+    pub(crate) asked: Asked,
 }
 
 /// That a piece of work runs no code that nobody knows.
@@ -85,7 +87,9 @@ pub enum Verb {
 impl Proven {
     /// What reading this relation (`pg_class.oid`) looks at; `None` when it is not proven.
     pub fn relation(&self, oid: u32) -> Option<&SettingsRead> {
-        self.relations.get(&oid)
+        let read = self.relations.get(&oid)?;
+        self.asked.note(oid);
+        Some(read)
     }
 
     /// What calling this function (`pg_proc.oid`) looks at; `None` when it is not proven.
@@ -96,6 +100,11 @@ impl Proven {
     /// What writing this table (`pg_class.oid`) looks at; `None` when it is not proven. Sequences may be counted up.
     pub fn write(&self, verb: Verb, oid: u32) -> Option<&SettingsRead> {
         self.writes.get(&(verb, oid))
+    }
+
+    /// Whether nothing is.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.relations.is_empty() && self.functions.is_empty() && self.writes.is_empty()
     }
 
     /// Frees it.
@@ -130,7 +139,9 @@ fn blind<K: Eq + Hash>(keys: impl IntoIterator<Item = K>) -> HashMap<K, Settings
 /// Reads and resolves the objects of a database, beside requests.
 pub(crate) async fn prove(session: &mut Session, timeout: Duration) -> Result<Proven, LoadError> {
     let room = Room::within(timeout);
-    let answer = read_one(session, CODE, timeout, room).await?;
+    snapshot::open(session, timeout).await?;
+    let answer = snapshot::ask(session, CODE, &[None], room).await;
+    let answer = snapshot::end(session, answer).await?;
     let resolving = tokio::task::spawn_blocking(move || resolve(answer, &Pace::new(room)));
     resolving.await.map_err(LoadError::Build)?
 }
@@ -139,19 +150,7 @@ fn resolve(answer: StatementResult, pace: &Pace) -> Result<Proven, LoadError> {
     // Growing would move all of them at once.
     let mut objects = Objects { all: HashMap::with_capacity(answer.rows.len()), ..Objects::default() };
     for row in pace.over(answer.rows) {
-        let mut cells = Cells::new(CODE.name, &row);
-        let (sort, number, harmless) = (cells.text()?, cells.number()?, cells.flag()?);
-        let opaque = cells.flag()?;
-        let (leads, trees) = (cells.list::<u64>()?, cells.list::<Option<String>>()?);
-        match sort {
-            "unsafe" => objects.unsafe_functions = leads.into_iter().map(|oid| oid as u32).collect(),
-            "shadow" => return Ok(Proven::default()),
-            _ => {
-                let Some(sort) = Sort::named(sort) else { return Err(cells.wrong("is no sort of object")) };
-                let trees = trees.into_iter().flatten().collect();
-                objects.all.entry(number).or_default().push((sort, Object { harmless, opaque, leads, trees }));
-            }
-        }
+        objects.take(&row)?;
     }
     let proven = objects.proven(pace);
     pace.over(objects.all).for_each(drop);
@@ -193,13 +192,64 @@ struct Object {
 /// All objects by number: oids, and above them the writes. An oid is unique within one sort only, so it stands for
 /// whatever has it.
 #[derive(Default)]
-struct Objects {
+pub(crate) struct Objects {
     all: HashMap<u64, Vec<(Sort, Object)>>,
     unsafe_functions: HashSet<u32>,
+    /// Something could be taken for one of PostgreSQL's own: nothing is proven.
+    shadowed: bool,
 }
 
 impl Objects {
+    /// A row of `sql/code_list.sql`.
+    pub(crate) fn take(&mut self, row: &Row) -> Result<(), LoadError> {
+        let mut cells = Cells::new(CODE.name, row);
+        let (sort, number, harmless) = (cells.text()?, cells.number()?, cells.flag()?);
+        let opaque = cells.flag()?;
+        let (leads, trees) = (cells.list::<u64>()?, cells.list::<Option<String>>()?);
+        match sort {
+            "unsafe" => self.unsafe_functions = leads.into_iter().map(|oid| oid as u32).collect(),
+            "shadow" => self.shadowed = true,
+            _ => {
+                let Some(sort) = Sort::named(sort) else { return Err(cells.wrong("is no sort of object")) };
+                let trees = trees.into_iter().flatten().collect();
+                self.all.entry(number).or_default().push((sort, Object { harmless, opaque, leads, trees }));
+            }
+        }
+        Ok(())
+    }
+
+    /// The numbers that what has this number leads to and that may be objects of somebody's own.
+    pub(crate) fn leads(&self, number: u64) -> impl Iterator<Item = u64> {
+        let objects = self.all.get(&number).into_iter().flatten().map(|(_, object)| object);
+        let words = |tree: &'_ String| words(tree).filter_map(|word| word.parse::<u32>().ok()).collect::<Vec<_>>();
+        let numbers = objects.flat_map(move |object| {
+            let named = object.trees.iter().flat_map(words).map(u64::from);
+            object.leads.iter().copied().chain(named).collect::<Vec<_>>()
+        });
+        numbers.filter(|number| u32::try_from(*number).is_ok_and(|oid| oid >= FIRST_OF_USERS))
+    }
+
+    /// These relations, of objects among which is everything that they lead to.
+    pub(crate) fn proven_reads(&self, relations: &[u32]) -> Proven {
+        let (mut verdicts, mut proven) = (HashMap::new(), Proven::default());
+        for oid in relations.iter().filter(|_| !self.shadowed) {
+            let number = u64::from(*oid);
+            let is_there = |objects: &Vec<(Sort, Object)>| objects.iter().any(|(sort, _)| *sort == Sort::Relation);
+            if self.all.get(&number).is_some_and(is_there)
+                && let Some(read) = self.verdict(number, &mut verdicts, 0)
+            {
+                proven.relations.insert(*oid, read);
+                // A change may follow before it is asked for again.
+                proven.asked.note(*oid);
+            }
+        }
+        proven
+    }
+
     fn proven(&self, pace: &Pace) -> Proven {
+        if self.shadowed {
+            return Proven::default();
+        }
         let mut verdicts = HashMap::with_capacity(self.all.len());
         let mut proven = Proven { writes: HashMap::with_capacity(self.all.len()), ..Proven::default() };
         for (number, objects) in pace.over(&self.all) {
@@ -268,8 +318,7 @@ impl Objects {
         counts: bool,
         follow: &mut impl FnMut(u64) -> Option<SettingsRead>,
     ) -> Option<SettingsRead> {
-        let is_end = |c: char| matches!(c, ' ' | '\n' | '(' | ')' | '{' | '}' | '[' | ']');
-        let mut words = tree.split(is_end).filter(|word| !word.is_empty()).peekable();
+        let mut words = words(tree).peekable();
         let mut read = SettingsRead::default();
         while let Some(word) = words.next() {
             let next = words.peek().copied().unwrap_or_default();
@@ -294,6 +343,12 @@ impl Objects {
         }
         Some(read)
     }
+}
+
+/// The words of a stored expression.
+fn words(tree: &str) -> impl Iterator<Item = &str> + Clone {
+    let is_end = |c: char| matches!(c, ' ' | '\n' | '(' | ')' | '{' | '}' | '[' | ']');
+    tree.split(is_end).filter(|word| !word.is_empty())
 }
 
 #[cfg(test)]

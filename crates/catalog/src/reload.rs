@@ -20,11 +20,12 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::error::LoadError;
-use crate::handle::CatalogHandle;
+use crate::handle::{CatalogHandle, Moment};
 use crate::load::load_with;
 use crate::model::Catalog;
 use crate::pace::Room;
-use crate::proven::prove;
+use crate::proven::{Proven, prove};
+use crate::renewal::renew;
 use crate::scope::Scope;
 use crate::shapes::sample;
 
@@ -118,6 +119,18 @@ impl Trigger {
     pub fn listens(&self, listens: bool) {
         self.handle.listens(listens);
     }
+}
+
+/// Longest time for renewing proofs before a load.
+const RENEWAL: Duration = Duration::from_secs(2);
+
+/// What a load brought.
+struct Loaded {
+    catalog: Catalog,
+    /// The session that it used.
+    session: Session,
+    /// What was proven of the same state of the schema.
+    renewed: Option<Proven>,
 }
 
 /// The request for the first load, made by nobody.
@@ -235,7 +248,7 @@ impl Worker {
         // Nothing was notified before the first load, so there is no burst to wait for.
         let mut settle = if answered == FIRST { self.options.settle } else { Duration::ZERO };
         if answered == FIRST {
-            self.prove(None).await;
+            self.prove(None, self.handle.moment()).await;
         }
         loop {
             if *self.wanted.borrow_and_update() == answered && !self.changed_or_resampled().await {
@@ -245,16 +258,18 @@ impl Worker {
             settle = self.options.settle;
             let request = *self.wanted.borrow_and_update();
             let scope = self.scope.borrow_and_update().clone();
-            let started = Instant::now();
-            let (outcome, session) = match self.attempt(&scope).await {
-                Ok((catalog, session)) => (Ok(catalog), Some(session)),
-                Err(error) => (Err(error), None),
+            let (started, since) = (Instant::now(), self.handle.moment());
+            let (outcome, session, renewed) = match self.attempt(&scope, since).await {
+                Ok(Loaded { catalog, session, renewed }) => (Ok(catalog), Some(session), renewed),
+                Err(error) => (Err(error), None, None),
             };
             self.earliest = self.next_start(started);
             let failures = self.record(request, outcome, started.elapsed());
             answered = request;
             if failures == 0 {
-                self.prove(session).await;
+                // Both are from after that moment, and nothing changed since.
+                renewed.into_iter().for_each(|renewed| self.handle.prove(renewed, since));
+                self.prove(session, since).await;
             } else {
                 // A retry needs no request, but one cuts the pause short: its sender may know that the trouble is over.
                 _ = timeout(self.pause(failures), self.changed()).await;
@@ -289,7 +304,7 @@ impl Worker {
         // A source that could not be read this time says nothing new.
         if shapes != *catalog.shapes && shapes.relations.len() == catalog.shapes.relations.len() {
             self.handle.set(Catalog { shapes: Arc::new(shapes), ..catalog.clone() });
-            self.prove(None).await;
+            self.prove(None, self.handle.moment()).await;
         }
     }
 
@@ -304,35 +319,66 @@ impl Worker {
         }
     }
 
-    /// A catalog, and the session that brought it.
-    async fn attempt(&self, scope: &Scope) -> Result<(Catalog, Session), LoadError> {
-        let connecting = timeout(scope.timeout, (self.connect)()).await;
-        let mut session = connecting.map_err(|_| LoadError::Timeout(scope.timeout))?.map_err(LoadError::Connect)?;
+    async fn attempt(&self, scope: &Scope, since: Moment) -> Result<Loaded, LoadError> {
         let before = self.handle.get();
+        let mut session = self.connected(scope).await?;
+        let mut renewed = None;
+        if let Some(before) = before.as_ref().filter(|_| self.options.proves) {
+            match self.renew(&mut session, before, since).await {
+                Ok(proven) => renewed = proven,
+                // Whatever was wrong, the load begins afresh.
+                Err(()) => session = self.connected(scope).await?,
+            }
+        }
         // Without a catalog no request is answered, and everybody waits for this.
         let room = before.as_ref().map_or(Room::NotNeeded, |_| Room::within(scope.timeout));
         let mut catalog = load_with(&mut session, scope, room).await?;
         if let Some(before) = before {
             Arc::make_mut(&mut catalog.shapes).remember(&before.shapes);
         }
-        Ok((catalog, session))
+        Ok(Loaded { catalog, session, renewed })
+    }
+
+    async fn connected(&self, scope: &Scope) -> Result<Session, LoadError> {
+        let connecting = timeout(scope.timeout, (self.connect)()).await;
+        connecting.map_err(|_| LoadError::Timeout(scope.timeout))?.map_err(LoadError::Connect)
+    }
+
+    /// Proves anew what was asked for lately, for the catalog in force; an error when the session is not to be used any
+    /// more.
+    async fn renew(&self, session: &mut Session, catalog: &Catalog, since: Moment) -> Result<Option<Proven>, ()> {
+        let asked = self.handle.asked();
+        if asked.is_empty() {
+            return Ok(None);
+        }
+        match timeout(RENEWAL, renew(session, catalog, &asked, RENEWAL)).await {
+            Ok(Ok(proven)) if proven.is_empty() => Ok(None),
+            Ok(Ok(proven)) => {
+                self.handle.prove(proven.clone(), since);
+                Ok(Some(proven))
+            }
+            Ok(Err(error)) => {
+                tracing::debug!(error = %causes(&error), "no proof could be renewed");
+                Err(())
+            }
+            Err(_) => Err(()),
+        }
     }
 
     /// Proves what it can of the schema as it is now, after a load and not as a part of it: nobody waits for this. Ends
     /// when somebody asks for a load, which would be of something newer. A session that just loaded knows its way.
-    async fn prove(&self, session: Option<Session>) {
+    async fn prove(&self, session: Option<Session>, since: Moment) {
         if !self.options.proves {
             return;
         }
         let mut wanted = self.wanted.clone();
         tokio::select! {
-            () = self.prove_now(session) => {}
+            () = self.prove_now(session, since) => {}
             _ = wanted.changed() => {}
         }
     }
 
-    async fn prove_now(&self, session: Option<Session>) {
-        let since = self.handle.moment();
+    async fn prove_now(&self, session: Option<Session>, since: Moment) {
         let timeout = self.scope.borrow().timeout;
         let proving = async {
             let mut session = match session {

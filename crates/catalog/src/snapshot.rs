@@ -109,19 +109,13 @@ pub(crate) async fn read_in_two(
     Ok(Snapshot { columns: columns?, ..rest? })
 }
 
-/// The rows of one query without parameters, in a transaction like that of [`read`].
-pub(crate) async fn read_one(
-    session: &mut Session,
-    query: Query,
-    timeout: Duration,
-    room: Room,
-) -> Result<StatementResult, LoadError> {
-    session.script(&begin(timeout)).await.map_err(control)?;
-    let answer = ask(session, query, &[], room).await;
-    end(session, answer).await
+/// Begins a transaction like that of [`read`].
+pub(crate) async fn open(session: &mut Session, timeout: Duration) -> Result<(), LoadError> {
+    session.script(&begin(timeout)).await.map_err(control)
 }
 
-async fn ask(
+/// The rows of one query.
+pub(crate) async fn ask(
     session: &mut Session,
     query: Query,
     parameters: &[Option<&str>],
@@ -139,7 +133,7 @@ fn control(source: ferrobase_pg::Error) -> LoadError {
 }
 
 /// Ends the transaction; what failed first is told.
-async fn end<T>(session: &mut Session, outcome: Result<T, LoadError>) -> Result<T, LoadError> {
+pub(crate) async fn end<T>(session: &mut Session, outcome: Result<T, LoadError>) -> Result<T, LoadError> {
     let ended = session.script("rollback").await;
     let value = outcome?;
     ended.map_err(control)?;

@@ -28,6 +28,10 @@ pub(crate) enum Parameter {
     Login,
     /// JSON object with lists of oids: `views`, `functions`.
     Documents,
+    /// JSON list of oids, or null for everything.
+    Objects,
+    /// JSON list of oids.
+    Oids,
     /// An oid.
     Oid,
 }
@@ -67,7 +71,8 @@ queries! {
     REPRESENTATIONS "representation_list" Login 100;
     MEDIA_HANDLERS "media_handler_list" Exposed 100;
     TIMEZONES "timezone_list" Nothing 100;
-    CODE "code_list" Nothing 50;
+    CODE "code_list" Objects 50;
+    IDENTITIES "identity_list" Oids 100;
     DOCUMENT_DEFINITIONS "document_definition_list" Documents 100;
     PARAMETER_DEFAULTS "parameter_default_list" Oid 100;
 }

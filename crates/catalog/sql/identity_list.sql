@@ -1,0 +1,15 @@
+-- What relations are called now, and their columns: whether a catalog that was read before still tells of them.
+-- Parameters: $1 text, a JSON list of oids. Privileges: none. Oldest PostgreSQL: 14.
+select
+  c.oid,
+  n.nspname,
+  c.relname,
+  pg_catalog.to_json(array(
+    select a.attname::text
+    from pg_catalog.pg_attribute a
+    where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+    order by a.attnum
+  ))
+from pg_catalog.pg_class c
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where c.oid = any (array(select e::oid from pg_catalog.json_array_elements_text($1::json) as e))
