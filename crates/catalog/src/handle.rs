@@ -96,12 +96,12 @@ impl CatalogHandle {
     }
 
     /// Puts in force what was read after that moment, unless the schema changed since or nobody would hear of it.
-    pub(crate) fn prove(&self, proven: Proven, since: Moment) {
+    pub(crate) fn prove(&self, mut proven: Proven, since: Moment) {
         let heard = self.heard();
         if heard.listens && heard.changes == since.0 {
             let generation = self.get().map_or(0, |catalog| catalog.generation);
             // Who acts on a proof learns of a change through its own flag, so each has one.
-            let proven = Proven { stands: Stands::default(), ..proven };
+            proven.stands = Stands::default();
             proven.stands.flag().store(true, Ordering::Release);
             if let Some(old) = self.0.proven.swap(Some(Arc::new((generation, Arc::new(proven))))) {
                 // Nobody would lower it later.

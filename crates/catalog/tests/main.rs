@@ -12,6 +12,7 @@ mod proven;
 mod queries;
 mod relationships;
 mod reload;
+mod renewal;
 mod scale;
 mod shapes;
 mod views;
