@@ -123,7 +123,8 @@ pub(crate) async fn ask(
 ) -> Result<StatementResult, LoadError> {
     let answer = match room {
         Room::NotNeeded => session.query(query.text, parameters).await,
-        Room::Until(_) => portions::read(session, query, parameters, room).await,
+        // The first load, which is not made of portions, keeps its future small.
+        Room::Until(_) => Box::pin(portions::read(session, query, parameters, room)).await,
     };
     answer.map_err(|source| LoadError::Query { query: query.name, source })
 }
