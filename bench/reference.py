@@ -6,11 +6,13 @@ with the settings that PostgREST sends (what servers with a general client do).
 """
 
 import os
+import pathlib
 import re
 import subprocess
 
 import scenarios
 
+SQL = pathlib.Path(__file__).resolve().parent / "sql"
 LOGIN = "bench_reference"
 PASSWORD = "reference"
 # Who asks while the log is read; not a number that could be anything else.
@@ -41,7 +43,11 @@ def capture(postgres, server, request, bearer):
         found = PARAMETER.findall(entry.get("detail", ""))
         statements.append((executed.group(1), [text.replace("''", "'") for _, text in found]))
     if len(statements) != 2:
-        raise SystemExit(f"{request.name}: {len(statements)} statements in the log instead of 2")
+        asked = "; ".join(sql for sql, _ in statements)
+        raise SystemExit(f"{request.name}: {len(statements)} statements in the log instead of 2: {asked}")
+    if request.reference:
+        lines = (SQL / request.reference).read_text().splitlines()
+        return [statements[0], (" ".join(line for line in lines if not line.startswith("--")), [])]
     return statements
 
 

@@ -30,6 +30,8 @@ class Request:
     goal: float | None = None
     goal_pipelined: float | None = None
     cleanup: str = ""
+    # The reference's statement, a file of `sql/`, where the server's own makes no sense in text format.
+    reference: str = ""
 
     @property
     def names_row(self):
@@ -45,7 +47,7 @@ ALL = {request.name: request for request in [
     Request("pk", "GET", "/rest/v1/todos?id=eq.{id}", goal=1.55),
     Request("rpc", "POST", "/rest/v1/rpc/add_them", body='{"a":1,"b":2}', goal=1.2),
     Request("embed", "GET", "/rest/v1/lists?select=id,name,todos(id,title,comments(id,body))&limit=2",
-            goal=1.0, goal_pipelined=0.8),
+            goal=1.0, goal_pipelined=0.8, reference="embed.sql"),
     Request("insert", "POST", "/rest/v1/todos", body='{"title":"a thing that somebody must not forget"}',
             prefer="return=minimal", goal=1.0, goal_pipelined=0.9, cleanup=NEW_TODOS),
     Request("thousand", "GET", "/rest/v1/places?limit=1000", goal_pipelined=0.8),

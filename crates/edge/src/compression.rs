@@ -108,14 +108,15 @@ fn is_compressible(method: &Method, response: &Response) -> bool {
 
 /// Text of every kind. Event streams must reach the reader event by event; pictures and archives are small already.
 fn is_compressible_type(content_type: &str) -> bool {
-    let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if kind == "text/event-stream" {
-        return false;
-    }
-    kind.starts_with("text/")
-        || kind.ends_with("json")
-        || kind.ends_with("xml")
-        || matches!(kind.as_str(), "application/javascript" | "application/wasm" | "application/x-ndjson")
+    let kind = content_type.split(';').next().unwrap_or_default().trim().as_bytes();
+    let is = |name: &str| kind.eq_ignore_ascii_case(name.as_bytes());
+    let begins = |with: &str| kind.get(..with.len()).is_some_and(|part| part.eq_ignore_ascii_case(with.as_bytes()));
+    let ends = |with: &str| {
+        let start = kind.len().checked_sub(with.len());
+        start.is_some_and(|start| kind[start..].eq_ignore_ascii_case(with.as_bytes()))
+    };
+    !is("text/event-stream")
+        && (begins("text/") || ends("json") || ends("xml") || is("application/javascript") || is("application/wasm"))
 }
 
 /// The encoding that the caller likes best, by RFC 9110 12.5.3. `None`: send it as it is.
@@ -212,12 +213,16 @@ mod tests {
 
     #[test]
     fn only_text_is_worth_it() {
-        for good in
-            ["application/json; charset=utf-8", "text/csv", "application/vnd.pgrst.object+json", "image/svg+xml"]
-        {
+        for good in [
+            "application/json; charset=utf-8",
+            "Text/CSV",
+            "application/vnd.pgrst.object+JSON",
+            "image/svg+xml",
+            "application/x-ndjson",
+        ] {
             assert!(is_compressible_type(good), "{good}");
         }
-        for bad in ["text/event-stream", "image/png", "application/octet-stream", "application/zip", ""] {
+        for bad in ["text/Event-Stream", "image/png", "application/octet-stream", "application/zip", ""] {
             assert!(!is_compressible_type(bad), "{bad}");
         }
     }

@@ -6,16 +6,16 @@
 //! `ferrobase postgrest`.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, Request};
 use axum::response::Response;
 use ferrobase_base::PublicError;
-use ferrobase_request::{Authority, Credentials, Identity, Journal, RequestContext, TraceFields, headers_json};
+use ferrobase_request::{Authority, Credentials, Identity, Journal, RequestContext, Told, TraceFields, headers_json};
 use http::header::COOKIE;
 use http::request::Parts;
-use http::{HeaderMap, Uri};
+use http::{Extensions, HeaderMap, Uri};
 
 use crate::credentials;
 use crate::error;
@@ -32,15 +32,26 @@ pub struct AsSent(pub Uri);
 #[derive(Clone, Debug)]
 pub struct Caller(pub Arc<RequestContext>);
 
+impl Caller {
+    /// Who makes this request.
+    ///
+    /// # Errors
+    /// An answer that says that the server is to blame: only an open route of a server without an anonymous role has no
+    /// caller.
+    pub fn of(request: &Request) -> Result<Self, Response> {
+        Self::found(request.extensions())
+    }
+
+    fn found(extensions: &Extensions) -> Result<Self, Response> {
+        extensions.get::<Self>().cloned().ok_or_else(|| error::response(&refusal::internal()))
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for Caller {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
-        match parts.extensions.get::<Self>() {
-            Some(caller) => Ok(caller.clone()),
-            // Only an open route of a server without an anonymous role has no caller.
-            None => Err(error::response(&refusal::internal())),
-        }
+        Self::found(&parts.extensions)
     }
 }
 
@@ -75,6 +86,9 @@ pub(crate) struct Found<'a> {
     pub(crate) journal: Journal,
 }
 
+/// Cookies that are not handed on.
+static NO_COOKIES: LazyLock<Told> = LazyLock::new(|| "{}".into());
+
 /// The context of a request.
 pub(crate) fn build(
     found: Found<'_>,
@@ -84,14 +98,16 @@ pub(crate) fn build(
 ) -> RequestContext {
     let forwards = settings.forwards_credentials;
     // SQL that calls others hands on what it finds among the fields: our span, where there is one.
-    let trace = found.trace.as_deref().filter(|_| settings.tracer.is_some());
+    let trace = found.trace.clone().filter(|_| settings.tracer.is_some());
+    let fields = headers.clone();
+    let cookies = if forwards { Told::from(cookies_text(headers)) } else { NO_COOKIES.clone() };
     RequestContext {
         identity: found.identity,
-        request_id: found.request_id.as_str().into(),
+        request_id: found.request_id.shared(),
         method: method.as_str().into(),
         path: found.path.into(),
-        headers: fields_text(headers, forwards, trace).into(),
-        cookies: if forwards { cookies_text(headers).into() } else { "{}".into() },
+        headers: Told::when_asked(move || fields_text(&fields, forwards, trace.as_deref())),
+        cookies,
         client_ip: found.client_ip,
         deadline: found.deadline,
         trace: found.trace,

@@ -1,17 +1,22 @@
 //! What a room asks of the edge: where it is mounted and under which bounds its routes run.
 //!
-//! A room hands over one axum router and a [`RoutePolicy`]; prefixes inside it may have their own (an upload next to
+//! A room hands over an axum router, or one function, and a [`RoutePolicy`]; prefixes inside it may have their own (an upload next to
 //! small JSON calls). The edge looks the policy up before the room is called, so that size, time, CORS and
 //! authentication are decided by data and not by the order of middleware.
 //! Invariant: policies are plain values; nothing here runs a request.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
+use axum::response::Response;
 use ferrobase_base::scope::Needed;
 use ferrobase_request::Gate;
-use http::Method;
 use http::request::Parts;
+use http::{Method, Request};
+use tower::ServiceExt;
 
 use crate::error::{self, ErrorShape};
 
@@ -159,10 +164,20 @@ impl Default for RoutePolicy {
     }
 }
 
-/// A room as the edge mounts it. Its router sees paths without the mount.
+/// What becomes of a request.
+pub(crate) type Answering = Pin<Box<dyn Future<Output = Response> + Send>>;
+
+/// What answers inside a room.
+enum Inside {
+    Router(Router),
+    /// One function for every path, which a router would only stand in front of.
+    Handler(Box<dyn Fn(Request<Body>) -> Answering + Send + Sync>),
+}
+
+/// A room as the edge mounts it. It sees paths without the mount.
 pub struct Room {
     pub(crate) mount: String,
-    pub(crate) router: Router,
+    inside: Inside,
     pub(crate) policy: RoutePolicy,
     pub(crate) routes: Vec<(String, RoutePolicy)>,
 }
@@ -170,8 +185,34 @@ pub struct Room {
 impl Room {
     /// A room at `mount`: `/rest/v1`, or `/` for the only room of a server.
     pub fn new(mount: &str, router: Router) -> Self {
+        Self::of(mount, Inside::Router(router))
+    }
+
+    /// A room that takes paths apart itself.
+    pub fn of_handler<F>(mount: &str, handler: impl Fn(Request<Body>) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Response> + Send + 'static,
+    {
+        Self::of(mount, Inside::Handler(Box::new(move |request| Box::pin(handler(request)))))
+    }
+
+    fn of(mount: &str, inside: Inside) -> Self {
         let mount = mount.trim_end_matches('/').to_owned();
-        Self { mount, router, policy: RoutePolicy::default(), routes: Vec::new() }
+        Self { mount, inside, policy: RoutePolicy::default(), routes: Vec::new() }
+    }
+
+    /// Answers a request.
+    pub(crate) fn answer(&self, request: Request<Body>) -> Answering {
+        match &self.inside {
+            Inside::Handler(handler) => handler(request),
+            Inside::Router(router) => {
+                let call = router.clone().oneshot(request);
+                Box::pin(async move {
+                    let Ok(response) = call.await;
+                    response
+                })
+            }
+        }
     }
 
     /// The policy of all its routes.

@@ -23,13 +23,18 @@ impl RequestId {
     pub fn of(headers: &HeaderMap) -> Self {
         match headers.get(REQUEST_ID).map(HeaderValue::as_bytes) {
             Some(text) if is_plain(text) => Self(String::from_utf8_lossy(text).into()),
-            _ => Self(uuid::Uuid::now_v7().to_string().into()),
+            _ => Self((&*uuid::Uuid::now_v7().hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer())).into()),
         }
     }
 
     /// Its text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Its text, shared.
+    pub fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
     }
 
     /// Its text as a response field.

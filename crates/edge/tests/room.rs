@@ -49,8 +49,8 @@ async fn who(Caller(context): Caller) -> Response {
         "ip": context.client_ip.map(|ip| ip.to_string()),
         "path": &*context.path,
         "method": &*context.method,
-        "headers": &*context.headers,
-        "cookies": &*context.cookies,
+        "headers": context.headers.text(),
+        "cookies": context.cookies.text(),
         "request_id": &*context.request_id,
         "trace": context.trace.as_ref().map(|trace| trace.parent.clone()),
     }))

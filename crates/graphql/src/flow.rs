@@ -12,7 +12,7 @@ use apollo_compiler::request::{RequestError, coerce_variable_values};
 use apollo_compiler::response::JsonMap;
 use apollo_compiler::validation::Valid;
 use apollo_compiler::{ExecutableDocument, Node};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use ferrobase_base::{Kind, PublicError};
 use ferrobase_catalog::{Catalog, Function, Isolation, Proof, Proven};
 use ferrobase_edge::Caller;
@@ -156,7 +156,8 @@ impl Flow<'_> {
         let ending = self.ending(prepared.cost);
         if statement.sql.is_empty() {
             // The catalog had the answer: whoever the database or its pre-request function refuses gets none.
-            let nothing = Statement { sql: "select".into(), params: Vec::new(), param_types: Vec::new() };
+            let nothing =
+                Statement { sql: "select".into(), params: Vec::new(), param_types: Vec::new(), binary: false };
             let work = Work::read(self.settings.search_path(operating.schema), nothing);
             let entered = ferrobase_request::run(self.target, self.context(), work).await;
             entered.map_err(|error| self.failed(&error))?;
@@ -295,13 +296,13 @@ impl Flow<'_> {
     }
 }
 
-fn answer(ending: &str, write: impl FnOnce(&mut BytesMut) -> bool) -> Option<Bytes> {
-    let mut out = BytesMut::from(&b"{\"data\":"[..]);
+fn answer(ending: &str, write: impl FnOnce(&mut Vec<u8>) -> bool) -> Option<Bytes> {
+    let mut out = b"{\"data\":".to_vec();
     if !write(&mut out) {
         return None;
     }
     out.extend_from_slice(ending.as_bytes());
-    Some(out.freeze())
+    Some(out.into())
 }
 
 /// The key of the only field that is read from the database.

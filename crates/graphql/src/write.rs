@@ -3,7 +3,7 @@
 //! Fourth stage for operations that write. Before each statement every setting is set again, so that no field decides as
 //! whom the next one runs; what fails undoes all of them.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use ferrobase_base::PublicError;
 use ferrobase_pg::{End, StatementResult};
 use ferrobase_query::plan::ChangeMember;
@@ -87,7 +87,7 @@ impl Writing<'_, '_> {
     async fn step(&mut self, step: Step) -> Result<Bytes, Error> {
         match step {
             Step::Many(steps) => {
-                let mut list = BytesMut::from(&b"["[..]);
+                let mut list = b"[".to_vec();
                 for (index, step) in steps.into_iter().enumerate() {
                     let one = self.one(step).await.map_err(|error| error.at(&index.to_string()))?;
                     if index > 0 {
@@ -96,7 +96,7 @@ impl Writing<'_, '_> {
                     list.extend_from_slice(&one);
                 }
                 list.extend_from_slice(b"]");
-                Ok(list.freeze())
+                Ok(list.into())
             }
             one => self.one(one).await,
         }
@@ -166,18 +166,18 @@ fn refused(error: &TreeError) -> Error {
 
 /// The value of a statement's only key.
 fn value(ready: &Ready, results: &[StatementResult]) -> Result<Bytes, Error> {
-    let mut object = BytesMut::new();
+    let mut object = Vec::new();
     let result = results.first().ok_or_else(internal)?;
     ready.drawn.template.write(result, &mut object).ok_or_else(internal)?;
     // An object with the one key.
     let end = object.len().saturating_sub(1);
     let start = object.iter().position(|byte| *byte == b':').ok_or_else(internal)? + 1;
-    Ok(object.freeze().slice(start..end))
+    Ok(Bytes::from(object).slice(start..end))
 }
 
 /// The values of a mutation under their keys.
 fn side_by_side(values: &[(String, Bytes)], ending: &str) -> Bytes {
-    let mut body = BytesMut::from(&b"{\"data\":{"[..]);
+    let mut body = b"{\"data\":{".to_vec();
     for (index, (key, value)) in values.iter().enumerate() {
         if index > 0 {
             body.extend_from_slice(b",");
@@ -188,5 +188,5 @@ fn side_by_side(values: &[(String, Bytes)], ending: &str) -> Bytes {
     }
     body.extend_from_slice(b"}");
     body.extend_from_slice(ending.as_bytes());
-    body.freeze()
+    body.into()
 }

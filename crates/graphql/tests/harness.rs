@@ -1,13 +1,14 @@
 //! The room on a database of its own.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Body;
 use ferrobase_base::Secret;
 use ferrobase_base::ports::NoApiKeys;
-use ferrobase_catalog::{CatalogHandle, Scope, load};
+use ferrobase_catalog::{CatalogHandle, ReloadOptions, Reloader, Scope, connect_with, load};
 use ferrobase_edge::App;
 use ferrobase_edge::config::{SecuritySection, ServerSection};
 use ferrobase_edge::metrics::Metrics;
@@ -21,6 +22,7 @@ use ferrobase_request::{AuthRules, Authority, Pools, Registry, Target, TargetPar
 use ferrobase_testkit::{TestDatabase, database_from, token};
 use http::{HeaderMap, Request, StatusCode};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use tower::ServiceExt;
 
 /// The room with its database.
@@ -146,6 +148,20 @@ impl Api {
     pub async fn reload(&self) {
         let mut session = self.db.connect().await;
         self.catalog.set(load(&mut session, &self.scope).await.expect("a catalog"));
+    }
+
+    /// Loads it, and works out which relations run only code that is known; until then PostgreSQL makes all JSON.
+    pub async fn prove(&self) {
+        self.catalog.listens(true);
+        let (_kept, seen) = watch::channel(self.scope.clone());
+        let connect = connect_with(ConnectOptions::parse(self.db.url()).expect("a URL"));
+        let options = ReloadOptions { proves: true, ..ReloadOptions::default() };
+        let reloader = Reloader::spawn(connect, seen, self.catalog.clone(), options);
+        reloader.first_load().await.expect("a catalog");
+        while self.catalog.proven().is_none() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        reloader.stop();
     }
 
     /// Sends a request line (`POST ` and a query string), fields and a body.

@@ -15,6 +15,7 @@ mod introspection;
 mod limits;
 mod nested;
 mod plans;
+mod proofs;
 mod reads;
 mod seed_documents;
 mod seed_pages;

@@ -21,7 +21,7 @@ fn main() {
 async fn measure(url: &str, sql: &str, callers: usize, connections: usize, time: Duration, checked: bool) {
     let options = PoolOptions { max_connections: connections, ..PoolOptions::default() };
     let pool = Pool::new(ConnectOptions::parse(url).expect("a URL"), options);
-    let statement = Statement { sql: Arc::from(sql), params: Vec::new(), param_types: Vec::new() };
+    let statement = Statement { sql: Arc::from(sql), params: Vec::new(), param_types: Vec::new(), binary: false };
     let scope: Arc<str> = "bench".into();
     let (end, cpu) = (Instant::now() + time, cpu_ticks());
     let tasks: Vec<_> = (0..callers)

@@ -80,7 +80,7 @@ pub struct Turn {
     pub continues: bool,
 }
 
-/// One statement with its parameters, all in text format.
+/// One statement with its parameters, which are in text format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement {
     /// SQL text with `$1`...; values are never part of it.
@@ -89,6 +89,8 @@ pub struct Statement {
     pub params: Vec<Option<Bytes>>,
     /// Type OIDs of the parameters, 0 where PostgreSQL infers; may be shorter than `params`.
     pub param_types: Vec<u32>,
+    /// All columns of its rows come in binary format.
+    pub binary: bool,
 }
 
 /// How a batch becomes a transaction.
@@ -195,7 +197,7 @@ pub struct Timing {
 pub struct StatementResult {
     /// Columns, empty for statements without rows.
     pub columns: Arc<[Column]>,
-    /// Rows, in text format.
+    /// Rows, in text format unless the statement says otherwise.
     pub rows: Vec<Row>,
     /// Command tag, for example `INSERT 0 1`.
     pub tag: String,

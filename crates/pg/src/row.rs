@@ -12,7 +12,7 @@ const OWN_BUFFER: usize = 4 * 1024;
 /// Largest chunk that small rows share; a single kept row pins at most this much.
 const LARGEST_CHUNK: usize = 16 * 1024;
 
-/// One row, all values in text format.
+/// One row.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Row {
     columns: u16,

@@ -284,3 +284,24 @@ async fn a_prepared_plan_that_has_gone_bad_is_given_up() {
     }
     assert!(!is_prepared().await, "it is not prepared again at once");
 }
+
+#[tokio::test]
+async fn rows_come_in_binary_where_that_is_asked_for() {
+    let database = database().await;
+    let mut session = Session::connect(&login(&database)).await.unwrap();
+    let sql = "select 258, 'text', null, array(select row(1::int2, true))";
+    // Known or not, and with the text form of the same statement in between.
+    for binary in [true, true, false, true] {
+        let mut batch = batch(&[sql]);
+        batch.statements[0].binary = binary;
+        let reply = session.run(&batch).await.unwrap();
+        let result = &reply.results[0];
+        let types: Vec<_> = result.columns.iter().map(|column| column.type_oid).collect();
+        assert_eq!(types, [23, 25, 25, 2287]);
+        let row = &result.rows[0];
+        assert_eq!((row.value(1), row.value(2)), (Some(&b"text"[..]), None));
+        let records = b"\0\0\0\x01\0\0\0\0\0\0\x08\xc9\0\0\0\x01\0\0\0\x01\0\0\0\x17\0\0\0\x02\0\0\0\x15\0\0\0\x02\0\x01\0\0\0\x10\0\0\0\x01\x01";
+        let expected = if binary { (&[0, 0, 1, 2][..], &records[..]) } else { (&b"258"[..], &b"{\"(1,t)\"}"[..]) };
+        assert_eq!((row.value(0), row.value(3)), (Some(expected.0), Some(expected.1)));
+    }
+}

@@ -21,8 +21,10 @@ mod inside;
 mod keyset;
 mod mutation;
 mod near;
+mod packed;
 mod page;
 mod read;
+mod selection;
 mod summed;
 
 use std::sync::Arc;
@@ -34,8 +36,9 @@ pub use self::mutation::CHANGED_SETTING;
 
 use self::alias::Aliases;
 use self::read::{Level, Origin};
+use self::selection::Selection;
 use crate::plan::{Document, Lock, LockStrength, LockWait, Query, Source};
-use crate::rows;
+use crate::rows::{self, Rows};
 use crate::sql::Sql;
 use crate::statement::{Compiled, Drawn, Output};
 use crate::template::Template;
@@ -86,9 +89,33 @@ pub fn compile(query: &Query) -> Result<Compiled, CompileError> {
 /// # Errors
 /// As [`compile`].
 pub fn compile_rows(query: &Query, catalog: &Catalog) -> Result<Option<Compiled>, CompileError> {
-    let Some(rows) = rows::form_of(query, catalog) else { return Ok(None) };
+    let Some(form) = rows::form_of(query) else { return Ok(None) };
+    if let Some(packed) = settled(|compiler| compiler.packed(&query.read, form, catalog))? {
+        let (statement, template) = statement(packed)?;
+        return Ok(Some(Compiled { statement, output: Output::Rows(Rows::drawn(template)), estimate: None }));
+    }
+    let Some(rows) = Rows::of(&query.read, form, catalog) else { return Ok(None) };
     let statement = finish(Compiler::default().rows(&query.read, Origin::Root, Level::ROOT)?)?;
     Ok(Some(Compiled { statement, output: Output::Rows(rows), estimate: None }))
+}
+
+/// Dates as text are the cheaper form, but for them the style of dates is set, which must not change what PostgreSQL
+/// makes of values that nobody here knows: where there are such, it writes the dates as well.
+fn settled(
+    compile: impl Fn(&mut Compiler) -> Result<Option<Selection>, CompileError>,
+) -> Result<Option<Selection>, CompileError> {
+    let mut compiler = Compiler::default();
+    let made = compile(&mut compiler)?;
+    if compiler.unknown && made.as_ref().is_some_and(|made| made.template.is_dated()) {
+        return compile(&mut Compiler { own_dates: true, ..Compiler::default() });
+    }
+    Ok(made)
+}
+
+fn statement(selection: Selection) -> Result<(pg::Statement, Template), CompileError> {
+    let binary = selection.binary;
+    let (sql, template) = selection.statement();
+    Ok((pg::Statement { binary, ..finish(sql)? }, template))
 }
 
 /// Compiles a document: JSON of PostgreSQL, or, where its rows can become a document here and `catalog` says of what types
@@ -98,9 +125,10 @@ pub fn compile_rows(query: &Query, catalog: &Catalog) -> Result<Option<Compiled>
 /// As [`compile`].
 pub fn compile_document(document: &Document, catalog: Option<&Catalog>) -> Result<Drawn, CompileError> {
     if let Some(catalog) = catalog
-        && let Some(flat) = Compiler::default().flat(document, catalog)?
+        && let Some(flat) = settled(|compiler| compiler.flat(document, catalog))?
     {
-        return Ok(Drawn { statement: finish(flat.sql)?, template: Arc::new(flat.template) });
+        let (statement, template) = statement(flat)?;
+        return Ok(Drawn { statement, template: Arc::new(template) });
     }
     let template = Arc::new(Template::of_values(&document.members));
     Ok(Drawn { statement: finish(Compiler::default().document(document)?)?, template })
@@ -135,7 +163,12 @@ pub fn compile_count(query: &Query) -> Result<pg::Statement, CompileError> {
 
 /// What SQL code set for the response so far.
 pub fn response_settings() -> pg::Statement {
-    pg::Statement { sql: Arc::from(answer::SETTINGS_SO_FAR), params: Vec::new(), param_types: Vec::new() }
+    pg::Statement {
+        sql: Arc::from(answer::SETTINGS_SO_FAR),
+        params: Vec::new(),
+        param_types: Vec::new(),
+        binary: false,
+    }
 }
 
 /// A statement that asks the planner how many rows the filters leave.
@@ -150,7 +183,7 @@ fn finish(sql: Sql) -> Result<pg::Statement, CompileError> {
     if built.values.len() > MAX_VALUES {
         return Err(CompileError::TooManyValues(built.values.len()));
     }
-    Ok(pg::Statement { sql: Arc::from(built.text), params: built.values, param_types: built.types })
+    Ok(pg::Statement { sql: Arc::from(built.text), params: built.values, param_types: built.types, binary: false })
 }
 
 /// Names given so far.
@@ -159,6 +192,10 @@ pub(crate) struct Compiler {
     aliases: Aliases,
     /// For the rows of the root.
     lock: Option<Lock>,
+    /// PostgreSQL writes dates in JSON.
+    own_dates: bool,
+    /// There are values of types that nobody here knows, which PostgreSQL makes JSON of.
+    unknown: bool,
 }
 
 /// The name of the CTE that holds what a mutation returned, or a call.

@@ -3,143 +3,32 @@
 //! For a list of twenty rows PostgreSQL spends a quarter of its time on making JSON, for a thousand most of it. A read
 //! qualifies ([`form_of`]) when each of its columns has a type whose JSON follows from its text: see `datum_to_json` in
 //! PostgreSQL. Dates and times are ISO 8601 in JSON whatever `DateStyle` says, so that has to be set ([`Rows::is_dated`]).
-//! Anything else is left to PostgreSQL. Why: docs/adr/0008. Compared with PostgreSQL for every type: `tests/rows.rs`.
+//! Anything else is left to PostgreSQL. Rows below rows come in binary format (`records`). Why: docs/adr/0008 and 0020.
+//! Compared with PostgreSQL for every type: `tests/rows.rs`, `tests/below.rs`.
 
-use bytes::{BufMut, Bytes, BytesMut};
-use ferrobase_catalog::{Catalog, Column, Relation};
+use bytes::Bytes;
+use ferrobase_catalog::{Catalog, Relation};
 use ferrobase_pg::{Row, StatementResult};
 
-use crate::plan::{Body, EmbedOutput, JsonForm, Query, Read, Scalar, Source, Value};
+use crate::plan::{Body, EmbedOutput, JsonForm, Query, Read, Source, Value};
+use crate::shown::{JSON, Shown, string};
 use crate::statement::Outcome;
+use crate::template::Template;
 
 /// How rows become a body.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rows {
-    columns: Vec<Shown>,
-    form: JsonForm,
+pub struct Rows(How);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum How {
+    /// Columns in text format, which have their own names.
+    Columns(Vec<Shown>, JsonForm),
+    /// With rows below them, in binary format.
+    Drawn(Box<Template>),
 }
 
-/// A column as it is expected to come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Shown {
-    /// Its base type, `pg_type.oid`.
-    pub(crate) type_oid: u32,
-    pub(crate) form: Form,
-}
-
-impl Shown {
-    pub(crate) const JSON: Self = Self { type_oid: JSON, form: Form::Json };
-
-    fn of(column: &Column) -> Option<Self> {
-        Form::of(column).map(|form| Self { type_oid: column.type_oid, form })
-    }
-
-    /// A column in another form than its own.
-    pub(crate) fn presented(column: &Column, scalar: &Scalar) -> Option<Self> {
-        let form = match (scalar, column.type_oid) {
-            (Scalar::Plain, _) => return Self::of(column),
-            // float4, float8
-            (Scalar::Finite, 700 | 701) => Form::Finite,
-            // int8, numeric
-            (Scalar::Text, 20 | 1700) => Form::Text,
-            (Scalar::Encoded, JSONB) => Form::Encoded,
-            _ => return None,
-        };
-        Some(Self { type_oid: column.type_oid, form })
-    }
-
-    pub(crate) fn is_dated(&self) -> bool {
-        matches!(self.form, Form::Date | Form::Timestamp)
-    }
-
-    pub(crate) fn write(self, text: &[u8], out: &mut BytesMut) {
-        self.form.write(text, out);
-    }
-}
-
-/// How a value's text becomes JSON.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
-    /// `t` and `f`.
-    Boolean,
-    /// As it is, unless it is no number (`NaN`).
-    Number,
-    /// The same, but null where it is no number.
-    Finite,
-    /// As it is.
-    Json,
-    /// A document as a string; one that is a string is that string.
-    Encoded,
-    /// A string.
-    Text,
-    /// A string that needs no escapes, written in the style of ISO.
-    Date,
-    /// The same with a time.
-    Timestamp,
-}
-
-impl Form {
-    /// By the base type's `pg_type.oid`; none where only PostgreSQL knows.
-    fn of(column: &Column) -> Option<Self> {
-        Some(match column.type_oid {
-            16 => Self::Boolean,
-            // int2, int4, int8, float4, float8, numeric
-            20 | 21 | 23 | 700 | 701 | 1700 => Self::Number,
-            114 | 3802 => Self::Json,
-            1082 => Self::Date,
-            1114 | 1184 => Self::Timestamp,
-            // bytea, "char", name, text, oid, xml, inet, cidr, macaddr, macaddr8, bpchar, varchar, time, timetz, interval,
-            // bit, varbit, uuid, money, tsvector, tsquery, int4range, numrange, int8range, and the geometric types
-            17..=19
-            | 25
-            | 26
-            | 142
-            | 600..=604
-            | 628
-            | 650
-            | 718
-            | 774
-            | 790
-            | 829
-            | 869
-            | 1042
-            | 1043
-            | 1083
-            | 1186
-            | 1266
-            | 1560
-            | 1562
-            | 2950
-            | 3614
-            | 3615
-            | 3904
-            | 3906
-            | 3926 => Self::Text,
-            _ if !column.enum_values.is_empty() => Self::Text,
-            _ => return None,
-        })
-    }
-
-    fn write(self, text: &[u8], out: &mut BytesMut) {
-        match self {
-            Self::Boolean => out.extend_from_slice(if text == b"t" { b"true" } else { b"false" }),
-            Self::Number | Self::Finite if is_number(text) => out.extend_from_slice(text),
-            Self::Finite => out.extend_from_slice(b"null"),
-            Self::Json => out.extend_from_slice(text),
-            Self::Encoded if text.starts_with(b"\"") || text == b"null" => out.extend_from_slice(text),
-            Self::Number | Self::Date => {
-                out.put_u8(b'"');
-                out.extend_from_slice(text);
-                out.put_u8(b'"');
-            }
-            Self::Text | Self::Encoded => string(text, out),
-            Self::Timestamp => timestamp(text, out),
-        }
-    }
-}
-
-/// How the rows of a query become its body, if they can.
-pub(crate) fn form_of(query: &Query, catalog: &Catalog) -> Option<Rows> {
+/// The form of the body of a query, if its rows may become that here.
+pub(crate) fn form_of(query: &Query) -> Option<JsonForm> {
     let Query { mutation: None, read, keyset: None, body, count, guard, precondition: None, explain: None, lock: None } =
         query
     else {
@@ -150,16 +39,13 @@ pub(crate) fn form_of(query: &Query, catalog: &Catalog) -> Option<Rows> {
     if counts || *guard != crate::plan::Guard::default() {
         return None;
     }
-    Some(Rows { columns: columns(read, catalog)?, form: *form })
+    (!read.is_grouped()).then_some(*form)
 }
 
 fn columns(read: &Read, catalog: &Catalog) -> Option<Vec<Shown>> {
     let Source::Table(name) = &read.source else { return None };
     let relation = catalog.relation(&name.schema, &name.name)?;
     let all = |relation: &Relation| relation.columns.values().map(Shown::of).collect::<Option<Vec<_>>>();
-    if read.is_grouped() {
-        return None;
-    }
     let mut columns = Vec::new();
     for select in &read.select {
         if select.cast.is_some() || select.aggregate.is_some() {
@@ -188,157 +74,109 @@ fn columns(read: &Read, catalog: &Catalog) -> Option<Vec<Shown>> {
 }
 
 impl Rows {
+    /// The rows of a read as columns in text format, if they can be.
+    pub(crate) fn of(read: &Read, form: JsonForm, catalog: &Catalog) -> Option<Self> {
+        columns(read, catalog).map(|columns| Self(How::Columns(columns, form)))
+    }
+
+    /// Rows with what stands between their values.
+    pub(crate) fn drawn(template: Template) -> Self {
+        Self(How::Drawn(Box::new(template)))
+    }
+
     /// Whether there are dates: then the style of dates has to be ISO when the rows are written.
     pub fn is_dated(&self) -> bool {
-        self.columns.iter().any(Shown::is_dated)
+        match &self.0 {
+            How::Columns(columns, _) => columns.iter().any(Shown::is_dated),
+            How::Drawn(template) => template.is_dated(),
+        }
     }
 
     /// Reads the result. `None` when its columns are not those that were expected, because the schema has changed.
     pub fn outcome(&self, result: &StatementResult) -> Option<Outcome> {
+        let body = match &self.0 {
+            How::Columns(columns, form) => Table { columns }.body(*form, result)?,
+            How::Drawn(template) => {
+                let mut out = Vec::new();
+                template.write(result, &mut out)?;
+                out.into()
+            }
+        };
+        Some(Outcome { page: result.rows.len() as u64, body: Some(body), body_type: JSON, ..Outcome::default() })
+    }
+}
+
+/// Columns in text format, with rows.
+struct Table<'r> {
+    columns: &'r [Shown],
+}
+
+impl Table<'_> {
+    fn body(&self, form: JsonForm, result: &StatementResult) -> Option<Bytes> {
         let types = result.columns.iter().map(|column| column.type_oid);
         if !types.eq(self.columns.iter().map(|column| column.type_oid)) {
             return None;
         }
-        let keys: Vec<Vec<u8>> = result.columns.iter().map(|column| key(&column.name)).collect();
-        let body = match (self.form, result.rows.as_slice()) {
-            (JsonForm::Object, []) => Bytes::from_static(b"null"),
+        let keys = Keys::of(&result.columns);
+        match (form, result.rows.as_slice()) {
+            (JsonForm::Object, []) => Some(Bytes::from_static(b"null")),
             (JsonForm::Object, [first, ..]) => self.list(&keys, std::slice::from_ref(first), [&[], &[]]),
-            (JsonForm::List, []) => Bytes::from_static(b"[]"),
+            (JsonForm::List, []) => Some(Bytes::from_static(b"[]")),
             (JsonForm::List, rows) => self.list(&keys, rows, [b"[", b"]"]),
-        };
-        Some(Outcome { page: result.rows.len() as u64, body: Some(body), body_type: JSON, ..Outcome::default() })
+        }
     }
 
-    fn list(&self, keys: &[Vec<u8>], rows: &[Row], [open, close]: [&[u8]; 2]) -> Bytes {
-        let keys_size: usize = keys.iter().map(Vec::len).sum();
-        let guess = rows.iter().map(Row::size).sum::<usize>() + rows.len() * (keys_size + 8 * keys.len() + 8);
-        let mut out = BytesMut::with_capacity(guess);
+    fn list(&self, keys: &Keys, rows: &[Row], [open, close]: [&[u8]; 2]) -> Option<Bytes> {
+        let guess =
+            rows.iter().map(Row::size).sum::<usize>() + rows.len() * (keys.text.len() + 8 * keys.ends.len() + 8);
+        let mut out = Vec::with_capacity(guess);
         out.extend_from_slice(open);
         for (index, row) in rows.iter().enumerate() {
             if index > 0 {
-                out.extend_from_slice(b", \n ");
+                out.extend_from_slice(BETWEEN.as_bytes());
             }
-            self.object(keys, row, &mut out);
+            self.object(keys, row, &mut out)?;
         }
         out.extend_from_slice(close);
-        out.freeze()
+        Some(out.into())
     }
 
-    fn object(&self, keys: &[Vec<u8>], row: &Row, out: &mut BytesMut) {
-        let mut separator = b'{';
-        for ((column, key), value) in self.columns.iter().zip(keys).zip(row.values()) {
-            out.put_u8(separator);
-            separator = b',';
-            out.extend_from_slice(key);
+    fn object(&self, keys: &Keys, row: &Row, out: &mut Vec<u8>) -> Option<()> {
+        let mut start = 0;
+        for ((column, end), value) in self.columns.iter().zip(&keys.ends).zip(row.values()) {
+            out.extend_from_slice(&keys.text[start..*end]);
+            start = *end;
             match value {
                 None => out.extend_from_slice(b"null"),
-                Some(text) => column.form.write(text, out),
+                Some(text) => column.write(text, out)?,
             }
         }
         if self.columns.is_empty() {
-            out.put_u8(b'{');
+            out.push(b'{');
         }
-        out.put_u8(b'}');
+        out.push(b'}');
+        Some(())
     }
 }
 
-/// `pg_type.oid` of `json`.
-const JSON: u32 = 114;
-/// `pg_type.oid` of `jsonb`.
-const JSONB: u32 = 3802;
-
-/// `"name":`
-fn key(name: &str) -> Vec<u8> {
-    let mut key = BytesMut::with_capacity(name.len() + 3);
-    string(name.as_bytes(), &mut key);
-    key.put_u8(b':');
-    key.to_vec()
+/// What stands before the values of a row: `{"first":`, `,"second":` and so on, one behind the other.
+struct Keys {
+    text: Vec<u8>,
+    ends: Vec<usize>,
 }
 
-/// A JSON string, with the escapes that PostgreSQL writes.
-pub(crate) fn string(text: &[u8], out: &mut BytesMut) {
-    out.put_u8(b'"');
-    let mut plain = 0;
-    for (index, byte) in text.iter().enumerate() {
-        if *byte >= b' ' && *byte != b'"' && *byte != b'\\' {
-            continue;
+impl Keys {
+    fn of(columns: &[ferrobase_pg::Column]) -> Self {
+        let mut keys = Self { text: Vec::with_capacity(columns.len() * 16), ends: Vec::with_capacity(columns.len()) };
+        for column in columns {
+            keys.text.push(if keys.ends.is_empty() { b'{' } else { b',' });
+            string(column.name.as_bytes(), &mut keys.text);
+            keys.text.push(b':');
+            keys.ends.push(keys.text.len());
         }
-        out.extend_from_slice(&text[plain..index]);
-        plain = index + 1;
-        match byte {
-            b'"' => out.extend_from_slice(b"\\\""),
-            b'\\' => out.extend_from_slice(b"\\\\"),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            0x08 => out.extend_from_slice(b"\\b"),
-            0x0c => out.extend_from_slice(b"\\f"),
-            other => {
-                const DIGITS: &[u8; 16] = b"0123456789abcdef";
-                out.extend_from_slice(b"\\u00");
-                out.put_u8(DIGITS[usize::from(other >> 4)]);
-                out.put_u8(DIGITS[usize::from(other & 0xf)]);
-            }
-        }
-    }
-    out.extend_from_slice(&text[plain..]);
-    out.put_u8(b'"');
-}
-
-/// PostgreSQL writes numbers as JSON does, but for those that are none.
-fn is_number(text: &[u8]) -> bool {
-    matches!(text, [b'0'..=b'9', ..] | [b'-', b'0'..=b'9', ..])
-}
-
-/// `2026-01-02 03:04:05.6+07 BC` as `2026-01-02T03:04:05.6+07:00 BC`.
-fn timestamp(text: &[u8], out: &mut BytesMut) {
-    out.put_u8(b'"');
-    match text.iter().position(|byte| *byte == b' ') {
-        // infinity
-        None => out.extend_from_slice(text),
-        Some(blank) => {
-            let (date, time) = (&text[..blank], &text[blank + 1..]);
-            let end = time.iter().position(|byte| *byte == b' ').unwrap_or(time.len());
-            let (time, era) = time.split_at(end);
-            out.extend_from_slice(date);
-            out.put_u8(b'T');
-            out.extend_from_slice(time);
-            let is_short =
-                time.iter().rposition(|byte| matches!(byte, b'+' | b'-')).is_some_and(|sign| time.len() - sign == 3);
-            if is_short {
-                out.extend_from_slice(b":00");
-            }
-            out.extend_from_slice(era);
-        }
-    }
-    out.put_u8(b'"');
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_written_in_the_style_of_iso() {
-        for (text, json) in [
-            ("2026-01-02 03:04:05", r#""2026-01-02T03:04:05""#),
-            ("2026-01-02 03:04:05.6+07", r#""2026-01-02T03:04:05.6+07:00""#),
-            ("2026-01-02 03:04:05-03:30", r#""2026-01-02T03:04:05-03:30""#),
-            ("1800-01-02 03:04:05+00:53:28", r#""1800-01-02T03:04:05+00:53:28""#),
-            ("0044-03-15 12:00:00+00 BC", r#""0044-03-15T12:00:00+00:00 BC""#),
-            ("infinity", r#""infinity""#),
-            ("-infinity", r#""-infinity""#),
-        ] {
-            let mut out = BytesMut::new();
-            timestamp(text.as_bytes(), &mut out);
-            assert_eq!(out, json);
-        }
-    }
-
-    #[test]
-    fn strings_have_the_escapes_of_postgresql() {
-        let mut out = BytesMut::new();
-        string("a\"b\\c\n\r\t\u{8}\u{c}\u{1}\u{1f}\u{7f}ü/€".as_bytes(), &mut out);
-        assert_eq!(out, "\"a\\\"b\\\\c\\n\\r\\t\\b\\f\\u0001\\u001f\u{7f}ü/€\"");
+        keys
     }
 }
+
+/// What `json_agg` writes between two rows.
+pub(crate) const BETWEEN: &str = ", \n ";

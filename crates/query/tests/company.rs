@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use ferrobase_catalog::QualifiedName;
 use ferrobase_pg::{Batch, DbError, Error, Mode, Row, Session, Statement, StatementResult};
 use ferrobase_query::plan::*;
-use ferrobase_query::{Outcome, Output, compile};
+use ferrobase_query::{Compiled, Outcome, Output, compile, compile_rows};
 use ferrobase_testkit::{TestDatabase, database_from};
 use serde_json::Value as Json;
 
@@ -42,6 +42,16 @@ impl Company {
     /// The body of an answer as JSON.
     pub async fn json(&mut self, query: &Query) -> Json {
         body(&self.run(query).await)
+    }
+
+    /// The body of the same answer from records, if it can come from them.
+    pub async fn packed(&mut self, query: &Query) -> Option<Json> {
+        let catalog = ferrobase_catalog::load(&mut self.session, &ferrobase_catalog::Scope::default()).await.unwrap();
+        let Compiled { statement, output: Output::Rows(rows), .. } = compile_rows(query, &catalog).unwrap()? else {
+            panic!("no rows")
+        };
+        let result = statement.binary.then(|| self.try_result(statement))?.await.unwrap();
+        Some(body(&rows.outcome(&result).expect("the columns are as expected")))
     }
 
     pub async fn try_rows(&mut self, statement: Statement) -> Result<Vec<Row>, DbError> {

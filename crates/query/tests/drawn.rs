@@ -1,6 +1,5 @@
 //! Documents: the JSON that PostgreSQL makes, and what we make of columns, which must be the same.
 
-use bytes::BytesMut;
 use ferrobase_query::plan::*;
 use ferrobase_query::{CatalogSql, compile_document};
 use serde_json::{Value as Json, json};
@@ -9,7 +8,7 @@ use crate::company::{by, name};
 use crate::rows::{Bench, VALUES, everything};
 
 /// What PostgreSQL makes of the document, and what we make of it.
-async fn both(bench: &mut Bench, document: &Document, settings: &[(&'static str, &str)]) -> (Json, Json) {
+pub async fn both(bench: &mut Bench, document: &Document, settings: &[(&'static str, &str)]) -> (Json, Json) {
     let mut answers = Vec::new();
     for catalog in [None, Some(bench.catalog.clone())] {
         let drawn = compile_document(document, catalog.as_ref()).unwrap();
@@ -18,7 +17,7 @@ async fn both(bench: &mut Bench, document: &Document, settings: &[(&'static str,
             settings.push(("datestyle", "ISO"));
         }
         let result = bench.result(drawn.statement, &settings).await;
-        let mut out = BytesMut::new();
+        let mut out = Vec::new();
         drawn.template.write(&result, &mut out).expect("the columns are as expected");
         let text = String::from_utf8(out.to_vec()).unwrap();
         answers.push(serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}")));
@@ -27,23 +26,23 @@ async fn both(bench: &mut Bench, document: &Document, settings: &[(&'static str,
     (answers.pop().unwrap(), ours)
 }
 
-fn value(column: &str, scalar: Scalar) -> Content {
+pub fn value(column: &str, scalar: Scalar) -> Content {
     Content::Value { field: Field::column(column), scalar }
 }
 
-fn member(key: &str, value: Content) -> Member {
+pub fn member(key: &str, value: Content) -> Member {
     Member { key: key.to_owned(), value }
 }
 
 /// A page of a table that is ordered by `id`.
-fn page(table: &str, members: Vec<PageMember>) -> Page {
+pub fn page(table: &str, members: Vec<PageMember>) -> Page {
     let mut read = Read::from(Source::Table(name(table)), table);
     read.order = vec![Order { direction: Some(Direction::Ascending), ..by("id") }];
     let keyset = Keyset { keys: vec![Key { not_null: true, type_name: None }], after: None, backward: false };
     Page { join: None, read, keyset, until: None, members }
 }
 
-fn edges(node: Vec<Member>) -> PageMember {
+pub fn edges(node: Vec<Member>) -> PageMember {
     let edges = vec![
         EdgeMember { key: "cursor".to_owned(), value: EdgeValue::Cursor },
         EdgeMember { key: "node".to_owned(), value: EdgeValue::Node(node) },
@@ -52,13 +51,13 @@ fn edges(node: Vec<Member>) -> PageMember {
     PageMember { key: "edges".to_owned(), value: PageValue::Edges(edges) }
 }
 
-fn info() -> PageMember {
+pub fn info() -> PageMember {
     let facts = [PageFact::HasNext, PageFact::HasPrevious, PageFact::Start, PageFact::End];
     let facts = facts.into_iter().enumerate().map(|(index, fact)| (format!("f{index}"), fact)).collect();
     PageMember { key: "info".to_owned(), value: PageValue::Info(facts) }
 }
 
-fn document(page: Page) -> Document {
+pub fn document(page: Page) -> Document {
     Document { members: vec![member("page", Content::Page(Box::new(page)))] }
 }
 
@@ -91,7 +90,7 @@ async fn every_type_is_the_same_in_both_forms() {
     }
 }
 
-const THINGS: &str = "create table things (id int primary key, name text, at timestamptz);
+pub const THINGS: &str = "create table things (id int primary key, name text, at timestamptz);
     insert into things select n, nullif('n' || n % 3, 'n0'), '2026-01-01'::timestamptz + n * interval '1 hour' from generate_series(1, 7) n";
 
 #[tokio::test]
@@ -225,7 +224,7 @@ async fn columns_of_other_types_than_expected_are_refused() {
     let drawn = compile_document(&document, Some(&bench.catalog)).unwrap();
     bench.session.script("alter table things alter name type bytea using name::bytea").await.unwrap();
     let result = bench.result(drawn.statement, &[]).await;
-    assert_eq!(drawn.template.write(&result, &mut BytesMut::new()), None);
+    assert_eq!(drawn.template.write(&result, &mut Vec::new()), None);
 }
 
 #[tokio::test]

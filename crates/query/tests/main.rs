@@ -4,10 +4,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
+mod below;
 mod calls;
 mod company;
 mod counts;
 mod drawn;
+mod drawn_below;
 mod embeds;
 mod guards;
 mod mutations;

@@ -87,13 +87,32 @@ pub const VALUES: &[(&str, &[&str])] = &[
     ("positive", &["5"]),
     ("address", &["a@b"]),
     ("moment", &["2026-01-02 03:04:05+00"]),
+    ("label", &["a label"]),
+    ("flag", &["t"]),
+    ("identifier", &["0190b6f0-0000-7000-8000-000000000002"]),
+    ("document", &["{\"a\": 1}"]),
+    ("temper", &["good"]),
+];
+
+/// Settings that change what values look like.
+pub const SETTINGS: &[&[(&str, &str)]] = &[
+    &[],
+    &[("timezone", "America/St_Johns"), ("datestyle", "SQL, DMY")],
+    &[("timezone", "Asia/Kathmandu"), ("datestyle", "German")],
+    &[("timezone", "Europe/Amsterdam"), ("datestyle", "Postgres, MDY"), ("intervalstyle", "iso_8601")],
+    &[("bytea_output", "escape"), ("extra_float_digits", "-5"), ("intervalstyle", "sql_standard")],
 ];
 
 const TYPES: &str = r#"
     create type mood as enum ('good', 'so "so"');
     create domain positive as int check (value > 0);
     create domain address as text;
-    create domain moment as timestamptz;"#;
+    create domain moment as timestamptz;
+    create domain label as varchar(20);
+    create domain flag as boolean;
+    create domain identifier as uuid;
+    create domain document as jsonb;
+    create domain temper as mood;"#;
 
 /// A database with its catalog.
 pub struct Bench {
@@ -130,7 +149,7 @@ impl Bench {
     }
 
     /// What PostgreSQL makes of the query, and what we make of it.
-    async fn both(&mut self, query: &Query, settings: &[(&'static str, &str)]) -> (String, String) {
+    pub async fn both(&mut self, query: &Query, settings: &[(&'static str, &str)]) -> (String, String) {
         let text = |body: Option<bytes::Bytes>| String::from_utf8(body.unwrap().to_vec()).unwrap();
         let Compiled { statement, output: Output::Json(layout), .. } = compile(query).unwrap() else {
             panic!("no JSON")
@@ -171,13 +190,7 @@ pub fn everything() -> String {
 async fn every_type_that_qualifies_is_written_as_postgresql_writes_it() {
     let mut bench = Bench::open(&everything()).await;
     let query = Query::list(Read::from(Source::Table(name("everything")), "everything"));
-    for settings in [
-        &[][..],
-        &[("timezone", "America/St_Johns"), ("datestyle", "SQL, DMY")],
-        &[("timezone", "Asia/Kathmandu"), ("datestyle", "German")],
-        &[("timezone", "Europe/Amsterdam"), ("datestyle", "Postgres, MDY"), ("intervalstyle", "iso_8601")],
-        &[("bytea_output", "escape"), ("extra_float_digits", "-5"), ("intervalstyle", "sql_standard")],
-    ] {
+    for settings in SETTINGS {
         let (theirs, ours) = bench.both(&query, settings).await;
         for (theirs, ours) in theirs.split(", \n ").zip(ours.split(", \n ")) {
             assert_eq!(ours, theirs, "{settings:?}");

@@ -4,7 +4,7 @@
 //! Invariant: both are values; nobody changes them after the edge made them.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 use ferrobase_base::scope::{Needed, Scopes};
@@ -183,9 +183,9 @@ pub struct RequestContext {
     /// Path as the caller sent it, without the query.
     pub path: Arc<str>,
     /// JSON object of header fields, see [`headers_json`].
-    pub headers: Arc<str>,
+    pub headers: Told,
     /// JSON object of cookies; `{}` where they are not forwarded.
-    pub cookies: Arc<str>,
+    pub cookies: Told,
     /// The caller's address; only trusted proxies may have said so.
     pub client_ip: Option<IpAddr>,
     /// When the caller stops waiting.
@@ -196,6 +196,35 @@ pub struct RequestContext {
     pub journal: Journal,
     /// How fresh its reads must be; none where there are no replicas.
     pub freshness: Option<Arc<Freshness>>,
+}
+
+/// A text that SQL may be told, made when it is: most statements have no code that asks. Cheap to clone.
+#[derive(Clone)]
+pub struct Told(Arc<LazyLock<String, Box<dyn FnOnce() -> String + Send>>>);
+
+impl Told {
+    /// A text that this makes.
+    pub fn when_asked(make: impl FnOnce() -> String + Send + 'static) -> Self {
+        Self(Arc::new(LazyLock::new(Box::new(make))))
+    }
+
+    /// The text.
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<T: Into<String>> From<T> for Told {
+    fn from(text: T) -> Self {
+        let text = text.into();
+        Self::when_asked(move || text)
+    }
+}
+
+impl std::fmt::Debug for Told {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.text())
+    }
 }
 
 /// W3C Trace Context, as it is handed on.
@@ -210,7 +239,7 @@ pub struct TraceFields {
 impl RequestContext {
     /// The same request as one of its operations tells it to SQL code: who asks and until when stays as it is.
     #[must_use]
-    pub fn operation(&self, method: &str, path: &str, headers: &str) -> Self {
+    pub fn operation(&self, method: &str, path: &str, headers: impl Into<Told>) -> Self {
         Self { method: method.into(), path: path.into(), headers: headers.into(), ..self.clone() }
     }
 }

@@ -28,7 +28,7 @@ fn is_planned(sql: &str) -> bool {
 }
 
 fn question(statement: &Statement) -> Statement {
-    Statement { sql: format!("EXPLAIN (FORMAT JSON) {}", statement.sql).into(), ..statement.clone() }
+    Statement { sql: format!("EXPLAIN (FORMAT JSON) {}", statement.sql).into(), binary: false, ..statement.clone() }
 }
 
 /// Whether a plan costs more than this. A plan that cannot be read costs too much.
@@ -48,7 +48,8 @@ mod tests {
     use super::*;
 
     fn statements(texts: &[&str]) -> Vec<Statement> {
-        let statement = |sql: &&str| Statement { sql: (*sql).into(), params: Vec::new(), param_types: Vec::new() };
+        let statement =
+            |sql: &&str| Statement { sql: (*sql).into(), params: Vec::new(), param_types: Vec::new(), binary: false };
         texts.iter().map(statement).collect()
     }
 

@@ -34,7 +34,7 @@ mod stream;
 pub mod target;
 mod transaction;
 
-pub use context::{ApiKey, Claims, Identity, RequestContext, TraceFields, Via, headers_json};
+pub use context::{ApiKey, Claims, Identity, RequestContext, Told, TraceFields, Via, headers_json};
 pub use credentials::{AuthError, AuthRules, Authority, Credentials, Gate, authenticate, authenticate_at};
 pub use error::Error;
 pub use exposure::{Exposure, Visibility};

@@ -263,7 +263,7 @@ fn call(function: &QualifiedName) -> Statement {
     }
     quote_into(&mut sql, &function.name);
     sql.push_str("()");
-    Statement { sql: sql.into(), params: Vec::new(), param_types: Vec::new() }
+    Statement { sql: sql.into(), params: Vec::new(), param_types: Vec::new(), binary: false }
 }
 
 pub(crate) fn level(isolation: ferrobase_catalog::Isolation) -> Isolation {
@@ -301,7 +301,8 @@ mod tests {
     }
 
     fn read(stands: &Stands) -> Batch {
-        let statement = Statement { sql: "select 1".into(), params: Vec::new(), param_types: Vec::new() };
+        let statement =
+            Statement { sql: "select 1".into(), params: Vec::new(), param_types: Vec::new(), binary: false };
         let proof = Some(Proof { stands: stands.clone(), settings: SettingsRead::default() });
         let work = Work { proof, ..Work::read(Vec::new(), statement) };
         batch(&context(), work, None, &TransactionRules::default())

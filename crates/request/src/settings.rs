@@ -34,8 +34,8 @@ pub(crate) fn settings(
     list.set("request.jwt.claims", &**context.identity.claims.json());
     list.tell("request.method", &*context.method);
     list.tell("request.path", &*context.path);
-    list.tell("request.headers", &*context.headers);
-    list.tell("request.cookies", &*context.cookies);
+    list.ask("request.headers", || context.headers.text());
+    list.ask("request.cookies", || context.cookies.text());
     if rules.profile == Profile::Ferrobase {
         list.application(context);
     }
@@ -94,9 +94,14 @@ impl List<'_> {
     }
 
     /// What nobody but SQL code asks for.
-    fn tell(&mut self, name: &'static str, value: impl Into<String>) {
+    fn tell(&mut self, name: &'static str, value: &str) {
+        self.ask(name, || value);
+    }
+
+    /// The same, worked out only where somebody asks.
+    fn ask<'v>(&mut self, name: &'static str, value: impl FnOnce() -> &'v str) {
         if self.is_looked_at(name) {
-            self.set(name, value);
+            self.set(name, value());
         }
     }
 

@@ -13,7 +13,7 @@ use ferrobase_catalog::Catalog;
 use ferrobase_pg::{Conversation, End, Isolation, Reply, Turn};
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::context::RequestContext;
+use crate::context::{RequestContext, Told};
 use crate::cost;
 use crate::error::Error;
 use crate::freshness::Freshness;
@@ -77,7 +77,7 @@ impl<'t> Transaction<'t> {
     }
 
     /// What SQL code is told about the request from now on.
-    pub fn tell(&mut self, method: &str, path: &str, headers: &str) {
+    pub fn tell(&mut self, method: &str, path: &str, headers: impl Into<Told>) {
         self.context = self.context.operation(method, path, headers);
     }
 

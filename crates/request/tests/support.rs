@@ -172,7 +172,7 @@ pub fn path() -> Vec<String> {
 }
 
 pub fn statement(sql: &str) -> Statement {
-    Statement { sql: sql.into(), params: Vec::new(), param_types: Vec::new() }
+    Statement { sql: sql.into(), params: Vec::new(), param_types: Vec::new(), binary: false }
 }
 
 /// One value, asked by a session of the test.

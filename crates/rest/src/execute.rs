@@ -78,14 +78,21 @@ pub(crate) async fn execute(
 ) -> Result<Executed, Error> {
     let (work, own) = compiled_work(settings, request, planned, statements, values);
     let reply = match ferrobase_request::run(target, context, work).await {
-        Ok(reply) => reply,
-        Err(error) => return Err(explained(target, context, request, planned, error).await),
+        Ok(reply) => Some(reply),
+        Err(error) if names_what_is_gone(&statements.compiled, &error) => None,
+        Err(error) => return Err(explained(target, context, &values.request(request), planned, error).await),
     };
-    if let Some(executed) = read(reply.results.get(own..).unwrap_or_default(), &statements.compiled.output) {
+    let output = &statements.compiled.output;
+    if let Some(executed) = reply.and_then(|reply| read(reply.results.get(own..).unwrap_or_default(), output)) {
         return Ok(executed);
     }
     let statements = Statements::by_postgresql(planned)?;
     Box::pin(execute(target, context, settings, request, planned, &statements, values)).await
+}
+
+/// Whether a read failed because its statement names the columns of `*`, and one of them has just gone.
+fn names_what_is_gone(compiled: &Compiled, error: &ferrobase_request::Error) -> bool {
+    compiled.statement.binary && error.db().is_some_and(|error| error.code == pg::SqlState::UNDEFINED_COLUMN)
 }
 
 /// Runs the statement as one of several in a transaction.
@@ -225,7 +232,7 @@ pub(crate) async fn enter(
     settings: &Settings,
     request: &RestRequest,
 ) -> Result<(), Error> {
-    let nothing = Statement { sql: "select".into(), params: Vec::new(), param_types: Vec::new() };
+    let nothing = Statement { sql: "select".into(), params: Vec::new(), param_types: Vec::new(), binary: false };
     let work = Work::read(settings.search_path(&request.schema), nothing);
     ferrobase_request::run(target, context, work).await.map_err(|error| failed(error, context))?;
     Ok(())

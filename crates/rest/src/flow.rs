@@ -29,7 +29,7 @@ use crate::nested::{Tree, Writer};
 use crate::openapi::Documents;
 use crate::parse::Dialect;
 use crate::plan::{Answer, Estimates, Planned, Planner, Rules, demand};
-use crate::plan_cache::{Basis, PlanCache, Sight, Text, Values};
+use crate::plan_cache::{Basis, Made, PlanCache, Sight, Text, Values};
 use crate::prefer::Count;
 use crate::render::{self, Facts};
 use crate::request::{self, Action, Head, RestRequest};
@@ -123,13 +123,22 @@ impl Flow<'_> {
 
     /// The plan of a request, if it is one that can be kept: one statement, whose answer does not stream, and nobody to
     /// be told of anything.
-    fn known(&self, head: Head<'_>, body: &Bytes, streams: Streams, catalog: &Catalog) -> Option<(RestRequest, Ready)> {
-        let request = self.read(head, body, streams).ok()?;
-        let is_call = matches!(request.action, Action::Read { .. } | Action::Call { .. });
-        let Prepared::One(ready) = is_call.then(|| self.prepare(&request, catalog, None))?.ok()? else { return None };
+    fn known(&self, head: Head<'_>, body: &Bytes, streams: Streams, catalog: &Catalog) -> Made {
+        let Ok(request) = self.read(head, body, streams) else { return Made::Refused };
+        if matches!(request.action, Action::Describe { .. }) {
+            return Made::Other;
+        }
+        let ready = match self.prepare(&request, catalog, None) {
+            Ok(Prepared::One(ready)) => ready,
+            Ok(Prepared::Tree(_)) => return Made::Other,
+            Err(_) => return Made::Refused,
+        };
         let is_plain = ready.statements.check.is_none() && ready.planned.legacy_paths.is_empty();
-        let keeps = is_plain && !outgoing::applies(&request, &ready.planned);
-        keeps.then_some((request, *ready))
+        if is_plain && !outgoing::applies(&request, &ready.planned) {
+            Made::Plan(Box::new((request, *ready)))
+        } else {
+            Made::Other
+        }
     }
 
     /// Every stage of a request.
@@ -177,7 +186,8 @@ impl Flow<'_> {
         self.runs(&statements.compiled.statement.sql, request, planned);
         let executed =
             execute(self.target, &self.caller.0, self.settings, request, planned, statements, values).await?;
-        Ok(self.render(request, planned, media, executed)?)
+        let canonical = values.canonical(&request.query.canonical);
+        Ok(self.journal().measure(Stage::Render, || self.rendered(request, &canonical, planned, media, executed))?)
     }
 
     pub(crate) fn journal(&self) -> &Journal {
@@ -408,12 +418,14 @@ impl Flow<'_> {
         media: &MediaType,
         executed: Executed,
     ) -> Result<Response, Error> {
-        self.journal().measure(Stage::Render, || self.rendered(request, planned, media, executed))
+        let canonical = &request.query.canonical;
+        self.journal().measure(Stage::Render, || self.rendered(request, canonical, planned, media, executed))
     }
 
     fn rendered(
         &self,
         request: &RestRequest,
+        canonical: &str,
         planned: &Planned,
         media: &MediaType,
         executed: Executed,
@@ -428,12 +440,11 @@ impl Flow<'_> {
             return Err(Error::NotSingular(outcome.page));
         }
         let link = match (&planned.pages, &outcome.keys) {
-            (Some(pages), Some(keys)) => {
-                render::pages::link(&request.query.canonical, pages, keys, &self.settings.cursor_key)?
-            }
+            (Some(pages), Some(keys)) => render::pages::link(canonical, pages, keys, &self.settings.cursor_key)?,
             _ => None,
         };
         let facts = Facts {
+            canonical,
             media,
             total: self.total(request, &outcome, estimate),
             resolution_applied: request.query.on_conflict.is_some()

@@ -35,5 +35,5 @@ mod sight;
 mod stream;
 mod summary;
 
-pub use router::{Deps, room, router};
+pub use router::{Deps, room};
 pub use settings::Settings;

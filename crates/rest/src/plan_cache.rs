@@ -1,4 +1,4 @@
-//! Plans of requests whose text was seen before, but for the values that they compare with.
+//! Plans of requests whose text was seen before, but for the values that they compare with or write.
 //!
 //! A server is asked the same few things most of the time, and parse -> plan -> query take a fifth of what it spends on
 //! them. Their outcome depends on the text of the request and on the caller's role (the key), and on configuration,
@@ -6,7 +6,8 @@
 //! second sight, so that requests which never come again push nothing out.
 //! Invariant: what is found here is what the stages would give now. A plan that is kept was made from its key alone
 //! ([`Text::head`] hides every field that is not in it), so nothing that is not in the key can be in the plan.
-//! Bounds: entries, bytes of keys and statements, size of each. Read on: `shape` (values that are not part of the key).
+//! Bounds: entries, bytes of keys and statements, size of each. Read on: `shape` (values that are not part of the key),
+//! `body` (what of a body is part of it).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -21,10 +22,11 @@ use crate::flow::Ready;
 use crate::request::{Head, RestRequest};
 use crate::settings::Settings;
 
+mod body;
 mod shape;
 
 pub(crate) use shape::Values;
-use shape::{Gaps, fits};
+use shape::{Gaps, Word, fits};
 
 /// Most plans that are kept.
 const ENTRIES: usize = 1000;
@@ -51,15 +53,13 @@ pub(crate) struct Known {
     request: RestRequest,
     ready: Ready,
     /// What stands in the plan for the values of the request.
-    words: Vec<Bytes>,
+    words: Vec<Word>,
 }
 
 /// One request, from its own values and a plan that it shares with others.
 pub(crate) struct Recognised {
     known: Arc<Known>,
     values: Values,
-    /// The plan's own request will do where nothing stands for anything.
-    request: Option<Box<RestRequest>>,
 }
 
 /// What is kept of a text.
@@ -68,6 +68,18 @@ enum Kept {
     Plan(Arc<Known>),
     /// The plan depends on the values: each has its own.
     Each,
+    /// It is none that can be kept.
+    Nothing,
+}
+
+/// What came of planning for others, too.
+pub(crate) enum Made {
+    /// A plan that can be kept.
+    Plan(Box<(RestRequest, Ready)>),
+    /// One that cannot, whatever the values.
+    Other,
+    /// The request is refused.
+    Refused,
 }
 
 /// What plans depend on, apart from the request.
@@ -83,6 +95,7 @@ pub(crate) struct Text<'a> {
     parts: &'a Parts,
     body: &'a Bytes,
     fields: HeaderMap,
+    /// Values that are no part of the key.
     gaps: Gaps<'a>,
     role: &'a str,
     streams: bool,
@@ -120,19 +133,20 @@ struct KeptBasis {
 }
 
 impl<'a> Text<'a> {
-    /// Of a read or a call; `None` for what is not worth keeping, or never asked twice.
+    /// `None` for what is not worth keeping, or never asked twice.
     pub(crate) fn of(parts: &'a Parts, body: &'a Bytes, role: &'a str, streams: bool) -> Option<Self> {
-        let path = parts.uri.path();
-        let calls = parts.method == Method::POST && path.starts_with("/rpc/");
+        let calls = parts.uri.path().starts_with("/rpc/");
         let reads = matches!(parts.method, Method::GET | Method::HEAD);
-        if !(calls || reads && body.is_empty()) {
+        let writes = matches!(parts.method, Method::POST | Method::PATCH | Method::PUT | Method::DELETE);
+        if (reads && !body.is_empty()) || !(reads || writes) {
             return None;
         }
         let (fields, gaps, key) = (HeaderMap::new(), Gaps::default(), Vec::new());
         let mut text = Self { parts, body, fields, gaps, role, streams, key };
-        // What a function is given looks like a filter.
-        text.set_key(!path.starts_with("/rpc/"));
-        (text.key.len() <= LONGEST_KEY).then_some(text)
+        text.set_key(true);
+        // A body that is written and has no shape is another one each time.
+        let is_asked_again = calls || body.is_empty() || text.gaps.body().is_some();
+        (is_asked_again && text.key.len() <= LONGEST_KEY).then_some(text)
     }
 
     fn query(&self) -> &'a str {
@@ -142,7 +156,7 @@ impl<'a> Text<'a> {
     /// Makes the key, with gaps for values or with the values.
     fn set_key(&mut self, with_gaps: bool) {
         let (path, query) = (self.parts.uri.path(), self.query());
-        let mut key = Vec::with_capacity(path.len() + query.len() + self.body.len() + 192);
+        let mut key = Vec::with_capacity(path.len() + query.len() + self.body.len().min(LONGEST_KEY) + 192);
         key.push(u8::from(self.streams) | u8::from(with_gaps) << 1);
         let mut start = 0;
         // Each part is followed by its length, so that no two lists of parts are one key.
@@ -155,14 +169,21 @@ impl<'a> Text<'a> {
             key.extend_from_slice(part.as_bytes());
             end(&mut key);
         }
-        if with_gaps {
+        self.gaps = Gaps::default();
+        // What a function is given by its query looks like a filter.
+        if with_gaps && !path.starts_with("/rpc/") {
             self.gaps = Gaps::of(query, &mut key);
         } else {
-            self.gaps = Gaps::default();
             key.extend_from_slice(query.as_bytes());
         }
         end(&mut key);
-        key.extend_from_slice(self.body);
+        if with_gaps && body::write_shape(self.body, &self.parts.headers, &mut key) {
+            self.gaps.set_body(self.body);
+            // No other body ends so.
+            key.push(0);
+        } else {
+            key.extend_from_slice(self.body);
+        }
         end(&mut key);
         for (index, name) in FIELDS.iter().enumerate() {
             for value in self.parts.headers.get_all(name) {
@@ -190,13 +211,12 @@ impl<'a> Text<'a> {
 impl Recognised {
     fn new(known: Arc<Known>, text: &Text<'_>) -> Self {
         let values = text.gaps.values(&known.words);
-        let request = (!known.words.is_empty()).then(|| Box::new(values.request(&known.request)));
-        Self { known, values, request }
+        Self { known, values }
     }
 
-    /// The request, its plan, and the values to put into it.
+    /// A request of this plan, the plan, and the values to put into both.
     pub(crate) fn parts(&self) -> (&RestRequest, &Ready, &Values) {
-        (self.request.as_deref().unwrap_or(&self.known.request), &self.known.ready, &self.values)
+        (&self.known.request, &self.known.ready, &self.values)
     }
 }
 
@@ -215,6 +235,8 @@ impl PlanCache {
         drop(old);
         match kept {
             Some(Kept::Plan(known)) => Sight::Planned(Recognised::new(known, text)),
+            Some(Kept::Nothing) => Sight::First,
+            _ if text.key.len() > LONGEST_KEY => Sight::First,
             _ if self.sightings.seen_before(&text.key) => Sight::Again,
             _ => Sight::First,
         }
@@ -225,14 +247,25 @@ impl PlanCache {
         &self,
         basis: &Basis<'_>,
         mut text: Text<'_>,
-        plan: impl Fn(Head<'_>, &Bytes) -> Option<(RestRequest, Ready)>,
+        plan: impl Fn(Head<'_>, &Bytes) -> Made,
     ) -> Option<Recognised> {
         let (query, body) = (text.query(), text.body);
-        let (request, ready) = plan(text.head(query), body)?;
+        let (request, ready) = match plan(text.head(query), body) {
+            Made::Plan(made) => *made,
+            Made::Refused => return None,
+            Made::Other => {
+                self.insert(basis, &text.key, Kept::Nothing);
+                return None;
+            }
+        };
         let mut known = Known { request, ready, words: Vec::new() };
         if !text.gaps.is_empty() {
-            let (filled, words) = text.gaps.filled(query);
-            let shared = plan(text.head(&filled), body);
+            let filled = text.gaps.filled(query);
+            let shared = match plan(text.head(&filled.query), filled.body.as_ref().unwrap_or(body)) {
+                Made::Plan(made) => Some(*made),
+                Made::Other | Made::Refused => None,
+            };
+            let words = filled.words;
             match shared.filter(|(_, ready)| fits(ready, &text.gaps.values(&words), &known.ready)) {
                 Some((request, ready)) => known = Known { request, ready, words },
                 None => {
@@ -309,7 +342,7 @@ impl KeptBasis {
 fn cost(key: &[u8], kept: &Kept) -> usize {
     let statement = match kept {
         Kept::Plan(known) => known.ready.statements.compiled.statement.sql.len(),
-        Kept::Each => 0,
+        Kept::Each | Kept::Nothing => 0,
     };
     key.len() + statement
 }

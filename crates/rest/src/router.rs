@@ -6,8 +6,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::Response;
 use ferrobase_edge::{Caller, Part, RoutePolicy, RouteScope};
 use ferrobase_request::Registry;
@@ -28,11 +27,6 @@ pub struct Deps {
     pub settings: Arc<ArcSwap<Settings>>,
 }
 
-/// The room as a router; paths begin below the room's own.
-pub fn router(deps: Deps) -> Router {
-    Router::new().fallback(handle).with_state(Room { deps, documents: Arc::default(), plans: Arc::default() })
-}
-
 /// The room as the edge mounts it.
 pub fn room(mount: &str, deps: Deps) -> ferrobase_edge::Room {
     let policy = RoutePolicy {
@@ -41,24 +35,35 @@ pub fn room(mount: &str, deps: Deps) -> ferrobase_edge::Room {
         scope: RouteScope { room: "rest", part: Part::Method },
         ..RoutePolicy::default()
     };
-    ferrobase_edge::Room::new(mount, router(deps)).policy(policy)
+    let room = Arc::new(Room { deps, documents: Documents::default().into(), plans: PlanCache::default() });
+    ferrobase_edge::Room::of_handler(mount, move |request| Arc::clone(&room).handle(request)).policy(policy)
 }
 
 /// What it keeps between requests.
-#[derive(Clone)]
 struct Room {
     deps: Deps,
     documents: Arc<Documents>,
-    plans: Arc<PlanCache>,
+    plans: PlanCache,
 }
 
-async fn handle(State(room): State<Room>, caller: Caller, request: Request) -> Response {
-    let settings = room.deps.settings.load_full();
-    let target = room.deps.registry.default_target();
-    let flow =
-        Flow { settings: &settings, target: &target, caller: &caller, documents: &room.documents, plans: &room.plans };
-    match Box::pin(flow.run(request)).await {
-        Ok(response) => response,
-        Err(error) => error::to_response(&error, settings.verbosity),
+impl Room {
+    async fn handle(self: Arc<Self>, request: Request) -> Response {
+        let caller = match Caller::of(&request) {
+            Ok(caller) => caller,
+            Err(response) => return response,
+        };
+        let settings = self.deps.settings.load_full();
+        let target = self.deps.registry.default_target();
+        let flow = Flow {
+            settings: &settings,
+            target: &target,
+            caller: &caller,
+            documents: &self.documents,
+            plans: &self.plans,
+        };
+        match flow.run(request).await {
+            Ok(response) => response,
+            Err(error) => error::to_response(&error, settings.verbosity),
+        }
     }
 }

@@ -94,6 +94,16 @@ async fn a_request_that_comes_again_is_answered_like_the_first() {
         ("GET /rpc/below?most=450&id=eq.1", &[], ""),
         ("GET /rpc/below?most=450&id=eq.2", &[], ""),
         ("GET /books?select=title,notes(body)&order=title.desc&limit=2", &[], ""),
+        ("GET /books?select=*,notes(*,books(title,notes(id)))&order=id", &[], ""),
+        ("GET /books?select=*,notes(*)&id=eq.3", &[("accept", SINGLE)], ""),
+        ("GET /books?select=*,notes(*)&id=gt.1", &[("accept", SINGLE)], ""),
+        ("GET /books?select=id,notes!inner(id)&notes.body=eq.sand", &[], ""),
+        ("GET /books?select=id,notes(count)&order=id", &[], ""),
+        ("GET /books?select=id,...notes(id)&order=id", &[], ""),
+        ("GET /books?select=id,notes(wrong)", &[], ""),
+        ("GET /books?select=id,notes(id)&order=id", &[("prefer", "count=exact")], ""),
+        ("GET /notes?select=id,of:books(title,t:title)&order=books(title).desc,id", &[], ""),
+        ("GET /notes?select=id,of:books(title,t:title)&order=id&offset=1", &[], ""),
         ("GET /books?select=nothing", &[], ""),
         ("GET /nowhere", &[], ""),
         ("OPTIONS /books", &[], ""),
@@ -101,6 +111,12 @@ async fn a_request_that_comes_again_is_answered_like_the_first() {
         ("GET /rpc/more?a=1&b=5", &[], ""),
         ("POST /rpc/more", &[], "{\"a\":1}"),
         ("POST /rpc/more", &[], "{\"a\":2}"),
+        ("POST /rpc/more", &[], "{\"a\":2,\"b\":7}"),
+        ("POST /rpc/more", &[], "{\"b\":7,\"a\":3}"),
+        ("POST /rpc/more", &[], "{\"a\":\"x\"}"),
+        ("POST /rpc/more", &[], "{\"a\":1"),
+        ("POST /rpc/more", &[], "{\"c\":1}"),
+        ("POST /rpc/more", &[], "[{\"a\":1}]"),
         ("POST /rpc/more", &[("content-type", "text/csv")], "a\n4\n"),
         ("POST /rpc/more", &[("content-type", "application/x-www-form-urlencoded")], "a=5"),
         ("POST /rpc/more", &[("content-type", "application/x-www-form-urlencoded")], "a=6"),
@@ -116,6 +132,101 @@ async fn a_request_that_comes_again_is_answered_like_the_first() {
             let again = seen(&ask(&api, line, fields, body).await);
             assert_eq!(again, *first, "time {round}: {line} {fields:?} {body}");
         }
+    }
+    // Nor does it matter who makes the JSON.
+    api.prove().await;
+    for round in 1..4 {
+        for ((line, fields, body), first) in requests.iter().zip(&first) {
+            let again = seen(&ask(&api, line, fields, body).await);
+            assert_eq!(again, *first, "time {round} since it is known what runs: {line} {fields:?} {body}");
+        }
+    }
+}
+
+const DIARY: &str = "
+create table public.days (id int primary key, mood text not null default 'fine', doc jsonb);
+create table public.pages (id int generated always as identity primary key, day_id int references public.days, body text);
+";
+
+/// Status and body of a write that tells what it wrote.
+async fn write(api: &Api, line: &str, fields: &[(&str, &str)], body: impl Into<String>) -> (u16, String) {
+    let mut all = vec![("prefer", "return=representation")];
+    all.extend(fields);
+    let answer = api.send(line, &all, body.into()).await;
+    let code = if answer.status.is_success() { answer.json().to_string() } else { answer.code() };
+    (answer.status.as_u16(), code)
+}
+
+#[tokio::test]
+async fn writes_that_come_again_write_their_own_values() {
+    let api = api(DIARY).await;
+    let shown = |id: i32, mood: &str, doc: &str| format!(r#"[{{"id":{id},"mood":"{mood}","doc":{doc}}}]"#);
+    let upsert = [("prefer", "resolution=merge-duplicates")];
+    for round in 0..6 {
+        let id = round + 1;
+        let new = write(&api, "POST /days", &[], format!(r#"{{"id":{id},"mood":"m{round}"}}"#)).await;
+        assert_eq!(new, (201, shown(id, &format!("m{round}"), "null")));
+        let turned = write(&api, "POST /days", &[], format!(r#"{{ "mood":"t{round}","id":{} }}"#, id + 100)).await;
+        assert_eq!(turned, (201, shown(id + 100, &format!("t{round}"), "null")));
+        let short = write(&api, "POST /days", &[], format!(r#"{{"id":{}}}"#, id + 200)).await;
+        assert_eq!(short, (201, shown(id + 200, "fine", "null")));
+        let many = format!(r#"[{{"id":{},"mood":"a"}},{{"id":{},"mood":"b"}}]"#, id + 300, id + 400);
+        assert_eq!(write(&api, "POST /days?columns=id", &[], many).await.0, 201);
+        let csv =
+            write(&api, "POST /days", &[("content-type", "text/csv")], format!("id,mood\n{},c\n", id + 500)).await;
+        assert_eq!(csv, (201, shown(id + 500, "c", "null")));
+        // Whatever kind of value stands at a key.
+        for doc in
+            [format!("{{\"a\":{round}}}"), format!("[{round}]"), round.to_string(), "\"x\"".into(), "null".into()]
+        {
+            let path = format!("PATCH /days?id=eq.{id}");
+            let changed = write(&api, &path, &[], format!(r#"{{"doc":{doc}}}"#)).await;
+            assert_eq!(changed, (200, shown(id, &format!("m{round}"), &doc)));
+        }
+        for (patch, doc) in
+            [(r#"{"doc":{"a":1}}"#, r#"{"a":1}"#), (r#"{"doc":{"b":2}}"#, r#"{"a":1,"b":2}"#), (r#"{"doc":7}"#, "7")]
+        {
+            let path = format!("PATCH /days?id=eq.{id}");
+            let merged = write(&api, &path, &[("content-type", "application/merge-patch+json")], patch).await;
+            assert_eq!(merged, (200, shown(id, &format!("m{round}"), doc)), "{patch}");
+        }
+        let again = write(&api, "POST /days", &upsert, format!(r#"{{"id":{id},"mood":"u{round}"}}"#)).await;
+        assert_eq!(again.1, shown(id, &format!("u{round}"), "7"));
+        let put = format!(r#"{{"id":{id},"mood":"p{round}","doc":null}}"#);
+        assert_eq!(
+            write(&api, &format!("PUT /days?id=eq.{id}"), &[], put.clone()).await,
+            (200, shown(id, &format!("p{round}"), "null"))
+        );
+        assert_eq!(write(&api, "PUT /days?id=eq.9999", &[], put).await.1, "PGRST115");
+        let nested = format!(r#"{{"id":{},"mood":"n","pages":[{{"body":"p{round}"}}]}}"#, id + 600);
+        let answer = write(&api, "POST /days?select=id,pages(body)", &[], nested).await;
+        assert_eq!(answer, (201, format!(r#"[{{"id":{},"pages":[{{"body":"p{round}"}}]}}]"#, id + 600)));
+        // Mistakes are told each time, between requests that are right.
+        assert_eq!(write(&api, "POST /days", &[], format!(r#"{{"id":{id},"mood":"twice"}}"#)).await.1, "23505");
+        assert_eq!(write(&api, "POST /days", &[], r#"{"id":"x","mood":"m"}"#).await.1, "22P02");
+        assert_eq!(write(&api, "POST /days", &[], r#"{"id":7000,"mood":null}"#).await.1, "23502");
+        assert_eq!(write(&api, "POST /days", &[], r#"{"id":7000,"mood":"m""#).await.1, "PGRST102");
+        assert_eq!(write(&api, "POST /days", &[], r#"{"id":7000,"nothing":"m"}"#).await.1, "PGRST204");
+        assert_eq!(
+            write(&api, &format!("DELETE /days?id=eq.{}&select=id", id + 200), &[], "").await,
+            (200, format!(r#"[{{"id":{}}}]"#, id + 200))
+        );
+    }
+    let left = api.get("/days?select=count:id.count()").await;
+    assert_eq!(left[0]["count"], json!(6 * 6));
+}
+
+#[tokio::test]
+async fn sec_05_nobody_writes_by_the_plan_of_another_role() {
+    let api = api(DIARY).await;
+    api.db.script("revoke insert, delete on public.days from anon").await;
+    api.reload().await;
+    let service = format!("Bearer {}", ferrobase_testkit::token::of_role("service_role"));
+    for id in 0..5 {
+        let body = format!(r#"{{"id":{id}}}"#);
+        assert_eq!(write(&api, "POST /days", &[("authorization", &service)], body.clone()).await.0, 201);
+        assert_eq!(write(&api, "POST /days", &[], body).await.1, "42501");
+        assert_eq!(write(&api, &format!("DELETE /days?id=eq.{id}"), &[], "").await.1, "42501");
     }
 }
 
@@ -134,6 +245,24 @@ async fn what_was_changed_meanwhile_shows() {
     for _ in 0..3 {
         assert_eq!(ask(&api, "GET /books?id=eq.3&select=pages", &[], "").await.code(), "42703");
         assert_eq!(api.get("/books?id=eq.3&select=leaves").await, json!([{"leaves": null}]));
+    }
+}
+
+#[tokio::test]
+async fn what_was_just_changed_shows_in_rows_below_rows() {
+    let api = api(SHELF).await;
+    api.prove().await;
+    let ask = "/books?select=*,notes(*)&id=eq.1&limit=1";
+    assert_eq!(api.get(ask).await[0]["notes"][0], json!({"id": 1, "book_id": 1, "body": "sand"}));
+    // Nobody has told the server of any of these.
+    for (change, note) in [
+        ("notes alter id type text", json!({"id": "1", "book_id": 1, "body": "sand"})),
+        ("notes drop column body", json!({"id": "1", "book_id": 1})),
+        ("notes add column body json default '[1]'", json!({"id": "1", "book_id": 1, "body": [1]})),
+    ] {
+        api.db.script(&format!("alter table public.{change}")).await;
+        let books = api.get(ask).await;
+        assert_eq!((&books[0]["title"], &books[0]["notes"][0]), (&json!("Dune"), &note), "{change}");
     }
 }
 

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use ferrobase_base::Secret;
 use ferrobase_base::ports::NoApiKeys;
-use ferrobase_catalog::{CatalogHandle, Scope, load};
+use ferrobase_catalog::{CatalogHandle, ReloadOptions, Reloader, Scope, connect_with, load};
 use ferrobase_edge::App;
 use ferrobase_edge::config::{SecuritySection, ServerSection};
 use ferrobase_edge::metrics::Metrics;
@@ -24,6 +24,7 @@ pub use ferrobase_testkit::Answer;
 use ferrobase_testkit::{TestDatabase, database_from, token};
 use http::{Request, Response};
 use serde_json::Value;
+use tokio::sync::watch;
 use tower::ServiceExt;
 
 /// The room with its database.
@@ -132,6 +133,20 @@ impl Api {
     pub async fn reload(&self) {
         let mut session = self.db.connect().await;
         self.catalog.set(Box::pin(load(&mut session, &self.scope)).await.expect("a catalog"));
+    }
+
+    /// Loads it, and works out which relations run only code that is known; until then PostgreSQL makes all JSON.
+    pub async fn prove(&self) {
+        self.catalog.listens(true);
+        let (_kept, seen) = watch::channel(self.scope.clone());
+        let connect = connect_with(ConnectOptions::parse(self.db.url()).expect("a URL"));
+        let options = ReloadOptions { proves: true, ..ReloadOptions::default() };
+        let reloader = Reloader::spawn(connect, seen, (*self.catalog).clone(), options);
+        reloader.first_load().await.expect("a catalog");
+        while self.catalog.proven().is_none() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        reloader.stop();
     }
 
     /// Sends a request line (`GET /todos?...` below the room), fields and a body.

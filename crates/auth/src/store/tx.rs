@@ -42,14 +42,13 @@ impl Database {
 
     /// For work that nobody asked for.
     pub fn internal(pool: Pool) -> Self {
-        let nothing = || std::sync::Arc::<str>::from("{}");
         let context = RequestContext {
             identity: Identity::internal(OWNER.role),
             request_id: "auth".into(),
             method: "".into(),
             path: "".into(),
-            headers: nothing(),
-            cookies: nothing(),
+            headers: "{}".into(),
+            cookies: "{}".into(),
             client_ip: None,
             deadline: std::time::Instant::now() + INTERNAL_TIMEOUT,
             trace: None,
@@ -141,7 +140,7 @@ impl Tx {
         let limit = "select set_config('statement_timeout', $1, true)";
         self.rows(limit, crate::params![longest.as_millis().to_string()]).await?;
         let sql = format!("select \"{schema}\".\"{function}\"($1)::text");
-        let call = Statement { sql: sql.into(), params: crate::params![input], param_types: Vec::new() };
+        let call = Statement { sql: sql.into(), params: crate::params![input], param_types: Vec::new(), binary: false };
         let turn = Turn { settings: Vec::new(), statements: vec![call], continues: true };
         let rows = rows_of(self.conversation.exchange(&turn).await?);
         self.rows(limit, crate::params![STATEMENT_TIMEOUT.as_millis().to_string()]).await?;
@@ -189,7 +188,7 @@ impl Tx {
 }
 
 fn statement(sql: &'static str, params: Vec<Option<Bytes>>) -> Statement {
-    Statement { sql: sql.into(), params, param_types: Vec::new() }
+    Statement { sql: sql.into(), params, param_types: Vec::new(), binary: false }
 }
 
 fn rows_of(mut reply: Reply) -> Vec<Row> {

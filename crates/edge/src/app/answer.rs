@@ -13,7 +13,6 @@ use ferrobase_request::{Identity, Stage, Via};
 use http::header::{CONTENT_LENGTH, EXPECT};
 use http::uri::PathAndQuery;
 use http::{Request, Uri, Version, request};
-use tower::ServiceExt;
 
 use super::MountedRoom;
 use super::exchange::Exchange;
@@ -183,15 +182,14 @@ impl Exchange {
         request: Request<Body>,
         watch: Option<&BodyWatch>,
     ) -> Result<Response, PublicError> {
-        let mut call = std::pin::pin!(mounted.room.router.clone().oneshot(request));
-        let answered = match self.timeout {
+        let call = mounted.room.answer(request);
+        let response = match self.timeout {
             None => call.await,
-            Some(limit) => match tokio::time::timeout_at((self.arrived + limit).into(), &mut call).await {
-                Ok(answered) => answered,
+            Some(limit) => match tokio::time::timeout_at((self.arrived + limit).into(), call).await {
+                Ok(response) => response,
                 Err(_) => return Err(late(limit, watch)),
             },
         };
-        let Ok(response) = answered;
         self.correct(response, watch)
     }
 

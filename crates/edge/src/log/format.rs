@@ -4,6 +4,7 @@
 //! `timestamp level message` first, so that a person reading raw lines finds what matters on the left.
 //! Invariant: whatever a value contains, a line stays one line, and in JSON one object.
 
+use std::cell::RefCell;
 use std::io::Write;
 
 use tracing::Level;
@@ -43,14 +44,16 @@ impl Line {
     /// Starts a line with the time, the level and the message.
     pub(super) fn start(style: Style, level: Level, message: &str) -> Self {
         let mut line = Self { style, bytes: Vec::with_capacity(320) };
-        let now = jiff::Timestamp::now();
         match style {
             Style::Json => {
-                let _ = write!(line.bytes, "{{\"timestamp\":\"{now:.3}\",\"level\":\"{}\",\"message\":", lower(level));
+                line.bytes.extend_from_slice(b"{\"timestamp\":\"");
+                line.time();
+                let _ = write!(line.bytes, "\",\"level\":\"{}\",\"message\":", lower(level));
                 line.json_text(message);
             }
             Style::Text => {
-                let _ = write!(line.bytes, "{now:.3} {level:<5} ");
+                line.time();
+                let _ = write!(line.bytes, " {level:<5} ");
                 line.plain_text(message);
             }
             Style::Apache => {
@@ -84,6 +87,23 @@ impl Line {
     pub(super) fn raw(&mut self, key: &str, value: std::fmt::Arguments<'_>) {
         self.key(key);
         let _ = self.bytes.write_fmt(value);
+    }
+
+    /// The time in milliseconds, RFC 3339. All but the last three digits are those of the line before, most of the time.
+    fn time(&mut self) {
+        thread_local! {
+            static SECOND: RefCell<(i64, String)> = const { RefCell::new((i64::MIN, String::new())) };
+        }
+        let now = jiff::Timestamp::now();
+        SECOND.with_borrow_mut(|(second, text)| {
+            if *second != now.as_second() {
+                *second = now.as_second();
+                *text = jiff::Timestamp::from_second(*second).unwrap_or_default().to_string();
+                text.truncate(text.len() - 1);
+            }
+            self.bytes.extend_from_slice(text.as_bytes());
+        });
+        let _ = write!(self.bytes, ".{:03}Z", now.subsec_millisecond());
     }
 
     /// Ends the line.

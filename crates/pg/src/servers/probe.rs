@@ -16,6 +16,7 @@ static QUESTION: LazyLock<Statement> = LazyLock::new(|| Statement {
     sql: include_str!("../../sql/server_probe.sql").into(),
     params: Vec::new(),
     param_types: Vec::new(),
+    binary: false,
 });
 /// A commit that reaches the disk, and says nothing: what was written before it reaches the disk too.
 const NUDGE: &str = "select pg_catalog.pg_logical_emit_message(true, 'ferrobase', '')";

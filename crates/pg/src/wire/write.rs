@@ -1,7 +1,8 @@
 //! Appends frontend messages to a buffer: `[u8 type, i32 length including itself, body]`.
 //!
 //! Hand-written because this is the hot path: every request goes through `bind` several times and a message costs
-//! one bounds check and a copy. All parameters and results are in text format.
+//! one bounds check and a copy. All parameters are in text format, and
+//! results too where nothing else is asked for.
 //! Invariant: text that the protocol ends with NUL never contains one; callers check with [`is_sendable`] first.
 
 /// Whether a text may travel as a C string.
@@ -95,10 +96,21 @@ pub(crate) fn parse(out: &mut Vec<u8>, name: &str, sql: &str, types: &[u32]) {
     });
 }
 
-/// Bind of the unnamed portal. `parameters` gives exactly `how_many` values.
+/// Bind of the unnamed portal, whose results come as text. `parameters` gives exactly `how_many` values.
 pub(crate) fn bind<'a>(
     out: &mut Vec<u8>,
     statement: &str,
+    how_many: usize,
+    parameters: impl Iterator<Item = Option<&'a [u8]>>,
+) {
+    bind_for(out, statement, false, how_many, parameters);
+}
+
+/// The same, with results in text or binary format.
+pub(crate) fn bind_for<'a>(
+    out: &mut Vec<u8>,
+    statement: &str,
+    binary: bool,
     how_many: usize,
     parameters: impl Iterator<Item = Option<&'a [u8]>>,
 ) {
@@ -116,7 +128,11 @@ pub(crate) fn bind<'a>(
                 }
             }
         }
-        count(out, 0);
+        // One code for all columns, however many there are.
+        count(out, usize::from(binary));
+        if binary {
+            count(out, 1);
+        }
     });
 }
 
@@ -173,6 +189,9 @@ mod tests {
         out.clear();
         bind(&mut out, "s", 2, [Some(&b"ab"[..]), None].into_iter());
         assert_eq!(out, b"B\x00\x00\x00\x17\0s\0\x00\x00\x00\x02\x00\x00\x00\x02ab\xff\xff\xff\xff\x00\x00");
+        out.clear();
+        bind_for(&mut out, "", true, 0, std::iter::empty());
+        assert_eq!(out, b"B\x00\x00\x00\x0e\0\0\x00\x00\x00\x00\x00\x01\x00\x01");
         out.clear();
         startup(&mut out, [("user", "u")].into_iter());
         assert_eq!(out, b"\x00\x00\x00\x10\x00\x03\x00\x00user\0u\0\0");

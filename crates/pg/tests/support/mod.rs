@@ -68,6 +68,7 @@ pub fn statement(sql: &str, params: &[Option<&str>]) -> Statement {
         sql: Arc::from(sql),
         params: params.iter().map(|p| p.map(|p| Bytes::copy_from_slice(p.as_bytes()))).collect(),
         param_types: Vec::new(),
+        binary: false,
     }
 }
 

@@ -4,10 +4,10 @@
 //! members, or a subquery for other rows. Values of rows below are subqueries (`Lazy` in `embed`): pages always have a limit.
 //! Read on: `page` (rows page by page), `summed` (what rows add up to), `change` (writes), `inside` (JSON views).
 
-use super::field::{field, ordered, window as window_of};
-use super::read::{Level, Origin, Pieces, Scope, order_value, write_where};
+use super::field::{field, window as window_of};
+use super::read::{Level, Origin, Pieces, write_order, write_where};
 use super::{CompileError, Compiler};
-use crate::plan::{Cases, Content, Document, Field, Join, Member, One, Order, Read, SCALAR, Scalar, Source, Window};
+use crate::plan::{Cases, Content, Document, Field, Join, Member, One, Read, SCALAR, Scalar, Source, Window};
 use crate::sql::Sql;
 
 /// A lateral row of members.
@@ -339,13 +339,4 @@ pub(super) fn are_column_names<'k>(mut keys: impl Iterator<Item = &'k str>) -> b
 /// Whether rows come from a function.
 fn is_called(one: &One) -> bool {
     matches!(one.join, Some(Join::Function { .. })) || matches!(one.read.source, Source::Function(_))
-}
-
-pub(super) fn write_order(out: &mut Sql, scope: &Scope<'_>) -> Result<(), CompileError> {
-    if !scope.read.order.is_empty() {
-        let term = |order: &Order| Ok(ordered(order_value(scope, &order.by)?, order));
-        let terms = scope.read.order.iter().map(term).collect::<Result<Vec<_>, CompileError>>()?;
-        out.push(" ORDER BY ").join(terms, ", ");
-    }
-    Ok(())
 }

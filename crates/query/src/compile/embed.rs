@@ -53,8 +53,7 @@ impl Compiler {
     ) -> Result<Vec<Item>, CompileError> {
         let value = match (&embed.output, place) {
             (EmbedOutput::Hidden, _) => return Ok(Vec::new()),
-            (EmbedOutput::Json, Place::Lazy) => self.subquery(scope, embed)?,
-            (EmbedOutput::Json, Place::Join { alias, .. }) => joined_json(embed, alias, scope.groups_documents()),
+            (EmbedOutput::Json, place) => self.embedded_json(scope, embed, place)?,
             (EmbedOutput::Spread(columns), Place::Join { alias, .. }) => {
                 return columns
                     .iter()
@@ -65,6 +64,19 @@ impl Compiler {
             (EmbedOutput::Spread(_), Place::Lazy) => return Err(CompileError::SourceBelowRoot),
         };
         Ok(vec![Item { sql: named(value, Some(&embed.name)), group: GroupTerm::Position }])
+    }
+
+    /// What is shown of an embed, as JSON.
+    pub(super) fn embedded_json(
+        &mut self,
+        scope: &Scope<'_>,
+        embed: &Embed,
+        place: &Place,
+    ) -> Result<Sql, CompileError> {
+        match place {
+            Place::Lazy => self.subquery(scope, embed),
+            Place::Join { alias, .. } => Ok(joined_json(embed, alias, scope.groups_documents())),
+        }
     }
 
     /// The lateral joins of a node.
@@ -157,11 +169,11 @@ impl Compiler {
     }
 }
 
-fn below<'a>(embed: &'a Embed, scope: &'a Scope<'_>) -> Origin<'a> {
+pub(super) fn below<'a>(embed: &'a Embed, scope: &'a Scope<'_>) -> Origin<'a> {
     Origin::Below { join: &embed.join, parent: &scope.alias }
 }
 
-fn next(scope: &Scope<'_>, embed: &Embed) -> Level {
+pub(super) fn next(scope: &Scope<'_>, embed: &Embed) -> Level {
     let is_spread = matches!(embed.output, EmbedOutput::Spread(_));
     Level {
         depth: scope.level.depth + 1,

@@ -4,10 +4,10 @@
 //! document itself has to be a column that stands still: PostgreSQL would put a view's expression in the place of each
 //! mention, and make the whole document again for every key.
 
-use super::drawn::{are_column_names, constant, edge_name, write_order};
+use super::drawn::{are_column_names, constant, edge_name};
 use super::field::window;
 use super::page::Needs;
-use super::read::{Level, Pieces, write_where};
+use super::read::{Level, Pieces, write_order, write_where};
 use super::{CompileError, Compiler};
 use crate::plan::{EdgeMember, EdgeValue, Inside, Items, One, Page, PageMember, PageValue, Part, Told};
 use crate::sql::Sql;

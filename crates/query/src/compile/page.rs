@@ -1,10 +1,10 @@
 //! Pages: rows that are read first, limited and in order, each with what is told of it, and what is known of all of them.
 
-use super::drawn::{are_column_names, built, constant, edge_name, encoded, write_order};
+use super::drawn::{are_column_names, built, constant, edge_name, encoded};
 use super::field::{named, window as window_of};
 use super::inside::{document_of, page_column};
 use super::keyset::{self, Term, terms};
-use super::read::{Level, Origin, Pieces, write_distinct, write_where};
+use super::read::{Level, Origin, Pieces, write_distinct, write_order, write_where};
 use super::summed::aggregates;
 use super::{CompileError, Compiler, SOURCE, call, cte};
 use crate::plan::{

@@ -78,9 +78,10 @@ pub(super) enum GroupTerm {
 }
 
 /// The parts of a node's statement, in the order in which their aliases were given.
-pub(super) struct Pieces<'a> {
+pub(super) struct Pieces<'a, L = Vec<Item>> {
     pub(super) scope: Scope<'a>,
-    pub(super) items: Vec<Item>,
+    /// The select list.
+    pub(super) items: L,
     pub(super) from: Sql,
     pub(super) conditions: Vec<Sql>,
 }
@@ -109,10 +110,7 @@ impl Compiler {
             let having = read.having.iter().map(|having| condition(&mut Plain(&scope.alias), having));
             out.push(" HAVING ").join(having.collect::<Result<Vec<_>, _>>()?, " AND ");
         }
-        if !read.order.is_empty() {
-            let terms = read.order.iter().map(|order| order_term(&scope, order));
-            out.push(" ORDER BY ").join(terms.collect::<Result<Vec<_>, _>>()?, ", ");
-        }
+        write_order(&mut out, &scope)?;
         window(&mut out, &read.window);
         if let (Some(lock), Origin::Root, Source::Table(_)) = (self.lock, origin, &read.source) {
             write_lock(&mut out, lock, &scope.alias);
@@ -127,13 +125,24 @@ impl Compiler {
         origin: Origin<'_>,
         level: Level,
     ) -> Result<Pieces<'r>, CompileError> {
+        self.pieces_with(read, origin, level, Self::select_list)
+    }
+
+    /// The same with another select list.
+    pub(super) fn pieces_with<'r, L>(
+        &mut self,
+        read: &'r Read,
+        origin: Origin<'_>,
+        level: Level,
+        list: impl FnOnce(&mut Self, &Scope<'_>) -> Result<L, CompileError>,
+    ) -> Result<Pieces<'r, L>, CompileError> {
         let level = Level { limited: level.limited || read.window.limit.is_some(), ..level };
         let alias = self.alias_for(read, origin, level)?;
         let places =
             read.embeds.iter().enumerate().map(|(index, embed)| self.place(read, index, embed, level)).collect();
         let scope = Scope { read, alias, level, grouped: read.is_grouped(), places };
         let mut from = self.from(read, origin, &scope.alias, level.depth)?;
-        let items = self.select_list(&scope)?;
+        let items = list(self, &scope)?;
         from.from.append(self.joins(&scope)?);
         let mut conditions = self.conditions(&scope)?;
         conditions.extend(from.conditions);
@@ -336,6 +345,15 @@ pub(super) fn write_where(out: &mut Sql, conditions: Vec<Sql>) {
     if !conditions.is_empty() {
         out.push(" WHERE ").join(conditions, " AND ");
     }
+}
+
+/// ` ORDER BY ...`, where there is an order.
+pub(super) fn write_order(out: &mut Sql, scope: &Scope<'_>) -> Result<(), CompileError> {
+    if !scope.read.order.is_empty() {
+        let terms = scope.read.order.iter().map(|order| order_term(scope, order));
+        out.push(" ORDER BY ").join(terms.collect::<Result<Vec<_>, _>>()?, ", ");
+    }
+    Ok(())
 }
 
 /// ` FOR UPDATE OF ...`.

@@ -1,9 +1,9 @@
 //! What rows of a document add up to: aggregates of a page, and rows in groups.
 
 use super::condition::{Plain, condition};
-use super::drawn::{built, constant, presented, write_order};
+use super::drawn::{built, constant, presented};
 use super::field::{aggregate, field, window as window_of};
-use super::read::{Level, Origin, Pieces, write_where};
+use super::read::{Level, Origin, Pieces, write_order, write_where};
 use super::{CompileError, Compiler};
 use crate::plan::{AggregateMember, AggregateValue, GroupKey, GroupMember, Groups, Read, Select, Value, Window};
 use crate::sql::Sql;

@@ -200,7 +200,7 @@ impl Asking<'_> {
             journal: Default::default(),
             freshness: None,
         };
-        let nothing = Statement { sql: "".into(), params: Vec::new(), param_types: Vec::new() };
+        let nothing = Statement { sql: "".into(), params: Vec::new(), param_types: Vec::new(), binary: false };
         let work = Work { read_only: false, ..Work::read(question.search_path.clone(), nothing) };
         let rules = TransactionRules {
             profile: Profile::Ferrobase,

@@ -177,8 +177,8 @@ impl Runner<'_> {
         if guarded {
             self.transaction.savepoint();
         }
-        let told = fields(&self.context.headers, &operation.headers);
-        self.transaction.tell(operation.method.as_str(), &operation.path, &told);
+        let told = fields(self.context.headers.text(), &operation.headers);
+        self.transaction.tell(operation.method.as_str(), &operation.path, told);
         match self.execute(&request, prepared).await {
             Ok(response) => {
                 if guarded {

@@ -1,16 +1,19 @@
-//! Requests that differ in nothing but the values they compare with have one plan.
+//! Requests that differ in nothing but the values that they compare with or write have one plan.
 //!
 //! `id=eq.7` and `id=eq.8` are one text with a gap. The plan is made from that text with a word in each gap that is used
-//! for nothing else ([`Gaps::filled`]); where these words end up is where values go ([`Values`]). Whether values do nothing
+//! for nothing else ([`Gaps::filled`]); where these words end up is where values go ([`Values`]). A body is one such value. Whether values do nothing
 //! but that is not believed but looked at: the plan of the request as it came must differ from that of the words in
 //! parameters only ([`fits`]).
 //! Invariant: a value in a gap is text to the end of its filter, whatever it is: letters, digits, `-`, `_` and `.` after
 //! an operator that compares with one value.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use ferrobase_pg::Statement;
 use rand::distr::{Alphanumeric, SampleString as _};
 
+use super::body;
 use crate::flow::Ready;
 use crate::request::RestRequest;
 
@@ -25,13 +28,42 @@ const LONGEST: usize = 64;
 /// Long enough to be found nowhere else.
 const WORD: usize = 24;
 
-/// The values of a query string that may be anything.
+/// The values of a request that may be anything.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Gaps<'q>(Vec<&'q str>);
+pub(super) struct Gaps<'q> {
+    query: Vec<&'q str>,
+    body: Option<&'q Bytes>,
+}
+
+/// What stands for a value in a plan that others share.
+#[derive(Clone, Debug)]
+pub(super) struct Word {
+    text: Bytes,
+    /// The part of it that stands nowhere else: all of it, or what a body has at its keys.
+    mark: Bytes,
+}
+
+/// A request with words in its gaps.
+pub(super) struct Filled {
+    pub(super) query: String,
+    pub(super) body: Option<Bytes>,
+    pub(super) words: Vec<Word>,
+}
 
 /// What stands in the place of what, in a plan that others share.
 #[derive(Debug, Default)]
-pub(crate) struct Values(Vec<(Bytes, Bytes)>);
+pub(crate) struct Values(Vec<(Word, Bytes)>);
+
+impl Word {
+    fn random() -> Self {
+        let text = Bytes::from(Alphanumeric.sample_string(&mut rand::rng(), WORD));
+        Self { mark: text.clone(), text }
+    }
+
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.text).unwrap_or_default()
+    }
+}
 
 impl<'q> Gaps<'q> {
     /// The gaps of a query string, which is written with gaps to `out`.
@@ -56,38 +88,53 @@ impl<'q> Gaps<'q> {
             out.extend_from_slice(query.as_bytes());
             gaps.clear();
         }
-        Self(gaps)
+        Self { query: gaps, body: None }
+    }
+
+    /// The body may be any other of its shape.
+    pub(super) fn set_body(&mut self, body: &'q Bytes) {
+        self.body = Some(body);
+    }
+
+    pub(super) fn body(&self) -> Option<&'q Bytes> {
+        self.body
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.query.is_empty() && self.body.is_none()
     }
 
-    /// The query string with a new word in each gap, and the words.
-    pub(super) fn filled(&self, query: &str) -> (String, Vec<Bytes>) {
-        let mut text = String::with_capacity(query.len() + self.0.len() * WORD);
-        let mut words = Vec::with_capacity(self.0.len());
+    /// The query string with a new word in each gap, a body of the same shape, and the words.
+    pub(super) fn filled(&self, query: &str) -> Filled {
+        let mut text = String::with_capacity(query.len() + self.query.len() * WORD);
+        let mut words = Vec::with_capacity(self.query.len() + 1);
         for (index, pair) in query.split('&').enumerate() {
             if index > 0 {
                 text.push('&');
             }
-            match value_of(pair) {
+            match value_of(pair).filter(|_| !self.query.is_empty()) {
                 Some(value) => {
-                    let word = Alphanumeric.sample_string(&mut rand::rng(), WORD);
+                    let word = Word::random();
                     text.push_str(&pair[..pair.len() - value.len()]);
-                    text.push_str(&word);
-                    words.push(Bytes::from(word));
+                    text.push_str(word.text());
+                    words.push(word);
                 }
                 None => text.push_str(pair),
             }
         }
-        (text, words)
+        let body = self.body.map(|body| {
+            let word = Word::random();
+            let body = body::of_same_shape(body, word.text());
+            words.push(Word { text: body.clone(), ..word });
+            body
+        });
+        Filled { query: text, body, words }
     }
 
     /// These values in the place of those words.
-    pub(super) fn values(&self, words: &[Bytes]) -> Values {
-        let values = self.0.iter().map(|value| Bytes::copy_from_slice(value.as_bytes()));
-        Values(words.iter().cloned().zip(values).collect())
+    pub(super) fn values(&self, words: &[Word]) -> Values {
+        let values = self.query.iter().map(|value| Bytes::copy_from_slice(value.as_bytes()));
+        Values(words.iter().cloned().zip(values.chain(self.body.cloned())).collect())
     }
 }
 
@@ -111,7 +158,7 @@ impl Values {
         let mut statement = statement.clone();
         if !self.0.is_empty() {
             for param in statement.params.iter_mut().flatten() {
-                if let Some((_, value)) = self.0.iter().find(|(word, _)| word == param) {
+                if let Some((_, value)) = self.0.iter().find(|(word, _)| word.text == *param) {
                     *param = value.clone();
                 }
             }
@@ -119,14 +166,28 @@ impl Values {
         statement
     }
 
-    /// The request as it came, as far as anybody looks at it who has its plan: its text.
-    pub(super) fn request(&self, known: &RestRequest) -> RestRequest {
-        let mut request = known.clone();
+    /// The canonical query string of the request, from that of the plan.
+    pub(crate) fn canonical<'q>(&self, query: &'q str) -> Cow<'q, str> {
+        let mut canonical = Cow::Borrowed(query);
         for (word, value) in &self.0 {
-            let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
-            request.query.canonical = request.query.canonical.replacen(text(word), text(value), 1);
+            let value = std::str::from_utf8(value).unwrap_or_default();
+            if canonical.contains(word.text()) {
+                canonical = canonical.replacen(word.text(), value, 1).into();
+            }
         }
-        request
+        canonical
+    }
+
+    /// The request as it came, as far as anybody looks at it who tells what is wrong with it: its text.
+    pub(crate) fn request<'r>(&self, known: &'r RestRequest) -> Cow<'r, RestRequest> {
+        match self.canonical(&known.query.canonical) {
+            Cow::Borrowed(_) => Cow::Borrowed(known),
+            Cow::Owned(canonical) => {
+                let mut request = known.clone();
+                request.query.canonical = canonical;
+                Cow::Owned(request)
+            }
+        }
     }
 }
 
@@ -136,7 +197,9 @@ pub(super) fn fits(words: &Ready, values: &Values, real: &Ready) -> bool {
         let compiled = &ready.statements.compiled;
         [Some(compiled.statement.clone()), compiled.estimate.clone()]
     };
-    let says_words = |text: &[u8]| values.0.iter().any(|(word, _)| text.windows(WORD).any(|part| part == word));
+    // A body without keys has no mark.
+    let marks = || values.0.iter().filter(|(word, _)| word.text.len() >= WORD).map(|(word, _)| &word.mark);
+    let says_words = |text: &[u8]| marks().any(|mark| text.windows(WORD).any(|part| part == mark));
     let pages = words.planned.pages.is_some();
     let (theirs, ours) = (&words.planned, &real.planned);
     !pages
@@ -158,7 +221,7 @@ mod tests {
     fn gaps(query: &str) -> (String, Vec<&str>) {
         let mut out = Vec::new();
         let gaps = Gaps::of(query, &mut out);
-        (String::from_utf8(out).unwrap().replace('\0', "?"), gaps.0)
+        (String::from_utf8(out).unwrap().replace('\0', "?"), gaps.query)
     }
 
     #[test]
@@ -194,18 +257,31 @@ mod tests {
     #[test]
     fn words_take_the_place_of_values() {
         let query = "select=a&id=eq.7&n=gt.1.5";
-        let gaps = Gaps::of(query, &mut Vec::new());
-        let (text, words) = gaps.filled(query);
-        let [first, second] = &words[..] else { panic!("{words:?}") };
-        let word = |word: &Bytes| String::from_utf8(word.to_vec()).unwrap();
-        assert_eq!(text, format!("select=a&id=eq.{}&n=gt.{}", word(first), word(second)));
+        let mut gaps = Gaps::of(query, &mut Vec::new());
+        let body = Bytes::from_static(br#"{"a":1}"#);
+        gaps.set_body(&body);
+        let filled = gaps.filled(query);
+        let [first, second, third] = &filled.words[..] else { panic!("{:?}", filled.words) };
+        assert_eq!(filled.query, format!("select=a&id=eq.{}&n=gt.{}", first.text(), second.text()));
+        let mark = std::str::from_utf8(&third.mark).unwrap();
+        assert_eq!(filled.body.unwrap(), format!("{{\"a\":\"{mark}\"}}"));
         let statement = Statement {
-            sql: "select $1, $2, $3".into(),
-            params: vec![Some(second.clone()), None, Some(first.clone()), Some("other".into())],
+            sql: "select $1, $2, $3, $4, $5".into(),
+            params: vec![
+                Some(second.text.clone()),
+                None,
+                Some(first.text.clone()),
+                Some("other".into()),
+                Some(third.text.clone()),
+            ],
             param_types: vec![0, 23],
+            binary: false,
         };
-        let filled = gaps.values(&words).fill(&statement);
-        assert_eq!(filled.params, [Some("1.5".into()), None, Some("7".into()), Some("other".into())]);
-        assert_eq!((filled.sql, filled.param_types), (statement.sql, statement.param_types));
+        let values = gaps.values(&filled.words);
+        let put = values.fill(&statement);
+        assert_eq!(put.params, [Some("1.5".into()), None, Some("7".into()), Some("other".into()), Some(body)]);
+        assert_eq!((put.sql, put.param_types), (statement.sql, statement.param_types));
+        assert_eq!(values.canonical(&filled.query), query);
+        assert!(matches!(Values::default().canonical(query), Cow::Borrowed(_)));
     }
 }

@@ -34,9 +34,14 @@ use crate::prefer::{Count, Preferences, Resolution, Return};
 use crate::range::{self, RangeError};
 use crate::request::{Action, RestRequest};
 
+/// As many fields as an answer has that a browser asked for.
+const FIELDS: usize = 24;
+
 /// What is known besides the request and the outcome.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
+    /// The request's query string in canonical order.
+    pub canonical: &'a str,
     /// The type of the body.
     pub media: &'a MediaType,
     /// All rows, where it is not what the outcome says: after the planner was asked for an estimate.
@@ -89,7 +94,8 @@ struct Draft {
 
 impl Draft {
     fn new(status: StatusCode) -> Self {
-        Self { status, headers: HeaderMap::new(), body: Bytes::new() }
+        // Room for what the edge adds, too: growing on the way costs more than the space.
+        Self { status, headers: HeaderMap::with_capacity(FIELDS), body: Bytes::new() }
     }
 
     fn set(&mut self, name: &'static str, value: &str) {
@@ -145,7 +151,7 @@ fn read(request: &RestRequest, relation: &str, outcome: &Outcome, facts: Facts<'
         Some(link) => page(request, outcome, facts, link),
         None => ranged(request, outcome, facts),
     };
-    draft.set("content-location", &fields::content_location(relation, &request.query.canonical));
+    draft.set("content-location", &fields::content_location(relation, facts.canonical));
     draft.applied(&Preferences {
         resolution: None,
         returns: None,

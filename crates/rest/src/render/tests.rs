@@ -28,6 +28,7 @@ fn request(line: &str, fields: &[(&'static str, &str)], schemas: &[&str]) -> Res
 
 fn facts(media: &MediaType) -> Facts<'_> {
     Facts {
+        canonical: "",
         media,
         total: None,
         resolution_applied: true,
@@ -63,20 +64,25 @@ async fn shown(response: Result<Response, Error>) -> String {
 async fn reads() {
     let list = request("GET /todos?order=id&id=gt.1", &[], &["public"]);
     assert_eq!(
-        shown(render(&list, &outcome(2, "[{},{}]"), facts(&MediaType::Json))).await,
+        shown(render(
+            &list,
+            &outcome(2, "[{},{}]"),
+            Facts { canonical: &list.query.canonical, ..facts(&MediaType::Json) }
+        ))
+        .await,
         "200\ncontent-location: /todos?id=gt.1&order=id\ncontent-range: 0-1/*\ncontent-type: application/json; \
          charset=utf-8\n\n[{},{}]"
     );
     let part = request("GET /a%20b?limit=2&offset=4", &[("prefer", "count=exact, return=minimal")], &["a", "b"]);
     let counted = Outcome { total: Some(9), ..outcome(2, "[1,2]") };
     assert_eq!(
-        shown(render(&part, &counted, facts(&MediaType::Csv))).await,
+        shown(render(&part, &counted, Facts { canonical: &part.query.canonical, ..facts(&MediaType::Csv) })).await,
         "206\ncontent-location: /a%20b?limit=2&offset=4\ncontent-profile: a\ncontent-range: 4-5/9\ncontent-type: \
          text/csv; charset=utf-8\npreference-applied: count=exact\nx-total-count: 9\n\n[1,2]"
     );
     let head = request("HEAD /t", &[("prefer", "count=exact")], &["public"]);
     assert_eq!(
-        shown(render(&head, &counted, facts(&MediaType::Json))).await,
+        shown(render(&head, &counted, Facts { canonical: &head.query.canonical, ..facts(&MediaType::Json) })).await,
         "206\ncontent-location: /t\ncontent-range: 0-1/9\ncontent-type: application/json; \
          charset=utf-8\npreference-applied: count=exact\nx-total-count: 9\n\n"
     );
