@@ -1,11 +1,12 @@
--- What relations are called now, and their columns: whether a catalog that was read before still tells of them.
+-- What relations are called now, and their columns with their types, written as in column_list: whether a catalog that was
+-- read before still tells of them. Types are named by format_type: run with an empty search_path.
 -- Parameters: $1 text, a JSON list of oids. Privileges: none. Oldest PostgreSQL: 14.
 select
   c.oid,
   n.nspname,
   c.relname,
   pg_catalog.to_json(array(
-    select a.attname::text
+    select pg_catalog.json_build_array(a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod))
     from pg_catalog.pg_attribute a
     where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
     order by a.attnum

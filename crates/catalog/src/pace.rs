@@ -4,7 +4,7 @@
 //! and everything that a request needs meanwhile (our threads, PostgreSQL's processes) may have to wait behind it, once
 //! for each time that it changes hands. Priorities do not help: a slice is a slice. So whatever takes longer than a
 //! request does, while requests are answered, pauses often.
-//! Read on: `portions` (the same for PostgreSQL's side of a load), adr/0020.
+//! Read on: `portions` (the same for PostgreSQL's side of a load), adr/0021.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};

@@ -4,7 +4,7 @@
 //! for that meanwhile (adr/0009). What they ask for are a few relations, and those lead to a few objects: they are
 //! proven here before the load begins, by the same rules.
 //! The catalog in force is from before the change, and it turns names into oids. So only relations are proven that
-//! still have the name and the columns that it knows: its plans mean then what they say. (A column that is gone could
+//! still have the name, the columns and their types that it knows: its plans mean then what they say. (A column that is gone could
 //! be a function of that name by now.)
 //! Invariant: one snapshot, taken after the change was heard of. Reads only: no functions, no writes.
 
@@ -16,7 +16,7 @@ use ferrobase_pg::Session;
 
 use crate::cells::Cells;
 use crate::error::LoadError;
-use crate::model::{Catalog, NameRef};
+use crate::model::{Catalog, NameRef, Relation};
 use crate::pace::Room;
 use crate::proven::{Objects, Proven};
 use crate::snapshot;
@@ -101,7 +101,7 @@ async fn within(session: &mut Session, catalog: &Catalog, asked: &[u32]) -> Resu
     Ok(Proven::default())
 }
 
-/// Those that have the name and the columns that the catalog knows.
+/// Those that have the name, the columns and the types that the catalog knows.
 async fn unchanged(session: &mut Session, catalog: &Catalog, asked: &[u32]) -> Result<Vec<u32>, LoadError> {
     let oids = serde_json::json!(asked).to_string();
     let answer = snapshot::ask(session, IDENTITIES, &[Some(&oids)], Room::NotNeeded).await?;
@@ -110,8 +110,12 @@ async fn unchanged(session: &mut Session, catalog: &Catalog, asked: &[u32]) -> R
         let mut cells = Cells::new(IDENTITIES.name, row);
         let oid: u32 = cells.number()?;
         let relation = catalog.relations.get(&NameRef(cells.text()?, cells.text()?));
-        let columns: Vec<String> = cells.list()?;
-        if relation.is_some_and(|relation| relation.oid == oid && relation.columns.keys().eq(columns.iter())) {
+        let columns: Vec<[String; 2]> = cells.list()?;
+        let is_same = |relation: &Relation| {
+            let known = relation.columns.values().map(|column| [&column.name, &column.declared_type]);
+            relation.oid == oid && known.eq(columns.iter().map(|[name, type_name]| [name, type_name]))
+        };
+        if relation.is_some_and(|relation| is_same(relation)) {
             kept.push(oid);
         }
     }

@@ -27,6 +27,7 @@ const FIXTURE: &str = "
     create table new_type (id int);
     create table judged (id positive);
     create table grows (id int);
+    create table widens (id int);
     create table shrinks (id int, note text);
     create table one (id int);
     create table other (id int);
@@ -108,6 +109,7 @@ async fn sec_03_what_was_asked_for_is_proven_again_where_names_and_code_are_what
              create domain hooks as int check (hook() > 0);
              alter table new_type alter id type hooks;
              alter table grows add more int;
+             alter table widens alter id type bigint;
              alter table shrinks drop note;
              create function note(shrinks) returns text language plpgsql as 'begin return null; end';
              alter table one rename to between; alter table other rename to one; alter table between rename to other;
@@ -142,6 +144,7 @@ async fn sec_03_what_was_asked_for_is_proven_again_where_names_and_code_are_what
         "plain",
         "shrinks",
         "typed",
+        "widens",
     ];
     crate::assert_lines(&names(&after, handle.proven_of(&after).as_deref()), &all);
     assert!(!during.unwrap().stands().flag().load(std::sync::atomic::Ordering::Acquire), "another took its place");
