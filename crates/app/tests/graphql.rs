@@ -190,3 +190,71 @@ async fn whoever_develops_has_an_editor_and_is_told_where() {
     let answer: Value = answer.send().await.unwrap().json().await.unwrap();
     assert_eq!(answer["data"]["__schema"]["queryType"]["name"], "Query", "{answer}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comments_say_in_vain_is_told_at_the_start_once_and_by_the_command() {
+    let (database, project) = (library().await, Project::empty());
+    graphql(&project, &database, &["check"]).succeeds();
+    database.script(r#"comment on column books.title is '@graphql({"nam": "heading"})'"#).await;
+    let wrong = "column public.books.title: the key `nam` means nothing on a column; did you mean `name`?";
+    graphql(&project, &database, &["check"]).fails(&["1 comments or names say something in vain"]);
+    let json = graphql(&project, &database, &["check", "--json"]);
+    assert!(json.out.contains("means nothing on a column"), "{json:?}");
+    project.write("documents.json", &json!({ "t": "{ __typename }" }).to_string());
+    graphql(&project, &database, &["check", "documents.json"]).succeeds();
+    let app = support::serve(&database).start().await.unwrap();
+    let told = format!("GraphQL: {wrong}");
+    wait_until("the warning", || app.log().contains(&told));
+    // What comes with a reload is told, and nothing twice.
+    database.script(r#"comment on table tags is '@graphql({"x": 1})'; notify ferrobase"#).await;
+    wait_until("the second warning", || app.log().contains("GraphQL: table public.tags: the key `x` means nothing"));
+    assert_eq!(app.log().matches(&told).count(), 1, "{}", app.log());
+}
+
+#[test]
+fn graphiql_works_in_a_browser_and_asks_nobody_else() {
+    let project = Project::new();
+    project.migration(
+        "0002_books.sql",
+        "create table books (id int primary key, title text not null); alter table books enable row level security;
+         create policy everybody on books for select using (true); insert into books values (1, 'Compilers');",
+    );
+    let dev = project.dev();
+    let mut command = Command::new(node());
+    command.args(["--test", "--test-reporter=spec"]).current_dir(support::root().join("tests/clients/browser"));
+    let output = command.env("FERROBASE_URL", dev.url("")).output().unwrap();
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{out}\n{err}\nlog:\n{}", dev.err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_change_breaks_is_told_with_the_documents_that_ask_for_it() {
+    let (database, project) = (library().await, Project::empty());
+    let sdl = graphql(&project, &database, &["schema", "--role", "anon"]).succeeds();
+    project.write("schema.graphql", &sdl);
+    let documents = json!({ "kept": "{ booksCollection { edges { node { id } } } }", "hit": "{ booksCollection { edges { node { title } } } }" });
+    project.write("documents.json", &documents.to_string());
+    let check = |arguments: &[&str]| graphql(&project, &database, &[&["check"], arguments].concat());
+    check(&["documents.json", "--against", "schema.graphql"]).succeeds();
+    // What comes new breaks nothing.
+    database.script("alter table books add column pages int").await;
+    assert_eq!(check(&["--against", "schema.graphql"]).succeeds(), "");
+    database
+        .script("alter table books rename column title to heading; alter table books alter column price drop not null")
+        .await;
+    let told = check(&["--against", "schema.graphql"]);
+    assert!(
+        told.out.contains("`books.title` is gone\n")
+            && told.out.contains("`booksFilter.title` is not taken any more\n"),
+        "{told:?}"
+    );
+    assert!(told.code() == Some(1) && told.err.contains("changes break what the earlier schema did"), "{told:?}");
+    let told = check(&["documents.json", "--against", "schema.graphql", "--json"]);
+    let found: Value = serde_json::from_str(&told.out).unwrap();
+    let found = found.as_array().unwrap();
+    assert!(found.iter().any(|one| one["breaks"] == "`books.title` is gone"), "{found:?}");
+    assert!(found.iter().any(|one| one["id"] == "hit" && one["errors"].is_array()), "{found:?}");
+    assert!(found.iter().any(|one| one["id"] == "kept" && one["errors"].is_null()), "{found:?}");
+    check(&["--against", "nowhere.graphql"]).fails(&["cannot read nowhere.graphql"]);
+    check(&["--against", "documents.json"]).fails(&["1:"]);
+}

@@ -10,7 +10,7 @@ use ferrobase_testkit::{App, RedisServer, TestDatabase};
 use nix::sys::signal::Signal;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
-use crate::caller::{Caller, PATIENCE, eventually, metric};
+use crate::caller::{Caller, PATIENCE, client, eventually, metric};
 use crate::support;
 
 /// Never seen in any log.
@@ -338,4 +338,29 @@ async fn tries_to_sign_in_are_counted_together() {
     alone(&a).await;
     let by_a = tries(&a, 50).await;
     assert!((8..=10).contains(&by_a), "{by_a}");
+}
+
+#[tokio::test]
+async fn a_document_that_one_node_was_sent_is_known_to_all() {
+    let database = support::library().await;
+    let redis = RedisServer::start().unwrap();
+    let [a, b, c] = three(&database, &[("PORT", &redis.port().to_string())]).await;
+    let query = "{ __typename }";
+    let hash = "7f56e67dd21ab3f30d1ff8b7bed08893f0a0db86449836189b361dd1e56ddb4b";
+    let ask = async |app: &App, query: Option<&str>, hash: &str| {
+        let body = serde_json::json!({ "query": query, "extensions": { "persistedQuery": { "version": 1, "sha256Hash": hash } } });
+        client().post(app.url("/graphql/v1")).json(&body).send().await.unwrap().text().await.unwrap()
+    };
+    assert!(ask(&b, None, hash).await.contains("PERSISTED_QUERY_NOT_FOUND"));
+    assert!(ask(&a, Some(query), hash).await.contains("Query"));
+    for node in [&b, &c] {
+        assert!(ask(node, None, hash).await.contains(r#""__typename":"Query""#));
+    }
+    // What somebody writes there under a hash that is not its own is nothing.
+    let other = hash.replacen("7f5", "7f6", 1);
+    redis.ask(&["set", "ferrobase:text:7f6", "{ __schema { types { name } } }"]).unwrap();
+    assert!(ask(&c, None, &other).await.contains("PERSISTED_QUERY_NOT_FOUND"));
+    // Without Redis each node has its own.
+    drop(redis);
+    assert!(ask(&b, None, hash).await.contains(r#""__typename":"Query""#));
 }

@@ -23,6 +23,8 @@ use crate::store::{Database, is_duplicate};
 
 /// Letters of a key that are shown in lists, after its kind.
 const SHOWN: usize = 5;
+/// Most characters of a name; the table has the same bound.
+const LONGEST_NAME: usize = 120;
 
 /// What a key is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +64,9 @@ pub async fn create(
     role: &str,
     scopes: Option<&Scopes>,
 ) -> Result<(Secret, StoredKey)> {
+    if name.is_empty() || name.chars().count() > LONGEST_NAME {
+        return Err(Error::invalid(format!("a key needs a name, of at most {LONGEST_NAME} characters")));
+    }
     let text = format!("{}{}", kind.prefix(), URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()));
     let shown = &text[..kind.prefix().len() + SHOWN];
     let mut tx = Database::internal(pool.clone()).begin().await?;

@@ -10,6 +10,7 @@ use ferrobase_base::config::{ByteSize, HttpUrl, Report, SecretJson};
 use ferrobase_base::{Secret, choice, section};
 
 use crate::hooks::HookTarget;
+use crate::mail::Templates;
 
 section! {
     /// Signing in.
@@ -470,7 +471,10 @@ impl SignInSection {
         if mailer.tls == MailerTls::None && mailer.password.is_some() && !is_here {
             report.refuse("mailer.tls", "the password would go over the network in the clear");
         }
-        if let Err(error) = crate::mail::Templates::load(mailer) {
+        let subjects = MailerSection { subjects: mailer.subjects.clone(), ..MailerSection::default() };
+        if let Err(error) = Templates::load(&subjects) {
+            report.refuse("mailer.subjects", error.to_string());
+        } else if let Err(error) = Templates::load(mailer) {
             report.refuse("mailer.templates", error.to_string());
         }
     }

@@ -116,3 +116,18 @@ pub trait SharedCounts: Send + Sync {
     /// minutes: what counts is known to a sixtieth of one.
     fn count<'a>(&'a self, tier: &'static str, caller: &'a str, quota: u32, span: Duration) -> SharedCounting<'a>;
 }
+
+/// Ends with what is remembered, or with nothing: also where nobody can be asked, within the few milliseconds that an
+/// implementation allows itself.
+pub type SharedText<'a> = Pin<Box<dyn Future<Output = Option<String>> + Send + 'a>>;
+/// Ends when the text is remembered or cannot be, within the same time.
+pub type SharedKeeping<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+/// Remembers texts for several nodes together, by their SHA-256 (64 hexadecimal digits); some, and for a time. Whoever asks
+/// compares the hash of what comes: nobody who can write there decides what a hash means.
+pub trait SharedTexts: Send + Sync {
+    /// What is remembered under a hash.
+    fn find<'a>(&'a self, hash: &'a str) -> SharedText<'a>;
+    /// Remembers a text.
+    fn keep<'a>(&'a self, hash: &'a str, text: &'a str) -> SharedKeeping<'a>;
+}

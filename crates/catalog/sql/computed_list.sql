@@ -14,13 +14,17 @@ select
   pg_catalog.format_type(p.prorettype, null) as type_name,
   rt.typtype as result_kind,
   rt.typcategory as result_category,
-  p.prorettype
+  p.prorettype,
+  d.description,
+  pg_catalog.to_json(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))::text[])
 from pg_catalog.pg_proc p
 join pg_catalog.pg_namespace n on n.oid = p.pronamespace
 join pg_catalog.pg_type argument on argument.oid = p.proargtypes[0]
 join pg_catalog.pg_class source on source.oid = argument.typrelid and source.relkind in ('r', 'p', 'v', 'm', 'f')
 join pg_catalog.pg_type rt on rt.oid = p.prorettype
 left join pg_catalog.pg_class target on target.oid = rt.typrelid and target.relkind in ('r', 'p', 'v', 'm', 'f')
+left join pg_catalog.pg_description d
+  on d.objoid = p.oid and d.classoid = 'pg_catalog.pg_proc'::pg_catalog.regclass and d.objsubid = 0
 where p.prokind = 'f'
   and p.pronargs >= 1
   -- The row of a relation that does not come with PostgreSQL; most functions need no look at the type.

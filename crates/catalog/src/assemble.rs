@@ -36,8 +36,9 @@ pub(crate) fn assemble(snapshot: &Snapshot, scope: &Scope, pace: &Pace) -> Resul
     relations.set_keys(&keys, pace);
     let views = Views::read(snapshot, &relations, pace)?;
     views.describe(&mut relations, &keys, pace);
-    let computed = functions::computed(snapshot, scope, &mut relations, pace)?;
-    catalog.relationships = relationships::build(&relations, &keys, &views, computed, pace);
+    let computed = functions::computed(snapshot, scope, &mut relations, &mut acls, pace)?;
+    catalog.relationships = relationships::build(&relations, &keys, &views, computed.relationships, pace);
+    catalog.row_functions = computed.functions;
     catalog.functions = functions::read(snapshot, &relations, &mut acls, pace)?;
     catalog.relations = relations.into_exposed(pace);
     keys.discard(pace);

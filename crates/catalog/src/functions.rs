@@ -11,7 +11,7 @@ use crate::cells::Cells;
 use crate::error::LoadError;
 use crate::model::{
     ComputedField, Function, Isolation, Link, OutputColumn, Parameter, QualifiedName, Relationship, ReturnShape,
-    Returns, Volatility,
+    Returns, RowFunction, Volatility,
 };
 use crate::pace::Pace;
 use crate::relations::{Relations, type_class};
@@ -172,14 +172,22 @@ fn read_settings(entries: &[String]) -> (Vec<(String, String)>, Option<Isolation
     (settings, isolation)
 }
 
-/// Functions of one row: adds computed fields to their relations and returns computed relationships.
+/// What is found among the functions of one row.
+#[derive(Default)]
+pub(crate) struct Computed {
+    pub(crate) relationships: Vec<Relationship>,
+    pub(crate) functions: HashMap<QualifiedName, Vec<RowFunction>>,
+}
+
+/// Functions of one row: adds computed fields to their relations and returns the rest.
 pub(crate) fn computed(
     snapshot: &Snapshot,
     scope: &Scope,
     relations: &mut Relations,
+    acls: &mut AclReader,
     pace: &Pace,
-) -> Result<Vec<Relationship>, LoadError> {
-    let mut found = Vec::new();
+) -> Result<Computed, LoadError> {
+    let mut found = Computed::default();
     // Which place of the search path a field came from, so that the first one wins.
     let mut ranks: HashMap<(u32, String), usize> = HashMap::new();
     for row in pace.over(&snapshot.computed.rows) {
@@ -191,10 +199,17 @@ pub(crate) fn computed(
         let set = cells.flag()?;
         let to_one = cells.flag()?;
         if takes_the_row_only && scope.exposes(&function.schema) {
-            found.extend(target.and_then(|target| relationship(relations, source, target, &function, to_one)));
+            let leads = target.and_then(|target| relationship(relations, source, target, &function, to_one));
+            found.relationships.extend(leads);
         }
         let type_name = cells.string()?;
         let type_class = type_class(cells.text()?, cells.text()?, cells.number()?);
+        let comment = cells.optional_string()?;
+        let execute_grants = acls.grantees(sql::COMPUTED.name, cells.optional()?, 'X')?;
+        if let Some(of) = relations.exposed(source) {
+            let of = RowFunction { row: of.relation.name.clone(), takes_the_row_only, comment, execute_grants };
+            found.functions.entry(function.clone()).or_default().push(of);
+        }
         let Some(entry) = relations.get_mut(source).filter(|entry| entry.exposed && !set) else { continue };
         let Some(rank) = scope.field_rank(&entry.relation.name.schema, &function.schema) else { continue };
         let key = (source, function.name.clone());

@@ -28,6 +28,7 @@ impl Large for Catalog {
     fn discard(self, pace: &Pace) {
         pace.over(self.relations).for_each(drop);
         pace.over(self.functions).for_each(drop);
+        pace.over(self.row_functions).for_each(drop);
         pace.over(self.relationships).for_each(drop);
         pace.over(self.types).for_each(drop);
     }

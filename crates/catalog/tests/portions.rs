@@ -40,6 +40,9 @@ fn written(catalog: &Catalog) -> Vec<String> {
     lines.extend(catalog.types.iter().map(|one| format!("{one:?} {:?}", catalog.type_comments.get(one.0))));
     lines.extend(catalog.representations.iter().map(|one| format!("{one:?}")));
     lines.extend(catalog.media_handlers.iter().map(|one| format!("{one:?}")));
+    let mut of_rows: Vec<_> = catalog.row_functions.iter().map(|one| format!("{one:?}")).collect();
+    of_rows.sort();
+    lines.extend(of_rows);
     let mut zones: Vec<_> = catalog.timezones.iter().cloned().collect();
     zones.sort();
     lines.extend(zones);

@@ -11,7 +11,7 @@ use crate::config::HeadersSection;
 use crate::vary;
 
 /// Everything in a request that decides who is asking.
-const IDENTITY: [&str; 2] = ["Authorization", "apikey"];
+static IDENTITY: [&str; 2] = ["Authorization", "apikey"];
 
 /// The fields to add.
 #[derive(Clone, Debug, Default)]

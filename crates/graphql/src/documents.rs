@@ -1,7 +1,7 @@
 //! Documents that clients name instead of sending them.
 //!
 //! Persisted ones ([`Persisted`]) were sent once and are remembered by their hash, as long as there is room: Apollo's
-//! protocol. Trusted ones ([`Trusted`]) stand in a file, and where there is such a file nothing else is answered.
+//! protocol. Nodes that share something remember them together; whoever has no document asks there before he gives up. Trusted ones ([`Trusted`]) stand in a file, and where there is such a file nothing else is answered.
 //! Invariant: a hash is worked out here, never believed.
 //! Bounds: documents and their bytes; a file of any size is its owner's.
 
@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use apollo_compiler::response::{JsonMap, JsonValue};
 use ferrobase_base::Shelf;
+use ferrobase_base::ports::SharedTexts;
 use indexmap::IndexMap;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
@@ -37,17 +38,17 @@ pub(crate) struct Named {
 /// Documents by their hashes, of whoever sent them.
 pub(crate) struct Persisted {
     kept: Mutex<Shelf<Arc<str>>>,
-}
-
-impl Default for Persisted {
-    fn default() -> Self {
-        Self { kept: Mutex::new(Shelf::new(ENTRIES, BYTES)) }
-    }
+    shared: Option<Arc<dyn SharedTexts>>,
 }
 
 impl Persisted {
+    /// Nothing yet; what other nodes know is found with `shared`.
+    pub(crate) fn shared(shared: Option<Arc<dyn SharedTexts>>) -> Self {
+        Self { kept: Mutex::new(Shelf::new(ENTRIES, BYTES)), shared }
+    }
+
     /// The document of a request, however it is named.
-    pub(crate) fn document(&self, request: &GraphqlRequest, settings: &Settings) -> Result<Named, Error> {
+    pub(crate) async fn document(&self, request: &GraphqlRequest, settings: &Settings) -> Result<Named, Error> {
         let hash = hash(request)?;
         if let Some(trusted) = &settings.trusted {
             return trusted.document(request, hash).map(|text| Named { text, remember: None });
@@ -63,26 +64,42 @@ impl Persisted {
             (Some(text), hash) => Ok(Named { text: text.as_str().into(), remember: hash.map(str::to_owned) }),
             (None, Some(hash)) => {
                 let known = self.lock().get(hash.as_bytes()).cloned();
-                known.map(|text| Named { text, remember: None }).ok_or(Error::NotPersisted)
+                match known {
+                    Some(text) => Ok(Named { text, remember: None }),
+                    None => self.known_elsewhere(hash).await.ok_or(Error::NotPersisted),
+                }
             }
             (None, None) => Err(Error::Request("The request has no document: `query` is missing".to_owned())),
         }
     }
 
-    /// Remembers a document that was valid for somebody.
-    pub(crate) fn keep(&self, named: Named) {
+    /// What another node was sent. Whoever can write where nodes share something does not decide what a hash means.
+    async fn known_elsewhere(&self, hash: &str) -> Option<Named> {
+        let text = self.shared.as_ref()?.find(hash).await.filter(|text| sha256(text) == hash)?;
+        Some(Named { text: text.into(), remember: Some(hash.to_owned()) })
+    }
+
+    /// Remembers a document that was valid for somebody. Other nodes are told of it when it is new to this one.
+    pub(crate) async fn keep(&self, named: Named) {
         let Named { text, remember: Some(hash) } = named else { return };
-        if text.len() > LONGEST {
+        if text.len() > LONGEST || !self.is_new(&hash, &text) {
             return;
         }
-        let cost = text.len() + hash.len();
-        let mut kept = self.lock();
-        if kept.get(hash.as_bytes()).is_none() {
-            let evicted = kept.put(hash.into_bytes().into(), text, cost);
-            drop(kept);
-            // Freed outside the lock.
-            drop(evicted);
+        if let Some(shared) = &self.shared {
+            shared.keep(&hash, &text).await;
         }
+    }
+
+    fn is_new(&self, hash: &str, text: &Arc<str>) -> bool {
+        let mut kept = self.lock();
+        if kept.get(hash.as_bytes()).is_some() {
+            return false;
+        }
+        let evicted = kept.put(hash.as_bytes().into(), Arc::clone(text), text.len() + hash.len());
+        drop(kept);
+        // Freed outside the lock.
+        drop(evicted);
+        true
     }
 
     fn lock(&self) -> MutexGuard<'_, Shelf<Arc<str>>> {

@@ -17,7 +17,7 @@ use ferrobase_base::{Kind, PublicError};
 use ferrobase_catalog::{Catalog, Function, Isolation, Proof, Proven};
 use ferrobase_edge::Caller;
 use ferrobase_pg::{Statement, StatementResult};
-use ferrobase_query::plan::Document;
+use ferrobase_query::plan::{Content, Document};
 use ferrobase_query::{Drawn, Template, compile_document, prove_document};
 use ferrobase_request::{RequestContext, Stage, Target, Work};
 use http::Method;
@@ -37,6 +37,9 @@ use crate::summary;
 
 /// What a list counts for whose size nobody says, where pages have no largest size either.
 pub(crate) const UNBOUNDED: u64 = 1000;
+
+/// What is told of the schema is made anew each time when it is longer, in bytes.
+const LONG: usize = 1 << 20;
 
 /// What the stages share.
 pub(crate) struct Flow<'a> {
@@ -72,12 +75,12 @@ impl Flow<'_> {
         let started = Instant::now();
         let request = request::read(&parts.method, parts.uri.query().unwrap_or_default(), &parts.headers, body)?;
         let schema = request::schema(&parts.method, &parts.headers, &self.settings.schemas)?;
-        let named = self.persisted.document(&request, self.settings)?;
+        let named = self.persisted.document(&request, self.settings).await?;
         let catalog = self.target.catalog.get().ok_or_else(no_catalog)?;
         let identity = &self.context().identity;
         let reflected = self.schemas.of(&catalog, self.settings, self.target, identity, schema).await?;
         let asked = reflected.document(&named.text)?;
-        self.persisted.keep(named);
+        self.persisted.keep(named).await;
         let found = asked.document.operations.get(request.operation.as_deref());
         let operation = found.map_err(|error| told(&error, &asked.document))?;
         if parts.method == Method::GET && !operation.is_query() {
@@ -136,6 +139,10 @@ impl Flow<'_> {
                     })
                     .ok_or_else(internal);
                 }
+                if let Some(told) = long(&document) {
+                    self.enter(operating).await?;
+                    return answer(&self.ending(0.0), |out| write_constants(&told, out)).ok_or_else(internal);
+                }
                 let prepared = self.prepared(operating, &document)?;
                 self.afford(prepared.cost)?;
                 let statement = prepared.drawn.statement.clone();
@@ -155,12 +162,7 @@ impl Flow<'_> {
         self.context().journal.note(Stage::Plan, started, started.elapsed());
         let ending = self.ending(prepared.cost);
         if statement.sql.is_empty() {
-            // The catalog had the answer: whoever the database or its pre-request function refuses gets none.
-            let nothing =
-                Statement { sql: "select".into(), params: Vec::new(), param_types: Vec::new(), binary: false };
-            let work = Work::read(self.settings.search_path(operating.schema), nothing);
-            let entered = ferrobase_request::run(self.target, self.context(), work).await;
-            entered.map_err(|error| self.failed(&error))?;
+            self.enter(operating).await?;
             return answer(&ending, |out| prepared.drawn.template.write(&StatementResult::default(), out).is_some())
                 .ok_or_else(internal);
         }
@@ -177,6 +179,14 @@ impl Flow<'_> {
         let ready = Ready { drawn, proof: None, ..ready };
         let results = self.run_one(&ready, operating).await?;
         self.written(&ready.drawn.template, &results, &ending).ok_or_else(internal)
+    }
+
+    /// The catalog has the answer: whoever the database or its pre-request function refuses gets none.
+    async fn enter(&self, operating: &Operating<'_>) -> Result<(), Error> {
+        let nothing = Statement { sql: "select".into(), params: Vec::new(), param_types: Vec::new(), binary: false };
+        let work = Work::read(self.settings.search_path(operating.schema), nothing);
+        let entered = ferrobase_request::run(self.target, self.context(), work).await;
+        entered.map(|_| ()).map_err(|error| self.failed(&error))
     }
 
     fn reading(&self, operating: &Operating<'_>, variables: &Valid<JsonMap>) -> Result<Document, Error> {
@@ -305,15 +315,37 @@ fn answer(ending: &str, write: impl FnOnce(&mut Vec<u8>) -> bool) -> Option<Byte
     Some(out.into())
 }
 
+/// What is answered, by key, where it is all known and too long to be kept: the schema of many tables is megabytes.
+fn long(document: &Document) -> Option<Vec<(&str, &str)>> {
+    let known = document.members.iter().map(|member| match &member.value {
+        Content::Constant(json) => Some((member.key.as_str(), json.as_str())),
+        _ => None,
+    });
+    let known: Vec<_> = known.collect::<Option<_>>()?;
+    (known.iter().map(|(_, json)| json.len()).sum::<usize>() > LONG).then_some(known)
+}
+
+fn write_constants(known: &[(&str, &str)], out: &mut Vec<u8>) -> bool {
+    out.reserve(known.iter().map(|(key, json)| key.len() + json.len() + 8).sum());
+    for (index, (key, json)) in known.iter().enumerate() {
+        // A key of an answer is a name.
+        out.extend_from_slice(if index == 0 { b"{\"" } else { b",\"" });
+        out.extend_from_slice(key.as_bytes());
+        out.extend_from_slice(b"\":");
+        out.extend_from_slice(json.as_bytes());
+    }
+    out.extend_from_slice(b"}");
+    true
+}
+
 /// The key of the only field that is read from the database.
-fn one_key(document: &Document) -> Option<String> {
-    let is_read =
-        |value: &ferrobase_query::plan::Content| !matches!(value, ferrobase_query::plan::Content::Constant(_));
+pub(crate) fn one_key(document: &Document) -> Option<String> {
+    let is_read = |value: &Content| !matches!(value, Content::Constant(_));
     let mut read = document.members.iter().filter(|member| is_read(&member.value));
     read.next().filter(|_| read.next().is_none()).map(|member| member.key.clone())
 }
 
-fn variables(
+pub(crate) fn variables(
     reflected: &Reflected,
     document: &ExecutableDocument,
     operation: &Operation,

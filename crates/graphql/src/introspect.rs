@@ -4,19 +4,24 @@
 //! schema of a thousand tables is twenty megabytes of answer, and everything between it and the text is time. The library
 //! has the types of introspection and judges the selection; a test compares the answers with the library's own.
 
-use std::io::Write as _;
+mod shape;
+
+use std::cell::RefCell;
+use std::fmt::Write as _;
+use std::ops::Range;
 
 use apollo_compiler::ast::{
     DirectiveDefinition, DirectiveList, EnumValueDefinition, FieldDefinition, InputValueDefinition, Type,
 };
-use apollo_compiler::executable::SelectionSet;
+use apollo_compiler::collections::HashMap;
 use apollo_compiler::response::JsonMap;
 use apollo_compiler::schema::ExtendedType;
 use apollo_compiler::{ExecutableDocument, Name, Node};
 
-use crate::plan::collect::{Asked, collect};
+use crate::plan::collect::Asked;
 use crate::plan::input::Input;
 use crate::reflected::Reflected;
+use shape::{Compiling, Fact, Member, Shape};
 
 /// What the schema answers to a field at the root, as JSON text.
 pub(crate) fn answer(
@@ -25,20 +30,19 @@ pub(crate) fn answer(
     variables: &JsonMap,
     asked: &Asked<'_>,
 ) -> String {
-    let compiling = Compiling { document, variables };
-    let mut out = Vec::new();
-    let writer = Writer { reflected };
+    let compiling = Compiling::new(document, variables);
+    let mut out = String::new();
+    let writer = Writer { reflected, written: RefCell::default() };
     if asked.name() == "__schema" {
         writer.schema(&compiling.compile(asked, "__Schema"), &mut out);
     } else {
         let name = argument(asked, "name", variables).and_then(|name| name.text()).unwrap_or_default();
         match reflected.schema.types.get(name.as_str()) {
             Some(of) => writer.named(of, &compiling.compile(asked, "__Type"), &mut out),
-            None => out.extend_from_slice(b"null"),
+            None => out.push_str("null"),
         }
     }
-    // Made of strings and JSON.
-    String::from_utf8(out).unwrap_or_default()
+    out
 }
 
 fn argument(asked: &Asked<'_>, name: &str, variables: &JsonMap) -> Option<Input> {
@@ -47,151 +51,63 @@ fn argument(asked: &Asked<'_>, name: &str, variables: &JsonMap) -> Option<Input>
     given.or_else(|| Input::of(field.definition.argument_by_name(name)?.default_value.as_ref()?, variables))
 }
 
-/// What can be told; what is no fact of a thing is null.
-#[derive(Clone, Copy, PartialEq)]
-#[allow(missing_docs)] // named as in the specification
-enum Fact {
-    TypeName,
-    Description,
-    Types,
-    QueryType,
-    MutationType,
-    SubscriptionType,
-    Directives,
-    Kind,
-    Name,
-    Fields,
-    Interfaces,
-    PossibleTypes,
-    EnumValues,
-    InputFields,
-    OfType,
-    Args,
-    Type,
-    IsDeprecated,
-    DeprecationReason,
-    DefaultValue,
-    IsRepeatable,
-    Locations,
-    /// Nothing that we know.
-    Other,
-}
-
-impl Fact {
-    fn of(name: &str) -> Self {
-        match name {
-            "__typename" => Self::TypeName,
-            "description" => Self::Description,
-            "types" => Self::Types,
-            "queryType" => Self::QueryType,
-            "mutationType" => Self::MutationType,
-            "subscriptionType" => Self::SubscriptionType,
-            "directives" => Self::Directives,
-            "kind" => Self::Kind,
-            "name" => Self::Name,
-            "fields" => Self::Fields,
-            "interfaces" => Self::Interfaces,
-            "possibleTypes" => Self::PossibleTypes,
-            "enumValues" => Self::EnumValues,
-            "inputFields" => Self::InputFields,
-            "ofType" => Self::OfType,
-            "args" => Self::Args,
-            "type" => Self::Type,
-            "isDeprecated" => Self::IsDeprecated,
-            "deprecationReason" => Self::DeprecationReason,
-            "defaultValue" => Self::DefaultValue,
-            "isRepeatable" => Self::IsRepeatable,
-            "locations" => Self::Locations,
-            _ => Self::Other,
-        }
-    }
-}
-
-/// A selection: keys and what stands there.
-struct Shape(Vec<Member>);
-
-struct Member {
-    /// `"key":` with what stands before it.
-    key: Vec<u8>,
-    fact: Fact,
-    with_deprecated: bool,
-    below: Shape,
-}
-
-struct Compiling<'a> {
-    document: &'a ExecutableDocument,
-    variables: &'a JsonMap,
-}
-
-impl<'a> Compiling<'a> {
-    fn compile(&self, asked: &Asked<'a>, type_name: &str) -> Shape {
-        self.selections(asked.below(), type_name)
-    }
-
-    fn selections(&self, sets: impl Iterator<Item = &'a SelectionSet>, type_name: &str) -> Shape {
-        let asked = collect(self.document, self.variables, sets, &|name| name == type_name);
-        let member = |(index, asked): (usize, Asked<'a>)| {
-            let mut key = vec![if index == 0 { b'{' } else { b',' }];
-            quoted(asked.key, &mut key);
-            key.push(b':');
-            let with_deprecated = argument(&asked, "includeDeprecated", self.variables) == Some(Input::Boolean(true));
-            let type_name = asked.field().ty().inner_named_type().to_string();
-            let below = self.compile(&asked, &type_name);
-            Member { key, fact: Fact::of(asked.name()), with_deprecated, below }
-        };
-        Shape(asked.into_iter().enumerate().map(member).collect())
-    }
-}
-
 /// Writes what is known.
 struct Writer<'s> {
     reflected: &'s Reflected,
+    /// Where in the answer something stands already, by what was asked of it and where it is in memory: the same types are
+    /// referred to, and the same arguments told, again and again.
+    written: RefCell<HashMap<(usize, usize), Range<usize>>>,
 }
 
-fn quoted(text: &str, out: &mut Vec<u8>) {
-    // Writing to memory does not fail, and a string is always JSON.
-    let _ = serde_json::to_writer(&mut *out, text);
+/// Where something is, as long as it is there.
+fn place<T: ?Sized>(of: &T) -> usize {
+    std::ptr::from_ref(of).cast::<()>() as usize
+}
+
+fn quoted(text: &str, out: &mut String) {
+    // A string is always JSON.
+    out.push_str(&serde_json::to_string(text).unwrap_or_default());
 }
 
 /// A name, or a word of ours: nothing in it needs escaping.
-fn named(name: &str, out: &mut Vec<u8>) {
-    out.push(b'"');
-    out.extend_from_slice(name.as_bytes());
-    out.push(b'"');
+fn named(name: &str, out: &mut String) {
+    out.push('"');
+    out.push_str(name);
+    out.push('"');
 }
 
-fn optional(text: Option<&str>, out: &mut Vec<u8>) {
+fn optional(text: Option<&str>, out: &mut String) {
     match text {
         Some(text) => quoted(text, out),
-        None => out.extend_from_slice(b"null"),
+        None => out.push_str("null"),
     }
 }
 
-fn boolean(value: bool, out: &mut Vec<u8>) {
-    out.extend_from_slice(if value { b"true" } else { b"false" });
+fn boolean(value: bool, out: &mut String) {
+    out.push_str(if value { "true" } else { "false" });
 }
 
-fn list<T>(items: impl Iterator<Item = T>, out: &mut Vec<u8>, mut write: impl FnMut(T, &mut Vec<u8>)) {
-    out.push(b'[');
+fn list<T>(items: impl Iterator<Item = T>, out: &mut String, mut write: impl FnMut(T, &mut String)) {
+    out.push('[');
     for (index, item) in items.enumerate() {
         if index > 0 {
-            out.push(b',');
+            out.push(',');
         }
         write(item, out);
     }
-    out.push(b']');
+    out.push(']');
 }
 
-fn object(shape: &Shape, type_name: &str, out: &mut Vec<u8>, mut write: impl FnMut(&Member, &mut Vec<u8>)) {
-    for member in &shape.0 {
-        out.extend_from_slice(&member.key);
+fn object(shape: &Shape, type_name: &str, out: &mut String, mut write: impl FnMut(&Member, &mut String)) {
+    for member in &shape.members {
+        out.push_str(&member.key);
         if member.fact == Fact::TypeName {
             named(type_name, out);
         } else {
             write(member, out);
         }
     }
-    out.extend_from_slice(if shape.0.is_empty() { b"{}" } else { b"}" });
+    out.push_str(if shape.members.is_empty() { "{}" } else { "}" });
 }
 
 /// Why something should not be used any more; the specification has a default reason.
@@ -202,7 +118,21 @@ fn deprecation(directives: &DirectiveList) -> Option<String> {
 }
 
 impl Writer<'_> {
-    fn schema(&self, shape: &Shape, out: &mut Vec<u8>) {
+    /// Writes a thing; what was written before, in the same shape, is copied. `out` only grows.
+    fn once(&self, shape: usize, thing: usize, out: &mut String, write: impl FnOnce(&mut String)) {
+        let key = (shape, thing);
+        let known = self.written.borrow().get(&key).cloned();
+        match known {
+            Some(range) => out.extend_from_within(range),
+            None => {
+                let start = out.len();
+                write(out);
+                self.written.borrow_mut().insert(key, start..out.len());
+            }
+        }
+    }
+
+    fn schema(&self, shape: &Shape, out: &mut String) {
         let schema = &self.reflected.schema;
         let roots = &schema.schema_definition;
         object(shape, "__Schema", out, |member, out| match member.fact {
@@ -215,15 +145,15 @@ impl Writer<'_> {
         });
     }
 
-    fn by_name(&self, name: Option<&Name>, shape: &Shape, out: &mut Vec<u8>) {
+    fn by_name(&self, name: Option<&Name>, shape: &Shape, out: &mut String) {
         match name.and_then(|name| self.reflected.schema.types.get(name)) {
             Some(of) => self.named(of, shape, out),
-            None => out.extend_from_slice(b"null"),
+            None => out.push_str("null"),
         }
     }
 
     /// A type with a name.
-    fn named(&self, of: &ExtendedType, shape: &Shape, out: &mut Vec<u8>) {
+    fn named(&self, of: &ExtendedType, shape: &Shape, out: &mut String) {
         object(shape, "__Type", out, |member, out| {
             let below = &member.below;
             let shown = |directives| member.with_deprecated || deprecation(directives).is_none();
@@ -260,18 +190,21 @@ impl Writer<'_> {
                     let fields = of.fields.values().filter(|field| shown(&field.directives));
                     list(fields, out, |field, out| self.input(field, below, out));
                 }
-                _ => out.extend_from_slice(b"null"),
+                (Fact::IsOneOf, ExtendedType::InputObject(of)) => boolean(of.directives.has("oneOf"), out),
+                _ => out.push_str("null"),
             }
         });
     }
 
     /// A type as something refers to it.
-    fn reference(&self, of: &Type, shape: &Shape, out: &mut Vec<u8>) {
+    fn reference(&self, of: &Type, shape: &Shape, out: &mut String) {
         match of {
-            Type::Named(name) => self.by_name(Some(name), shape, out),
-            Type::NonNullNamed(name) => {
-                wrapped("NON_NULL", shape, out, |below, out| self.by_name(Some(name), below, out));
+            Type::Named(name) => {
+                self.once(shape.of_named, place(name.as_str()), out, |out| self.by_name(Some(name), shape, out));
             }
+            Type::NonNullNamed(name) => wrapped("NON_NULL", shape, out, |below, out| {
+                self.once(below.of_named, place(name.as_str()), out, |out| self.by_name(Some(name), below, out));
+            }),
             Type::List(item) => wrapped("LIST", shape, out, |below, out| self.reference(item, below, out)),
             Type::NonNullList(item) => wrapped("NON_NULL", shape, out, |below, out| {
                 wrapped("LIST", below, out, |below, out| self.reference(item, below, out));
@@ -279,7 +212,15 @@ impl Writer<'_> {
         }
     }
 
-    fn field(&self, of: &FieldDefinition, shape: &Shape, out: &mut Vec<u8>) {
+    fn field(&self, of: &FieldDefinition, shape: &Shape, out: &mut String) {
+        // (What is said about it, or what it takes, is its own.)
+        if of.description.is_some() || !of.arguments.is_empty() {
+            return self.new_field(of, shape, out);
+        }
+        self.once(shape.id, place(of), out, |out| self.new_field(of, shape, out));
+    }
+
+    fn new_field(&self, of: &FieldDefinition, shape: &Shape, out: &mut String) {
         let reason = deprecation(&of.directives);
         object(shape, "__Field", out, |member, out| match member.fact {
             Fact::Name => named(&of.name, out),
@@ -296,7 +237,14 @@ impl Writer<'_> {
         });
     }
 
-    fn input(&self, of: &InputValueDefinition, shape: &Shape, out: &mut Vec<u8>) {
+    fn input(&self, of: &InputValueDefinition, shape: &Shape, out: &mut String) {
+        if of.description.is_some() {
+            return self.new_input(of, shape, out);
+        }
+        self.once(shape.id, place(of), out, |out| self.new_input(of, shape, out));
+    }
+
+    fn new_input(&self, of: &InputValueDefinition, shape: &Shape, out: &mut String) {
         let reason = deprecation(&of.directives);
         object(shape, "__InputValue", out, |member, out| match member.fact {
             Fact::Name => named(&of.name, out),
@@ -313,7 +261,7 @@ impl Writer<'_> {
         });
     }
 
-    fn enum_value(&self, of: &EnumValueDefinition, shape: &Shape, out: &mut Vec<u8>) {
+    fn enum_value(&self, of: &EnumValueDefinition, shape: &Shape, out: &mut String) {
         let reason = deprecation(&of.directives);
         object(shape, "__EnumValue", out, |member, out| match member.fact {
             Fact::Name => named(&of.value, out),
@@ -323,7 +271,7 @@ impl Writer<'_> {
         });
     }
 
-    fn directive(&self, of: &DirectiveDefinition, shape: &Shape, out: &mut Vec<u8>) {
+    fn directive(&self, of: &DirectiveDefinition, shape: &Shape, out: &mut String) {
         object(shape, "__Directive", out, |member, out| match member.fact {
             Fact::Name => named(&of.name, out),
             Fact::Description => optional(of.description.as_deref(), out),
@@ -342,11 +290,11 @@ impl Writer<'_> {
 }
 
 /// A type around another one.
-fn wrapped(kind: &str, shape: &Shape, out: &mut Vec<u8>, inner: impl Fn(&Shape, &mut Vec<u8>)) {
+fn wrapped(kind: &str, shape: &Shape, out: &mut String, inner: impl Fn(&Shape, &mut String)) {
     object(shape, "__Type", out, |member, out| match member.fact {
         Fact::Kind => named(kind, out),
         Fact::OfType => inner(&member.below, out),
-        _ => out.extend_from_slice(b"null"),
+        _ => out.push_str("null"),
     });
 }
 
@@ -369,6 +317,7 @@ mod tests {
 
     use super::*;
     use crate::limits::Limits;
+    use crate::plan::collect::collect;
 
     /// Everything that can be asked, twice nested where types refer to types.
     const ALL: &str = "query Q($old: Boolean = true) { __schema { description types { ...T } queryType { ...T }

@@ -7,6 +7,7 @@
 //! Invariants: every statement runs through `request::run` or one of its transactions; names reach SQL only through the
 //! catalog, values only as parameters. Read on: docs/guide/graphql.md, `flow`.
 
+mod breaking;
 pub mod config;
 mod cost;
 mod directive;
@@ -18,6 +19,7 @@ mod flow;
 mod introspect;
 mod limits;
 mod made;
+mod mistakes;
 mod model;
 mod naming;
 mod plan;
@@ -39,7 +41,8 @@ mod write;
 
 pub use documents::{Trusted, TrustedError};
 pub use error::Error;
-pub use router::{Deps, room, router};
+pub use mistakes::{Mistake, mistakes};
+pub use router::{Deps, room};
 pub use settings::Settings;
 pub use view::{Checked, Explained, View};
 

@@ -12,6 +12,7 @@ use ferrobase_query::plan::{Argument, Join};
 use indexmap::IndexMap;
 
 use crate::made::{InputShape, Made};
+use crate::mistakes::Mistake;
 use crate::scalar::{Class, ValueType};
 use crate::views::{Documents, Place};
 
@@ -45,6 +46,8 @@ pub(crate) struct Model {
     pub(crate) mutation: IndexMap<String, MutationField>,
     /// Types of JSON documents.
     pub(crate) documents: Documents,
+    /// Names that were not to be had, and what is therefore missing.
+    pub(crate) mistakes: Vec<Mistake>,
 }
 
 impl Model {

@@ -2,8 +2,9 @@
 //!
 //! pg_graphql's rules: a relation with a key is a type, a foreign key two fields, a function of a row a field, any other
 //! function a field of `Query` or `Mutation`; privileges hide, comments rename. What clashes with an earlier name is left
-//! out or renamed, and the log says so.
+//! out or renamed, and the model says so.
 
+mod functions;
 mod keys;
 pub(crate) mod outcomes;
 mod variants;
@@ -14,22 +15,19 @@ mod words;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use ferrobase_catalog::{
-    Catalog, Function, Generated, Privilege, QualifiedName, Relation, RelationKind, ReturnShape, TypeClass, Volatility,
-};
+use ferrobase_catalog::{Catalog, Generated, Privilege, QualifiedName, Relation, RelationKind, TypeClass};
 use indexmap::IndexMap;
 
 use crate::directive::{self, Directive, ForeignKey};
-use crate::model::{
-    CallArgument, CallReturns, Callee, Column, Field, FieldKind, Model, MutationField, QueryField, Table, TableId,
-};
+use crate::mistakes::Mistake;
+use crate::model::{Column, Field, FieldKind, Model, MutationField, QueryField, Table, TableId};
 use crate::naming::{Naming, is_name, lower_first};
 use crate::scalar::{Class, ValueType};
 
 /// The size of a page that does not say its size.
 const PAGE: u64 = 30;
 /// Names of types that are ours or the specification's.
-const RESERVED: [&str; 13] = [
+const RESERVED: [&str; 14] = [
     "Query",
     "Mutation",
     "Subscription",
@@ -43,6 +41,7 @@ const RESERVED: [&str; 13] = [
     "FullText",
     "FullTextMode",
     "JSONAt",
+    "JSONOrderBy",
 ];
 
 /// What the names of types that belong to another type end with.
@@ -196,7 +195,10 @@ impl Reflecting<'_> {
         }
         let name = said.name.clone().unwrap_or_else(|| self.naming.type_name(&relation.name.name));
         if !is_name(&name) || !self.take(&name) {
-            tracing::warn!(relation = %relation.name, name, "A relation has no name for GraphQL that is free");
+            self.mistake(
+                &relation.name,
+                format!("its name for GraphQL, `{name}`, is no name or not free: it is left out"),
+            );
             return None;
         }
         let most = said.max_rows.or(self.schema.max_rows).or(self.sight.max_rows).unwrap_or(u64::MAX);
@@ -212,8 +214,8 @@ impl Reflecting<'_> {
             insertable: inserts,
             updatable: updates,
             deletable: deletes,
-            total_count: said.total_count.is_none_or(|switch| switch.enabled),
-            aggregates: said.aggregate.is_none_or(|switch| switch.enabled),
+            total_count: said.total_count.or(self.schema.total_count).is_none_or(|switch| switch.enabled),
+            aggregates: said.aggregate.or(self.schema.aggregate).is_none_or(|switch| switch.enabled),
             page: said.max_rows.or(self.schema.max_rows).unwrap_or(PAGE).min(most),
             most,
             view: None,
@@ -262,11 +264,11 @@ impl Reflecting<'_> {
         // A function of the row is given the whole row.
         let computed_fields = if self.reads_all(&relation) { Some(&relation.computed_fields) } else { None };
         for (name, computed) in computed_fields.into_iter().flatten() {
-            let function = catalog.overloads(&computed.function.schema, &computed.function.name);
-            let function = function.iter().find(|function| function.parameters.len() == 1);
-            if relation.columns.contains_key(name) || !function.is_some_and(|f| catalog.may_execute(role, f)) {
+            let may_call = catalog.may_execute_of_row(role, &computed.function, &relation.name);
+            if relation.columns.contains_key(name) || !may_call {
                 continue;
             }
+            let function = catalog.row_function(&computed.function, &relation.name);
             let value = self.value_type(&computed.type_name, computed.type_class, &[]);
             let column = Column {
                 name: name.clone(),
@@ -290,11 +292,17 @@ impl Reflecting<'_> {
         relation.columns.keys().all(|column| catalog.may_column(role, Privilege::Select, relation, column))
     }
 
-    fn field(&self, table: &mut Table, name: &str, comment: Option<&str>, kind: FieldKind) {
+    /// Says what is wrong with an object.
+    fn mistake(&mut self, object: impl std::fmt::Display, text: impl Into<String>) {
+        self.model.mistakes.push(Mistake { object: object.to_string(), text: text.into() });
+    }
+
+    fn field(&mut self, table: &mut Table, own: &str, comment: Option<&str>, kind: FieldKind) {
         let commented = directive::read(comment);
-        let name = commented.directive.name.unwrap_or_else(|| self.naming.field(name));
+        let name = commented.directive.name.unwrap_or_else(|| self.naming.field(own));
         if !is_name(&name) || table.fields.contains_key(&name) {
-            tracing::warn!(relation = %table.relation.name, name, "A column has no name for GraphQL that is free");
+            let text = format!("its name for GraphQL, `{name}`, is no name or not free: it is left out");
+            self.mistake(format_args!("{}.{own}", table.relation.name), text);
             return;
         }
         let field = Field { description: commented.description, deprecated: commented.directive.deprecated, kind };
@@ -352,129 +360,6 @@ impl Reflecting<'_> {
         }
         self.model.query = query;
         self.model.mutation = mutation;
-    }
-
-    fn functions(&mut self) {
-        let catalog = self.sight.catalog;
-        for (name, overloads) in &catalog.functions {
-            let [function] = overloads.as_slice() else { continue };
-            let hides = !catalog.may_execute(self.sight.role, function) || function.is_document_view();
-            if name.schema != self.sight.schema || hides {
-                continue;
-            }
-            let Some((name, callee)) = self.callee(function) else { continue };
-            let callee = Arc::new(callee);
-            let (free, reads) = match function.volatility {
-                Volatility::Volatile => (!self.model.mutation.contains_key(&name), false),
-                Volatility::Stable | Volatility::Immutable => {
-                    (!self.model.query.contains_key(&name) && name != "node", true)
-                }
-            };
-            match (free, reads) {
-                (false, _) => {
-                    tracing::warn!(function = %function.name, name, "A function has no name for GraphQL that is free");
-                }
-                (true, true) => {
-                    self.model.query.insert(name, QueryField::Call(callee));
-                }
-                (true, false) => {
-                    self.model.mutation.insert(name, MutationField::Call(callee));
-                }
-            }
-        }
-    }
-
-    fn callee(&mut self, function: &Arc<Function>) -> Option<(String, Callee)> {
-        if function.is_variadic() || function.parameters.iter().any(|parameter| parameter.name.is_empty()) {
-            return None;
-        }
-        let commented = directive::read(function.comment.as_deref());
-        let name = commented.directive.name.clone().unwrap_or_else(|| self.function_name(function));
-        let mut arguments = IndexMap::new();
-        for parameter in &function.parameters {
-            if self.is_row_type(&parameter.type_name) {
-                return None;
-            }
-            let is_input = self.is_conventional(function) && parameter.type_name == "jsonb";
-            let input = if is_input { self.input_shape(&name, &commented.directive.input) } else { None };
-            let argument = CallArgument {
-                parameter: parameter.name.clone(),
-                sql_type: parameter.type_name_unbounded.clone(),
-                value: self.value_type(&parameter.type_name, TypeClass::Scalar, &[]),
-                required: parameter.required,
-                input,
-            };
-            let said = commented.directive.arguments.get(&parameter.name);
-            let name = said.cloned().unwrap_or_else(|| self.argument_name(function, &parameter.name));
-            if !is_name(&name) || arguments.insert(name, argument).is_some() {
-                return None;
-            }
-        }
-        let returns = match self.made(function, &name, &commented.directive) {
-            Some(made) => CallReturns::Made(made),
-            None => self.returns(function)?,
-        };
-        if !is_name(&name) {
-            return None;
-        }
-        let (description, deprecated) = (commented.description, commented.directive.deprecated);
-        Some((name, Callee { function: Arc::clone(function), description, deprecated, arguments, returns }))
-    }
-
-    fn returns(&mut self, function: &Function) -> Option<CallReturns> {
-        let set = function.returns.set;
-        match &function.returns.shape {
-            ReturnShape::Row { relation: Some(relation), .. } => {
-                let id = *self.ids.get(relation)?;
-                let table = &self.model.tables[id];
-                let reads = if set { table.has_pages() } else { table.is_readable() };
-                reads.then_some(if set { CallReturns::Many(id) } else { CallReturns::One(id) })
-            }
-            ReturnShape::Scalar(name) => {
-                let value = self.returned_type(name)?;
-                Some(if set { CallReturns::Values(value) } else { CallReturns::Value(value) })
-            }
-            ReturnShape::Void | ReturnShape::Row { .. } => None,
-        }
-    }
-
-    /// A type by its name in `pg_type`; none for what only a description at run time would tell.
-    fn returned_type(&mut self, name: &QualifiedName) -> Option<ValueType> {
-        if name.schema != "pg_catalog" {
-            // An array's type is called after its element's.
-            let element = name.name.strip_prefix('_');
-            let element = element.filter(|element| self.declared.contains_key(&format!("{}.{element}", name.schema)));
-            return Some(match element {
-                Some(element) => self.value_type(&format!("{}.{element}[]", name.schema), TypeClass::Array, &[]),
-                None => self.value_type(&name.to_string(), TypeClass::Scalar, &[]),
-            });
-        }
-        let (element, is_list) = match name.name.strip_prefix('_') {
-            Some(element) => (element, true),
-            None => (name.name.as_str(), false),
-        };
-        let sql = match element {
-            "int2" => "smallint",
-            "int4" => "integer",
-            "int8" => "bigint",
-            "float4" => "real",
-            "float8" => "double precision",
-            "varchar" => "character varying",
-            "bpchar" => "character",
-            "bool" => "boolean",
-            "time" => "time without time zone",
-            "timetz" => "time with time zone",
-            "timestamp" => "timestamp without time zone",
-            "timestamptz" => "timestamp with time zone",
-            "record" | "trigger" | "event_trigger" | "internal" | "cstring" => return None,
-            other => other,
-        };
-        Some(ValueType { is_list, ..ValueType::of_sql(sql) })
-    }
-
-    /// Whether a type is that of a relation's rows.
-    fn is_row_type(&self, type_name: &str) -> bool {
-        self.row_types.contains(&type_name.trim_end_matches("[]").replace('"', ""))
     }
 }
 

@@ -209,6 +209,6 @@ pub(crate) fn read(text: &str) -> Result<ast::Document, Error> {
     read.map_err(|failed| Error::Syntax(told(&failed.errors)))
 }
 
-fn told(errors: &DiagnosticList) -> Vec<GraphQLError> {
+pub(crate) fn told(errors: &DiagnosticList) -> Vec<GraphQLError> {
     errors.iter().take(ERRORS).map(|error| error.unstable_to_json_compat()).collect()
 }

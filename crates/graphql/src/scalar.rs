@@ -103,6 +103,11 @@ impl Class {
         !matches!(self, Self::Json | Self::Words | Self::Opaque)
     }
 
+    /// Whether a value that is there may be told as null: what is no number (`NaN`, infinities) is none of GraphQL's.
+    pub(crate) fn may_be_untold(self) -> bool {
+        self == Self::Float
+    }
+
     /// Whether values can be added up, and as what.
     pub(crate) fn sum(self) -> Option<Self> {
         match self {
@@ -193,6 +198,7 @@ impl ValueType {
             (Class::Enum, false) if !self.words.is_empty() => Scalar::Words(self.words.clone()),
             (Class::Enum, true) if !self.words.is_empty() => Scalar::WordList(self.words.clone()),
             (Class::Float, false) => Scalar::Finite,
+            (Class::Float, true) => Scalar::Finites,
             _ => Scalar::Plain,
         }
     }

@@ -61,7 +61,7 @@ fn arguments(schema: &Schema, coordinate: &str) -> Option<Vec<String>> {
 }
 
 /// The names that are not far away, the nearest first. How far may be is graphql-js's rule.
-fn nearest(unknown: &str, known: Vec<String>) -> Vec<String> {
+pub(crate) fn nearest(unknown: &str, known: Vec<String>) -> Vec<String> {
     let far = unknown.len() * 2 / 5 + 1;
     let lower = unknown.to_lowercase();
     let distance = |name: &str| {

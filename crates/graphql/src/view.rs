@@ -4,24 +4,25 @@
 
 use apollo_compiler::response::{JsonMap, JsonValue};
 use apollo_compiler::validation::Valid;
-use apollo_compiler::{ExecutableDocument, request::coerce_variable_values};
+use apollo_compiler::{ExecutableDocument, Schema, request::coerce_variable_values};
 use ferrobase_catalog::Catalog;
 use ferrobase_pg::Statement;
 use ferrobase_query::compile_document;
 use ferrobase_query::plan::Document;
 use ferrobase_request::exposure::Exposure;
 
+use crate::breaking::breaking;
 use crate::cost;
 use crate::error::Error;
 use crate::flow::UNBOUNDED;
 use crate::limits::{self, Amount};
 use crate::plan::{Planned, Planner, Step};
-use crate::reflected::{Reflected, read};
+use crate::reflected::{Reflected, read, told};
 use crate::settings::Settings;
 
 /// A schema as a role sees it.
 pub struct View {
-    reflected: Reflected,
+    pub(crate) reflected: Reflected,
     unbounded: u64,
 }
 
@@ -60,6 +61,17 @@ impl View {
         let mut schema = self.reflected.schema.clone().into_inner();
         schema.types.sort_keys();
         schema.to_string()
+    }
+
+    /// What an earlier schema, as it was printed, did and this one does not.
+    ///
+    /// # Errors
+    /// A text that is no schema.
+    pub fn breaks(&self, earlier: &str) -> Result<Vec<String>, Error> {
+        match Schema::parse_and_validate(earlier, "earlier") {
+            Ok(earlier) => Ok(breaking(&earlier, &self.reflected.schema)),
+            Err(failed) => Err(Error::Syntax(told(&failed.errors))),
+        }
     }
 
     /// Whether it has nothing to ask for but `node`.
@@ -115,7 +127,7 @@ impl View {
         Ok(Checked { depth, aliases, cost })
     }
 
-    fn documents(
+    pub(crate) fn documents(
         &self,
         document: &ExecutableDocument,
         operation: Option<&str>,

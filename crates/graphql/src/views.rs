@@ -8,126 +8,16 @@
 //! Invariant: documents are written by anybody. A name that they say is never one that anything else has or may get, and
 //! it neither takes the type of a view away nor changes what the view it is called after shows.
 
+mod types;
+
 use std::collections::{BTreeSet, HashSet};
 
 use ferrobase_catalog::{DEPRECATED, ObjectShape, SEVERAL, Shape, TYPE_NAME};
-use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
+use crate::mistakes::Mistake;
 use crate::naming::{camel, is_name, upper_first};
-use crate::scalar::Class;
-
-/// The scalar of values that have no steady form.
-pub(crate) const JSON_VALUE: &str = "JSONValue";
-
-/// Types of documents by name.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Documents {
-    pub(crate) types: IndexMap<String, DocumentType>,
-}
-
-/// A type of documents.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum DocumentType {
-    Object(ObjectType),
-    /// One of these objects.
-    Union(Vec<String>),
-}
-
-/// An object.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct ObjectType {
-    /// What its owner says about it.
-    pub(crate) description: Option<String>,
-    /// By their names in GraphQL.
-    pub(crate) fields: IndexMap<String, DocumentField>,
-}
-
-/// A field of an object.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct DocumentField {
-    /// The key in the document.
-    pub(crate) key: String,
-    /// What stands there.
-    pub(crate) place: Place,
-    /// Why not to use it any more.
-    pub(crate) deprecated: Option<String>,
-}
-
-/// What stands somewhere. It may always be null.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Place {
-    Scalar(Sort),
-    Object(String),
-    Union(String),
-    List(Box<Self>),
-}
-
-/// Sorts of values in documents.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Sort {
-    Id,
-    Int,
-    Float,
-    BigInt,
-    String,
-    Boolean,
-    /// Anything, as it is.
-    Json,
-    /// Nothing but null was seen.
-    Unknown,
-}
-
-impl Sort {
-    /// What GraphQL calls it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Id => "ID",
-            Self::Int => "Int",
-            Self::Float => "Float",
-            Self::BigInt => "BigInt",
-            Self::String => "String",
-            Self::Boolean => "Boolean",
-            Self::Json | Self::Unknown => JSON_VALUE,
-        }
-    }
-
-    /// What an input of this type is called.
-    pub(crate) fn input_name(name: &str) -> Option<&'static str> {
-        match Self::of(name)? {
-            Self::Json => Some(Class::Json.name()),
-            sort => Some(sort.name()),
-        }
-    }
-
-    fn of(name: &str) -> Option<Self> {
-        Some(match name {
-            "ID" => Self::Id,
-            "Int" => Self::Int,
-            "Float" => Self::Float,
-            "BigInt" => Self::BigInt,
-            "String" => Self::String,
-            "Boolean" => Self::Boolean,
-            "JSON" | JSON_VALUE => Self::Json,
-            _ => return None,
-        })
-    }
-}
-
-impl Documents {
-    /// The names under which selections may mean an object of this type: its own, and those of unions that it is in.
-    pub(crate) fn is(&self, object: &str, name: &str) -> bool {
-        let within = |ty: &DocumentType| matches!(ty, DocumentType::Union(of) if of.iter().any(|one| one == object));
-        name == object || self.types.get(name).is_some_and(within)
-    }
-
-    pub(crate) fn object(&self, name: &str) -> Option<&ObjectType> {
-        match self.types.get(name)? {
-            DocumentType::Object(object) => Some(object),
-            DocumentType::Union(_) => None,
-        }
-    }
-}
+pub(crate) use types::{DocumentField, DocumentType, Documents, JSON_VALUE, ObjectType, Place, Sort};
 
 /// Types under construction.
 pub(crate) struct Building<'t> {
@@ -136,6 +26,8 @@ pub(crate) struct Building<'t> {
     pub(crate) taken: &'t HashSet<String>,
     /// Types that views are called after and have shown: other documents change none of their fields.
     pub(crate) owned: HashSet<String>,
+    /// What comments say that cannot be.
+    pub(crate) mistakes: Vec<Mistake>,
 }
 
 /// What the owner of a view calls its documents.
@@ -300,7 +192,8 @@ impl Building<'_> {
         for (key, said) in fields.iter().filter(|(key, _)| is_key(key)) {
             let field = camel(key);
             let Some(place) = self.declared_place(said, &self.free(&format!("{name}{}", upper_first(&field)))) else {
-                tracing::warn!(r#type = name, key, "A comment for GraphQL names a type that nothing has");
+                let text = format!("a comment says that its `{key}` is of a type that nothing has: it is a JSON value");
+                self.mistakes.push(Mistake { object: format!("type {name}"), text });
                 continue;
             };
             let reason = reasons.and_then(|reasons| reasons.get(key)?.as_str()).map(str::to_owned);
@@ -417,7 +310,8 @@ mod tests {
         let mut shape = Shape::default();
         rows.iter().for_each(|row| shape.see(row));
         let taken = HashSet::from(["Table".to_owned()]);
-        let mut building = Building { documents: Documents::default(), taken: &taken, owned: HashSet::new() };
+        let mut building =
+            Building { documents: Documents::default(), taken: &taken, owned: HashSet::new(), mistakes: Vec::new() };
         let called = Called { said: None, own: "Thing", union: "Things", one_of: &[], given: &BTreeSet::new() };
         building.root(&shape, called).expect("a type");
         building.declared("Thing", declared.as_object().expect("an object"));

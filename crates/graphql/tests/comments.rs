@@ -139,3 +139,75 @@ async fn words_for_values_name_rows_as_keys_too() {
         assert_eq!(answer["data"]["shelvesByPk"]["name"], name, "{answer}");
     }
 }
+
+#[tokio::test]
+async fn what_comments_say_in_vain_is_told_with_its_place() {
+    let api = api(NAMED).await;
+    assert_eq!(api.mistakes(), [""; 0]);
+    api.db
+        .script(
+            r#"comment on schema public is '@graphql({"inflect_name": true})';
+               comment on table people is 'People @graphql({"totalcount": {"enabled": true}, "max_rows": "all"})';
+               comment on column people.name is '@graphql({name: "x"})';
+               comment on constraint posts_author on posts is '@graphql({"name": "writer"})';
+               comment on view authors is '@graphql({"primary_key_columns": ["author_id", "nope"], "foreign_keys": [
+                   {"local_columns": ["author_id", "gone"], "foreign_table": "people", "foreign_columns": ["ids"], "foreign_nam": "x"},
+                   {"local_columns": ["author_id"], "foreign_table": "persons", "foreign_columns": ["id"]}]})';
+               comment on function louder is '@graphql({"arguments": {"names": "words"}})';
+               comment on type level is '@graphql({"mappings": {"low": "LOW"}})';
+               create function shout(people) returns text language sql stable as 'select upper($1.name)';
+               comment on function shout is '@graphql({"nme": "loud"})';
+               create table "posts-" (id int primary key); create table b (id int primary key);
+               comment on table b is '@graphql({"name": "posts"})';
+               create table columns (id int primary key, "a b" int); comment on column columns.id is '@graphql({"name": "nodeId"})';
+               create function "postsCollection"() returns int language sql stable as 'select 1';"#,
+        )
+        .await;
+    api.reload().await;
+    let expected = [
+        "schema public: the key `inflect_name` means nothing on a schema; did you mean `inflect_names`?",
+        "column public.people.name: its @graphql(...) is no JSON: key must be a string at line 1 column 2",
+        "table public.people: its @graphql(...) cannot be read: invalid type: string \"all\", expected u64",
+        "table public.people: the key `totalcount` means nothing on a table or view; did you mean `totalCount`?",
+        "constraint posts_author on public.posts: the key `name` means nothing on a constraint",
+        "view public.authors: the key `foreign_nam` means nothing in `foreign_keys`; did you mean `foreign_name`?",
+        "view public.authors: `primary_key_columns` names the column `nope`, which public.authors does not have",
+        "view public.authors: `foreign_keys.local_columns` names the column `gone`, which public.authors does not have",
+        "view public.authors: `foreign_keys.foreign_columns` names the column `ids`, which public.people does not have",
+        "view public.authors: `foreign_keys` needs as many `local_columns` as `foreign_columns`, at least one",
+        "view public.authors: `foreign_keys` names the relation `public.persons`, which is not exposed",
+        "function public.louder: `arguments` names `names`, which is no parameter",
+        "function public.shout: the key `nme` means nothing on a function; did you mean `name`?",
+        "type public.level: `mappings` names `low`, which is no value of it",
+        "public.posts: its name for GraphQL, `posts`, is no name or not free: it is left out",
+        "public.posts-: its name for GraphQL, `posts-`, is no name or not free: it is left out",
+        "public.columns.id: its name for GraphQL, `nodeId`, is no name or not free: it is left out",
+        "public.columns.a b: its name for GraphQL, `a b`, is no name or not free: it is left out",
+        "public.postsCollection: its name for GraphQL, `postsCollection`, is not free: it is left out",
+    ];
+    let mut told = api.mistakes();
+    let mut expected = expected.map(str::to_owned);
+    told.sort();
+    expected.sort();
+    assert_eq!(told, expected);
+}
+
+#[tokio::test]
+async fn a_schema_switches_off_what_its_tables_add_up_to() {
+    let api = api("create table counted (id int primary key); create table plain (id int primary key);
+         comment on schema public is '@graphql({\"aggregate\": {\"enabled\": false}, \"totalCount\": {\"enabled\": false}})';
+         comment on table counted is '@graphql({\"totalCount\": {\"enabled\": true}, \"aggregate\": {\"enabled\": true}})'")
+    .await;
+    let data = api
+        .data("{ countedCollection { totalCount aggregate { count } } countedGroups(by: [id]) { keys { id } } }")
+        .await;
+    assert_eq!(data["countedCollection"], json!({"totalCount": 0, "aggregate": {"count": 0}}));
+    for gone in [
+        "plainCollection { totalCount }",
+        "plainCollection { aggregate { count } }",
+        "plainGroups(by: [id]) { keys { id } }",
+    ] {
+        assert_eq!(api.ask(&format!("{{ {gone} }}")).await.code(), "GRAPHQL_VALIDATION_FAILED", "{gone}");
+    }
+    assert_eq!(api.mistakes(), [""; 0]);
+}

@@ -85,8 +85,8 @@ async fn rows_with_long_keys_are_found_by_their_names_and_related() {
 
 #[tokio::test]
 async fn what_is_no_number_is_null_where_a_float_is_asked_for() {
-    let api = api("create table ratios (id int primary key, a double precision, b real);
-         insert into ratios values (1, 'NaN', 'Infinity'), (2, '-Infinity', 'NaN'), (3, 1.5, 1e30);
+    let api = api("create table ratios (id int primary key, a double precision not null, b real, l double precision[] not null default '{}', m real[]);
+         insert into ratios values (1, 'NaN', 'Infinity', '{1.5,NaN,-Infinity,NULL,Infinity}', '{NaN}'), (2, '-Infinity', 'NaN', '{}', null), (3, 1.5, 1e30, '{}', null);
          create function ratio(t ratios) returns double precision language sql stable as 'select t.a';
          create function nothing() returns double precision language sql stable as $$ select 'NaN'::float8 $$;")
     .await;
@@ -103,6 +103,25 @@ async fn what_is_no_number_is_null_where_a_float_is_asked_for() {
                "aggregate": {"max": {"a": null}, "min": {"b": 1e30}}})
     );
     assert_eq!((&data["nothing"], &data["nested"]), (&json!(null), &json!({"a": null, "b": null, "ratio": null})));
+    // So no field of floats promises a value, and lists promise none of their elements.
+    let told = api
+        .data("{ __type(name: \"ratios\") { fields { name type { kind name ofType { kind ofType { kind } } } } } }")
+        .await;
+    let type_of = |name: &str| {
+        let fields = told["__type"]["fields"].as_array().unwrap();
+        fields.iter().find(|field| field["name"] == name).unwrap()["type"].clone()
+    };
+    assert_eq!(type_of("a"), json!({"kind": "SCALAR", "name": "Float", "ofType": null}));
+    assert_eq!(
+        type_of("l"),
+        json!({"kind": "NON_NULL", "name": null, "ofType": {"kind": "LIST", "ofType": {"kind": "SCALAR"}}})
+    );
+    api.prove().await;
+    let lists = api.data("{ ratiosCollection { edges { node { l m } } } ratiosByPk(id: 1) { l m } }").await;
+    assert_eq!(api.data("{ ratiosByPk(id: 1) { l m } }").await["ratiosByPk"], lists["ratiosByPk"]);
+    let first = json!({"l": [1.5, null, null, null, null], "m": [null]});
+    assert_eq!((&lists["ratiosByPk"], &lists["ratiosCollection"]["edges"][0]["node"]), (&first, &first));
+    assert_eq!(lists["ratiosCollection"]["edges"][1]["node"], json!({"l": [], "m": null}));
     // The same where a plan of its own writes them.
     let list = api.data("{ ratiosCollection { edges { node { a b } } } }").await;
     assert_eq!(list["ratiosCollection"]["edges"], data["ratiosCollection"]["edges"]);

@@ -77,3 +77,33 @@ async fn a_function_that_leads_to_rows_must_be_executable() {
         json!({"shout": "A", "twins": {"edges": [{"node": {"name": "ann"}}]}})
     );
 }
+
+#[tokio::test]
+async fn sec_10_what_an_unnamed_row_is_given_to_must_be_executable() {
+    let sql = format!(
+        "{PART} create function first_letter(part) returns text language sql stable as 'select left($1.name, 1)';
+         create function others(part) returns setof owners language sql stable as 'select * from owners';
+         comment on function first_letter(part) is '@graphql({{\"name\": \"letter\"}})';
+         create function others(int) returns int language sql stable as 'select $1';
+         create function shout(word text) returns text language sql stable as 'select word';
+         grant select on part to anon;
+         revoke execute on function first_letter(part), others(part), shout(part) from public, anon;"
+    );
+    let api = api(&sql).await;
+    // (What may be called under the same name with something else than the row is not what the row is given to.)
+    for hidden in ["letter", "others { edges { node { name } } }", "shout"] {
+        let query = format!("{{ partByPk(id: 1) {{ {hidden} }} }}");
+        assert_eq!(api.ask(&query).await.code(), "GRAPHQL_VALIDATION_FAILED", "{hidden}");
+    }
+    let names = api.data("{ __type(name: \"part\") { fields { name } } }").await.to_string();
+    assert!(!names.contains("letter") && !names.contains("others") && !names.contains("shout"), "{names}");
+    let filters = "{ partCollection(filter: {letter: {eq: \"a\"}}) { edges { node { id } } } }";
+    assert_eq!(api.ask(filters).await.code(), "GRAPHQL_VALIDATION_FAILED");
+    api.db.script("grant execute on function first_letter(part), others(part), shout(part) to anon").await;
+    api.reload().await;
+    let query = "{ partByPk(id: 1) { letter shout others { edges { node { name } } } } }";
+    assert_eq!(
+        api.data(query).await["partByPk"],
+        json!({"letter": "a", "shout": "A", "others": {"edges": [{"node": {"name": "ann"}}]}})
+    );
+}

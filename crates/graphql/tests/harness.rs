@@ -19,8 +19,9 @@ use ferrobase_request::credentials::{ConfiguredKeys, TokenCache};
 use ferrobase_request::exposure::{DefinerViews, Exposure};
 use ferrobase_request::install::{InstallOptions, Login, install};
 use ferrobase_request::{AuthRules, Authority, Pools, Registry, Target, TargetParts, TransactionRules};
+pub use ferrobase_testkit::Answer;
 use ferrobase_testkit::{TestDatabase, database_from, token};
-use http::{HeaderMap, Request, StatusCode};
+use http::Request;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tower::ServiceExt;
@@ -60,26 +61,6 @@ impl Default for Setup {
 fn options() -> InstallOptions {
     let rooms = [InstallOptions::default().rooms, vec![ferrobase_graphql::MIGRATIONS]].concat();
     InstallOptions { rooms, ..InstallOptions::default() }
-}
-
-/// An answer.
-#[derive(Debug)]
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: String,
-}
-
-impl Answer {
-    /// The body as JSON.
-    pub fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
-    }
-
-    /// The code of the first error, empty where there is none.
-    pub fn code(&self) -> String {
-        self.json()["errors"][0]["extensions"]["code"].as_str().unwrap_or_default().to_owned()
-    }
 }
 
 /// The room over a database with these tables.
@@ -126,7 +107,7 @@ impl Setup {
         });
         let path = vec!["public".to_owned(), "extensions".to_owned()];
         let settings = Arc::new(ArcSwap::from_pointee(Settings::new(&self.graphql, path.clone(), false)));
-        let deps = Deps { registry: Arc::new(Registry::of(target)), settings: Arc::clone(&settings) };
+        let deps = Deps { registry: Arc::new(Registry::of(target)), settings: Arc::clone(&settings), shared: None };
         let edge =
             ferrobase_edge::Settings::from_sections(&ServerSection::default(), &SecuritySection::default(), authority);
         let room = ferrobase_graphql::room("/graphql/v1", deps);
@@ -148,6 +129,13 @@ impl Api {
     pub async fn reload(&self) {
         let mut session = self.db.connect().await;
         self.catalog.set(load(&mut session, &self.scope).await.expect("a catalog"));
+    }
+
+    /// What comments and names say in vain.
+    pub fn mistakes(&self) -> Vec<String> {
+        let catalog = self.catalog.get().expect("a catalog");
+        let told = ferrobase_graphql::mistakes(&catalog, &self.settings.load()).into_iter();
+        told.map(|mistake| format!("{}: {}", mistake.object, mistake.text)).collect()
     }
 
     /// Loads it, and works out which relations run only code that is known; until then PostgreSQL makes all JSON.

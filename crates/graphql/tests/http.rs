@@ -116,3 +116,14 @@ async fn get_reads_and_never_writes() {
         assert_eq!(answer.status, 400, "{bad}: {}", answer.body);
     }
 }
+
+#[tokio::test]
+async fn other_paths_are_nothing() {
+    let api = api("create table t (id int primary key)").await;
+    let body = r#"{"query": "{ __typename }"}"#;
+    for line in ["GET /nope", "GET /nope?query={__typename}", "POST /nope", "POST /nope/more"] {
+        let answer = api.send(line, &[("content-type", "application/json")], body).await;
+        assert_eq!((answer.status.as_u16(), answer.code()), (404, "NOT_FOUND".to_owned()), "{line}: {answer:?}");
+    }
+    assert_eq!(api.send("POST /", &[("content-type", "application/json")], body).await.status, 200);
+}

@@ -94,3 +94,58 @@ async fn sec_whom_the_pre_request_function_refuses_gets_no_schema() {
     let passed = api.ask_with(&[("x-pass", "yes")], query, Value::Null).await;
     assert_eq!(passed.json()["data"]["__schema"]["queryType"]["name"], "Query");
 }
+
+#[tokio::test]
+async fn inputs_that_take_one_of_their_fields_say_so() {
+    let api = api(TABLES).await;
+    let data = api
+        .data(
+            "{ key: __type(name: \"peopleKeyInput\") { isOneOf inputFields { name } } set: __type(name: \"peopleUpdateInput\") { isOneOf }
+               people: __type(name: \"people\") { isOneOf } list: __type(name: \"people\") { fields { type { isOneOf } } }
+               types: __type(name: \"__Type\") { fields { name type { name } } } }",
+        )
+        .await;
+    assert_eq!(data["key"], json!({"isOneOf": true, "inputFields": [{"name": "id"}]}));
+    assert_eq!((&data["set"]["isOneOf"], &data["people"]["isOneOf"]), (&json!(false), &Value::Null));
+    assert_eq!(data["list"]["fields"][0]["type"]["isOneOf"], Value::Null);
+    let of_types = data["types"]["fields"].as_array().unwrap();
+    assert!(of_types.contains(&json!({"name": "isOneOf", "type": {"name": "Boolean"}})), "{of_types:?}");
+}
+
+#[tokio::test]
+async fn types_that_no_operation_can_use_are_not_there() {
+    let api = api(TABLES).await;
+    let data = api.data("{ __schema { types { name } } }").await;
+    let names: Vec<_> =
+        data["__schema"]["types"].as_array().unwrap().iter().map(|of| of["name"].as_str().unwrap()).collect();
+    // Nothing leads from another table to many people, and pets only to their one owner.
+    for unused in ["peopleManyFilter", "peopleManyInput", "peopleManyUpdate", "peopleAggregateOrderBy"] {
+        assert!(!names.contains(&unused), "{unused}");
+    }
+    for used in ["petsManyFilter", "petsManyInput", "peopleOneInput", "mood", "moodFilter", "Node", "__Type", "Cursor"]
+    {
+        assert!(names.contains(&used), "{used}: {names:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_long_answer_is_the_same_as_its_parts() {
+    let mut tables = String::new();
+    for number in 0..90 {
+        tables.push_str(&format!("create table t{number} (id int primary key, a text, b int, c numeric, d date);"));
+    }
+    let api = api(&tables).await;
+    let types = "kind name fields { name args { name type { kind name ofType { name } } } type { kind name ofType { kind name ofType { name } } } }
+                 inputFields { name type { name ofType { name ofType { name } } } } enumValues { name }";
+    let query =
+        format!("{{ a: __schema {{ types {{ {types} }} }} one: __type(name: \"t7\") {{ {types} }} __typename }}");
+    // More than once: it is made anew each time.
+    for _ in 0..3 {
+        let answer = api.ask(&query).await;
+        assert!(answer.body.len() > 1 << 20, "{}", answer.body.len());
+        let data = &answer.json()["data"];
+        let all = data["a"]["types"].as_array().unwrap();
+        let one = all.iter().find(|of| of["name"] == "t7").unwrap();
+        assert_eq!((one, &data["__typename"]), (&data["one"], &json!("Query")));
+    }
+}

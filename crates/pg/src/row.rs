@@ -123,28 +123,62 @@ fn take_value<'a>(rest: &mut &'a [u8]) -> Option<Option<&'a [u8]>> {
 }
 
 /// Copies the rows of one result out of the read buffer with few allocations: the first row exactly (most answers
-/// have one row), later small ones into chunks of doubling size.
+/// have one row), later small ones into chunks of doubling size. Rows become rows a chunk at a time.
 #[derive(Debug, Default)]
 pub(crate) struct RowArena {
-    chunk: BytesMut,
-    rows: usize,
+    rows: Vec<Row>,
+    chunk: Vec<u8>,
+    /// Columns and end of each row in the chunk.
+    ends: Vec<(u16, usize)>,
     next_chunk: usize,
 }
 
 impl RowArena {
-    /// Copies a DataRow body that passed [`Row::check`].
-    pub(crate) fn copy(&mut self, columns: u16, body: &[u8]) -> Row {
+    /// Takes a DataRow body that passed [`Row::check`].
+    pub(crate) fn copy(&mut self, columns: u16, body: &[u8]) {
         let values = &body[2..];
-        self.rows += 1;
-        if self.rows == 1 || values.len() >= OWN_BUFFER {
-            return Row { columns, raw: Bytes::copy_from_slice(values) };
+        let is_first = self.rows.is_empty() && self.ends.is_empty();
+        if is_first || values.len() >= OWN_BUFFER {
+            self.add(Row { columns, raw: Bytes::copy_from_slice(values) });
+            return;
         }
         if self.chunk.capacity() - self.chunk.len() < values.len() {
+            self.close_chunk();
             self.next_chunk = (self.next_chunk * 2).clamp(1024, LARGEST_CHUNK);
-            self.chunk = BytesMut::with_capacity(self.next_chunk.max(values.len()));
+            self.chunk = Vec::with_capacity(self.next_chunk.max(values.len()));
         }
         self.chunk.extend_from_slice(values);
-        Row { columns, raw: self.chunk.split().freeze() }
+        self.ends.push((columns, self.chunk.len()));
+    }
+
+    /// Takes a row that has its own buffer.
+    pub(crate) fn add(&mut self, row: Row) {
+        self.close_chunk();
+        self.rows.push(row);
+    }
+
+    /// All rows in their order; none are left.
+    pub(crate) fn take(&mut self) -> Vec<Row> {
+        self.close_chunk();
+        std::mem::take(self).rows
+    }
+
+    fn close_chunk(&mut self) {
+        if self.ends.is_empty() {
+            return;
+        }
+        let mut chunk = std::mem::take(&mut self.chunk);
+        if chunk.len() < chunk.capacity() / 2 {
+            // Small rows between large ones.
+            chunk.shrink_to_fit();
+        }
+        let chunk = Bytes::from(chunk);
+        let mut start = 0;
+        self.rows.reserve(self.ends.len());
+        for (columns, end) in self.ends.drain(..) {
+            self.rows.push(Row { columns, raw: chunk.slice(start..end) });
+            start = end;
+        }
     }
 }
 
@@ -187,16 +221,16 @@ mod tests {
     fn an_arena_keeps_rows_apart_and_chunks_bounded() {
         let mut arena = RowArena::default();
         let sizes = [10, 20, 3000, 5000, 100, 16_000, 1, 0, 900];
-        let rows: Vec<Row> = sizes
-            .iter()
-            .map(|n| {
-                let source = body(&Row::new([Some("x".repeat(*n))]));
-                arena.copy(Row::check(&source).unwrap(), &source)
-            })
-            .collect();
-        for (row, n) in rows.iter().zip(sizes) {
-            assert_eq!(row.text(0).unwrap().len(), n);
+        for n in sizes {
+            let source = body(&Row::new([Some(n.to_string().repeat(n).get(..n).unwrap())]));
+            arena.copy(Row::check(&source).unwrap(), &source);
+            assert!(arena.next_chunk <= LARGEST_CHUNK);
         }
-        assert!(arena.next_chunk <= LARGEST_CHUNK);
+        let rows = arena.take();
+        assert_eq!(rows.len(), sizes.len());
+        for (row, n) in rows.iter().zip(sizes) {
+            assert_eq!(row.text(0), n.to_string().repeat(n).get(..n));
+        }
+        assert!(arena.take().is_empty());
     }
 }

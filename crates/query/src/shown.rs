@@ -237,7 +237,6 @@ const JSONB: u32 = 3802;
 
 /// A JSON string, with the escapes that PostgreSQL writes.
 pub(crate) fn string(text: &[u8], out: &mut Vec<u8>) {
-    out.reserve(text.len() + 2);
     out.push(b'"');
     let mut rest = text;
     loop {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use ferrobase_base::ports::{SharedCounts, SharedFault};
+use ferrobase_base::ports::{SharedCounts, SharedFault, SharedTexts};
 use redis::RedisResult;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
@@ -16,6 +16,7 @@ use crate::error::{Error, Trouble};
 use crate::keeper;
 use crate::limits::{Names, SharedWindows};
 use crate::options::Options;
+use crate::texts::SharedPlaces;
 
 /// A connection that comes back by itself.
 pub struct Client {
@@ -56,6 +57,11 @@ impl Client {
     /// Counts requests for all nodes that have the same prefix.
     pub fn limits(&self) -> Arc<dyn SharedCounts> {
         Arc::new(SharedWindows::new(Arc::clone(&self.link), self.names.clone()))
+    }
+
+    /// Remembers texts for the same nodes.
+    pub fn texts(&self) -> Arc<dyn SharedTexts> {
+        Arc::new(SharedPlaces::new(Arc::clone(&self.link), self.names.prefix()))
     }
 
     /// How it has been doing.

@@ -40,6 +40,10 @@ impl Names {
         Self { prefix: prefix.into(), key }
     }
 
+    pub(crate) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
     /// 128 bits of the hash: nobody finds two callers that share a count.
     fn of(&self, tier: &str, caller: &str) -> String {
         // HMAC takes keys of any length.

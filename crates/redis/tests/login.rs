@@ -8,7 +8,7 @@ use crate::harness::{address, allowed_of, at, available, connected, count, event
 
 /// All that a login needs; docs/guide/operating.md says so.
 const RULES: &str = "on >secret-word ~test:* resetchannels -@all +eval +evalsha +time +hmget +hset +hincrby +hdel +del \
-                     +expire";
+                     +expire +get +set";
 
 /// Makes the user `ferro` of these rules.
 fn make_user(server: &RedisServer, more: &str) {

@@ -6,5 +6,6 @@ mod failures;
 mod harness;
 mod login;
 mod sentinel;
+mod texts;
 mod tls;
 mod windows;

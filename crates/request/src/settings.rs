@@ -32,8 +32,8 @@ pub(crate) fn settings(
     list.role_settings(role, rules);
     list.set("role", context.identity.role());
     list.set("request.jwt.claims", &**context.identity.claims.json());
-    list.tell("request.method", &*context.method);
-    list.tell("request.path", &*context.path);
+    list.tell("request.method", &context.method);
+    list.tell("request.path", &context.path);
     list.ask("request.headers", || context.headers.text());
     list.ask("request.cookies", || context.cookies.text());
     if rules.profile == Profile::Ferrobase {
@@ -132,7 +132,7 @@ impl List<'_> {
         let identity = &context.identity;
         let user = identity.user_id().unwrap_or_default();
         let tenant = identity.tenant_id().unwrap_or_default();
-        self.tell("request.id", &*context.request_id);
+        self.tell("request.id", &context.request_id);
         if self.is_looked_at("app.client_ip") {
             self.set("app.client_ip", context.client_ip.map(|ip| ip.to_string()).unwrap_or_default());
         }

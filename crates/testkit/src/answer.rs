@@ -26,9 +26,11 @@ impl Answer {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    /// The code of an error.
+    /// The code of an error, or of the first of several as GraphQL tells them; empty where there is none.
     pub fn code(&self) -> String {
-        self.text("code")
+        let json = self.json();
+        let code = if json["errors"].is_array() { &json["errors"][0]["extensions"]["code"] } else { &json["code"] };
+        code.as_str().unwrap_or_default().to_owned()
     }
 
     /// Status, code and message of an error.

@@ -179,7 +179,9 @@ fn text(question: &Question, hidden: Option<&str>, explanations: &[Explanation])
         );
     }
     for explanation in explanations {
-        let _ = write!(out, "\n{}: {}\n", explanation.command, explanation.verdict);
+        // What the API hides nobody reaches through it, whatever PostgreSQL would say.
+        let through = if hidden.is_some() { "not through the API; for PostgreSQL: " } else { "" };
+        let _ = write!(out, "\n{}: {through}{}\n", explanation.command, explanation.verdict);
         explanation.steps.iter().for_each(|step| write_step(&mut out, step));
     }
     out

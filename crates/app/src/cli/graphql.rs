@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
-use ferrobase_graphql::{Explained, Settings, Trusted, View};
+use ferrobase_graphql::{Checked, Explained, Mistake, Settings, Trusted, View};
 use ferrobase_pg::{ConnectOptions, Session};
 use serde_json::{Map, Value, json};
 
@@ -41,9 +41,9 @@ enum Action {
         after_help = "Examples:\n  ferrobase graphql explain '{ todosCollection { edges { node { id } } } }'\n  ferrobase graphql explain --role authenticated todos.graphql --variables '{\"first\": 5}' \\\n      --claims '{\"sub\": \"8d9f2c1e-3b6a-4f0d-9a57-0c5f1f7c2b11\"}' --json"
     )]
     Explain(ExplainArguments),
-    /// Holds a file of trusted documents against the schema of a role; prints depth and cost of each.
+    /// Says what comments and names say in vain; holds an earlier schema, or documents, against that of a role.
     #[command(
-        after_help = "Example:\n  ferrobase graphql check persisted-documents.json --role authenticated\n\nEnds with 1 when a document does not fit."
+        after_help = "Examples:\n  ferrobase graphql check\n  ferrobase graphql check --against schema.graphql --role authenticated\n  ferrobase graphql check persisted-documents.json --role authenticated\n\nEnds with 1 when something that the earlier schema did is gone or stricter, when a document does not fit, or, where neither\nis given, when a comment or a name says something in vain; else those are warnings."
     )]
     Check(CheckArguments),
 }
@@ -92,8 +92,11 @@ struct ExplainArguments {
 struct CheckArguments {
     #[command(flatten)]
     sight: Sight,
-    /// The file.
-    file: PathBuf,
+    /// The file of trusted documents; prints depth and cost of each.
+    file: Option<PathBuf>,
+    /// An earlier schema, as `ferrobase graphql schema` printed it.
+    #[arg(long, value_name = "FILE")]
+    against: Option<PathBuf>,
     /// As JSON.
     #[arg(long)]
     json: bool,
@@ -138,40 +141,96 @@ fn explain(arguments: &ExplainArguments, environment: &Environment) -> Result<Ex
 }
 
 fn check(arguments: &CheckArguments, environment: &Environment) -> Result<ExitCode> {
-    let trusted = Trusted::read(&arguments.file)?;
+    let trusted = arguments.file.as_deref().map(Trusted::read).transpose()?;
+    let earlier = arguments
+        .against
+        .as_deref()
+        .map(|file| std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display())));
+    let earlier = earlier.transpose()?;
     let seen = arguments.sight.look(environment)?;
-    let (mut told, mut text, mut wrong) = (Vec::new(), String::new(), 0);
-    for (id, document) in trusted.iter() {
-        match seen.view.check(document) {
-            Ok(checked) => {
-                let cost = checked.cost.map_or_else(|| "by its variables".to_owned(), |cost| cost.to_string());
-                let _ = writeln!(text, "{id}: depth {}, aliases {}, cost {cost}", checked.depth, checked.aliases);
-                told.push(
-                    json!({ "id": id, "depth": checked.depth, "aliases": checked.aliases, "cost": checked.cost }),
-                );
-            }
-            Err(error) => {
-                wrong += 1;
-                let sentences = error.sentences();
-                let _ = writeln!(text, "{id}: {}", sentences.join("\n  "));
-                told.push(json!({ "id": id, "errors": sentences }));
-            }
-        }
+    let mut checked = Found::default();
+    checked.comments(&seen.mistakes, trusted.is_none() && earlier.is_none());
+    if let Some(earlier) = earlier {
+        checked.breaks(seen.view.breaks(&earlier).map_err(|error| anyhow::anyhow!(error.sentences().join("\n")))?);
+    }
+    if let Some(trusted) = trusted {
+        checked.documents(&trusted, &seen.view, &arguments.sight.role);
     }
     if arguments.json {
-        terminal::print_json(&told)?;
+        terminal::print_json(&checked.told)?;
     } else {
-        terminal::print(&text)?;
+        terminal::print(&checked.text)?;
     }
-    if wrong > 0 {
-        bail!("{wrong} of {} documents do not fit the schema of the role {}", told.len(), arguments.sight.role);
+    if !checked.wrong.is_empty() {
+        bail!("{}", checked.wrong.join("; "));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a check found.
+#[derive(Default)]
+struct Found {
+    told: Vec<Value>,
+    text: String,
+    /// Why it ends with 1.
+    wrong: Vec<String>,
+}
+
+impl Found {
+    /// Comments and names; warnings only, unless nothing else is looked at.
+    fn comments(&mut self, mistakes: &[Mistake], alone: bool) {
+        for Mistake { object, text, .. } in mistakes {
+            if alone {
+                let _ = writeln!(self.text, "{object}: {text}");
+                self.told.push(json!({ "object": object, "mistake": text }));
+            } else {
+                terminal::warn(&format!("{object}: {text}"));
+            }
+        }
+        if alone && !mistakes.is_empty() {
+            self.wrong.push(format!("{} comments or names say something in vain", mistakes.len()));
+        }
+    }
+
+    fn breaks(&mut self, breaks: Vec<String>) {
+        if !breaks.is_empty() {
+            self.wrong.push(format!("{} changes break what the earlier schema did", breaks.len()));
+        }
+        for text in breaks {
+            let _ = writeln!(self.text, "{text}");
+            self.told.push(json!({ "breaks": text }));
+        }
+    }
+
+    fn documents(&mut self, trusted: &Trusted, view: &View, role: &str) {
+        let (mut count, mut wrong) = (0, 0);
+        for (id, document) in trusted.iter() {
+            count += 1;
+            match view.check(document) {
+                Ok(Checked { depth, aliases, cost, .. }) => {
+                    let shown = cost.map_or_else(|| "by its variables".to_owned(), |cost| cost.to_string());
+                    let _ = writeln!(self.text, "{id}: depth {depth}, aliases {aliases}, cost {shown}");
+                    self.told.push(json!({ "id": id, "depth": depth, "aliases": aliases, "cost": cost }));
+                }
+                Err(error) => {
+                    wrong += 1;
+                    let sentences = error.sentences();
+                    let _ = writeln!(self.text, "{id}: {}", sentences.join("\n  "));
+                    self.told.push(json!({ "id": id, "errors": sentences }));
+                }
+            }
+        }
+        if wrong > 0 {
+            self.wrong.push(format!("{wrong} of {count} documents do not fit the schema of the role {role}"));
+        }
+    }
 }
 
 /// What a role sees, and where.
 struct Seen {
     view: View,
+    /// What is wrong with comments and names, whoever looks.
+    mistakes: Vec<Mistake>,
     schema: String,
     search_path: String,
     owner: ConnectOptions,
@@ -192,11 +251,13 @@ impl Sight {
         if !catalog.roles.contains_key(&self.role) {
             bail!("the database has no role {}", self.role);
         }
-        let settings = Settings::new(&config.graphql, extra.clone(), true);
+        let mut settings = Settings::new(&config.graphql, extra.clone(), true);
+        settings.schemas = vec![schema.clone()];
+        let mistakes = ferrobase_graphql::mistakes(&catalog, &settings);
         let view = View::new(&catalog, &exposure, &settings, &self.role, &schema);
         let quoted = std::iter::once(&schema).chain(&extra).map(|name| format!("\"{}\"", name.replace('"', "\"\"")));
         let search_path = quoted.collect::<Vec<_>>().join(", ");
-        Ok(Seen { view, schema, search_path, owner })
+        Ok(Seen { view, mistakes, schema, search_path, owner })
     }
 }
 

@@ -128,8 +128,18 @@ fn make_token(arguments: &KeysArguments, token: &TokenArguments, tokens: &TokenS
         lifetime: Some(token.expires_in),
         claims: token.claims.as_deref().map(read_claims).transpose()?.unwrap_or_default(),
     };
+    if let Some(sub) = token.sub.as_deref().filter(|sub| !is_uuid(sub)) {
+        terminal::warn(&format!("--sub {sub}: is no UUID; whatever asks auth.uid() of this token fails"));
+    }
     let text = keys::token(&secret_of_project(tokens)?, &request, now())?;
     if arguments.json { terminal::print_json(&json!({ "token": text })) } else { terminal::print(&format!("{text}\n")) }
+}
+
+fn is_uuid(text: &str) -> bool {
+    let hyphens = [8, 13, 18, 23];
+    let fits =
+        |(place, byte): (usize, u8)| if hyphens.contains(&place) { byte == b'-' } else { byte.is_ascii_hexdigit() };
+    text.len() == 36 && text.bytes().enumerate().all(fits)
 }
 
 fn read_claims(text: &str) -> Result<Map<String, Value>> {

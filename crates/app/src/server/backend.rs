@@ -7,7 +7,7 @@
 //! Invariant: a notification is a hint without data (security 25): the most it does is one more load of the catalog.
 //! Invariant: the listener listens before the first load begins, so that no change falls between the two.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -30,8 +30,8 @@ use super::connections::{self, Cluster};
 use super::head_start::{Ahead, HeadStart};
 use super::installation::{Installation, install_what_can_be};
 use super::key_fetcher::KeyFetcher;
-use super::target;
 use super::target::Identities;
+use super::{target, warnings};
 
 /// First pause between attempts to bring the database up; doubles up to the last. Short, because a server that waits
 /// for its database must answer within two seconds of the database being back; one refused connection a second costs
@@ -63,7 +63,7 @@ pub(crate) struct Backend {
     cluster: Option<Cluster>,
     /// The configuration in force. Held while a target is made from it and registered, so that a reload and the
     /// database coming up cannot overwrite each other's target.
-    loaded: Mutex<Arc<Loaded>>,
+    loaded: Arc<Mutex<Arc<Loaded>>>,
 }
 
 /// What exists once the database was reached.
@@ -102,7 +102,7 @@ impl Backend {
         let target = target::build(config, authority, pools, catalog.clone(), DefaultPrivileges::default(), 0);
         let registry = Arc::new(Registry::of(target));
         let fetcher = ArcSwapOption::new(fetcher);
-        let (up, signing_keys, loaded) = (OnceCell::new(), watch::Sender::default(), Mutex::new(loaded));
+        let (up, signing_keys, loaded) = (OnceCell::new(), watch::Sender::default(), Arc::new(Mutex::new(loaded)));
         Ok(Self { registry, catalog, up, fetcher, key_ring, signing_keys, cluster, loaded })
     }
 
@@ -368,35 +368,11 @@ impl Backend {
             loading
         };
         loading.wait_for(|state| state.generation > 0).await.context("loading the catalog ended")?;
-        warn_about_exposure(self.registry(), loading);
+        let current = Arc::clone(&self.loaded);
+        let current = move || Arc::clone(&current.lock().unwrap_or_else(PoisonError::into_inner));
+        warnings::tell(self.registry(), loading, current);
         Ok(())
     }
-}
-
-/// Says which relations are hidden although they are granted, or exposed against advice: now, and whenever a load of the
-/// catalog brings new ones. Ends with the reloader.
-fn warn_about_exposure(registry: Arc<Registry>, mut loading: watch::Receiver<ReloadState>) {
-    let mut said = say_new_exposure(&registry, &BTreeSet::new());
-    tokio::spawn(async move {
-        while loading.changed().await.is_ok() {
-            let registry = Arc::clone(&registry);
-            // It looks at every relation for several roles, too long for a thread that answers requests.
-            match tokio::task::spawn_blocking(move || say_new_exposure(&registry, &said)).await {
-                Ok(warnings) => said = warnings,
-                Err(_) => return,
-            }
-        }
-    });
-}
-
-fn say_new_exposure(registry: &Registry, said: &BTreeSet<String>) -> BTreeSet<String> {
-    let target = registry.default_target();
-    let Some(catalog) = target.catalog.get() else { return BTreeSet::new() };
-    let warnings = target.exposure.warnings(&catalog);
-    for warning in warnings.iter().filter(|warning| !said.contains(&warning.text)) {
-        tracing::warn!(code = warning.code, relation = warning.subject, "{}", warning.text);
-    }
-    warnings.into_iter().map(|warning| warning.text).collect()
 }
 
 fn guided(cluster: Option<&Cluster>, connect: ConnectOptions) -> ConnectOptions {

@@ -71,12 +71,16 @@ impl Front {
         let rest_settings = Arc::new(ArcSwap::from_pointee(rest_settings(config)));
         let rest = ferrobase_rest::Deps { registry: backend.registry(), settings: Arc::clone(&rest_settings) };
         let graphql_settings = Arc::new(ArcSwap::from_pointee(graphql_settings(config, options)?));
-        let graphql = ferrobase_graphql::Deps { registry: backend.registry(), settings: Arc::clone(&graphql_settings) };
         let authority = Arc::clone(&backend.target().authority);
         let secret = shared_secret(config)?;
         let secret = secret.as_ref().map(|secret| secret.expose().as_bytes());
         let sharing = config.redis.as_ref().map(|redis| Sharing::start(redis, secret, &metrics));
         let sharing = sharing.transpose().context("redis")?;
+        let graphql = ferrobase_graphql::Deps {
+            registry: backend.registry(),
+            settings: Arc::clone(&graphql_settings),
+            shared: sharing.as_ref().map(Sharing::texts),
+        };
         let mut settings = settings(config, authority, options)?;
         settings.tracer = traces.tracer(&config.observability.tracing);
         if let Some(sharing) = &sharing {

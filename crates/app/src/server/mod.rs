@@ -23,6 +23,7 @@ mod target;
 mod texter;
 pub(crate) mod top;
 mod traces;
+mod warnings;
 mod watchdog;
 
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! What the nodes of one installation share through Redis: rate limits, so far.
+//! What the nodes of one installation share through Redis: rate limits, and documents that clients name.
 //!
 //! Started once, with the `redis` section of the start; a reload keeps the connection and gives the new settings the same
 //! limits. Without the section, and while Redis cannot be reached, each node counts alone.
@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use ferrobase_base::ports::SharedCounts;
+use ferrobase_base::ports::{SharedCounts, SharedTexts};
 use ferrobase_edge::Settings;
 use ferrobase_edge::metrics::{Metrics, Sample};
 use ferrobase_edge::rate_limit::Shared;
@@ -38,6 +38,11 @@ impl Sharing {
     /// Who counts for all nodes, for rooms with limits of their own.
     pub(super) fn counts(&self) -> Arc<dyn SharedCounts> {
         self.client.limits()
+    }
+
+    /// Who remembers documents for all nodes.
+    pub(super) fn texts(&self) -> Arc<dyn SharedTexts> {
+        self.client.texts()
     }
 
     /// The settings, counting for all nodes.

@@ -65,6 +65,9 @@ async fn an_opaque_key_works_until_it_is_taken_back() {
     let row = row.rows[0].text(0).unwrap().to_owned();
     assert!(!row.contains(&secret) && !listed.to_string().contains(&secret), "{row} {listed}");
     assert!(keys(&["create", "reports"]).err.contains("already"));
+    for name in ["", &"x".repeat(121)] {
+        assert!(keys(&["create", name]).err.contains("a key needs a name, of at most 120 characters"), "{name}");
+    }
     assert!(keys(&["create", "x", "--role", "nobody_such"]).err.contains("no role nobody_such"));
     // A key of a role that tokens may not name is refused like such a token.
     let owner = keys(&["create", "owner", "--role", "postgres"]);

@@ -56,6 +56,9 @@ fn problems_name_key_place_and_the_nearest_key() {
     );
     Ran::of(project.command(&["config", "check"]).env("FERROBASE_SERVER__PROT", "1"))
         .fails(&["FERROBASE_SERVER__PROT", "port"]);
+    project.write("mails.yaml", "auth: { mailer: { subjects: { confirmation: '{{ .Nothing }}' } } }\n");
+    let said = project.run(&["config", "check", "--config", "mails.yaml"]).fails(&["auth.mailer.subjects", "Nothing"]);
+    assert!(!said.contains("templates"), "{said}");
     project.run(&["config", "check", "--config", "nowhere.yaml"]).fails(&["nowhere.yaml", "no such file", "--config"]);
 }
 

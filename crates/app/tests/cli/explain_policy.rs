@@ -181,6 +181,7 @@ async fn what_the_api_hides_is_told_whatever_policies_say() {
     };
     let (hidden, text) = asked("unprot", "authenticated");
     assert!(hidden.contains("no row-level security") && text.contains(&hidden), "{hidden}\n{text}");
+    assert!(text.contains("SELECT: not through the API; for PostgreSQL: allowed"), "{text}");
     assert!(asked("private.kept", "service_role").0.contains("rest.schemas"));
     for (table, role) in [("unprot", "service_role"), ("notes", "authenticated")] {
         assert_eq!(asked(table, role).0, "", "{table} {role}");

@@ -58,6 +58,9 @@ fn a_token_says_what_was_asked() {
     let says = claims_of(made["token"].as_str().unwrap());
     assert_eq!((&says["role"], &says["sub"], &says["aud"]), (&json!("editor"), &json!("7"), &json!("authenticated")));
     assert_eq!(says["exp"].as_i64().unwrap() - says["iat"].as_i64().unwrap(), 60);
+    let told = keys(&project, &["token", "--sub", "7"]);
+    assert!(told.err.contains("--sub 7: is no UUID") && told.code() == Some(0), "{told:?}");
+    assert!(!keys(&project, &["token", "--sub", ANN]).err.contains("UUID"));
     let email = r#"{"email": "ann@example.com", "aud": "other"}"#;
     let says = claims_of(&keys(&project, &["token", "--claims", email]).succeeds());
     assert_eq!((&says["email"], &says["aud"]), (&json!("ann@example.com"), &json!("other")));

@@ -136,6 +136,14 @@ impl Catalog {
         self.any_identity(role, |identity| function.execute_grants.iter().any(|g| g == identity))
     }
 
+    /// Whether a role may call the function that PostgreSQL finds under a name for a row of a relation.
+    pub fn may_execute_of_row(&self, role: &str, function: &QualifiedName, row: &QualifiedName) -> bool {
+        let of_row = self.row_function(function, row);
+        self.may_use_schema(role, &function.schema)
+            && of_row
+                .is_some_and(|of| self.any_identity(role, |identity| of.execute_grants.iter().any(|g| g == identity)))
+    }
+
     /// Whether a role may look into a schema at all.
     pub fn may_use_schema(&self, role: &str, schema: &str) -> bool {
         let Some(schema) = self.schemas.get(schema) else { return false };

@@ -52,6 +52,19 @@ impl Function {
     }
 }
 
+/// A function that can be called with one row of a relation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowFunction {
+    /// The relation.
+    pub row: QualifiedName,
+    /// It has no other parameter.
+    pub takes_the_row_only: bool,
+    /// `COMMENT ON`.
+    pub comment: Option<String>,
+    /// Roles with EXECUTE (`public` for PUBLIC).
+    pub execute_grants: Vec<String>,
+}
+
 /// One input parameter.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Parameter {

@@ -22,7 +22,8 @@ use indexmap::IndexMap;
 pub use access::{Grants, PUBLIC, Privilege, Role, Schema};
 pub use declared::{DeclaredType, Field};
 pub use function::{
-    Function, Isolation, MediaHandler, OutputColumn, Parameter, Representation, ReturnShape, Returns, Volatility,
+    Function, Isolation, MediaHandler, OutputColumn, Parameter, Representation, ReturnShape, Returns, RowFunction,
+    Volatility,
 };
 pub use name::{NameRef, QualifiedName};
 pub use relation::{BaseRead, Column, ComputedField, Generated, Relation, RelationKind, RowSecurity, TypeClass};
@@ -46,6 +47,9 @@ pub struct Catalog {
     pub relations: IndexMap<QualifiedName, Arc<Relation>>,
     /// Functions of the exposed schemas by name; several under one name are overloads, fewest parameters first.
     pub functions: IndexMap<QualifiedName, Vec<Arc<Function>>>,
+    /// Functions that can be called with one row of an exposed relation, by name, whether or not their parameter has a
+    /// name: who may call them. (Those that are called by name are `functions`.)
+    pub row_functions: HashMap<QualifiedName, Vec<RowFunction>>,
     /// Enums, free-standing composite types and domains of every user schema, exposed or not, by name.
     pub types: IndexMap<QualifiedName, DeclaredType>,
     /// `COMMENT ON` those of them that have one.
@@ -75,6 +79,13 @@ impl Catalog {
     /// The overloads of a function, empty when there is none.
     pub fn overloads(&self, schema: &str, name: &str) -> &[Arc<Function>] {
         self.functions.get(&NameRef(schema, name)).map_or(&[], Vec::as_slice)
+    }
+
+    /// The function of this name that PostgreSQL calls with a row of a relation.
+    pub fn row_function(&self, function: &QualifiedName, row: &QualifiedName) -> Option<&RowFunction> {
+        let of_row = || self.row_functions.get(function).into_iter().flatten().filter(|known| known.row == *row);
+        // What takes nothing else fits better than what has defaults for the rest.
+        of_row().find(|known| known.takes_the_row_only).or_else(|| of_row().next())
     }
 
     /// The relationships that start at a relation, whatever schema they lead to.

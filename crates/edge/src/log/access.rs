@@ -110,7 +110,8 @@ impl AccessLog {
         line.text("method", record.method);
         line.text("path", record.path);
         line.raw("status", format_args!("{}", record.status));
-        line.raw("duration_ms", format_args!("{:.3}", record.duration.as_secs_f64() * 1000.0));
+        let micros = record.duration.as_micros();
+        line.raw("duration_ms", format_args!("{}.{:03}", micros / 1000, micros % 1000));
         line.text_or_null("user_id", record.user_id);
         line.text("request_id", record.request_id);
         if let Some(trace) = record.trace_id {

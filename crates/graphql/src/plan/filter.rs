@@ -159,19 +159,26 @@ fn operation(column: &str, operation: Operation) -> Condition {
     Condition::Compare(Comparison { field: Field::column(column), negated: false, operation })
 }
 
-/// A comparison of a text inside of a document.
-fn inside(column: &Column, operand: &Input) -> Result<Condition, Error> {
-    let of = |wanted: &str| operand.fields().iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
-    let keys: Vec<String> = of("path").map_or(&[][..], Input::items).iter().filter_map(Input::text).collect();
-    let last = keys.len().saturating_sub(1);
-    let step = |(index, key): (usize, String)| {
+/// The steps of `path`, the last of which gives what is there as it is.
+pub(super) fn steps(operand: &Input) -> Result<Vec<PathStep>, Error> {
+    let path = operand.fields().iter().find(|(name, _)| name == "path").map(|(_, path)| path);
+    let keys = path.map_or(&[][..], Input::items).iter().filter_map(Input::text);
+    let step = |key: String| {
         let is_index = !key.is_empty() && key.len() < 10 && key.bytes().all(|byte| byte.is_ascii_digit());
-        PathStep { as_text: index == last, to: if is_index { PathKey::Index(key) } else { PathKey::Key(key) } }
+        PathStep { as_text: false, to: if is_index { PathKey::Index(key) } else { PathKey::Key(key) } }
     };
-    let path: Vec<PathStep> = keys.into_iter().enumerate().map(step).collect();
+    let path: Vec<PathStep> = keys.map(step).collect();
     if path.is_empty() {
         return Err(Error::Argument { argument: "path".to_owned(), reason: "leads nowhere".to_owned() });
     }
+    Ok(path)
+}
+
+/// A comparison of a text inside of a document.
+fn inside(column: &Column, operand: &Input) -> Result<Condition, Error> {
+    let of = |wanted: &str| operand.fields().iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
+    let mut path = steps(operand)?;
+    path.iter_mut().last().into_iter().for_each(|last| last.as_text = true);
     let field = Field { path, ..Field::column(&column.name) };
     let text = ValueType::of_class(Class::String);
     let mut conditions = Vec::new();

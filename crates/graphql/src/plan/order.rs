@@ -14,7 +14,7 @@ use crate::scalar::Class;
 
 /// Whether rows can be ordered by what a relationship leads to: functions give what they like.
 pub(crate) fn can_order_by(to: &Reference) -> bool {
-    matches!(to.join, Join::Columns(_))
+    !matches!(to.join, Join::Function { .. })
 }
 
 impl Planner<'_> {
@@ -37,6 +37,11 @@ impl Planner<'_> {
                         read.order.push(self.by_similarity(id, value)?);
                         keys.push(Key { not_null: false, type_name: None });
                     }
+                    Some(FieldKind::Column(column)) if column.value.class == Class::Json => {
+                        let (field, direction) = inside(column, value)?;
+                        read.order.push(directed(OrderBy::Field(field), &direction));
+                        keys.push(document_key());
+                    }
                     Some(FieldKind::Column(column)) => {
                         let by = OrderBy::Field(Field::column(&column.name));
                         // Rows that are alike in a column are not told apart by asking for it again.
@@ -54,7 +59,8 @@ impl Planner<'_> {
         }
         self.distinct_first(id, read, &mut keys, distinct);
         for column in &table.key {
-            let is_there = |order: &Order| matches!(&order.by, OrderBy::Field(field) if field.name == *column);
+            let is_whole = |field: &Field| field.name == *column && field.path.is_empty();
+            let is_there = |order: &Order| matches!(&order.by, OrderBy::Field(field) if is_whole(field));
             if !read.order.iter().any(is_there) {
                 let by = OrderBy::Field(Field::column(column));
                 read.order.push(Order { by, direction: Some(Direction::Ascending), nulls: None });
@@ -124,6 +130,12 @@ impl Planner<'_> {
                 continue;
             }
             below.select.push(Select::column(&column.name));
+            if column.value.class == Class::Json {
+                let (field, direction) = inside(column, value)?;
+                read.order.push(directed(OrderBy::Embedded { embed, field }, &direction));
+                keys.push(document_key());
+                continue;
+            }
             read.order.push(directed(OrderBy::Embedded { embed, field: Field::column(&column.name) }, value));
             keys.push(Key { not_null: false, ..self.key(to.table, column) });
         }
@@ -164,6 +176,20 @@ impl Planner<'_> {
         }
         Ok(out)
     }
+}
+
+/// What stands at a place inside of a document, and in which direction rows are ordered by it.
+fn inside(column: &Column, given: &Input) -> Result<(Field, Input), Error> {
+    let path = super::filter::steps(given)?;
+    let direction = given.fields().iter().find(|(name, _)| name == "direction");
+    let direction = direction.map_or(Input::Null, |(_, direction)| direction.clone());
+    // Only `jsonb` has an order.
+    let field = Field { path, to_document: !column.is_binary_json, ..Field::column(&column.name) };
+    Ok((field, direction))
+}
+
+fn document_key() -> Key {
+    Key { not_null: false, type_name: Some(CatalogSql::written_by_catalog("jsonb")) }
 }
 
 /// How many rows there are.

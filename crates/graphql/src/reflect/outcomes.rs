@@ -142,10 +142,9 @@ impl Reflecting<'_> {
             let (field, text) = (camel(key), of.as_str().unwrap_or_default());
             let (element, _, _) = taken_apart(text);
             if !is_name(&field) || Sort::input_name(element).is_none() {
-                tracing::warn!(
-                    function = name,
-                    key,
-                    "A comment for GraphQL declares an input of a type that nothing has"
+                self.mistake(
+                    name,
+                    format!("`input` declares `{key}` of a type that nothing has: the argument is JSON"),
                 );
                 return None;
             }

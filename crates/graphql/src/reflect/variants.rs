@@ -14,7 +14,8 @@ impl Reflecting<'_> {
         let is_free = |name: &String| is_name(name) && !self.taken.contains(name);
         let is_once = |name: &&String| names.iter().filter(|other| other == &name).count() == 1;
         if said.types.is_empty() || !names.iter().all(|name| is_free(name) && is_once(name)) {
-            tracing::warn!(relation = %table.relation.name, "A type of rows has no name for GraphQL that is free");
+            let text = "a type of its rows (`polymorphic`) has no name that is free: they are all of one type";
+            self.mistake(&table.relation.name, text);
             return None;
         }
         let own = |columns: &[String]| -> Vec<String> {

@@ -13,6 +13,7 @@ use indexmap::IndexMap;
 
 use super::Reflecting;
 use crate::directive::{self, Commented};
+use crate::mistakes::Mistake;
 use crate::model::{Column, Field, FieldKind, QueryField, Table, View};
 use crate::naming::{camel, is_name, plural, singular, upper_first};
 use crate::scalar::Class;
@@ -166,7 +167,7 @@ impl Reflecting<'_> {
         let sources = self.sources();
         let taken = self.reserved(&sources);
         let documents = std::mem::take(&mut self.model.documents);
-        let mut building = Building { documents, taken: &taken, owned: HashSet::new() };
+        let mut building = Building { documents, taken: &taken, owned: HashSet::new(), mistakes: Vec::new() };
         // What a view is called after it shows first.
         let mut sources: Vec<_> =
             sources.into_iter().map(|source| (own_name(base_name(&source.relation.name.name)), source)).collect();
@@ -183,7 +184,8 @@ impl Reflecting<'_> {
             let place = building.root(&source.shape, source.called(&own, &union));
             let Source { relation, function, said, .. } = source;
             let Some(place) = place else {
-                tracing::warn!(view = %relation.name, "The documents of a view are of a type whose name something else has");
+                let text = "its documents are of a type whose name something else has: it is left out";
+                building.mistakes.push(Mistake { object: relation.name.to_string(), text: text.to_owned() });
                 continue;
             };
             for (name, fields) in &said.directive.types {
@@ -199,6 +201,7 @@ impl Reflecting<'_> {
             }
             found.push(Found { relation, function, said, place });
         }
+        self.model.mistakes.append(&mut building.mistakes);
         self.model.documents = building.finish();
         self.taken.extend(self.model.documents.types.keys().cloned());
         found
@@ -209,7 +212,7 @@ impl Reflecting<'_> {
         for Found { relation, function, said, place } in found {
             let (Place::Object(type_name) | Place::Union(type_name)) = &place else { continue };
             if !self.model.documents.types.contains_key(type_name) {
-                tracing::warn!(view = %relation.name, "A view has no rows and no declared fields: it has no type yet");
+                self.mistake(&relation.name, "it has no rows and no declared fields: its documents have no type yet");
                 continue;
             }
             let base = base_name(&relation.name.name);
@@ -224,7 +227,8 @@ impl Reflecting<'_> {
             let page = format!("{name}Connection");
             let is_free = |name: &String| is_name(name) && name != "node" && !self.model.query.contains_key(name);
             if !is_free(&name) || !is_free(&page) {
-                tracing::warn!(view = %relation.name, name, "A view has no name for GraphQL that is free");
+                let text = format!("its name for GraphQL, `{name}`, is no name or not free: it is left out");
+                self.mistake(&relation.name, text);
                 continue;
             }
             let function = match function.as_ref().map(|function| self.told(function, &said)) {
@@ -309,8 +313,9 @@ impl Reflecting<'_> {
     }
 
     /// The arguments of a view that is a function: what is known of the caller. None where nobody knows one that it needs.
-    fn told(&self, function: &Function, said: &Commented) -> Option<Vec<Argument>> {
-        let sampled = self.sight.catalog.shapes.functions.get(&function.name);
+    fn told(&mut self, function: &Function, said: &Commented) -> Option<Vec<Argument>> {
+        let catalog = self.sight.catalog;
+        let sampled = catalog.shapes.functions.get(&function.name);
         let default = |index: usize| sampled.and_then(|sampled| sampled.defaults.get(index).cloned().flatten());
         let mut arguments = Vec::new();
         for (index, parameter) in function.parameters.iter().enumerate() {
@@ -323,7 +328,9 @@ impl Reflecting<'_> {
                 continue;
             }
             if sources.is_empty() || parameter.variadic {
-                tracing::warn!(view = %function.name, parameter = parameter.name, "No claim is known for a parameter of a view");
+                let text =
+                    format!("no claim is known for the parameter `{}` of a view: it is left out", parameter.name);
+                self.mistake(&function.name, text);
                 return None;
             }
             arguments.push(Argument {

@@ -1,8 +1,8 @@
-//! Ways from a row to others: foreign keys, functions of rows, and what comments of views declare.
+//! Ways from a row to others: foreign keys, functions of rows, tables that only join, and what comments of views declare.
 
 use std::sync::Arc;
 
-use ferrobase_catalog::{Link, Privilege, QualifiedName, Relation, Relationship};
+use ferrobase_catalog::{Column, Generated, Junction, Link, Privilege, QualifiedName, Relation, Relationship};
 use ferrobase_query::plan::Join;
 
 use super::{Reflecting, Sight};
@@ -28,6 +28,59 @@ impl Reflecting<'_> {
         for (id, key) in std::mem::take(&mut self.foreign_keys) {
             self.declared_way(id, &key);
         }
+        // Last, so that no other way loses its name to one of these.
+        for id in 0..self.model.tables.len() {
+            self.through_junctions(id);
+        }
+    }
+
+    /// Ways to the rows on the other side of a table that only joins.
+    fn through_junctions(&mut self, id: TableId) {
+        let catalog = self.sight.catalog;
+        let relation = Arc::clone(&self.model.tables[id].relation);
+        let all = catalog.relationships_within(self.sight.schema, &relation.name.name);
+        let mut ways: Vec<(&QualifiedName, &Junction)> = all
+            .filter_map(|way| match &way.link {
+                Link::ManyToMany(junction) => Some((&way.target, junction)),
+                _ => None,
+            })
+            .collect();
+        ways.sort_by_key(|(_, junction)| (&junction.table, &junction.source_constraint, &junction.target_constraint));
+        for (target, junction) in ways {
+            let (Some(&target), Some(middle)) =
+                (self.ids.get(target), catalog.relation(&junction.table.schema, &junction.table.name))
+            else {
+                continue;
+            };
+            if !only_joins(middle, junction) || !self.reads_through(id, target, middle, junction) {
+                continue;
+            }
+            let type_name = &self.model.tables[target].type_name;
+            let name = format!("{}Collection", lower_first(type_name));
+            let through = crate::naming::camel(&middle.name.name);
+            let names = [name.clone(), format!("{name}Through{}", upper_first(&through))];
+            let join = Join::Junction {
+                table: junction.table.clone(),
+                parent: junction.source_columns.clone(),
+                target: junction.target_columns.clone(),
+            };
+            let kind = FieldKind::Many(Reference { table: target, join, nullable: true, refers: false });
+            self.lead_by(id, &names, kind);
+        }
+    }
+
+    /// The role must see the table that joins, and what it is joined by.
+    fn reads_through(&self, id: TableId, target: TableId, middle: &Relation, junction: &Junction) -> bool {
+        let Sight { catalog, role, .. } = self.sight;
+        let (source, target) = (&self.model.tables[id].relation, &self.model.tables[target]);
+        let reads = |relation: &Relation, column: &str| catalog.may_column(role, Privilege::Select, relation, column);
+        let joins = |relation: &Relation, pairs: &[(String, String)]| {
+            pairs.iter().all(|(own, of_middle)| reads(relation, own) && reads(middle, of_middle))
+        };
+        target.is_readable()
+            && (self.sight.sees)(middle)
+            && joins(source, &junction.source_columns)
+            && joins(&target.relation, &junction.target_columns)
     }
 
     /// A relationship that the comment of a relation declares, in both directions.
@@ -113,14 +166,20 @@ impl Reflecting<'_> {
             upper_first(&crate::naming::camel(if matches!(kind, FieldKind::Many(_)) { other } else { own }))
         });
         let by: String = by.collect::<Vec<_>>().join("And");
-        let names = [name.to_owned(), format!("{name}By{by}")];
+        self.lead_by(id, &[name.to_owned(), format!("{name}By{by}")], kind);
+    }
+
+    /// The same under the first of these names that is free.
+    fn lead_by(&mut self, id: TableId, names: &[String], kind: FieldKind) {
         let table = &mut self.model.tables[id];
-        match names.into_iter().find(|name| is_name(name) && !table.fields.contains_key(name)) {
+        match names.iter().find(|name| is_name(name) && !table.fields.contains_key(*name)) {
             Some(name) => {
-                table.fields.insert(name, Field { description: None, deprecated: None, kind });
+                table.fields.insert(name.clone(), Field { description: None, deprecated: None, kind });
             }
             None => {
-                tracing::warn!(relation = %table.relation.name, name, "A relationship has no name that is free");
+                let object = table.relation.name.clone();
+                let text = format!("the field `{}` of related rows has no name that is free: it is left out", names[0]);
+                self.mistake(object, text);
             }
         }
     }
@@ -134,15 +193,12 @@ impl Reflecting<'_> {
         way.columns().iter().all(|(own, other)| reads(source, own) && reads(target, other))
     }
 
-    /// A function of the row must be the role's to execute, and is given the whole row. One whose parameter has no name
-    /// is not among the functions that the catalog knows: PostgreSQL refuses it when it is called.
+    /// A function of the row must be the role's to execute, and is given the whole row.
     fn may_call(&self, id: TableId, way: &Relationship) -> bool {
         let Link::Computed { function, .. } = &way.link else { return true };
         let Sight { catalog, role, .. } = self.sight;
-        let overloads = catalog.overloads(&function.schema, &function.name);
-        let function = overloads.iter().find(|function| function.parameters.len() == 1);
-        function.is_none_or(|function| catalog.may_execute(role, function))
-            && self.reads_all(&self.model.tables[id].relation)
+        let relation = &self.model.tables[id].relation;
+        catalog.may_execute_of_row(role, function, &relation.name) && self.reads_all(relation)
     }
 
     fn is_nullable(&self, id: TableId, column: &str) -> bool {
@@ -153,6 +209,19 @@ impl Reflecting<'_> {
         let relation = &self.model.tables[id].relation;
         relation.row_security.enabled || relation.is_view()
     }
+}
+
+/// Whether a table does nothing but join: a pair of rows is in it once, and nothing else has to be said about it.
+fn only_joins(middle: &Relation, junction: &Junction) -> bool {
+    let joins = |name: &String| {
+        junction.source_columns.iter().chain(&junction.target_columns).any(|(_, column)| column == name)
+    };
+    let said = directive::read(middle.comment.as_deref()).directive.many_to_many;
+    let is_free = |column: &Column| column.nullable || column.default.is_some() || column.generated != Generated::No;
+    said.is_none_or(|switch| switch.enabled)
+        && !middle.is_view()
+        && middle.primary_key.iter().all(joins)
+        && middle.columns.values().all(|column| joins(&column.name) || is_free(column))
 }
 
 fn to_many_pairs(pairs: &[(String, String)]) -> Vec<(String, String)> {

@@ -1,15 +1,14 @@
 //! Definitions put together.
 
 use apollo_compiler::ast::{Directive, EnumValueDefinition, FieldDefinition, InputValueDefinition, Type, Value};
+use apollo_compiler::collections::IndexMap;
 use apollo_compiler::schema::{
     Component, ComponentName, EnumType, ExtendedType, InputObjectType, InterfaceType, ObjectType, ScalarType,
 };
 use apollo_compiler::{Name, Node, Schema};
 
-/// A name that `naming` or this program vouches for.
-pub(super) fn name(text: &str) -> Name {
-    Name::new_unchecked(text)
-}
+use super::shared;
+pub(super) use super::shared::name;
 
 pub(super) fn optional(type_name: &str) -> Type {
     Type::Named(name(type_name))
@@ -52,7 +51,7 @@ pub(super) fn argument(
     ty: Type,
     default: Option<Value>,
 ) -> FieldDefinition {
-    field.arguments.push(Node::new(input_with_default(argument, ty, default)));
+    field.arguments.push(shared::input(input_with_default(argument, ty, default)));
     field
 }
 
@@ -114,7 +113,7 @@ pub(super) fn implementing(
         name: name(type_name),
         implements_interfaces: interfaces.iter().map(|interface| ComponentName::from(name(interface))).collect(),
         directives: Default::default(),
-        fields: fields.into_iter().map(|field| (field.name.clone(), Component::new(field))).collect(),
+        fields: named(fields.into_iter().map(|field| (field.name.clone(), shared::field(field)))),
     };
     schema.types.insert(name(type_name), ExtendedType::Object(Node::new(definition)));
 }
@@ -131,7 +130,7 @@ pub(super) fn interface(
         name: name(type_name),
         implements_interfaces: interfaces.iter().map(|interface| ComponentName::from(name(interface))).collect(),
         directives: Default::default(),
-        fields: fields.into_iter().map(|field| (field.name.clone(), Component::new(field))).collect(),
+        fields: named(fields.into_iter().map(|field| (field.name.clone(), shared::field(field)))),
     };
     schema.types.insert(name(type_name), ExtendedType::Interface(Node::new(definition)));
 }
@@ -145,7 +144,7 @@ pub(super) fn input_object(
         description: None,
         name: name(type_name),
         directives: Default::default(),
-        fields: fields.into_iter().map(|field| (field.name.clone(), Component::new(field))).collect(),
+        fields: named(fields.into_iter().map(|field| (field.name.clone(), shared::input(field)))),
     };
     schema.types.insert(name(type_name), ExtendedType::InputObject(Node::new(definition)));
 }
@@ -157,7 +156,7 @@ pub(super) fn one_of(schema: &mut Schema, type_name: &str, fields: impl IntoIter
         description: None,
         name: name(type_name),
         directives: [Component::new(directive)].into_iter().collect(),
-        fields: fields.into_iter().map(|field| (field.name.clone(), Component::new(field))).collect(),
+        fields: named(fields.into_iter().map(|field| (field.name.clone(), shared::input(field)))),
     };
     schema.types.insert(name(type_name), ExtendedType::InputObject(Node::new(definition)));
 }
@@ -174,7 +173,7 @@ pub(super) fn enumeration<'v>(
         description: description.map(Into::into),
         name: name(type_name),
         directives: Default::default(),
-        values: values.into_iter().map(|text| (name(text), Component::new(value(text)))).collect(),
+        values: named(values.into_iter().map(|text| (name(text), Node::new(value(text))))),
     };
     schema.types.insert(name(type_name), ExtendedType::Enum(Node::new(definition)));
 }
@@ -183,4 +182,11 @@ pub(super) fn scalar(schema: &mut Schema, type_name: &str, description: &str) {
     let definition =
         ScalarType { description: Some(description.into()), name: name(type_name), directives: Default::default() };
     schema.types.insert(name(type_name), ExtendedType::Scalar(Node::new(definition)));
+}
+
+/// Members by name, without room for more.
+fn named<T>(members: impl Iterator<Item = (Name, Node<T>)>) -> IndexMap<Name, Component<T>> {
+    let mut members: IndexMap<_, _> = members.map(|(name, member)| (name, Component::from(member))).collect();
+    members.shrink_to_fit();
+    members
 }

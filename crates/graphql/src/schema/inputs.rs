@@ -61,6 +61,11 @@ impl Drawing<'_> {
                 FieldKind::Column(column) if column.readable && column.value.class.is_ordered() => {
                     fields.push(input(name, optional("OrderByDirection")));
                 }
+                FieldKind::Column(column)
+                    if column.readable && column.value.class == Class::Json && !column.value.is_list =>
+                {
+                    fields.push(input(name, optional("JSONOrderBy")));
+                }
                 FieldKind::One(to) if crate::plan::can_order_by(to) => {
                     fields.push(input(name, optional(&self.model.tables[to.table].type_of("OrderBy"))));
                 }
@@ -99,6 +104,8 @@ impl Drawing<'_> {
         // Both filters use it, and a schema without texts has none of them.
         self.value(&ValueType::of_class(Class::String));
         let path = Type::NonNullList(Box::new(required("String")));
+        let order = [input("path", path.clone()), input("direction", required("OrderByDirection"))];
+        input_object(&mut self.schema, "JSONOrderBy", order);
         let at = [input("path", path), input("text", required("StringFilter"))];
         input_object(&mut self.schema, "JSONAt", at);
     }

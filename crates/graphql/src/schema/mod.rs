@@ -2,7 +2,8 @@
 //!
 //! Pure. One file per sort of types: `build` (how definitions are put together), `rows` (what tables give), `inputs` (what
 //! they take), `keys` and `groups` (the same about keys and groups), `changes` and `nested` (writes), `documents` (JSON
-//! views and what functions make), `values` (scalars, enums and their filters).
+//! views and what functions make), `values` (scalars, enums and their filters); `shared` keeps what is the same once, `reach`
+//! leaves out what no operation can use.
 //! Invariant: the schema is valid; a test has it checked by the library and by graphql-js. At run time only a schema with
 //! types of documents is checked: names in it come from data.
 
@@ -14,7 +15,9 @@ mod groups;
 mod inputs;
 mod keys;
 mod nested;
+mod reach;
 mod rows;
+mod shared;
 mod values;
 
 use std::collections::BTreeMap;
@@ -31,11 +34,11 @@ pub(crate) use rows::aggregated;
 
 use build::{argument, described, field, list, name, object, optional, required};
 
-/// The schema of a model. Where its types of documents make no valid one they are given up.
+/// The schema of a model, without types that no operation can use. Where its types of documents make no valid one they are given up.
 pub(crate) fn draw(model: &mut Model) -> Valid<Schema> {
     if !model.documents.types.is_empty() {
         match unchecked(model).validate() {
-            Ok(schema) => return schema,
+            Ok(schema) => return reach::pruned(schema.into_inner()),
             Err(invalid) => {
                 let errors = invalid.errors.to_string();
                 tracing::error!(schema = model.schema, errors, "JSON views make an invalid schema: they are left out");
@@ -46,11 +49,12 @@ pub(crate) fn draw(model: &mut Model) -> Valid<Schema> {
     let schema = unchecked(model);
     // Every schema that a test causes is checked.
     debug_assert_eq!(schema.clone().validate().err().map(|invalid| invalid.errors.to_string()), None);
-    Valid::assume_valid(schema)
+    reach::pruned(schema)
 }
 
 /// The same before anybody says that it is valid.
 pub(crate) fn unchecked(model: &Model) -> Schema {
+    let _sharing = shared::Sharing::begin();
     let mut drawing = Drawing { model, schema: Schema::new(), used: BTreeMap::new() };
     drawing.directives();
     drawing.frame();

@@ -18,7 +18,10 @@ impl Drawing<'_> {
             let drawn = match &of.kind {
                 FieldKind::NodeId => field(name, required("ID")),
                 FieldKind::Column(column) if !column.readable => continue,
-                FieldKind::Column(column) => field(name, strict(self.value(&column.value), !column.nullable)),
+                FieldKind::Column(column) => {
+                    let is_told = column.value.is_list || !column.value.class.may_be_untold();
+                    field(name, strict(self.value(&column.value), is_told && !column.nullable))
+                }
                 FieldKind::One(to) => {
                     let ty = optional(&self.model.tables[to.table].type_name);
                     field(name, strict(ty, !to.nullable))

@@ -1,6 +1,7 @@
 //! Scalars, enums, and what can be asked of their values.
 
 use apollo_compiler::ast::{DirectiveDefinition, DirectiveLocation, InputValueDefinition};
+use apollo_compiler::schema::{Component, ExtendedType};
 use apollo_compiler::{Node, Schema};
 
 use super::Drawing;
@@ -12,6 +13,11 @@ impl Drawing<'_> {
     /// Directives that a schema of ours knows beyond those of every schema.
     pub(super) fn directives(&mut self) {
         define(&mut self.schema, "oneOf", &[DirectiveLocation::InputObject]);
+        // The library's types of introspection are of an edition before it.
+        if let Some(ExtendedType::Object(of_types)) = self.schema.types.get_mut("__Type") {
+            let is_one_of = build::field("isOneOf", optional("Boolean"));
+            of_types.make_mut().fields.insert(is_one_of.name.clone(), Component::new(is_one_of));
+        }
     }
 
     pub(super) fn enums(&mut self) {

@@ -71,6 +71,9 @@ fn read() -> impl Strategy<Value = String> {
             format!("{CANARY}1: tasksCollection(filter: {filter}{after}) {{ {below} }}")
         }),
         text().prop_map(|id| format!("tasksByPk(id: {id}) {{ nodeId data tags }}")),
+        (text(), text()).prop_map(|(one, other)| format!(
+            "tasksCollection(orderBy: [{{data: {{path: [{one}, {other}], direction: DescNullsLast}}}}]) {{ edges {{ cursor }} }}"
+        )),
         cursor().prop_map(|id| format!("node(nodeId: {id}) {{ nodeId ... on tasks {{ title }} }}")),
         (text(), filter()).prop_map(|(word, filter)| format!(
             "find_tasks(word: {word}, filter: {filter}) {{ edges {{ node {{ id }} }} }}"

@@ -100,9 +100,8 @@ pub(crate) struct Progress {
     any: bool,
     nonce_returned: bool,
     results: Vec<StatementResult>,
-    rows: Vec<Row>,
+    rows: RowArena,
     columns: Option<Arc<[Column]>>,
-    arena: RowArena,
     bytes: usize,
     max_bytes: usize,
     failure: Option<Failure>,
@@ -124,9 +123,8 @@ impl Progress {
             any: false,
             nonce_returned: false,
             results: Vec::new(),
-            rows: Vec::new(),
+            rows: RowArena::default(),
             columns: None,
-            arena: RowArena::default(),
             bytes: 0,
             max_bytes,
             failure: None,
@@ -144,9 +142,8 @@ impl Progress {
         self.any = false;
         self.nonce_returned = false;
         self.results = Vec::new();
-        self.rows = Vec::new();
+        self.rows = RowArena::default();
         self.columns = None;
-        self.arena = RowArena::default();
         self.bytes = 0;
         self.failure = None;
         self.lines = BytesMut::new();
@@ -270,11 +267,10 @@ impl Progress {
                 }
                 self.count_bytes(slice.len())?;
                 if !self.discard {
-                    let row = match body {
-                        Body::Shared(slice) => self.arena.copy(columns, slice),
-                        Body::Owned(bytes) => Row::owning(columns, bytes),
-                    };
-                    self.rows.push(row);
+                    match body {
+                        Body::Shared(slice) => self.rows.copy(columns, slice),
+                        Body::Owned(bytes) => self.rows.add(Row::owning(columns, bytes)),
+                    }
                 }
                 Ok(())
             }
@@ -315,7 +311,7 @@ impl Progress {
     fn copy_data(&mut self, body: &[u8]) -> Result<(), Error> {
         self.count_bytes(body.len())?;
         if !self.discard {
-            self.rows.push(Row::new([Some(body)]));
+            self.rows.add(Row::new([Some(body)]));
         }
         Ok(())
     }
@@ -345,9 +341,8 @@ impl Progress {
     }
 
     fn keep_result(&mut self, tag: &str) -> Result<(), Error> {
-        let rows = std::mem::take(&mut self.rows);
+        let rows = self.rows.take();
         let columns = self.columns.take().unwrap_or_default();
-        self.arena = RowArena::default();
         if self.discard {
             return Ok(());
         }

@@ -263,6 +263,10 @@ pub(super) fn presented(value: Sql, scalar: &Scalar) -> Sql {
     match scalar {
         Scalar::Plain => return value,
         Scalar::Finite => out.push("nullif(nullif(nullif(").append(value).push(", 'NaN'), 'Infinity'), '-Infinity')"),
+        Scalar::Finites => {
+            out.push("array_replace(array_replace(array_replace(").append(value);
+            out.push(", 'NaN', NULL), 'Infinity', NULL), '-Infinity', NULL)")
+        }
         Scalar::Text => out.push("(").append(value).push(")::text"),
         Scalar::Texts => out.push("(").append(value).push(")::text[]"),
         Scalar::Encoded => out.push("(").append(value).push(") #>> '{}'"),

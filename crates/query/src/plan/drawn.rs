@@ -107,6 +107,8 @@ pub enum Scalar {
     Plain,
     /// A `real` or `double precision`; null for what is no number (`NaN`, infinities).
     Finite,
+    /// A list of those.
+    Finites,
     /// As a string: numbers that are too large for readers of JSON.
     Text,
     /// A list of those.
