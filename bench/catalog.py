@@ -1,8 +1,15 @@
-"""How long a catalog of 10,000 tables takes to load, and what a reload costs the requests meanwhile."""
+"""How long a catalog of 10,000 tables takes to load, and whether requests notice a reload.
 
+The slowest of some thousand requests depends on luck, also when nothing else happens. So windows with one reload and
+windows without take turns, in random order, and their slowest requests are compared pair by pair: under a load that leaves
+room, and under one that does not.
+"""
+
+import datetime
 import json
 import os
 import pathlib
+import random
 import secrets
 import tempfile
 import threading
@@ -13,13 +20,16 @@ import scenarios
 import server
 import steady
 import table
+import throughput
 
 HERE = pathlib.Path(__file__).resolve().parent
 # A relation that only a complete catalog has.
 PATH = "/rest/v1/t9999?select=id,name&limit=1"
 REQUEST = scenarios.Request("row", "GET", "/rest/v1/t0?select=id,name&limit=1")
-SECONDS = 12
-RELOADS = 3
+# A reload with its proofs fits into a window.
+SECONDS = 10
+NOTIFY_AFTER = 1
+CONNECTIONS = 64
 
 
 def measure(postgres, binary, given):
@@ -36,54 +46,101 @@ def measure(postgres, binary, given):
     with tempfile.NamedTemporaryFile(mode="r", encoding="utf-8") as log:
         with server.Server(binary, postgres.url("bench"), secret, given.environment, log.name) as started:
             _, answered = started.wait(PATH, bearer, patience=120)
-            # What a start has to clean up must not count as a reload's.
-            time.sleep(3)
-            load = steady.Load(started, scenarios.message(REQUEST, bearer, 1))
-            load.run(2)
-            rounds = [one_round(postgres, load, started, number, given.rounds) for number in range(given.rounds)]
-            loads = [line for line in map(parsed, log) if line.get("message") == "catalog loaded"]
+            windows = Windows(postgres, started, bearer, log)
+            windows.rest()
+            loads = {"steady": windows.steady, "full": windows.full}
+            for load in loads.values():
+                load(2)
+            pairs = {name: [windows.pair(name, load, f"{number + 1} of {given.rounds}") for number in range(given.rounds)]
+                     for name, load in loads.items()}
             resident = processes.resident_megabytes(started.process.pid)
-    result = {
-        "first_answer_ms": answered * 1000,
-        "loads": [{key: line[key] for key in ("duration_ms", "relations", "relationships", "functions")}
-                  for line in loads],
-        "rounds": rounds,
-        "resident_mb": resident,
-        "postgresql": postgres.version(),
-    }
+        result = {
+            "first_answer_ms": answered * 1000,
+            "loads": windows.loaded(),
+            "pairs": pairs,
+            "resident_mb": resident,
+            "postgresql": postgres.version(),
+        }
     table.catalog(result)
     return result
 
 
-def one_round(postgres, load, started, number, rounds):
-    """The same load without and with reloads."""
-    table.say(f"round {number + 1} of {rounds}")
-    quiet = observed(postgres, load, started)
-    reloader = threading.Thread(target=reload_now_and_then, args=(postgres,))
-    reloader.start()
-    reloading = observed(postgres, load, started)
-    reloader.join()
-    return {"quiet": quiet, "reloading": reloading}
+class Windows:
+    """Stretches of the same load, with or without a reload."""
 
+    def __init__(self, postgres, started, bearer, log):
+        self.postgres, self.started, self.log, self.lines = postgres, started, log, []
+        self.message = scenarios.message(REQUEST, bearer, 1)
+        self.messages = postgres.folder / "row.messages"
+        self.messages.write_bytes(b"%d\n%b" % (len(self.message), self.message))
 
-def observed(postgres, load, started):
-    """A load, and how many cores were busy with something else meanwhile."""
-    def ours():
-        spent = os.times()
-        pids = (postgres.process.pid, started.process.pid)
-        return sum(map(processes.processor_seconds, pids)) + spent.user + spent.system + spent.children_user
+    def pair(self, name, load, which):
+        """A window of each sort, in either order."""
+        found, order = {}, ["quiet", "reload"]
+        random.shuffle(order)
+        for sort in order:
+            table.say(f"{name}: {sort}, pair {which}")
+            found[sort] = self.window(load, sort == "reload")
+        return found
 
-    machine, own, began = processes.machine_seconds(), ours(), time.monotonic()
-    result = load.run(SECONDS)
-    others = (processes.machine_seconds() - machine - (ours() - own)) / (time.monotonic() - began)
-    return {**result, "others": max(0.0, others)}
+    def window(self, load, reloads):
+        self.rest()
+        notified = []
+        reloader = threading.Thread(target=self.reload, args=(notified,))
+        if reloads:
+            reloader.start()
+        result = self.observed(load)
+        if reloads:
+            reloader.join()
+            result["reload"] = self.reload_times(notified[0])
+            for slow in result.get("slowest", []):
+                slow["after_notify_ms"] = (slow.pop("at") - notified[0]) * 1000
+        return result
 
+    def reload(self, notified):
+        time.sleep(NOTIFY_AFTER)
+        notified.append(time.time())
+        self.postgres.sql("notify pgrst", "bench")
 
-def reload_now_and_then(postgres):
-    for _ in range(RELOADS):
-        time.sleep(0.5)
-        postgres.sql("notify pgrst", "bench")
-        time.sleep(SECONDS / RELOADS - 0.6)
+    def rest(self):
+        """Waits until nothing of a reload is left: catalog, proofs, and what was replaced."""
+        time.sleep(1)
+        while int(self.postgres.sql("select count(*) from pg_stat_activity where application_name = 'ferrobase catalog'")):
+            time.sleep(0.2)
+        time.sleep(1)
+
+    def reload_times(self, notified):
+        """When the new catalog was there, in milliseconds after the notification."""
+        loaded = [load for load in self.loaded() if load["at"] > notified]
+        return {"loaded_ms": (loaded[0]["at"] - notified) * 1000 if loaded else None}
+
+    def loaded(self):
+        """All loads so far."""
+        self.lines += self.log.readlines()
+        loads = [line for line in map(parsed, self.lines) if line.get("message") == "catalog loaded"]
+        keys = ("duration_ms", "relations", "relationships", "functions")
+        at = lambda line: datetime.datetime.fromisoformat(line["timestamp"]).timestamp()
+        return [{**{key: line[key] for key in keys}, "at": at(line)} for line in loads]
+
+    def steady(self, seconds):
+        """A load that leaves room."""
+        return steady.Load(self.started, self.message).run(seconds)
+
+    def full(self, seconds):
+        """As many requests as there are answers."""
+        return throughput.wrk(self.started, self.messages, CONNECTIONS, seconds)
+
+    def observed(self, load):
+        """A load, and how many cores were busy with something else meanwhile."""
+        def ours():
+            spent = os.times()
+            pids = (self.postgres.process.pid, self.started.process.pid)
+            return sum(map(processes.processor_seconds, pids)) + sum(spent[:4])
+
+        machine, own, began = processes.machine_seconds(), ours(), time.monotonic()
+        result = load(SECONDS)
+        others = (processes.machine_seconds() - machine - (ours() - own)) / (time.monotonic() - began)
+        return {**result, "others": max(0.0, others)}
 
 
 def parsed(line):

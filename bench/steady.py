@@ -8,6 +8,8 @@ import time
 import server
 
 CLIENTS, RATE_EACH = 4, 50
+# The slowest requests are told with their time.
+TOLD = 5
 
 
 class Load:
@@ -17,13 +19,14 @@ class Load:
         self.started, self.message = started, message
 
     def run(self, seconds):
-        latencies, failures = [], []
-        clients = [threading.Thread(target=self._client, args=(seconds, latencies, failures)) for _ in range(CLIENTS)]
+        answers, failures = [], []
+        clients = [threading.Thread(target=self._client, args=(seconds, answers, failures)) for _ in range(CLIENTS)]
         for client in clients:
             client.start()
         for client in clients:
             client.join()
-        latencies.sort()
+        slowest = sorted(answers, key=lambda answer: -answer[1])[:TOLD]
+        latencies = sorted(latency for _, latency in answers)
         return {
             "requests": len(latencies),
             "failures": len(failures),
@@ -31,9 +34,10 @@ class Load:
             "p99": latencies[math.ceil(len(latencies) * 0.99) - 1],
             "p999": latencies[math.ceil(len(latencies) * 0.999) - 1],
             "most": latencies[-1],
+            "slowest": [{"at": at, "ms": latency} for at, latency in slowest],
         }
 
-    def _client(self, seconds, latencies, failures):
+    def _client(self, seconds, answers, failures):
         connection = self.started.connect()
         began = time.monotonic()
         for number in range(int(seconds * RATE_EACH)):
@@ -42,5 +46,5 @@ class Load:
             asked = time.monotonic()
             if server.ask(connection, self.message) != 200:
                 failures.append(number)
-            latencies.append((time.monotonic() - asked) * 1000)
+            answers.append((time.time(), (time.monotonic() - asked) * 1000))
         connection.close()

@@ -104,15 +104,9 @@ class Bench:
 
     def _wrk(self, name, messages, connections, seconds):
         measured = self.servers[name]
-        url = f"http://127.0.0.1:{measured.port}/"
-        command = ["wrk", "-t", "1", "-c", str(connections), "-d", f"{max(1, round(seconds))}s", "--timeout", "10s",
-                   "-s", str(HERE / "wrk.lua"), url, "--", str(messages)]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        process = start_wrk(measured, messages, connections, seconds)
         output, used = self._observe(process, measured)
-        line = next((line for line in output.splitlines() if line.startswith("measured ")), None)
-        if process.returncode or line is None:
-            raise SystemExit(f"wrk failed:\n{output}")
-        counted = json.loads(line.removeprefix("measured "))
+        counted = counted_by_wrk(process, output)
         return {
             "rps": counted["requests"] / counted["us"] * 1e6,
             "p50": counted["p50"] / 1000,
@@ -137,6 +131,29 @@ class Bench:
         used.end()
         self.foreign.append(used.foreign)
         return output + (errors or ""), used
+
+
+def start_wrk(measured, messages, connections, seconds):
+    command = ["wrk", "-t", "1", "-c", str(connections), "-d", f"{max(1, round(seconds))}s", "--timeout", "10s",
+               "-s", str(HERE / "wrk.lua"), f"http://127.0.0.1:{measured.port}/", "--", str(messages)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def counted_by_wrk(process, output):
+    """What it measured: numbers, and times in microseconds."""
+    line = next((line for line in output.splitlines() if line.startswith("measured ")), None)
+    if process.returncode or line is None:
+        raise SystemExit(f"wrk failed:\n{output}")
+    return json.loads(line.removeprefix("measured "))
+
+
+def wrk(measured, messages, connections, seconds):
+    """A load for its latencies alone."""
+    process = start_wrk(measured, messages, connections, seconds)
+    output, _ = process.communicate(timeout=seconds + 60)
+    counted = counted_by_wrk(process, output)
+    times = {name: counted[name] / 1000 for name in ("p50", "p99", "p999", "most")}
+    return {"requests": counted["requests"], "failures": counted["refused"] + counted["broken"], **times}
 
 
 class Used:

@@ -21,7 +21,8 @@ end
 function done(summary, latency)
     local e = summary.errors
     io.write(string.format(
-        '\nmeasured {"requests":%d,"us":%d,"bytes":%d,"p50":%d,"p99":%d,"refused":%d,"broken":%d}\n',
+        '\nmeasured {"requests":%d,"us":%d,"bytes":%d,"p50":%d,"p99":%d,"p999":%d,"most":%d,"refused":%d,"broken":%d}\n',
         summary.requests, summary.duration, summary.bytes, latency:percentile(50), latency:percentile(99),
+        latency:percentile(99.9), latency.max,
         e.status, e.connect + e.read + e.write + e.timeout))
 end

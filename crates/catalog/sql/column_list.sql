@@ -5,50 +5,40 @@
 -- PostgreSQL alone writes show none. A default names no column, so it is shown without its table, which saves opening
 -- every table: a third of this query's time on a new connection.
 -- Parameters: $1 text, a JSON list of exposed schemas. Privileges: none. Oldest PostgreSQL: 14.
-with recursive domain_chain as (
-  select t.oid, t.typbasetype as base, t.typtypmod as typmod, t.typnotnull as not_null
-  from pg_catalog.pg_type t
-  where t.typtype = 'd'
-  union all
-  select c.oid, t.typbasetype, t.typtypmod, c.not_null or t.typnotnull
-  from domain_chain c
-  join pg_catalog.pg_type t on t.oid = c.base
-  where t.typtype = 'd'
-),
-domain_base as (
-  select c.oid, c.base, c.typmod, c.not_null
-  from domain_chain c
-  join pg_catalog.pg_type b on b.oid = c.base
-  where b.typtype <> 'd'
-),
-shown as (
+with shown as (
   select
     a.attrelid, a.attname, a.attnum, a.attnotnull, a.attidentity, a.attgenerated, a.attacl,
     a.atttypid, a.atttypmod,
     t.typnamespace, t.typtype, t.typdefaultbin,
     coalesce(db.base, a.atttypid) as base_type,
-    case when db.oid is null then a.atttypmod else db.typmod end as base_typmod,
+    case when db.base is null then a.atttypmod else db.typmod end as base_typmod,
     coalesce(db.not_null, false) as domain_not_null
   from pg_catalog.pg_attribute a
   join pg_catalog.pg_class c on c.oid = a.attrelid
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace
   join pg_catalog.pg_type t on t.oid = a.atttypid
-  left join domain_base db on db.oid = a.atttypid
+  -- From the column's own type, because looking for all domains takes a look at all types.
+  left join lateral (
+    with recursive chain as (
+      select t.typbasetype as base, t.typtypmod as typmod, t.typnotnull as not_null
+      where t.typtype = 'd'
+      union all
+      select d.typbasetype, d.typtypmod, c.not_null or d.typnotnull
+      from chain c
+      join pg_catalog.pg_type d on d.oid = c.base
+      where d.typtype = 'd'
+    )
+    select c.base, c.typmod, c.not_null
+    from chain c
+    join pg_catalog.pg_type d on d.oid = c.base
+    where d.typtype <> 'd'
+  ) as db on true
   where a.attnum > 0
     and not a.attisdropped
     and c.relkind in ('r', 'p', 'v', 'm', 'f')
     and not c.relispartition
     and n.nspname in (select pg_catalog.json_array_elements_text($1::json))
     and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
-),
--- The sequence behind an identity column.
-identity as (
-  select s.refobjid, s.refobjsubid, s.objid
-  from pg_catalog.pg_depend s
-  where s.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
-    and s.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
-    and s.deptype = 'i'
-    and s.refobjsubid > 0
 )
 select
   s.attrelid,
@@ -75,7 +65,16 @@ select
   end as max_length,
   case
     when s.attgenerated <> '' or s.attidentity = 'a' then null
-    when s.attidentity = 'd' then pg_catalog.format('nextval(%L)', i.objid::pg_catalog.regclass)
+    when s.attidentity = 'd' then pg_catalog.format('nextval(%L)', (
+      -- The sequence behind it.
+      select i.objid::pg_catalog.regclass
+      from pg_catalog.pg_depend i
+      where i.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+        and i.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+        and i.deptype = 'i'
+        and i.refobjid = s.attrelid
+        and i.refobjsubid = s.attnum
+    ))
     when ad.adbin is not null then pg_catalog.pg_get_expr(ad.adbin, 0)
     when s.typtype = 'd' then pg_catalog.pg_get_expr(s.typdefaultbin, 0)
   end as default_value,
@@ -85,7 +84,6 @@ select
 from shown s
 join pg_catalog.pg_type b on b.oid = s.base_type
 left join pg_catalog.pg_attrdef ad on ad.adrelid = s.attrelid and ad.adnum = s.attnum
-left join identity i on i.refobjid = s.attrelid and i.refobjsubid = s.attnum
 left join pg_catalog.pg_description d
   on d.objoid = s.attrelid and d.objsubid = s.attnum and d.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass
 order by s.attrelid, s.attnum

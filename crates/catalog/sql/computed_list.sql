@@ -27,7 +27,9 @@ left join pg_catalog.pg_description d
   on d.objoid = p.oid and d.classoid = 'pg_catalog.pg_proc'::pg_catalog.regclass and d.objsubid = 0
 where p.prokind = 'f'
   and p.pronargs >= 1
+  -- The row of a relation that does not come with PostgreSQL; most functions need no look at the type.
+  and p.proargtypes[0] >= 16384
   and p.pronargs - p.pronargdefaults <= 1
   and n.nspname in (select pg_catalog.json_array_elements_text($1::json))
   and p.prorettype not in ('pg_catalog.trigger'::pg_catalog.regtype, 'pg_catalog.void'::pg_catalog.regtype)
-order by n.nspname, p.proname, p.oid
+order by p.oid

@@ -1,22 +1,6 @@
 -- Functions of exposed schemas that SQL can call: no procedures, aggregates, window functions or triggers. The type
 -- of the result is followed through domains; for a relation's row type the relation is named.
 -- Parameters: $1 text, a JSON list of exposed schemas. Privileges: none. Oldest PostgreSQL: 14.
-with recursive domain_chain as (
-  select t.oid, t.typbasetype as base
-  from pg_catalog.pg_type t
-  where t.typtype = 'd'
-  union all
-  select c.oid, t.typbasetype
-  from domain_chain c
-  join pg_catalog.pg_type t on t.oid = c.base
-  where t.typtype = 'd'
-),
-domain_base as (
-  select c.oid, c.base
-  from domain_chain c
-  join pg_catalog.pg_type b on b.oid = c.base
-  where b.typtype <> 'd'
-)
 select
   p.oid,
   n.nspname,
@@ -35,7 +19,7 @@ select
   rn.nspname as result_schema,
   coalesce(rc.relname, rt.typname) as result_name,
   rt.typtype as result_kind,
-  db.oid is not null as result_is_domain,
+  db.base is not null as result_is_domain,
   -- A free-standing composite type has an entry in pg_class too, of kind c.
   case when rc.relkind in ('r', 'p', 'v', 'm', 'f') then rc.oid end as result_relation,
   pg_catalog.to_json(p.proconfig) as settings,
@@ -43,7 +27,22 @@ select
 from pg_catalog.pg_proc p
 join pg_catalog.pg_namespace n on n.oid = p.pronamespace
 join pg_catalog.pg_language l on l.oid = p.prolang
-left join domain_base db on db.oid = p.prorettype
+join pg_catalog.pg_type t on t.oid = p.prorettype
+left join lateral (
+  with recursive chain as (
+    select t.typbasetype as base
+    where t.typtype = 'd'
+    union all
+    select d.typbasetype
+    from chain c
+    join pg_catalog.pg_type d on d.oid = c.base
+    where d.typtype = 'd'
+  )
+  select c.base
+  from chain c
+  join pg_catalog.pg_type d on d.oid = c.base
+  where d.typtype <> 'd'
+) as db on true
 join pg_catalog.pg_type rt on rt.oid = coalesce(db.base, p.prorettype)
 join pg_catalog.pg_namespace rn on rn.oid = rt.typnamespace
 left join pg_catalog.pg_class rc on rc.oid = rt.typrelid
@@ -60,4 +59,4 @@ where p.prokind = 'f'
     'pg_catalog.table_am_handler'::pg_catalog.regtype, 'pg_catalog.tsm_handler'::pg_catalog.regtype
   )
   and not ('pg_catalog.internal'::pg_catalog.regtype = any (p.proargtypes::oid[]))
-order by n.nspname, p.proname, p.oid
+order by p.oid

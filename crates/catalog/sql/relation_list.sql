@@ -31,4 +31,4 @@ left join pg_catalog.pg_description d
 where c.relkind in ('r', 'p', 'v', 'm', 'f')
   and not c.relispartition
   and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
-order by n.nspname, c.relname
+order by c.oid

@@ -18,14 +18,15 @@ found as (
   from pg_catalog.pg_enum e
   group by e.enumtypid
   union all
-  -- From pg_class, where free-standing types are few beside the relations.
+  -- From pg_class, where free-standing types are few beside the relations. They have no file, and there is an index
+  -- by that.
   select c.reltype, null,
     pg_catalog.json_agg(pg_catalog.json_build_array(a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod))
       order by a.attnum),
     null
   from pg_catalog.pg_class c
   join pg_catalog.pg_attribute a on a.attrelid = c.oid
-  where c.relkind = 'c' and a.attnum > 0 and not a.attisdropped
+  where c.relkind = 'c' and c.reltablespace = 0 and c.relfilenode = 0 and a.attnum > 0 and not a.attisdropped
   group by c.oid, c.reltype
   union all
   select c.oid, null, null, pg_catalog.format_type(c.base, c.typmod)

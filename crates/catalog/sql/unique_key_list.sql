@@ -12,7 +12,9 @@ select
 from pg_catalog.pg_index i
 join pg_catalog.pg_class c on c.oid = i.indrelid
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-left join pg_catalog.pg_constraint con on con.conindid = i.indexrelid and con.contype in ('p', 'u')
+-- The table is named because there is no index by conindid.
+left join pg_catalog.pg_constraint con
+  on con.conrelid = i.indrelid and con.conindid = i.indexrelid and con.contype in ('p', 'u')
 where (i.indisunique or con.oid is not null)
   and c.relkind in ('r', 'p', 'm')
   and not c.relispartition

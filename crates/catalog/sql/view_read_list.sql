@@ -1,7 +1,7 @@
 -- Which relation each view reads directly, in every user schema. pg_depend also knows what is read in subqueries,
--- CTEs and conditions; it does not know what a function inside the view reads.
+-- CTEs and conditions; it does not know what a function inside the view reads. What is read twice comes twice.
 -- Parameters: none. Privileges: none. Oldest PostgreSQL: 14.
-select distinct r.ev_class, d.refobjid
+select r.ev_class, d.refobjid
 from pg_catalog.pg_rewrite r
 join pg_catalog.pg_class v on v.oid = r.ev_class and v.relkind in ('v', 'm')
 join pg_catalog.pg_depend d

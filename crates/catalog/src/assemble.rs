@@ -10,6 +10,7 @@ use crate::cells::Cells;
 use crate::error::LoadError;
 use crate::keys::Keys;
 use crate::model::{Catalog, MediaHandler, QualifiedName, Representation};
+use crate::pace::Pace;
 use crate::relations::Relations;
 use crate::scope::Scope;
 use crate::snapshot::Snapshot;
@@ -17,7 +18,7 @@ use crate::views::Views;
 use crate::{declared, functions, relationships, roles, sql};
 
 /// Builds the catalog.
-pub(crate) fn assemble(snapshot: &Snapshot, scope: &Scope) -> Result<Catalog, LoadError> {
+pub(crate) fn assemble(snapshot: &Snapshot, scope: &Scope, pace: &Pace) -> Result<Catalog, LoadError> {
     let mut acls = AclReader::default();
     let mut catalog = Catalog {
         server_version: snapshot.server_version,
@@ -30,16 +31,17 @@ pub(crate) fn assemble(snapshot: &Snapshot, scope: &Scope) -> Result<Catalog, Lo
     let declared = declared::read(snapshot)?;
     catalog.types = declared.types;
     catalog.type_comments = declared.comments;
-    let mut relations = Relations::read(snapshot, scope, &declared.enum_labels, &mut acls)?;
-    let keys = Keys::read(snapshot)?;
-    relations.set_keys(&keys);
-    let views = Views::read(snapshot, &relations)?;
-    views.describe(&mut relations, &keys);
-    let computed = functions::computed(snapshot, scope, &mut relations, &mut acls)?;
-    catalog.relationships = relationships::build(&relations, &keys, &views, computed.relationships);
+    let mut relations = Relations::read(snapshot, scope, &declared.enum_labels, &mut acls, pace)?;
+    let keys = Keys::read(snapshot, pace)?;
+    relations.set_keys(&keys, pace);
+    let views = Views::read(snapshot, &relations, pace)?;
+    views.describe(&mut relations, &keys, pace);
+    let computed = functions::computed(snapshot, scope, &mut relations, &mut acls, pace)?;
+    catalog.relationships = relationships::build(&relations, &keys, &views, computed.relationships, pace);
     catalog.row_functions = computed.functions;
-    catalog.functions = functions::read(snapshot, &relations, &mut acls)?;
-    catalog.relations = relations.into_exposed();
+    catalog.functions = functions::read(snapshot, &relations, &mut acls, pace)?;
+    catalog.relations = relations.into_exposed(pace);
+    keys.discard(pace);
 
     for row in &snapshot.extensions.rows {
         let mut cells = Cells::new(sql::EXTENSIONS.name, row);

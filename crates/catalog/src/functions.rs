@@ -1,6 +1,6 @@
 //! Functions: those that RPC calls, and those of one row that act as columns or relationships.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use ferrobase_pg::StatementResult;
@@ -13,6 +13,7 @@ use crate::model::{
     ComputedField, Function, Isolation, Link, OutputColumn, Parameter, QualifiedName, Relationship, ReturnShape,
     Returns, RowFunction, Volatility,
 };
+use crate::pace::Pace;
 use crate::relations::{Relations, type_class};
 use crate::scope::Scope;
 use crate::snapshot::Snapshot;
@@ -26,10 +27,11 @@ pub(crate) fn read(
     snapshot: &Snapshot,
     relations: &Relations,
     acls: &mut AclReader,
+    pace: &Pace,
 ) -> Result<IndexMap<QualifiedName, Vec<Arc<Function>>>, LoadError> {
-    let mut declared = read_parameters(&snapshot.function_parameters)?;
-    let mut functions: IndexMap<QualifiedName, Vec<Arc<Function>>> = IndexMap::new();
-    for row in &snapshot.functions.rows {
+    let mut declared = read_parameters(&snapshot.function_parameters, pace)?;
+    let mut functions: BTreeMap<QualifiedName, Vec<Arc<Function>>> = BTreeMap::new();
+    for row in pace.over(&snapshot.functions.rows) {
         let mut cells = Cells::new(sql::FUNCTIONS.name, row);
         let oid = cells.number()?;
         let function = read_function(oid, declared.remove(&oid).unwrap_or_default(), &mut cells, relations, acls)?;
@@ -37,13 +39,13 @@ pub(crate) fn read(
             functions.entry(function.name.clone()).or_default().push(Arc::new(function));
         }
     }
-    for overloads in functions.values_mut() {
+    for overloads in pace.over(functions.values_mut()) {
         overloads.sort_by(|a, b| {
             let key = |f: &Arc<Function>| (f.parameters.len(), f.comment.clone(), f.parameters.clone());
             key(a).cmp(&key(b))
         });
     }
-    Ok(functions)
+    Ok(pace.over(functions).collect())
 }
 
 /// Arguments travel by name, so unnamed parameters cannot be filled, except by a whole body.
@@ -72,9 +74,9 @@ impl Declared {
     }
 }
 
-fn read_parameters(answer: &StatementResult) -> Result<HashMap<u32, Vec<Declared>>, LoadError> {
+fn read_parameters(answer: &StatementResult, pace: &Pace) -> Result<HashMap<u32, Vec<Declared>>, LoadError> {
     let mut by_function: HashMap<u32, Vec<Declared>> = HashMap::new();
-    for row in &answer.rows {
+    for row in pace.over(&answer.rows) {
         let mut cells = Cells::new(sql::FUNCTION_PARAMETERS.name, row);
         let function = cells.number()?;
         let mode = cells.text()?.chars().next().unwrap_or('i');
@@ -183,11 +185,12 @@ pub(crate) fn computed(
     scope: &Scope,
     relations: &mut Relations,
     acls: &mut AclReader,
+    pace: &Pace,
 ) -> Result<Computed, LoadError> {
     let mut found = Computed::default();
     // Which place of the search path a field came from, so that the first one wins.
     let mut ranks: HashMap<(u32, String), usize> = HashMap::new();
-    for row in &snapshot.computed.rows {
+    for row in pace.over(&snapshot.computed.rows) {
         let mut cells = Cells::new(sql::COMPUTED.name, row);
         let function = QualifiedName::new(cells.text()?, cells.text()?);
         let source: u32 = cells.number()?;
@@ -214,6 +217,11 @@ pub(crate) fn computed(
             ranks.insert(key, rank);
             let name = function.name.clone();
             entry.relation.computed_fields.insert(name, ComputedField { function, type_name, type_class });
+        }
+    }
+    for (source, _) in pace.over(ranks.keys()) {
+        if let Some(entry) = relations.get_mut(*source) {
+            entry.relation.computed_fields.sort_unstable_keys();
         }
     }
     Ok(found)

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwapOption;
 
 use crate::model::Catalog;
-use crate::proven::Proven;
+use crate::proven::{Proven, Stands};
 use crate::retire::retire;
 
 /// A place that holds the newest catalog of one target. Cheap to clone; clones share the place.
@@ -32,6 +32,8 @@ struct Heard {
     changes: u64,
     /// Whether the next one would be heard of.
     listens: bool,
+    /// The relations that the last proof was asked for.
+    asked: Vec<u32>,
 }
 
 /// A state of the schema, as far as anybody told of changes.
@@ -88,13 +90,24 @@ impl CatalogHandle {
         Moment(self.heard().changes)
     }
 
+    /// The relations that the last proof was asked for, while there is none.
+    pub(crate) fn asked(&self) -> Vec<u32> {
+        self.heard().asked.clone()
+    }
+
     /// Puts in force what was read after that moment, unless the schema changed since or nobody would hear of it.
-    pub(crate) fn prove(&self, proven: Proven, since: Moment) {
+    pub(crate) fn prove(&self, mut proven: Proven, since: Moment) {
         let heard = self.heard();
         if heard.listens && heard.changes == since.0 {
             let generation = self.get().map_or(0, |catalog| catalog.generation);
+            // Who acts on a proof learns of a change through its own flag, so each has one.
+            proven.stands = Stands::default();
             proven.stands.flag().store(true, Ordering::Release);
-            self.0.proven.store(Some(Arc::new((generation, Arc::new(proven)))));
+            if let Some(old) = self.0.proven.swap(Some(Arc::new((generation, Arc::new(proven))))) {
+                // Nobody would lower it later.
+                old.1.stands.flag().store(false, Ordering::Release);
+                retire(Arc::clone(&old.1));
+            }
         }
     }
 
@@ -102,6 +115,8 @@ impl CatalogHandle {
         heard.changes += 1;
         if let Some(old) = self.0.proven.swap(None) {
             old.1.stands.flag().store(false, Ordering::Release);
+            heard.asked = old.1.asked.list();
+            retire(Arc::clone(&old.1));
         }
     }
 

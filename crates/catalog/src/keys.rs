@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::cells::Cells;
 use crate::error::LoadError;
+use crate::pace::Pace;
 use crate::snapshot::Snapshot;
 use crate::sql;
 
@@ -39,9 +40,9 @@ pub(crate) struct Keys {
 
 impl Keys {
     /// Reads them.
-    pub(crate) fn read(snapshot: &Snapshot) -> Result<Self, LoadError> {
+    pub(crate) fn read(snapshot: &Snapshot, pace: &Pace) -> Result<Self, LoadError> {
         let mut keys = Self::default();
-        for row in &snapshot.unique_keys.rows {
+        for row in pace.over(&snapshot.unique_keys.rows) {
             let mut cells = Cells::new(sql::UNIQUE_KEYS.name, row);
             let table: u32 = cells.number()?;
             let (primary, constrained, arbiter) = (cells.flag()?, cells.flag()?, cells.flag()?);
@@ -55,7 +56,7 @@ impl Keys {
                 keys.arbiters.entry(table).or_default().push(columns);
             }
         }
-        for row in &snapshot.foreign_keys.rows {
+        for row in pace.over(&snapshot.foreign_keys.rows) {
             let mut cells = Cells::new(sql::FOREIGN_KEYS.name, row);
             keys.foreign.push(ForeignKey {
                 table: cells.number()?,
@@ -67,6 +68,14 @@ impl Keys {
             });
         }
         Ok(keys)
+    }
+
+    /// Frees them.
+    pub(crate) fn discard(self, pace: &Pace) {
+        pace.over(self.primary).for_each(drop);
+        pace.over(self.arbiters).for_each(drop);
+        pace.over(self.constrained).for_each(drop);
+        pace.over(self.foreign).for_each(drop);
     }
 
     /// The primary key of a table, in key order.

@@ -6,7 +6,7 @@
 //! Read on: `model` (the types), `load` (`snapshot`: the queries under `sql/`; `assemble`: rows to types),
 //! `relationships` (how keys become embeddings), `exposure` (what is hidden), `proven` (what runs no unknown code),
 //! `shapes` (what JSON documents of views have),
-//! `handle` and `reload` (how it stays new).
+//! `handle` and `reload` (how it stays new), `pace` (how that leaves room for requests).
 
 mod acl;
 mod assemble;
@@ -21,10 +21,13 @@ mod keys;
 mod load;
 pub mod model;
 mod node_tree;
+mod pace;
+mod portions;
 mod proven;
 mod relations;
 mod relationships;
 mod reload;
+mod renewal;
 mod retire;
 mod roles;
 mod scope;

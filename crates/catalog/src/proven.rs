@@ -13,12 +13,16 @@ use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
-use ferrobase_pg::{Session, StatementResult};
+use ferrobase_pg::{Row, Session, StatementResult};
 
 use crate::cells::Cells;
 use crate::error::LoadError;
+use crate::pace::{Pace, Room};
+use crate::renewal::Asked;
 use crate::settings_read::{self, CURRENT_SETTING, SettingsRead};
+use crate::snapshot;
 use crate::sql::CODE;
 
 /// The first oid of objects that do not come with PostgreSQL.
@@ -38,6 +42,7 @@ pub struct Proven {
     functions: HashMap<u32, SettingsRead>,
     writes: HashMap<(Verb, u32), SettingsRead>,
     pub(crate) stands: Stands,
+    pub(crate) asked: Asked,
 }
 
 /// That a piece of work runs no code that nobody knows.
@@ -82,7 +87,9 @@ pub enum Verb {
 impl Proven {
     /// What reading this relation (`pg_class.oid`) looks at; `None` when it is not proven.
     pub fn relation(&self, oid: u32) -> Option<&SettingsRead> {
-        self.relations.get(&oid)
+        let read = self.relations.get(&oid)?;
+        self.asked.note(oid);
+        Some(read)
     }
 
     /// What calling this function (`pg_proc.oid`) looks at; `None` when it is not proven.
@@ -93,6 +100,18 @@ impl Proven {
     /// What writing this table (`pg_class.oid`) looks at; `None` when it is not proven. Sequences may be counted up.
     pub fn write(&self, verb: Verb, oid: u32) -> Option<&SettingsRead> {
         self.writes.get(&(verb, oid))
+    }
+
+    /// Whether nothing is.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.relations.is_empty() && self.functions.is_empty() && self.writes.is_empty()
+    }
+
+    /// Frees it.
+    pub(crate) fn discard(self, pace: &Pace) {
+        pace.over(self.relations).for_each(drop);
+        pace.over(self.functions).for_each(drop);
+        pace.over(self.writes).for_each(drop);
     }
 
     /// Whether it still stands.
@@ -117,31 +136,25 @@ fn blind<K: Eq + Hash>(keys: impl IntoIterator<Item = K>) -> HashMap<K, Settings
     keys.into_iter().map(|key| (key, SettingsRead::default())).collect()
 }
 
-/// Reads and resolves the objects of a database.
-pub(crate) async fn prove(session: &mut Session) -> Result<Proven, LoadError> {
-    let answer = session.query(CODE.text, &[]).await.map_err(|source| LoadError::Query { query: CODE.name, source })?;
-    let resolving = tokio::task::spawn_blocking(move || resolve(&answer));
+/// Reads and resolves the objects of a database, beside requests.
+pub(crate) async fn prove(session: &mut Session, timeout: Duration) -> Result<Proven, LoadError> {
+    let room = Room::within(timeout);
+    snapshot::open(session, timeout).await?;
+    let answer = snapshot::ask(session, CODE, &[None], room).await;
+    let answer = snapshot::end(session, answer).await?;
+    let resolving = tokio::task::spawn_blocking(move || resolve(answer, &Pace::new(room)));
     resolving.await.map_err(LoadError::Build)?
 }
 
-fn resolve(answer: &StatementResult) -> Result<Proven, LoadError> {
-    let mut objects = Objects::default();
-    for row in &answer.rows {
-        let mut cells = Cells::new(CODE.name, row);
-        let (sort, number, harmless) = (cells.text()?, cells.number()?, cells.flag()?);
-        let opaque = cells.flag()?;
-        let (leads, trees) = (cells.list::<u64>()?, cells.list::<Option<String>>()?);
-        match sort {
-            "unsafe" => objects.unsafe_functions = leads.into_iter().map(|oid| oid as u32).collect(),
-            "shadow" => return Ok(Proven::default()),
-            _ => {
-                let Some(sort) = Sort::named(sort) else { return Err(cells.wrong("is no sort of object")) };
-                let trees = trees.into_iter().flatten().collect();
-                objects.all.entry(number).or_default().push((sort, Object { harmless, opaque, leads, trees }));
-            }
-        }
+fn resolve(answer: StatementResult, pace: &Pace) -> Result<Proven, LoadError> {
+    // Growing would move all of them at once.
+    let mut objects = Objects { all: HashMap::with_capacity(answer.rows.len()), ..Objects::default() };
+    for row in pace.over(answer.rows) {
+        objects.take(&row)?;
     }
-    Ok(objects.proven())
+    let proven = objects.proven(pace);
+    pace.over(objects.all).for_each(drop);
+    Ok(proven)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -179,16 +192,67 @@ struct Object {
 /// All objects by number: oids, and above them the writes. An oid is unique within one sort only, so it stands for
 /// whatever has it.
 #[derive(Default)]
-struct Objects {
+pub(crate) struct Objects {
     all: HashMap<u64, Vec<(Sort, Object)>>,
     unsafe_functions: HashSet<u32>,
+    /// Something could be taken for one of PostgreSQL's own: nothing is proven.
+    shadowed: bool,
 }
 
 impl Objects {
-    fn proven(&self) -> Proven {
-        let mut verdicts = HashMap::new();
-        let mut proven = Proven::default();
-        for (number, objects) in &self.all {
+    /// A row of `sql/code_list.sql`.
+    pub(crate) fn take(&mut self, row: &Row) -> Result<(), LoadError> {
+        let mut cells = Cells::new(CODE.name, row);
+        let (sort, number, harmless) = (cells.text()?, cells.number()?, cells.flag()?);
+        let opaque = cells.flag()?;
+        let (leads, trees) = (cells.list::<u64>()?, cells.list::<Option<String>>()?);
+        match sort {
+            "unsafe" => self.unsafe_functions = leads.into_iter().map(|oid| oid as u32).collect(),
+            "shadow" => self.shadowed = true,
+            _ => {
+                let Some(sort) = Sort::named(sort) else { return Err(cells.wrong("is no sort of object")) };
+                let trees = trees.into_iter().flatten().collect();
+                self.all.entry(number).or_default().push((sort, Object { harmless, opaque, leads, trees }));
+            }
+        }
+        Ok(())
+    }
+
+    /// The numbers that what has this number leads to and that may be objects of somebody's own.
+    pub(crate) fn leads(&self, number: u64) -> impl Iterator<Item = u64> {
+        let objects = self.all.get(&number).into_iter().flatten().map(|(_, object)| object);
+        let words = |tree: &'_ String| words(tree).filter_map(|word| word.parse::<u32>().ok()).collect::<Vec<_>>();
+        let numbers = objects.flat_map(move |object| {
+            let named = object.trees.iter().flat_map(words).map(u64::from);
+            object.leads.iter().copied().chain(named).collect::<Vec<_>>()
+        });
+        numbers.filter(|number| u32::try_from(*number).is_ok_and(|oid| oid >= FIRST_OF_USERS))
+    }
+
+    /// These relations, of objects among which is everything that they lead to.
+    pub(crate) fn proven_reads(&self, relations: &[u32]) -> Proven {
+        let (mut verdicts, mut proven) = (HashMap::new(), Proven::default());
+        for oid in relations.iter().filter(|_| !self.shadowed) {
+            let number = u64::from(*oid);
+            let is_there = |objects: &Vec<(Sort, Object)>| objects.iter().any(|(sort, _)| *sort == Sort::Relation);
+            if self.all.get(&number).is_some_and(is_there)
+                && let Some(read) = self.verdict(number, &mut verdicts, 0)
+            {
+                proven.relations.insert(*oid, read);
+                // A change may follow before it is asked for again.
+                proven.asked.note(*oid);
+            }
+        }
+        proven
+    }
+
+    fn proven(&self, pace: &Pace) -> Proven {
+        if self.shadowed {
+            return Proven::default();
+        }
+        let mut verdicts = HashMap::with_capacity(self.all.len());
+        let mut proven = Proven { writes: HashMap::with_capacity(self.all.len()), ..Proven::default() };
+        for (number, objects) in pace.over(&self.all) {
             let Some(read) = self.verdict(*number, &mut verdicts, 0) else { continue };
             // What is above an oid says how a table is written.
             let oid = *number as u32;
@@ -202,6 +266,7 @@ impl Objects {
                 };
             }
         }
+        pace.over(verdicts).for_each(drop);
         proven
     }
 
@@ -253,8 +318,7 @@ impl Objects {
         counts: bool,
         follow: &mut impl FnMut(u64) -> Option<SettingsRead>,
     ) -> Option<SettingsRead> {
-        let is_end = |c: char| matches!(c, ' ' | '\n' | '(' | ')' | '{' | '}' | '[' | ']');
-        let mut words = tree.split(is_end).filter(|word| !word.is_empty()).peekable();
+        let mut words = words(tree).peekable();
         let mut read = SettingsRead::default();
         while let Some(word) = words.next() {
             let next = words.peek().copied().unwrap_or_default();
@@ -281,9 +345,19 @@ impl Objects {
     }
 }
 
+/// The words of a stored expression.
+fn words(tree: &str) -> impl Iterator<Item = &str> + Clone {
+    let is_end = |c: char| matches!(c, ' ' | '\n' | '(' | ')' | '{' | '}' | '[' | ']');
+    tree.split(is_end).filter(|word| !word.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn at_once() -> Pace {
+        Pace::new(Room::NotNeeded)
+    }
 
     fn objects(list: &[(u64, Sort, bool, &[u64], &str)]) -> Objects {
         let mut objects = Objects { unsafe_functions: HashSet::from([2078]), ..Objects::default() };
@@ -317,7 +391,7 @@ mod tests {
                 (20_002, Sort::Relation, true, &[20_001], ""),
                 (20_003, Sort::Type, true, &[0], ""),
             ]);
-            assert_eq!(objects.proven().relation(1).is_some(), is_proven, "{tree}");
+            assert_eq!(objects.proven(&at_once()).relation(1).is_some(), is_proven, "{tree}");
         }
     }
 
@@ -334,7 +408,7 @@ mod tests {
             (20_007, Sort::Relation, true, &[20_000, 20_003], ""),
             (20_008, Sort::Relation, true, &[], ":opno 96"),
         ]);
-        let proven = objects.proven();
+        let proven = objects.proven(&at_once());
         let only = SettingsRead::Only(vec!["a.b".into()]);
         assert_eq!(proven.function(20_000), Some(&only));
         assert_eq!(proven.relation(20_001), Some(&only));
@@ -357,21 +431,21 @@ mod tests {
             (20_002 + (3 << 32), Sort::Write(Verb::Delete), true, &[20_000, insert], ""),
         ]);
         let writes = [(Verb::Insert, 20_000), (Verb::Delete, 20_002)];
-        assert_eq!(objects.proven(), Proven::of([20_000], []).with_writes(writes));
+        assert_eq!(objects.proven(&at_once()), Proven::of([20_000], []).with_writes(writes));
     }
 
     #[test]
     fn one_oid_stands_for_all_that_have_it_and_circles_prove_nothing() {
         let twice = objects(&[(20_000, Sort::Function, true, &[], ""), (20_000, Sort::Type, false, &[], "")]);
-        assert_eq!(twice.proven(), Proven::default());
+        assert_eq!(twice.proven(&at_once()), Proven::default());
         let circle = objects(&[
             (20_000, Sort::Relation, true, &[], ":relid 20001"),
             (20_001, Sort::Relation, true, &[20_000], ""),
         ]);
-        assert_eq!(circle.proven(), Proven::default());
+        assert_eq!(circle.proven(&at_once()), Proven::default());
         let chain: Vec<_> = (0..200_u64).map(|n| (20_000 + n, Sort::Function, true, vec![20_001 + n], "")).collect();
         let chain: Vec<_> =
             chain.iter().map(|(oid, sort, fine, leads, tree)| (*oid, *sort, *fine, &leads[..], *tree)).collect();
-        assert!(objects(&chain).proven().function(20_199).is_some(), "however deep the others are");
+        assert!(objects(&chain).proven(&at_once()).function(20_199).is_some(), "however deep the others are");
     }
 }

@@ -1,5 +1,6 @@
 //! Relations of the snapshot by oid: the exposed ones in full, the others as far as views and keys need them.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use crate::declared::EnumLabels;
 use crate::error::LoadError;
 use crate::keys::Keys;
 use crate::model::{Column, Generated, QualifiedName, Relation, RelationKind, RowSecurity, TypeClass};
+use crate::pace::Pace;
 use crate::scope::Scope;
 use crate::snapshot::Snapshot;
 use crate::sql;
@@ -42,7 +44,7 @@ impl Entry {
     }
 }
 
-/// All user relations, in the order of their names.
+/// All user relations.
 #[derive(Debug, Default)]
 pub(crate) struct Relations {
     by_oid: IndexMap<u32, Entry>,
@@ -55,15 +57,17 @@ impl Relations {
         scope: &Scope,
         enums: &EnumLabels,
         acls: &mut AclReader,
+        pace: &Pace,
     ) -> Result<Self, LoadError> {
-        let mut relations = Self::default();
-        for row in &snapshot.relations.rows {
+        // Growing would copy all of them at once.
+        let mut relations = Self { by_oid: IndexMap::with_capacity(snapshot.relations.rows.len()) };
+        for row in pace.over(&snapshot.relations.rows) {
             let mut cells = Cells::new(sql::RELATIONS.name, row);
             let relation = read_relation(&mut cells, acls)?;
             let exposed = scope.exposes(&relation.name.schema);
             relations.by_oid.insert(relation.oid, Entry { relation, exposed });
         }
-        relations.read_columns(snapshot, enums, acls)?;
+        relations.read_columns(snapshot, enums, acls, pace)?;
         relations.read_read_only(snapshot)?;
         Ok(relations)
     }
@@ -82,8 +86,8 @@ impl Relations {
     }
 
     /// Sets the keys of exposed tables; keys of views come from `views`.
-    pub(crate) fn set_keys(&mut self, keys: &Keys) {
-        for (oid, entry) in self.by_oid.iter_mut().filter(|(_, entry)| entry.exposed) {
+    pub(crate) fn set_keys(&mut self, keys: &Keys, pace: &Pace) {
+        for (oid, entry) in pace.over(&mut self.by_oid).filter(|(_, entry)| entry.exposed) {
             let primary = keys.primary(*oid).and_then(|columns| entry.column_names(columns));
             let unique = keys.arbiters(*oid).filter_map(|columns| entry.column_names(columns)).collect();
             entry.relation.primary_key = primary.unwrap_or_default();
@@ -91,14 +95,25 @@ impl Relations {
         }
     }
 
-    /// What the catalog keeps.
-    pub(crate) fn into_exposed(self) -> IndexMap<QualifiedName, Arc<Relation>> {
-        let exposed = self.by_oid.into_values().filter(|entry| entry.exposed);
-        exposed.map(|entry| (entry.relation.name.clone(), Arc::new(entry.relation))).collect()
+    /// What the catalog keeps, in the order of names.
+    pub(crate) fn into_exposed(self, pace: &Pace) -> IndexMap<QualifiedName, Arc<Relation>> {
+        let exposed = pace.over(self.by_oid.into_values()).filter(|entry| entry.exposed);
+        // A tree, because sorting them all at once takes longer than a portion.
+        let mut ordered = BTreeMap::new();
+        for entry in exposed {
+            ordered.insert(entry.relation.name.clone(), Arc::new(entry.relation));
+        }
+        pace.over(ordered).collect()
     }
 
-    fn read_columns(&mut self, snapshot: &Snapshot, enums: &EnumLabels, acls: &mut AclReader) -> Result<(), LoadError> {
-        for row in &snapshot.columns.rows {
+    fn read_columns(
+        &mut self,
+        snapshot: &Snapshot,
+        enums: &EnumLabels,
+        acls: &mut AclReader,
+        pace: &Pace,
+    ) -> Result<(), LoadError> {
+        for row in pace.over(&snapshot.columns.rows) {
             let mut cells = Cells::new(sql::COLUMNS.name, row);
             let relation: u32 = cells.number()?;
             let mut column = read_column(&mut cells)?;

@@ -18,6 +18,7 @@ use indexmap::IndexMap;
 
 use crate::keys::{ForeignKey, Keys};
 use crate::model::{ColumnPairs, Junction, Link, QualifiedName, Relationship};
+use crate::pace::Pace;
 use crate::relations::Relations;
 use crate::views::Views;
 
@@ -27,20 +28,24 @@ pub(crate) fn build(
     keys: &Keys,
     views: &Views,
     computed: Vec<Relationship>,
+    pace: &Pace,
 ) -> IndexMap<QualifiedName, Vec<Relationship>> {
-    let references = references(relations, keys, views);
-    let mut detected = through_junctions(relations, &references);
-    for reference in &references {
+    let references = references(relations, keys, views, pace);
+    let mut detected = through_junctions(relations, &references, pace);
+    // Growing would copy all of them at once.
+    detected.reserve(2 * references.len());
+    for reference in pace.over(&references) {
         detected.push(reference.forward());
         detected.push(reference.backward());
     }
-    override_detected(&mut detected, &computed);
+    override_detected(&mut detected, &computed, pace);
+    pace.over(references).for_each(drop);
     let mut by_source: BTreeMap<QualifiedName, Vec<Relationship>> = BTreeMap::new();
-    for relationship in computed.into_iter().chain(detected) {
+    for relationship in pace.over(computed.into_iter().chain(detected)) {
         by_source.entry(relationship.source.clone()).or_default().push(relationship);
     }
-    by_source.values_mut().for_each(|list| list.sort_by(listing_order));
-    by_source.into_iter().collect()
+    pace.over(by_source.values_mut()).for_each(|list| list.sort_by(listing_order));
+    pace.over(by_source).collect()
 }
 
 /// One end of a foreign key: the table itself or a view that shows the key's columns.
@@ -110,9 +115,9 @@ fn swap(columns: ColumnPairs) -> ColumnPairs {
 }
 
 /// Every foreign key between every pair of exposed ends.
-fn references(relations: &Relations, keys: &Keys, views: &Views) -> Vec<Reference> {
-    let mut references = Vec::new();
-    for key in &keys.foreign {
+fn references(relations: &Relations, keys: &Keys, views: &Views, pace: &Pace) -> Vec<Reference> {
+    let mut references = Vec::with_capacity(2 * keys.foreign.len());
+    for key in pace.over(&keys.foreign) {
         let sources = ends(relations, views, key.table, &key.columns);
         if sources.is_empty() {
             continue;
@@ -153,9 +158,9 @@ fn ends(relations: &Relations, views: &Views, table: u32, columns: &[i16]) -> Ve
 }
 
 /// Many-to-many relationships over every relation whose primary key contains two foreign keys.
-fn through_junctions(relations: &Relations, references: &[Reference]) -> Vec<Relationship> {
+fn through_junctions(relations: &Relations, references: &[Reference], pace: &Pace) -> Vec<Relationship> {
     let mut by_junction: HashMap<u32, Vec<&Reference>> = HashMap::new();
-    for reference in references.iter().filter(|reference| !reference.unique) {
+    for reference in pace.over(references).filter(|reference| !reference.unique) {
         let Some(junction) = relations.get(reference.source.oid) else { continue };
         let key = &junction.relation.primary_key;
         if reference.source.columns.iter().all(|column| key.contains(column)) {
@@ -163,7 +168,7 @@ fn through_junctions(relations: &Relations, references: &[Reference]) -> Vec<Rel
         }
     }
     let mut found = Vec::new();
-    for arms in by_junction.values() {
+    for arms in pace.over(by_junction.values()) {
         for to_source in arms {
             let others = arms.iter().filter(|other| other.constraint != to_source.constraint);
             found.extend(others.map(|to_target| many_to_many(to_source, to_target)));
@@ -185,7 +190,7 @@ fn many_to_many(to_source: &Reference, to_target: &Reference) -> Relationship {
 }
 
 /// Drops the detected relationships whose target has the name of a function of the source's row.
-fn override_detected(detected: &mut Vec<Relationship>, computed: &[Relationship]) {
+fn override_detected(detected: &mut Vec<Relationship>, computed: &[Relationship], pace: &Pace) {
     if computed.is_empty() {
         return;
     }
@@ -195,7 +200,10 @@ fn override_detected(detected: &mut Vec<Relationship>, computed: &[Relationship]
             replaced.insert((&relationship.source, function));
         }
     }
-    detected.retain(|relationship| !replaced.contains(&(&relationship.source, &relationship.target)));
+    detected.retain(|relationship| {
+        pace.step();
+        !replaced.contains(&(&relationship.source, &relationship.target))
+    });
 }
 
 /// Computed ones first; then in the order in which PostgREST lists candidates when a request is ambiguous: by target,

@@ -1,11 +1,12 @@
 //! Keeps the catalog of a handle up to date.
 //!
-//! One task per target: **trigger** (NOTIFY, SIGHUP, a DDL event, a changed scope) -> settle -> load -> swap. Loads are
-//! single-flight and coalesced: whatever is asked for during a load is answered by one more. A trigger carries no
-//! data and needs no trust: NOTIFY is open to every role, so a flood of them costs at most one load a second and a
-//! fifth of the time, and what is loaded is decided by the scope alone.
-//! Invariant: readers never wait. Invariant: a failed load leaves the catalog in force as it was; the failure is
-//! logged, published in [`ReloadState`] and retried with back-off, at once when somebody triggers again.
+//! One task per target: **trigger** (NOTIFY, SIGHUP, a DDL event, a changed scope) -> settle -> renew proofs (`renewal`) ->
+//! load -> swap -> prove. Loads are single-flight and coalesced: whatever is asked for during a load is answered by one
+//! more. A trigger carries no data and needs no trust: NOTIFY is open to every role, so a flood of them costs at most one load a second and half of
+//! the time, in which it rests more than it works, and what is loaded is decided by the scope alone.
+//! Invariant: readers never wait; what happens beside them is done in portions (`pace`). Invariant: a failed load leaves
+//! the catalog in force as it was; the failure is logged, published in [`ReloadState`] and retried with back-off, at once
+//! when somebody triggers again.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -19,10 +20,12 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::error::LoadError;
-use crate::handle::CatalogHandle;
-use crate::load::load;
+use crate::handle::{CatalogHandle, Moment};
+use crate::load::load_with;
 use crate::model::Catalog;
-use crate::proven::prove;
+use crate::pace::Room;
+use crate::proven::{Proven, prove};
+use crate::renewal::renew;
 use crate::scope::Scope;
 use crate::shapes::sample;
 
@@ -66,7 +69,7 @@ impl Default for ReloadOptions {
         Self {
             settle: Duration::from_millis(50),
             min_interval: Duration::from_secs(1),
-            rest: 4,
+            rest: 1,
             first_retry: Duration::from_secs(1),
             max_retry: Duration::from_secs(32),
             resample: Duration::from_secs(60),
@@ -116,6 +119,18 @@ impl Trigger {
     pub fn listens(&self, listens: bool) {
         self.handle.listens(listens);
     }
+}
+
+/// Longest time for renewing proofs before a load.
+const RENEWAL: Duration = Duration::from_secs(2);
+
+/// What a load brought.
+struct Loaded {
+    catalog: Catalog,
+    /// The session that it used.
+    session: Session,
+    /// What was proven of the same state of the schema.
+    renewed: Option<Proven>,
 }
 
 /// The request for the first load, made by nobody.
@@ -233,7 +248,7 @@ impl Worker {
         // Nothing was notified before the first load, so there is no burst to wait for.
         let mut settle = if answered == FIRST { self.options.settle } else { Duration::ZERO };
         if answered == FIRST {
-            self.prove().await;
+            self.prove(None, self.handle.moment()).await;
         }
         loop {
             if *self.wanted.borrow_and_update() == answered && !self.changed_or_resampled().await {
@@ -243,13 +258,18 @@ impl Worker {
             settle = self.options.settle;
             let request = *self.wanted.borrow_and_update();
             let scope = self.scope.borrow_and_update().clone();
-            let started = Instant::now();
-            let outcome = self.attempt(&scope).await;
+            let (started, since) = (Instant::now(), self.handle.moment());
+            let (outcome, session, renewed) = match self.attempt(&scope, since).await {
+                Ok(Loaded { catalog, session, renewed }) => (Ok(catalog), Some(session), renewed),
+                Err(error) => (Err(error), None, None),
+            };
             self.earliest = self.next_start(started);
             let failures = self.record(request, outcome, started.elapsed());
             answered = request;
             if failures == 0 {
-                self.prove().await;
+                // Both are from after that moment, and nothing changed since.
+                renewed.into_iter().for_each(|renewed| self.handle.prove(renewed, since));
+                self.prove(session, since).await;
             } else {
                 // A retry needs no request, but one cuts the pause short: its sender may know that the trouble is over.
                 _ = timeout(self.pause(failures), self.changed()).await;
@@ -284,7 +304,7 @@ impl Worker {
         // A source that could not be read this time says nothing new.
         if shapes != *catalog.shapes && shapes.relations.len() == catalog.shapes.relations.len() {
             self.handle.set(Catalog { shapes: Arc::new(shapes), ..catalog.clone() });
-            self.prove().await;
+            self.prove(None, self.handle.moment()).await;
         }
     }
 
@@ -299,27 +319,73 @@ impl Worker {
         }
     }
 
-    async fn attempt(&self, scope: &Scope) -> Result<Catalog, LoadError> {
-        let connecting = timeout(scope.timeout, (self.connect)()).await;
-        let mut session = connecting.map_err(|_| LoadError::Timeout(scope.timeout))?.map_err(LoadError::Connect)?;
-        let mut catalog = load(&mut session, scope).await?;
-        session.close().await;
-        if let Some(before) = self.handle.get() {
+    async fn attempt(&self, scope: &Scope, since: Moment) -> Result<Loaded, LoadError> {
+        let before = self.handle.get();
+        let mut session = self.connected(scope).await?;
+        let mut renewed = None;
+        if let Some(before) = before.as_ref().filter(|_| self.options.proves) {
+            match self.renew(&mut session, before, since).await {
+                Ok(proven) => renewed = proven,
+                // Whatever was wrong, the load begins afresh.
+                Err(()) => session = self.connected(scope).await?,
+            }
+        }
+        // Without a catalog no request is answered, and everybody waits for this.
+        let room = before.as_ref().map_or(Room::NotNeeded, |_| Room::within(scope.timeout));
+        let mut catalog = load_with(&mut session, scope, room).await?;
+        if let Some(before) = before {
             Arc::make_mut(&mut catalog.shapes).remember(&before.shapes);
         }
-        Ok(catalog)
+        Ok(Loaded { catalog, session, renewed })
     }
 
-    /// Proves what it can of the schema as it is now, after a load and not as a part of it: nobody waits for this.
-    async fn prove(&self) {
+    async fn connected(&self, scope: &Scope) -> Result<Session, LoadError> {
+        let connecting = timeout(scope.timeout, (self.connect)()).await;
+        connecting.map_err(|_| LoadError::Timeout(scope.timeout))?.map_err(LoadError::Connect)
+    }
+
+    /// Proves anew what was asked for lately, for the catalog in force; an error when the session is not to be used any
+    /// more.
+    async fn renew(&self, session: &mut Session, catalog: &Catalog, since: Moment) -> Result<Option<Proven>, ()> {
+        let asked = self.handle.asked();
+        if asked.is_empty() {
+            return Ok(None);
+        }
+        match timeout(RENEWAL, renew(session, catalog, &asked, RENEWAL)).await {
+            Ok(Ok(proven)) if proven.is_empty() => Ok(None),
+            Ok(Ok(proven)) => {
+                self.handle.prove(proven.clone(), since);
+                Ok(Some(proven))
+            }
+            Ok(Err(error)) => {
+                tracing::debug!(error = %causes(&error), "no proof could be renewed");
+                Err(())
+            }
+            Err(_) => Err(()),
+        }
+    }
+
+    /// Proves what it can of the schema as it is now, after a load and not as a part of it: nobody waits for this. Ends
+    /// when somebody asks for a load, which would be of something newer. A session that just loaded knows its way.
+    async fn prove(&self, session: Option<Session>, since: Moment) {
         if !self.options.proves {
             return;
         }
-        let since = self.handle.moment();
+        let mut wanted = self.wanted.clone();
+        tokio::select! {
+            () = self.prove_now(session, since) => {}
+            _ = wanted.changed() => {}
+        }
+    }
+
+    async fn prove_now(&self, session: Option<Session>, since: Moment) {
         let timeout = self.scope.borrow().timeout;
         let proving = async {
-            let mut session = (self.connect)().await.map_err(LoadError::Connect)?;
-            let proven = prove(&mut session).await?;
+            let mut session = match session {
+                Some(session) => session,
+                None => (self.connect)().await.map_err(LoadError::Connect)?,
+            };
+            let proven = prove(&mut session, timeout).await?;
             session.close().await;
             Ok(proven)
         };

@@ -1,4 +1,4 @@
-//! The end of a catalog that was replaced: freed when nobody reads it any more, and not by whoever read it last.
+//! The end of what a reload replaced: freed when nobody reads it any more, and not by whoever read it last.
 //!
 //! Ten thousand tables are more than a million small allocations; freeing them takes longer than a request. Without this
 //! the request that finished last on the old catalog, or the first that noticed the new one, would pay for it.
@@ -10,14 +10,39 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use crate::model::Catalog;
+use crate::pace::{Pace, Room};
+use crate::proven::Proven;
 
 /// First and longest pause between two looks at who still reads.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// In how much time it should be gone.
+const BOUND: Duration = Duration::from_secs(60);
 
-/// Keeps the catalog until nobody else does, then frees it on a thread that may block. Without a runtime (tests, a process
-/// that ends) it is released at once.
-pub(crate) fn retire(old: Arc<Catalog>) {
+/// Something large that ends in small pieces.
+pub(crate) trait Large: Send + Sync + 'static {
+    fn discard(self, pace: &Pace);
+}
+
+impl Large for Catalog {
+    fn discard(self, pace: &Pace) {
+        pace.over(self.relations).for_each(drop);
+        pace.over(self.functions).for_each(drop);
+        pace.over(self.row_functions).for_each(drop);
+        pace.over(self.relationships).for_each(drop);
+        pace.over(self.types).for_each(drop);
+    }
+}
+
+impl Large for Proven {
+    fn discard(self, pace: &Pace) {
+        Self::discard(self, pace);
+    }
+}
+
+/// Keeps it until nobody else does, then frees it on a thread that may block. Without a runtime (tests, a process that
+/// ends) it is released at once.
+pub(crate) fn retire<L: Large>(old: Arc<L>) {
     let Ok(runtime) = Handle::try_current() else { return };
     runtime.spawn(async move {
         let mut pause = FIRST_PAUSE;
@@ -25,7 +50,9 @@ pub(crate) fn retire(old: Arc<Catalog>) {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
-        tokio::task::spawn_blocking(move || drop(old));
+        if let Some(old) = Arc::into_inner(old) {
+            tokio::task::spawn_blocking(move || old.discard(&Pace::new(Room::within(BOUND))));
+        }
     });
 }
 

@@ -61,12 +61,13 @@ impl Scope {
     pub(crate) fn parameter(&self, parameter: Parameter) -> Option<String> {
         let list = |schemas: Vec<&String>| serde_json::to_string(&schemas).ok();
         match parameter {
-            Parameter::Nothing => None,
+            Parameter::Nothing | Parameter::Objects => None,
             Parameter::Exposed => list(self.schemas.iter().collect()),
             Parameter::Searched => list(self.schemas.iter().chain(&self.extra_search_path).collect()),
             Parameter::Login => self.request_login.clone(),
             // Those vary within a load.
             Parameter::Documents => Some(r#"{"views": [], "functions": []}"#.to_owned()),
+            Parameter::Oids => Some("[]".to_owned()),
             Parameter::Oid => Some("0".to_owned()),
         }
     }

@@ -10,6 +10,8 @@ use std::time::Duration;
 use ferrobase_pg::{Session, StatementResult};
 
 use crate::error::LoadError;
+use crate::pace::{Pace, Room};
+use crate::portions;
 use crate::scope::Scope;
 use crate::sql::{self, Parameter, Query};
 
@@ -39,23 +41,45 @@ pub(crate) struct Snapshot {
     pub(crate) timezones: StatementResult,
 }
 
+impl Snapshot {
+    /// Frees it. Only what a large schema has many of takes a while.
+    pub(crate) fn discard(self, pace: &Pace) {
+        let large = [
+            self.relations,
+            self.columns,
+            self.unique_keys,
+            self.foreign_keys,
+            self.view_definitions,
+            self.view_reads,
+            self.functions,
+            self.function_parameters,
+        ];
+        for answer in large {
+            pace.over(answer.rows).for_each(drop);
+        }
+    }
+}
+
 /// Opens the transaction. The timeout is ours: a role's own `statement_timeout` is meant for requests. Compiling the
-/// queries to machine code never pays for itself here, whatever an estimate without statistics says.
+/// queries to machine code never pays for itself here, whatever an estimate without statistics says. Answers in portions
+/// want plans whose first rows come soon.
 fn begin(timeout: Duration) -> String {
     format!(
         "begin isolation level repeatable read read only; set local search_path = ''; \
-         set local statement_timeout = {}; set local lock_timeout = 0; set local jit = off",
+         set local statement_timeout = {}; set local lock_timeout = 0; set local jit = off; \
+         set local cursor_tuple_fraction = 0.0001",
         timeout.as_millis()
     )
 }
 
 /// Runs every query of the scope and ends the transaction, also after a failure.
-pub(crate) async fn read(session: &mut Session, scope: &Scope) -> Result<Snapshot, LoadError> {
+pub(crate) async fn read(session: &mut Session, scope: &Scope, room: Room) -> Result<Snapshot, LoadError> {
     session.script(&begin(scope.timeout)).await.map_err(control)?;
-    let mut reader = Reader { session, scope };
+    let mut reader = Reader { session, scope, room };
     let snapshot = async {
-        let columns = reader.columns().await?;
-        reader.all_but_columns(columns).await
+        // The largest comes last: small ones make a new session acquainted with the catalog, a little each.
+        let rest = reader.all_but_columns().await?;
+        Ok(Snapshot { columns: reader.columns().await?, ..rest })
     };
     let snapshot = snapshot.await;
     end(session, snapshot).await
@@ -74,15 +98,35 @@ pub(crate) async fn read_in_two(
     helper.script(&join).await.map_err(control)?;
     let (columns, rest) = tokio::join!(
         async {
-            let columns = Reader { session: helper, scope }.columns().await;
+            let columns = Reader { session: helper, scope, room: Room::NotNeeded }.columns().await;
             end(helper, columns).await
         },
         async {
-            let rest = Reader { session, scope }.all_but_columns(StatementResult::default()).await;
+            let rest = Reader { session, scope, room: Room::NotNeeded }.all_but_columns().await;
             end(session, rest).await
         }
     );
     Ok(Snapshot { columns: columns?, ..rest? })
+}
+
+/// Begins a transaction like that of [`read`].
+pub(crate) async fn open(session: &mut Session, timeout: Duration) -> Result<(), LoadError> {
+    session.script(&begin(timeout)).await.map_err(control)
+}
+
+/// The rows of one query.
+pub(crate) async fn ask(
+    session: &mut Session,
+    query: Query,
+    parameters: &[Option<&str>],
+    room: Room,
+) -> Result<StatementResult, LoadError> {
+    let answer = match room {
+        Room::NotNeeded => session.query(query.text, parameters).await,
+        // The first load, which is not made of portions, keeps its future small.
+        Room::Until(_) => Box::pin(portions::read(session, query, parameters, room)).await,
+    };
+    answer.map_err(|source| LoadError::Query { query: query.name, source })
 }
 
 fn control(source: ferrobase_pg::Error) -> LoadError {
@@ -90,7 +134,7 @@ fn control(source: ferrobase_pg::Error) -> LoadError {
 }
 
 /// Ends the transaction; what failed first is told.
-async fn end<T>(session: &mut Session, outcome: Result<T, LoadError>) -> Result<T, LoadError> {
+pub(crate) async fn end<T>(session: &mut Session, outcome: Result<T, LoadError>) -> Result<T, LoadError> {
     let ended = session.script("rollback").await;
     let value = outcome?;
     ended.map_err(control)?;
@@ -112,6 +156,7 @@ async fn exported(session: &mut Session) -> Result<String, LoadError> {
 struct Reader<'a> {
     session: &'a mut Session,
     scope: &'a Scope,
+    room: Room,
 }
 
 impl Reader<'_> {
@@ -119,9 +164,8 @@ impl Reader<'_> {
         self.ask(sql::COLUMNS).await
     }
 
-    async fn all_but_columns(&mut self, columns: StatementResult) -> Result<Snapshot, LoadError> {
+    async fn all_but_columns(&mut self) -> Result<Snapshot, LoadError> {
         let mut snapshot = Snapshot {
-            columns,
             server_version: self.session.server_version(),
             schemas: self.ask(sql::SCHEMAS).await?,
             extensions: self.ask(sql::EXTENSIONS).await?,
@@ -157,10 +201,7 @@ impl Reader<'_> {
         let parameter = self.scope.parameter(query.parameter);
         let parameters = [parameter.as_deref()];
         let parameters = if query.parameter == Parameter::Nothing { &[][..] } else { &parameters[..] };
-        self.session
-            .query(query.text, parameters)
-            .await
-            .map_err(|source| LoadError::Query { query: query.name, source })
+        ask(self.session, query, parameters, self.room).await
     }
 }
 

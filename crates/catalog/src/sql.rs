@@ -11,6 +11,8 @@ pub(crate) struct Query {
     pub(crate) text: &'static str,
     /// What it takes.
     pub(crate) parameter: Parameter,
+    /// How many rows PostgreSQL makes in less than a millisecond or two, whichever they are.
+    pub(crate) portion: usize,
 }
 
 /// The parameter of a query; none takes more than one.
@@ -26,16 +28,21 @@ pub(crate) enum Parameter {
     Login,
     /// JSON object with lists of oids: `views`, `functions`.
     Documents,
+    /// JSON list of oids, or null for everything.
+    Objects,
+    /// JSON list of oids.
+    Oids,
     /// An oid.
     Oid,
 }
 
 macro_rules! queries {
-    ($($constant:ident $file:literal $parameter:ident;)*) => {
+    ($($constant:ident $file:literal $parameter:ident $portion:literal;)*) => {
         $(pub(crate) const $constant: Query = Query {
             name: $file,
             text: include_str!(concat!("../sql/", $file, ".sql")),
             parameter: Parameter::$parameter,
+            portion: $portion,
         };)*
         /// Every query, for the test that prepares them all.
         #[cfg(test)]
@@ -44,29 +51,30 @@ macro_rules! queries {
 }
 
 queries! {
-    SCHEMAS "schema_list" Nothing;
-    EXTENSIONS "extension_list" Nothing;
-    ROLES "role_list" Nothing;
-    MEMBERSHIPS "role_membership_list" Nothing;
-    ROLE_SETTINGS "role_setting_list" Nothing;
-    PARAMETER_PRIVILEGES "parameter_privilege_list" Login;
-    RELATIONS "relation_list" Exposed;
-    COLUMNS "column_list" Exposed;
-    TYPES "type_list" Nothing;
-    READ_ONLY_COLUMNS "read_only_column_list" Exposed;
-    UNIQUE_KEYS "unique_key_list" Nothing;
-    FOREIGN_KEYS "foreign_key_list" Nothing;
-    VIEW_DEFINITIONS "view_definition_list" Searched;
-    VIEW_READS "view_read_list" Nothing;
-    FUNCTIONS "function_list" Exposed;
-    FUNCTION_PARAMETERS "function_parameter_list" Exposed;
-    COMPUTED "computed_list" Searched;
-    REPRESENTATIONS "representation_list" Login;
-    MEDIA_HANDLERS "media_handler_list" Exposed;
-    TIMEZONES "timezone_list" Nothing;
-    CODE "code_list" Nothing;
-    DOCUMENT_DEFINITIONS "document_definition_list" Documents;
-    PARAMETER_DEFAULTS "parameter_default_list" Oid;
+    SCHEMAS "schema_list" Nothing 100;
+    EXTENSIONS "extension_list" Nothing 100;
+    ROLES "role_list" Nothing 100;
+    MEMBERSHIPS "role_membership_list" Nothing 100;
+    ROLE_SETTINGS "role_setting_list" Nothing 100;
+    PARAMETER_PRIVILEGES "parameter_privilege_list" Login 100;
+    RELATIONS "relation_list" Exposed 50;
+    COLUMNS "column_list" Exposed 100;
+    TYPES "type_list" Nothing 100;
+    READ_ONLY_COLUMNS "read_only_column_list" Exposed 100;
+    UNIQUE_KEYS "unique_key_list" Nothing 100;
+    FOREIGN_KEYS "foreign_key_list" Nothing 200;
+    VIEW_DEFINITIONS "view_definition_list" Searched 40;
+    VIEW_READS "view_read_list" Nothing 100;
+    FUNCTIONS "function_list" Exposed 50;
+    FUNCTION_PARAMETERS "function_parameter_list" Exposed 200;
+    COMPUTED "computed_list" Searched 100;
+    REPRESENTATIONS "representation_list" Login 100;
+    MEDIA_HANDLERS "media_handler_list" Exposed 100;
+    TIMEZONES "timezone_list" Nothing 100;
+    CODE "code_list" Objects 50;
+    IDENTITIES "identity_list" Oids 100;
+    DOCUMENT_DEFINITIONS "document_definition_list" Documents 100;
+    PARAMETER_DEFAULTS "parameter_default_list" Oid 100;
 }
 
 #[cfg(test)]
@@ -87,6 +95,51 @@ mod tests {
             let parameters = if query.parameter == Parameter::Nothing { &[][..] } else { &parameters[..] };
             let answer = session.query(query.text, parameters).await;
             answer.unwrap_or_else(|error| panic!("{}: {error}", query.name));
+        }
+    }
+
+    /// PostgreSQL looks at every row of a catalog table where an index is missing: once is fine, once for each of the
+    /// user's tables takes the square of their number.
+    #[tokio::test]
+    async fn no_query_looks_at_a_whole_catalog_table_again_and_again() {
+        let database = ferrobase_testkit::database().await;
+        let tables = 400;
+        let each =
+            "execute format('create table t%s (id int primary key, up int references t%s, n text unique)', i, i / 2);
+             execute format('create domain d%s as int check (value > %s)', i, i);
+             execute format('create function f%s(t%s) returns t%s stable language sql as %L', i, i, i, 'select $1');
+             execute format('create view v%s as select * from t%s', i, i);";
+        let script = format!(
+            "create function tell() returns event_trigger language plpgsql as 'begin end';
+             create table t0 (id int primary key);
+             do $$ begin for i in 1..{tables} loop {each} end loop; end $$;
+             create event trigger ferrobase_ddl on ddl_command_end execute function tell();
+             create event trigger ferrobase_drop on sql_drop execute function tell();
+             analyze"
+        );
+        database.script(&script).await;
+        let mut session = database.connect().await;
+        for query in ALL {
+            for begin in ["declare portions no scroll cursor for ", ""] {
+                session
+                    .script("begin; set local search_path = ''; set local cursor_tuple_fraction = 0.0001")
+                    .await
+                    .unwrap();
+                let parameter = Scope::default().parameter(query.parameter);
+                let parameters = [parameter.as_deref()];
+                let parameters = if query.parameter == Parameter::Nothing { &[][..] } else { &parameters[..] };
+                session.query(&format!("{begin}{}", query.text), parameters).await.unwrap();
+                if !begin.is_empty() {
+                    session.query("fetch all from portions", &[]).await.unwrap();
+                }
+                let looked = "select c.relname, seq_tup_read::text
+                     from pg_catalog.pg_stat_xact_sys_tables join pg_catalog.pg_class c on c.oid = relid
+                     where seq_tup_read > 100 * (c.reltuples + 100)";
+                let looked = session.query(looked, &[]).await.unwrap();
+                let tables: Vec<_> = looked.rows.iter().map(|row| (row.text(0), row.text(1))).collect();
+                assert!(tables.is_empty(), "{} `{begin}`: {tables:?}", query.name);
+                session.script("rollback").await.unwrap();
+            }
         }
     }
 

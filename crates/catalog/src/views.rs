@@ -12,6 +12,7 @@ use crate::error::LoadError;
 use crate::keys::Keys;
 use crate::model::{BaseRead, RelationKind};
 use crate::node_tree::{self, Origin};
+use crate::pace::Pace;
 use crate::relations::Relations;
 use crate::snapshot::Snapshot;
 use crate::sql;
@@ -65,10 +66,10 @@ pub(crate) struct Views {
 
 impl Views {
     /// Reads definitions and dependencies.
-    pub(crate) fn read(snapshot: &Snapshot, relations: &Relations) -> Result<Self, LoadError> {
+    pub(crate) fn read(snapshot: &Snapshot, relations: &Relations, pace: &Pace) -> Result<Self, LoadError> {
         let mut views = Self::default();
         let mut origins = Origins::new();
-        for row in &snapshot.view_definitions.rows {
+        for row in pace.over(&snapshot.view_definitions.rows) {
             let mut cells = Cells::new(sql::VIEW_DEFINITIONS.name, row);
             let view: u32 = cells.number()?;
             match node_tree::origins(cells.text()?) {
@@ -80,10 +81,10 @@ impl Views {
                 }
             };
         }
-        for view in origins.keys().filter(|view| relations.exposed(**view).is_some()) {
+        for view in pace.over(origins.keys()).filter(|view| relations.exposed(**view).is_some()) {
             views.add_shown(*view, &origins);
         }
-        for row in &snapshot.view_reads.rows {
+        for row in pace.over(&snapshot.view_reads.rows) {
             let mut cells = Cells::new(sql::VIEW_READS.name, row);
             views.reads.entry(cells.number()?).or_default().push(cells.number()?);
         }
@@ -96,14 +97,14 @@ impl Views {
     }
 
     /// Sets what exposed views have from others: primary keys and reads.
-    pub(crate) fn describe(&self, relations: &mut Relations, keys: &Keys) {
-        for (view, primary_key) in self.primary_keys(keys) {
+    pub(crate) fn describe(&self, relations: &mut Relations, keys: &Keys, pace: &Pace) {
+        for (view, primary_key) in pace.over(self.primary_keys(keys)) {
             if let Some(entry) = relations.get_mut(view) {
                 entry.relation.primary_key = entry.column_names(&primary_key).unwrap_or_default();
             }
         }
         let exposed: Vec<u32> = self.reads.keys().copied().filter(|view| relations.exposed(*view).is_some()).collect();
-        for view in exposed {
+        for view in pace.over(exposed) {
             let reads = self.all_reads(view, relations);
             if let Some(entry) = relations.get_mut(view) {
                 entry.relation.reads = reads;

@@ -1,0 +1,190 @@
+//! Proofs that are renewed while a load is under way: only of what was asked for, is what the catalog in force calls by
+//! that name, and still runs known code only.
+
+use std::time::Duration;
+
+use ferrobase_catalog::{Catalog, CatalogHandle, Proven, ReloadOptions, Reloader, Scope, connect_with};
+use ferrobase_pg::{ConnectOptions, Session};
+use ferrobase_testkit::TestDatabase;
+use tokio::sync::watch;
+
+const FIXTURE: &str = "
+    create function me() returns int stable return current_setting('app.me', true)::int;
+    create function hook() returns int language plpgsql as 'begin return 1; end';
+    create type mood as enum ('good', 'bad');
+    create domain positive as int check (value > 0);
+    create table plain (id int);
+    create table typed (id positive, mood mood);
+    create table own_rows (id int, owner int);
+    alter table own_rows enable row level security;
+    create policy own on own_rows using (owner = me());
+    create view over_own as select id from own_rows;
+    create table parts (id int) partition by range (id);
+    create table part_one partition of parts for values from (0) to (10);
+    create table hooked (id int);
+    create view over_hooked as select id from hooked;
+    create table indexed (id int);
+    create table new_type (id int);
+    create table judged (id positive);
+    create table grows (id int);
+    create table widens (id int);
+    create table shrinks (id int, note text);
+    create table one (id int);
+    create table other (id int);
+    create table moved (id int);
+    create table dropped (id int);
+    create table never_asked (id int);
+    create view looked_at as select id from plain;
+    create schema elsewhere;
+    create function tell() returns event_trigger language plpgsql as 'begin end';
+    create event trigger ferrobase_ddl on ddl_command_end execute function tell();
+    create event trigger ferrobase_drop on sql_drop execute function tell();";
+
+/// Loads and proves a database.
+async fn started(database: &TestDatabase) -> (CatalogHandle, Reloader) {
+    let handle = CatalogHandle::new();
+    handle.listens(true);
+    let (_, seen) = watch::channel(Scope::default());
+    let connect = connect_with(ConnectOptions::parse(database.url()).unwrap());
+    let options = ReloadOptions {
+        proves: true,
+        settle: Duration::from_millis(1),
+        min_interval: Duration::ZERO,
+        rest: 0,
+        ..ReloadOptions::default()
+    };
+    let reloader = Reloader::spawn(connect, seen, handle.clone(), options);
+    reloader.first_load().await.unwrap();
+    until("proofs", async || handle.proven().is_some()).await;
+    (handle, reloader)
+}
+
+async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
+    for _ in 0..2000 {
+        if is_so().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("no {what} within ten seconds");
+}
+
+/// A load that waits for the session to roll back, after proofs were renewed.
+async fn load_in_its_middle(database: &TestDatabase, reloader: &Reloader) -> Session {
+    let mut blocker = database.connect().await;
+    blocker.script("begin; alter view looked_at rename to gone").await.unwrap();
+    reloader.trigger().request();
+    let waiting = "select (count(*) > 0)::text from pg_stat_activity
+                   where datname = current_database() and wait_event_type = 'Lock'";
+    until("load that waits", async || database.value(waiting).await == "true").await;
+    blocker
+}
+
+/// The relations of `public` that are proven, among these.
+fn names(catalog: &Catalog, proven: Option<&Proven>) -> Vec<String> {
+    let is_proven = |oid| proven.is_some_and(|proven| proven.relation(oid).is_some());
+    let relations = catalog.relations.values().filter(|relation| is_proven(relation.oid));
+    let mut names: Vec<_> = relations.map(|relation| relation.name.name.clone()).collect();
+    names.sort();
+    names
+}
+
+fn ask_for_all_but(catalog: &Catalog, proven: &Proven, left_out: &str) {
+    for relation in catalog.relations.values().filter(|relation| relation.name.name != left_out) {
+        proven.relation(relation.oid);
+    }
+}
+
+#[tokio::test]
+async fn sec_03_what_was_asked_for_is_proven_again_where_names_and_code_are_what_they_were() {
+    let database = crate::database(FIXTURE).await;
+    let (handle, reloader) = started(&database).await;
+    let before = handle.get().unwrap();
+    ask_for_all_but(&before, &handle.proven().unwrap(), "never_asked");
+    database
+        .script(
+            "create policy hook on hooked using (id = hook());
+             create function fixed(int) returns int immutable language plpgsql as 'begin return 1; end';
+             create index on indexed (fixed(id));
+             create domain hooks as int check (hook() > 0);
+             alter table new_type alter id type hooks;
+             alter table grows add more int;
+             alter table widens alter id type bigint;
+             alter table shrinks drop note;
+             create function note(shrinks) returns text language plpgsql as 'begin return null; end';
+             alter table one rename to between; alter table other rename to one; alter table between rename to other;
+             alter table moved set schema elsewhere;
+             drop table dropped",
+        )
+        .await;
+    let mut blocker = load_in_its_middle(&database, &reloader).await;
+    let during = handle.proven_of(&before);
+    assert!(during.as_ref().unwrap().stands().flag().load(std::sync::atomic::Ordering::Acquire));
+    let expected = ["judged", "looked_at", "over_own", "own_rows", "parts", "plain", "typed"];
+    crate::assert_lines(&names(&before, during.as_deref()), &expected);
+    let settings = |proven: &Proven, name| proven.relation(before.relation("public", name).unwrap().oid).cloned();
+    assert_eq!(format!("{:?}", settings(during.as_ref().unwrap(), "over_own")), "Some(Only([\"app.me\"]))");
+
+    blocker.script("rollback").await.unwrap();
+    until("new catalog", async || handle.get().unwrap().generation == 2).await;
+    let after = handle.get().unwrap();
+    // Of everything, after what was renewed.
+    until("proof of everything", async || names(&after, handle.proven_of(&after).as_deref()).len() > expected.len())
+        .await;
+    let all = [
+        "grows",
+        "judged",
+        "looked_at",
+        "never_asked",
+        "one",
+        "other",
+        "over_own",
+        "own_rows",
+        "parts",
+        "plain",
+        "shrinks",
+        "typed",
+        "widens",
+    ];
+    crate::assert_lines(&names(&after, handle.proven_of(&after).as_deref()), &all);
+    assert!(!during.unwrap().stands().flag().load(std::sync::atomic::Ordering::Acquire), "another took its place");
+}
+
+#[tokio::test]
+async fn nothing_is_renewed_that_may_be_another_thing_by_now() {
+    for change in [
+        "alter event trigger ferrobase_drop disable",
+        "create function upper(mood) returns text language sql as 'select null::text'",
+        "create function own_cast(point) returns int language plpgsql as 'begin return 1; end';
+         create cast (point as int) with function own_cast(point) as assignment",
+    ] {
+        let database = crate::database(FIXTURE).await;
+        let (handle, reloader) = started(&database).await;
+        let before = handle.get().unwrap();
+        ask_for_all_but(&before, &handle.proven().unwrap(), "");
+        database.script(change).await;
+        let mut blocker = load_in_its_middle(&database, &reloader).await;
+        assert_eq!(names(&before, handle.proven_of(&before).as_deref()), [""; 0], "{change}");
+        blocker.script("rollback").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_renewed_proof_ends_with_the_next_word_of_a_change() {
+    let database = crate::database(FIXTURE).await;
+    let (handle, reloader) = started(&database).await;
+    let before = handle.get().unwrap();
+    ask_for_all_but(&before, &handle.proven().unwrap(), "");
+    let mut blocker = load_in_its_middle(&database, &reloader).await;
+    assert!(names(&before, handle.proven_of(&before).as_deref()).contains(&"hooked".to_owned()));
+    database.script("create policy hook on hooked using (id = hook())").await;
+    reloader.trigger().request();
+    assert!(handle.proven().is_none(), "at once");
+    blocker.script("rollback").await.unwrap();
+    // The load that was under way knows nothing of the change, and its catalog takes over no proof.
+    until("two loads", async || handle.get().unwrap().generation == 3).await;
+    until("proofs", async || handle.proven_of(&handle.get().unwrap()).is_some()).await;
+    let after = handle.get().unwrap();
+    let proven = names(&after, handle.proven_of(&after).as_deref());
+    assert!(proven.contains(&"plain".to_owned()) && !proven.contains(&"hooked".to_owned()), "{proven:?}");
+}
