@@ -10,6 +10,10 @@ use tokio::sync::watch;
 
 use crate::config::Loaded;
 
+/// A schema with more relations is judged once, at the start: it keeps a processor busy for most of a second, and a reload
+/// is to go unnoticed. `ferrobase graphql check` says the rest.
+const MANY_RELATIONS: usize = 2000;
+
 /// Says what is new with every load of the catalog; ends with the reloader. `current` is the configuration in force.
 pub(super) fn tell(
     registry: Arc<Registry>,
@@ -19,11 +23,11 @@ pub(super) fn tell(
     let mut said = exposure(&registry, &BTreeSet::new());
     let current = Arc::new(current);
     tokio::spawn(async move {
-        let mut mistaken = BTreeSet::new();
+        let mut mistaken = None;
         loop {
             let (registry, current) = (Arc::clone(&registry), Arc::clone(&current));
             // It looks at everything there is, some of it for several roles: too long for a thread that answers requests.
-            let told = move || (exposure(&registry, &said), mistakes(&registry, &current(), &mistaken));
+            let told = move || (exposure(&registry, &said), Some(mistakes(&registry, &current(), mistaken)));
             match tokio::task::spawn_blocking(told).await {
                 Ok(told) => (said, mistaken) = told,
                 Err(_) => return,
@@ -45,8 +49,14 @@ fn exposure(registry: &Registry, said: &BTreeSet<String>) -> BTreeSet<String> {
     warnings.into_iter().map(|warning| warning.text).collect()
 }
 
-fn mistakes(registry: &Registry, current: &Loaded, said: &BTreeSet<String>) -> BTreeSet<String> {
+/// `said` is what was told before; nothing when nobody has looked yet.
+fn mistakes(registry: &Registry, current: &Loaded, said: Option<BTreeSet<String>>) -> BTreeSet<String> {
     let Some(catalog) = registry.default_target().catalog.get() else { return BTreeSet::new() };
+    let is_first = said.is_none();
+    let said = said.unwrap_or_default();
+    if !is_first && catalog.relations.len() > MANY_RELATIONS {
+        return said;
+    }
     let settings = ferrobase_graphql::Settings::new(&current.config.graphql, Vec::new(), false);
     let mut told = BTreeSet::new();
     for mistake in ferrobase_graphql::mistakes(&catalog, &settings) {
