@@ -70,7 +70,9 @@ fn columns(read: &Read, catalog: &Catalog) -> Option<Vec<Shown>> {
             EmbedOutput::Spread(_) => return None,
         }
     }
-    Some(columns)
+    // The style of dates is set for those that are written here, and would show in what PostgreSQL writes.
+    let is_mixed = read.embeds.iter().any(|embed| matches!(embed.output, EmbedOutput::Json));
+    (!is_mixed || !columns.iter().any(Shown::is_dated)).then_some(columns)
 }
 
 impl Rows {

@@ -158,6 +158,7 @@ impl<'a> Text<'a> {
         let (path, query) = (self.parts.uri.path(), self.query());
         let mut key = Vec::with_capacity(path.len() + query.len() + self.body.len().min(LONGEST_KEY) + 192);
         key.push(u8::from(self.streams) | u8::from(with_gaps) << 1);
+        const SHAPE: u8 = 1 << 2;
         let mut start = 0;
         // Each part is followed by its length, so that no two lists of parts are one key.
         let mut end = |key: &mut Vec<u8>| {
@@ -179,8 +180,8 @@ impl<'a> Text<'a> {
         end(&mut key);
         if with_gaps && body::write_shape(self.body, &self.parts.headers, &mut key) {
             self.gaps.set_body(self.body);
-            // No other body ends so.
-            key.push(0);
+            // A body that is written as it is may consist of the same bytes.
+            key[0] |= SHAPE;
         } else {
             key.extend_from_slice(self.body);
         }
@@ -234,7 +235,10 @@ impl PlanCache {
         drop(plans);
         drop(old);
         match kept {
-            Some(Kept::Plan(known)) => Sight::Planned(Recognised::new(known, text)),
+            Some(Kept::Plan(known)) if known.words.is_empty() || known.words.len() == text.gaps.len() => {
+                Sight::Planned(Recognised::new(known, text))
+            }
+            Some(Kept::Plan(_)) => Sight::First,
             Some(Kept::Nothing) => Sight::First,
             _ if text.key.len() > LONGEST_KEY => Sight::First,
             _ if self.sightings.seen_before(&text.key) => Sight::Again,
@@ -285,6 +289,9 @@ impl PlanCache {
     }
 
     fn insert(&self, basis: &Basis<'_>, key: &[u8], new: Kept) {
+        if key.len() > LONGEST_KEY {
+            return;
+        }
         let mut plans = self.lock();
         if !plans.basis.as_ref().is_some_and(|kept| kept.is(basis)) {
             return;
@@ -341,7 +348,10 @@ impl KeptBasis {
 
 fn cost(key: &[u8], kept: &Kept) -> usize {
     let statement = match kept {
-        Kept::Plan(known) => known.ready.statements.compiled.statement.sql.len(),
+        Kept::Plan(known) => {
+            let statement = &known.ready.statements.compiled.statement;
+            statement.sql.len() + statement.params.iter().flatten().map(Bytes::len).sum::<usize>()
+        }
         Kept::Each | Kept::Nothing => 0,
     };
     key.len() + statement

@@ -216,6 +216,41 @@ async fn writes_that_come_again_write_their_own_values() {
     assert_eq!(left[0]["count"], json!(6 * 6));
 }
 
+/// Found by review: bytes that are no JSON may be those that stand for the keys of a body.
+#[tokio::test]
+async fn sec_05_no_body_is_taken_for_the_keys_of_another() {
+    let api = api(SHELF).await;
+    let keys = ["a\0", "a\0\0", "\0", "\0\0", "a"];
+    for path in ["POST /rpc/more", "POST /rpc/more?columns=a"] {
+        for round in 1..5 {
+            for keys in keys {
+                let refused = api.send(path, &[], keys.to_owned()).await;
+                assert!(refused.status.is_client_error(), "{path} {keys:?}: {} {}", refused.status, refused.body);
+            }
+            let called = api.send(path, &[], format!(r#"{{"a":{round}}}"#)).await;
+            assert_eq!(called.json(), json!(round + 1), "{path}");
+            for keys in keys {
+                assert!(api.send(path, &[], keys.to_owned()).await.status.is_client_error(), "{path} {keys:?}");
+            }
+        }
+    }
+}
+
+/// Found by review: a body without keys looked like a filter with the same text.
+#[tokio::test]
+async fn a_filter_that_looks_like_the_body_keeps_its_value() {
+    let api = api(SHELF).await;
+    api.db
+        .script("insert into public.books values (8, '{}', 1); grant execute on all functions in schema public to anon")
+        .await;
+    api.db.script("create function public.all_books() returns setof public.books stable begin atomic select * from public.books; end; grant execute on function public.all_books() to anon").await;
+    api.reload().await;
+    for body in ["{}", "{}", "{}", "{ }", "{  }", "{}"] {
+        let found = api.send("POST /rpc/all_books?title=eq.{}&select=id", &[], body.to_owned()).await;
+        assert_eq!(found.json(), json!([{"id": 8}]), "{body:?}");
+    }
+}
+
 #[tokio::test]
 async fn sec_05_nobody_writes_by_the_plan_of_another_role() {
     let api = api(DIARY).await;

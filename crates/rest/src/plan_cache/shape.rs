@@ -104,6 +104,10 @@ impl<'q> Gaps<'q> {
         self.query.is_empty() && self.body.is_none()
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.query.len() + usize::from(self.body.is_some())
+    }
+
     /// The query string with a new word in each gap, a body of the same shape, and the words.
     pub(super) fn filled(&self, query: &str) -> Filled {
         let mut text = String::with_capacity(query.len() + self.query.len() * WORD);
@@ -197,9 +201,7 @@ pub(super) fn fits(words: &Ready, values: &Values, real: &Ready) -> bool {
         let compiled = &ready.statements.compiled;
         [Some(compiled.statement.clone()), compiled.estimate.clone()]
     };
-    // A body without keys has no mark.
-    let marks = || values.0.iter().filter(|(word, _)| word.text.len() >= WORD).map(|(word, _)| &word.mark);
-    let says_words = |text: &[u8]| marks().any(|mark| text.windows(WORD).any(|part| part == mark));
+    let says_words = |text: &[u8]| values.0.iter().any(|(word, _)| text.windows(WORD).any(|part| part == word.mark));
     let pages = words.planned.pages.is_some();
     let (theirs, ours) = (&words.planned, &real.planned);
     !pages
