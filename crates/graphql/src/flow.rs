@@ -4,6 +4,7 @@
 //! one after the other in one transaction, with every setting set again before each.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use apollo_compiler::executable::Operation;
@@ -123,7 +124,14 @@ impl Flow<'_> {
             }
             introspection::check_max_depth(&asked.document, operation)
                 .map_err(|error| told(&error, &asked.document))?;
-            Ok(beside_others(reflected, || introspect::answer(reflected, &asked.document, variables, field)))
+            Ok(beside_others(reflected, || {
+                let mut told = String::with_capacity(asked.told.load(Ordering::Relaxed));
+                introspect::answer(reflected, &asked.document, variables, field, &mut told);
+                asked.told.fetch_max(told.len(), Ordering::Relaxed);
+                // Of several fields one may be long.
+                told.shrink_to_fit();
+                told
+            }))
         })
     }
 

@@ -23,26 +23,25 @@ use crate::plan::input::Input;
 use crate::reflected::Reflected;
 use shape::{Compiling, Fact, Member, Shape};
 
-/// What the schema answers to a field at the root, as JSON text.
+/// Writes what the schema answers to a field at the root, as JSON text.
 pub(crate) fn answer(
     reflected: &Reflected,
     document: &ExecutableDocument,
     variables: &JsonMap,
     asked: &Asked<'_>,
-) -> String {
+    out: &mut String,
+) {
     let compiling = Compiling::new(document, variables);
-    let mut out = String::new();
     let writer = Writer { reflected, written: RefCell::default() };
     if asked.name() == "__schema" {
-        writer.schema(&compiling.compile(asked, "__Schema"), &mut out);
+        writer.schema(&compiling.compile(asked, "__Schema"), out);
     } else {
         let name = argument(asked, "name", variables).and_then(|name| name.text()).unwrap_or_default();
         match reflected.schema.types.get(name.as_str()) {
-            Some(of) => writer.named(of, &compiling.compile(asked, "__Type"), &mut out),
+            Some(of) => writer.named(of, &compiling.compile(asked, "__Type"), out),
             None => out.push_str("null"),
         }
     }
-    out
 }
 
 fn argument(asked: &Asked<'_>, name: &str, variables: &JsonMap) -> Option<Input> {

@@ -8,6 +8,7 @@
 //! and a plan whose proofs are of another time is none.
 //! Bounds: plans, bytes of their keys and statements, values in the variables, size of a key.
 
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use apollo_compiler::ExecutableDocument;
@@ -39,6 +40,8 @@ pub(crate) struct Asked {
     pub(crate) document: Valid<ExecutableDocument>,
     /// Tells it from every other document of its schema.
     pub(crate) number: u64,
+    /// Bytes of the longest part of the schema that it was told: dozens of megabytes grow slowly.
+    pub(crate) told: AtomicUsize,
 }
 
 /// The plans of one schema.

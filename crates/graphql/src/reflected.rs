@@ -3,7 +3,7 @@
 //! With each come the documents that were asked of it, read and checked: a client asks the same few again and again.
 //! Bounds: roles, documents and their bytes.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use apollo_compiler::collections::HashMap;
@@ -169,7 +169,8 @@ impl Reflected {
             return Ok(Arc::clone(known));
         }
         let document = self.read(text)?;
-        let asked = Arc::new(Asked { document, number: self.read.fetch_add(1, Ordering::Relaxed) });
+        let number = self.read.fetch_add(1, Ordering::Relaxed);
+        let asked = Arc::new(Asked { document, number, told: AtomicUsize::new(0) });
         if text.len() <= LONGEST && self.sightings.seen_before(text) {
             let evicted = self.documents().put(text.as_bytes().into(), Arc::clone(&asked), text.len());
             // Freed outside the lock.
