@@ -8,6 +8,8 @@ use apollo_compiler::ast::{FieldDefinition, InputValueDefinition, Type};
 use apollo_compiler::schema::ExtendedType;
 use apollo_compiler::{Name, Schema};
 
+use crate::schema::NEEDED;
+
 /// Everything that a schema took away or made stricter, in sentences, in the order of the earlier one.
 pub(crate) fn breaking(earlier: &Schema, now: &Schema) -> Vec<String> {
     let mut comparing = Comparing { now, told: Vec::new() };
@@ -97,16 +99,20 @@ impl Comparing<'_> {
     ) {
         let mut known = Vec::new();
         for was in given {
-            known.push(&was.name);
+            // What had to be given then is no news.
+            if is_needed(was) || !taken.iter().any(|is| is.name == was.name && is_needed(is)) {
+                known.push(&was.name);
+            }
             match taken.iter().find(|is| is.name == was.name) {
                 None => self.say(format!("`{place}{}` is not taken any more", was.name)),
                 Some(is) if !takes(&was.ty, &is.ty, is.default_value.is_some()) => {
+                    known.push(&was.name);
                     self.say(format!("`{place}{}` was `{}` and is `{}`", was.name, was.ty, is.ty));
                 }
                 Some(_) => {}
             }
         }
-        for new in taken.iter().filter(|new| new.is_required() && !known.contains(&&new.name)) {
+        for new in taken.iter().filter(|new| is_needed(new) && !known.contains(&&new.name)) {
             self.say(format!("`{place}{}` must be given now", new.name));
         }
     }
@@ -121,6 +127,11 @@ impl Comparing<'_> {
             _ => false,
         }
     }
+}
+
+/// Whether it has to be given, by its type or because a new row has nothing else for the column.
+fn is_needed(input: &InputValueDefinition) -> bool {
+    input.is_required() || input.description.as_ref().is_some_and(|text| text.contains(NEEDED))
 }
 
 /// Whether what was given before is something that is taken now.
@@ -171,6 +182,8 @@ mod tests {
             ("type Toy implements Node", "type Toy", &["`Toy` is no `Node` any more"]),
             ("input By { kind: Kind, ", "input By { ", &["`By.kind` is not taken any more"]),
             ("input By { kind: Kind, ", "input By { kind: Kind!, ", &["`By.kind` was `Kind` and is `Kind!`"]),
+            ("name: String! }", "name: String! \"A new row needs it.\" age: Int }", &["`By.age` must be given now"]),
+            ("kind: Kind, name", "\"A new row needs it.\" kind: Kind, name", &["`By.kind` must be given now"]),
             ("scalar Moment", "enum Moment { NOW }", &["`Moment` is another kind of type now"]),
         ] {
             let now = EARLIER.replacen(from, to, 1);

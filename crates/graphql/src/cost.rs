@@ -1,6 +1,6 @@
 //! What an operation may cost: how many rows it may touch by what it asks for.
 //!
-//! A page is as many rows as its size says, each with what is asked below it; a row is one. Rows behind totals and
+//! A page is as many rows as its size says, each with what is asked below it, where its rows are asked for; a row is one. Rows behind totals and
 //! aggregates are not known before they are counted: each counts as one. Looked at before anything runs, on the plan itself,
 //! where variables, defaults and fragments have become what they mean.
 
@@ -56,15 +56,17 @@ impl Costing {
             EdgeValue::Node(members) => self.members(members),
             EdgeValue::Constant(_) | EdgeValue::Cursor | EdgeValue::Document(_) => 0.0,
         };
-        let (mut row, mut beside) = (1.0, 0.0);
+        let (mut row, mut beside, mut reads) = (1.0, 0.0, false);
         for PageMember { value, .. } in &page.members {
             match value {
                 PageValue::Edges(members) => row += members.iter().map(edge).sum::<f64>(),
                 PageValue::Total | PageValue::Aggregates(_) => beside += 1.0,
                 PageValue::Constant(_) | PageValue::Info(_) | PageValue::Documents(_) => {}
             }
+            reads |= matches!(value, PageValue::Edges(_) | PageValue::Info(_) | PageValue::Documents(_));
         }
-        self.rows(page.read.window) * row + beside
+        let rows = if reads { self.rows(page.read.window) } else { 0.0 };
+        rows * row + beside
     }
 
     fn groups(&self, groups: &Groups) -> f64 {

@@ -301,7 +301,9 @@ async fn costs_are_rows_by_what_is_asked() {
         ("{ nodesByPk(id: 1) { id parent { id } } }", 2),
         ("{ nodesCollection { edges { cursor } } }", 30),
         ("{ nodesCollection(first: 5) { edges { node { leavesCollection(first: 4) { edges { cursor } } } } } }", 25),
-        ("{ nodesCollection(first: 2) { edges { node { leavesCollection(first: 4) { totalCount } } } } }", 12),
+        ("{ nodesCollection(first: 2) { edges { node { leavesCollection(first: 4) { totalCount } } } } }", 4),
+        ("{ nodesCollection { totalCount } }", 1),
+        ("{ nodesCollection(first: 5) { totalCount pageInfo { hasNextPage } } }", 6),
         ("{ a: nodesCollection(first: 5) { edges { cursor } } b: nodesCollection(last: 6) { edges { cursor } } }", 11),
         ("{ nodesCollection(first: 0) { edges { cursor } } }", 0),
         (

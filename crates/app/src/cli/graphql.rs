@@ -43,7 +43,7 @@ enum Action {
     Explain(ExplainArguments),
     /// Says what comments and names say in vain; holds an earlier schema, or documents, against that of a role.
     #[command(
-        after_help = "Examples:\n  ferrobase graphql check\n  ferrobase graphql check --against schema.graphql --role authenticated\n  ferrobase graphql check persisted-documents.json --role authenticated\n\nEnds with 1 when something that the earlier schema did is gone or stricter, when a document does not fit, or, where neither\nis given, when a comment or a name says something in vain; else those are warnings."
+        after_help = "Examples:\n  ferrobase graphql check\n  ferrobase graphql check --against schema.graphql --role authenticated\n  ferrobase graphql check persisted-documents.json --role authenticated\n\nEnds with 1 when something that the earlier schema did is gone or stricter, when a document does\nnot fit, or, where neither is given, when a comment or a name says something in vain; else those\nare warnings."
     )]
     Check(CheckArguments),
 }

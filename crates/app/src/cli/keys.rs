@@ -81,7 +81,7 @@ struct TokenArguments {
     /// The user (`auth.uid()`).
     #[arg(long)]
     sub: Option<String>,
-    /// Seconds until it ends; a negative number makes one that has ended.
+    /// Seconds until it ends; a negative number makes one that has ended (clocks may differ by 30).
     #[arg(
         long,
         default_value_t = 3600,

@@ -9,6 +9,9 @@ use super::build::{
 use super::nested::Verb;
 use crate::model::{MutationField, Table, TableId};
 
+/// Said of a column that has neither a default nor NULL. Its field is nullable all the same, as in pg_graphql.
+pub(crate) const NEEDED: &str = "A new row needs it.";
+
 impl Drawing<'_> {
     /// The types of a table's writes.
     pub(super) fn changes(&mut self, id: TableId) {
@@ -39,7 +42,7 @@ impl Drawing<'_> {
             if column.insertable {
                 let mut given = input(name, self.value(&column.value));
                 if !column.optional {
-                    given.description = Some("A new row needs it.".into());
+                    given.description = Some(NEEDED.into());
                 }
                 inserted.push(given);
             }

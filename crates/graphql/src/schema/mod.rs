@@ -20,6 +20,7 @@ mod rows;
 mod shared;
 mod values;
 
+pub(crate) use changes::NEEDED;
 use std::collections::BTreeMap;
 
 use apollo_compiler::Schema;
