@@ -36,6 +36,8 @@ const BYTES: usize = 4 << 20;
 const LONGEST_KEY: usize = 2048;
 /// Texts seen once that are remembered.
 const SEEN_ONCE: usize = 4096;
+/// Says in the first byte of a key that it has the keys of the body, and not the body.
+const SHAPE: u8 = 1 << 2;
 /// All fields that the stages look at.
 const FIELDS: [HeaderName; 8] = [
     header::ACCEPT,
@@ -158,7 +160,6 @@ impl<'a> Text<'a> {
         let (path, query) = (self.parts.uri.path(), self.query());
         let mut key = Vec::with_capacity(path.len() + query.len() + self.body.len().min(LONGEST_KEY) + 192);
         key.push(u8::from(self.streams) | u8::from(with_gaps) << 1);
-        const SHAPE: u8 = 1 << 2;
         let mut start = 0;
         // Each part is followed by its length, so that no two lists of parts are one key.
         let mut end = |key: &mut Vec<u8>| {
@@ -235,11 +236,11 @@ impl PlanCache {
         drop(plans);
         drop(old);
         match kept {
-            Some(Kept::Plan(known)) if known.words.is_empty() || known.words.len() == text.gaps.len() => {
+            // A plan without a place for each value is none for them.
+            Some(Kept::Plan(known)) if known.words.len() == text.gaps.len() => {
                 Sight::Planned(Recognised::new(known, text))
             }
-            Some(Kept::Plan(_)) => Sight::First,
-            Some(Kept::Nothing) => Sight::First,
+            Some(Kept::Plan(_) | Kept::Nothing) => Sight::First,
             _ if text.key.len() > LONGEST_KEY => Sight::First,
             _ if self.sightings.seen_before(&text.key) => Sight::Again,
             _ => Sight::First,
