@@ -44,9 +44,10 @@ def measure(postgres, binary, given):
     postgres.sql((HERE / "sql/catalog.sql").read_text(), "bench")
     table.say(f"generated in {time.monotonic() - generating:.0f} s")
     with tempfile.NamedTemporaryFile(mode="r", encoding="utf-8") as log:
-        with server.Server(binary, postgres.url("bench"), secret, given.environment, log.name) as started:
+        with (server.Server(binary, postgres.url("bench"), secret, given.environment, log.name) as started,
+              postgres.notifier("bench") as notify):
             _, answered = started.wait(PATH, bearer, patience=120)
-            windows = Windows(postgres, started, bearer, log)
+            windows = Windows(postgres, started, bearer, log, notify)
             windows.rest()
             loads = {"steady": windows.steady, "full": windows.full}
             for load in loads.values():
@@ -68,8 +69,8 @@ def measure(postgres, binary, given):
 class Windows:
     """Stretches of the same load, with or without a reload."""
 
-    def __init__(self, postgres, started, bearer, log):
-        self.postgres, self.started, self.log, self.lines = postgres, started, log, []
+    def __init__(self, postgres, started, bearer, log, notify):
+        self.postgres, self.started, self.log, self.lines, self.notify = postgres, started, log, [], notify
         self.message = scenarios.message(REQUEST, bearer, 1)
         self.messages = postgres.folder / "row.messages"
         self.messages.write_bytes(b"%d\n%b" % (len(self.message), self.message))
@@ -86,21 +87,21 @@ class Windows:
     def window(self, load, reloads):
         self.rest()
         notified = []
-        reloader = threading.Thread(target=self.reload, args=(notified,))
-        if reloads:
-            reloader.start()
+        # Both sorts of windows have a notification, only one has a listener.
+        notifier = threading.Thread(target=self.notify_later, args=("pgrst" if reloads else "nobody", notified))
+        notifier.start()
         result = self.observed(load)
+        notifier.join()
         if reloads:
-            reloader.join()
             result["reload"] = self.reload_times(notified[0])
             for slow in result.get("slowest", []):
                 slow["after_notify_ms"] = (slow.pop("at") - notified[0]) * 1000
         return result
 
-    def reload(self, notified):
+    def notify_later(self, channel, notified):
         time.sleep(NOTIFY_AFTER)
         notified.append(time.time())
-        self.postgres.sql("notify pgrst", "bench")
+        self.notify(channel)
 
     def rest(self):
         """Waits until nothing of a reload is left: catalog, proofs, and what was replaced."""

@@ -1,5 +1,6 @@
 """A private PostgreSQL in a temporary folder: local only, own port, fsync on, stopped by its process id."""
 
+import contextlib
 import glob
 import json
 import os
@@ -118,11 +119,24 @@ class Cluster:
             return f"postgresql://{OWNER}@/{database}?host={self.folder}&port={self.port}"
         return f"postgresql://{OWNER}:{self.password}@127.0.0.1:{self.port}/{database}"
 
+    def psql(self, database):
+        """How to run psql as the owner, with what it does on its standard input."""
+        return [self.bin / "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-h", self.folder, "-p", str(self.port),
+                "-U", OWNER, "-d", database, "-f", "-"]
+
+    @contextlib.contextmanager
+    def notifier(self, database):
+        """Notifies channels by a session that is there already: to start one takes a processor for some milliseconds."""
+        with subprocess.Popen(self.psql(database), stdin=subprocess.PIPE, text=True) as session:
+            def notify(channel):
+                session.stdin.write(f"notify {channel};\n")
+                session.stdin.flush()
+
+            yield notify
+
     def sql(self, text, database="postgres"):
         """Runs a script as the owner; the rows as text."""
-        command = [self.bin / "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-h", self.folder, "-p", str(self.port),
-                   "-U", OWNER, "-d", database, "-f", "-"]
-        done = subprocess.run(command, input=text, capture_output=True, text=True)
+        done = subprocess.run(self.psql(database), input=text, capture_output=True, text=True)
         if done.returncode:
             raise SystemExit(f"SQL failed: {done.stderr}")
         return done.stdout.strip()

@@ -22,10 +22,29 @@ PARAMETER = re.compile(r"\$(\d+) = (?:'((?:[^']|'')*)'|NULL)")
 EXECUTED = re.compile(r"execute [^:]*: (.*)", re.DOTALL)
 
 
+# The server's own statements now and then fall between those of a request.
+CAPTURES = 5
+
+
 def capture(postgres, server, request, bearer):
     """Statements of one request with their parameters, in order: the settings, then the statement."""
     for _ in range(3):
         server.send(request, bearer, TODO)
+    for _ in range(CAPTURES):
+        statements = logged_statements(postgres, server, request, bearer)
+        if len(statements) == 2:
+            break
+    else:
+        asked = "; ".join(sql for sql, _ in statements)
+        raise SystemExit(f"{request.name}: {len(statements)} statements in the log instead of 2: {asked}")
+    if request.reference:
+        lines = (SQL / request.reference).read_text().splitlines()
+        return [statements[0], (" ".join(line for line in lines if not line.startswith("--")), [])]
+    return statements
+
+
+def logged_statements(postgres, server, request, bearer):
+    """What PostgreSQL was asked while the request was answered."""
     seen = len(postgres.logged())
     postgres.log_statements(True)
     status = server.send(request, bearer, TODO)
@@ -42,12 +61,6 @@ def capture(postgres, server, request, bearer):
             break
         found = PARAMETER.findall(entry.get("detail", ""))
         statements.append((executed.group(1), [text.replace("''", "'") for _, text in found]))
-    if len(statements) != 2:
-        asked = "; ".join(sql for sql, _ in statements)
-        raise SystemExit(f"{request.name}: {len(statements)} statements in the log instead of 2: {asked}")
-    if request.reference:
-        lines = (SQL / request.reference).read_text().splitlines()
-        return [statements[0], (" ".join(line for line in lines if not line.startswith("--")), [])]
     return statements
 
 

@@ -6,7 +6,7 @@
 //! `ferrobase postgrest`.
 
 use std::net::IpAddr;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::{FromRequestParts, Request};
@@ -19,6 +19,7 @@ use http::{Extensions, HeaderMap, Uri};
 
 use crate::credentials;
 use crate::error;
+use crate::metrics::{OTHER, known};
 use crate::policy::AuthPolicy;
 use crate::refusal;
 use crate::request_id::RequestId;
@@ -81,13 +82,10 @@ pub(crate) struct Found<'a> {
     pub(crate) client_ip: Option<IpAddr>,
     pub(crate) deadline: Instant,
     /// Path inside the room: `request.path` is what PostgREST behind a gateway would see.
-    pub(crate) path: &'a str,
+    pub(crate) path: &'a Arc<str>,
     pub(crate) trace: Option<Arc<TraceFields>>,
     pub(crate) journal: Journal,
 }
-
-/// Cookies that are not handed on.
-static NO_COOKIES: LazyLock<Told> = LazyLock::new(|| "{}".into());
 
 /// The context of a request.
 pub(crate) fn build(
@@ -100,12 +98,16 @@ pub(crate) fn build(
     // SQL that calls others hands on what it finds among the fields: our span, where there is one.
     let trace = found.trace.clone().filter(|_| settings.tracer.is_some());
     let fields = headers.clone();
-    let cookies = if forwards { Told::from(cookies_text(headers)) } else { NO_COOKIES.clone() };
+    // Cookies that are not handed on are none.
+    let cookies = if forwards { Told::from(cookies_text(headers)) } else { Told::from("{}") };
     RequestContext {
         identity: found.identity,
         request_id: found.request_id.shared(),
-        method: method.as_str().into(),
-        path: found.path.into(),
+        method: match known(method) {
+            OTHER => method.as_str().to_owned().into(),
+            name => name.into(),
+        },
+        path: Arc::clone(found.path),
         headers: Told::when_asked(move || fields_text(&fields, forwards, trace.as_deref())),
         cookies,
         client_ip: found.client_ip,

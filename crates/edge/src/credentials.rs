@@ -3,26 +3,28 @@
 //! Invariant: a credential that is present is passed on, however garbled, so that it fails there: nothing that a
 //! caller sent as proof is ever taken for "no proof" (design 2.2).
 
+use std::borrow::Cow;
+
 use ferrobase_base::PublicError;
 use ferrobase_request::Credentials;
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderValue, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use percent_encoding::percent_decode_str;
 
 use crate::refusal;
 
-const API_KEY: &str = "apikey";
+const API_KEY: HeaderName = HeaderName::from_static("apikey");
 
 /// The credentials of a request, from its fields and, where the route allows that, from its query.
 pub(crate) fn extract(headers: &HeaderMap, uri: &Uri, key_in_query: bool) -> Result<Credentials, PublicError> {
-    let bearer = single(headers, AUTHORIZATION.as_str())?.and_then(|value| bearer_of(&value));
-    let in_field = single(headers, API_KEY)?;
+    let bearer = single(headers, &AUTHORIZATION)?.and_then(|value| bearer_of(&value));
+    let in_field = single(headers, &API_KEY)?;
     let in_query = || key_in_query.then(|| query_value(uri.query()?)).flatten();
-    Ok(Credentials { bearer, apikey: in_field.or_else(in_query) })
+    Ok(Credentials { bearer, apikey: in_field.map(Cow::into_owned).or_else(in_query) })
 }
 
 /// The one value of a field. Two could mean one thing to a proxy and another to us.
-fn single(headers: &HeaderMap, name: &str) -> Result<Option<String>, PublicError> {
+fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<Cow<'h, str>>, PublicError> {
     let mut values = headers.get_all(name).iter().map(lossy);
     let first = values.next();
     match values.next() {
@@ -34,8 +36,8 @@ fn single(headers: &HeaderMap, name: &str) -> Result<Option<String>, PublicError
 }
 
 /// Bytes that are no text become a text that no key or token can be.
-fn lossy(value: &HeaderValue) -> String {
-    String::from_utf8_lossy(value.as_bytes()).into_owned()
+fn lossy(value: &HeaderValue) -> Cow<'_, str> {
+    String::from_utf8_lossy(value.as_bytes())
 }
 
 /// What follows `Bearer`. Other schemes are not ours and prove nothing either way.
@@ -47,13 +49,13 @@ fn bearer_of(value: &str) -> Option<String> {
 fn query_value(query: &str) -> Option<String> {
     query.split('&').find_map(|pair| {
         let (name, value) = pair.split_once('=')?;
-        (name == API_KEY).then(|| percent_decode_str(value).decode_utf8_lossy().into_owned())
+        (name == API_KEY.as_str()).then(|| percent_decode_str(value).decode_utf8_lossy().into_owned())
     })
 }
 
 /// The query without the key. `None` when there is nothing to take out.
 pub(crate) fn query_without_key(query: &str) -> Option<String> {
-    let is_key = |pair: &&str| pair.split_once('=').is_some_and(|(name, _)| name == API_KEY);
+    let is_key = |pair: &&str| pair.split_once('=').is_some_and(|(name, _)| name == API_KEY.as_str());
     query
         .split('&')
         .any(|pair| is_key(&pair))

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use ferrobase_request::SearchPath;
+
 use crate::config::GraphqlSection;
 use crate::documents::Trusted;
 
@@ -63,7 +65,7 @@ impl Settings {
     }
 
     /// Schemas in which PostgreSQL looks names up, the request's own first.
-    pub(crate) fn search_path(&self, schema: &str) -> Vec<String> {
-        std::iter::once(schema).chain(self.extra_search_path.iter().map(String::as_str)).map(str::to_owned).collect()
+    pub(crate) fn search_path(&self, schema: &str) -> SearchPath {
+        std::iter::once(schema).chain(self.extra_search_path.iter().map(String::as_str)).collect()
     }
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ferrobase_pg::{Batch, ConnectOptions, Mode, Pool, PoolOptions, Statement};
+use ferrobase_pg::{Batch, ConnectOptions, Mode, Pool, PoolOptions, Settings, Statement};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -57,8 +57,8 @@ async fn measure(url: &str, sql: &str, callers: usize, connections: usize, time:
 fn request(caller: usize, statement: &Statement, scope: &Arc<str>, checked: bool) -> Batch {
     let claims = format!(r#"{{"sub":"00000000-0000-0000-0000-{caller:012}","role":"authenticated"}}"#);
     let settings = [("search_path", "public"), ("request.method", "GET"), ("request.path", "/todos")];
-    let mut settings: Vec<_> = settings.map(|(name, value)| (name.into(), value.to_owned())).into();
-    settings.push(("request.jwt.claims".into(), claims));
+    let mut settings: Settings = settings.into_iter().collect();
+    settings.set("request.jwt.claims", &claims);
     Batch {
         settings,
         statements: vec![statement.clone()],

@@ -17,15 +17,70 @@ use crate::error::Error;
 use crate::lsn::Position;
 use crate::row::Row;
 
-/// A transaction-local setting: name and value.
-pub type Setting = (Cow<'static, str>, String);
+/// Transaction-local settings in the order in which they are set; a later one counts. All values are one text, because a
+/// request has a dozen of them and lives for less than a millisecond.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Names, and where in `values` each value ends.
+    names: Vec<(Cow<'static, str>, usize)>,
+    values: String,
+}
+
+impl Settings {
+    /// None so far, with room for so many and for so many bytes of values.
+    pub fn with_capacity(settings: usize, bytes: usize) -> Self {
+        Self { names: Vec::with_capacity(settings), values: String::with_capacity(bytes) }
+    }
+
+    /// Sets one.
+    pub fn set(&mut self, name: impl Into<Cow<'static, str>>, value: &str) {
+        self.write(name, |out| out.push_str(value));
+    }
+
+    /// Sets one to what is appended here.
+    pub fn write(&mut self, name: impl Into<Cow<'static, str>>, append: impl FnOnce(&mut String)) {
+        append(&mut self.values);
+        self.names.push((name.into(), self.values.len()));
+    }
+
+    /// Names and values.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&str, &str)> {
+        self.names.iter().enumerate().map(|(index, (name, end))| {
+            let start = index.checked_sub(1).map_or(0, |before| self.names[before].1);
+            (&**name, &self.values[start..*end])
+        })
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// Bytes of all names and values.
+    pub(crate) fn bytes(&self) -> usize {
+        self.names.iter().map(|(name, _)| name.len()).sum::<usize>() + self.values.len()
+    }
+}
+
+impl<N: Into<Cow<'static, str>>, V: AsRef<str>> FromIterator<(N, V)> for Settings {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(settings: I) -> Self {
+        let mut all = Self::default();
+        settings.into_iter().for_each(|(name, value)| all.set(name, value.as_ref()));
+        all
+    }
+}
 
 /// Everything that one request runs, in one network flush.
 #[derive(Clone, Debug)]
 pub struct Batch {
     /// Transaction-local settings in the order in which they are set, before any statement. `role` is one of them;
     /// what must be set with the login's own rights comes before it.
-    pub settings: Vec<Setting>,
+    pub settings: Settings,
     /// Statements in order. In [`Mode::Implicit`] only statements that we generate, never CALL or COMMIT.
     pub statements: Vec<Statement>,
     /// How the transaction is opened and ended.
@@ -73,7 +128,7 @@ pub struct Opening {
 #[derive(Clone, Debug)]
 pub struct Turn {
     /// All settings, as in a [`Batch`]: nothing of an earlier turn's is left when these are set.
-    pub settings: Vec<Setting>,
+    pub settings: Settings,
     /// Statements in order.
     pub statements: Vec<Statement>,
     /// The second half of the last turn: what that set stays.

@@ -27,7 +27,7 @@ pub mod sqlstate;
 mod wire;
 
 pub use batch::{
-    Batch, Column, End, Held, Isolation, Judge, Mode, Opening, Reply, Setting, Statement, StatementResult, Terms,
+    Batch, Column, End, Held, Isolation, Judge, Mode, Opening, Reply, Settings, Statement, StatementResult, Terms,
     Timing, Turn,
 };
 pub use connect::cancel::CancelToken;

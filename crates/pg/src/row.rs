@@ -9,8 +9,11 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 /// Rows at least this large get a buffer of their own instead of a place in a shared chunk.
 const OWN_BUFFER: usize = 4 * 1024;
-/// Largest chunk that small rows share; a single kept row pins at most this much.
+/// First and largest chunk that small rows share; a single kept row pins at most the latter.
+const FIRST_CHUNK: usize = 4 * 1024;
 const LARGEST_CHUNK: usize = 16 * 1024;
+/// Rows of a chunk for which there is room from the start.
+const ROWS: usize = 32;
 
 /// One row.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -144,8 +147,9 @@ impl RowArena {
         }
         if self.chunk.capacity() - self.chunk.len() < values.len() {
             self.close_chunk();
-            self.next_chunk = (self.next_chunk * 2).clamp(1024, LARGEST_CHUNK);
+            self.next_chunk = (self.next_chunk * 2).clamp(FIRST_CHUNK, LARGEST_CHUNK);
             self.chunk = Vec::with_capacity(self.next_chunk.max(values.len()));
+            self.ends.reserve(ROWS);
         }
         self.chunk.extend_from_slice(values);
         self.ends.push((columns, self.chunk.len()));
@@ -154,6 +158,9 @@ impl RowArena {
     /// Takes a row that has its own buffer.
     pub(crate) fn add(&mut self, row: Row) {
         self.close_chunk();
+        if self.rows.is_empty() {
+            self.rows.reserve_exact(1);
+        }
         self.rows.push(row);
     }
 
@@ -169,7 +176,7 @@ impl RowArena {
         }
         let mut chunk = std::mem::take(&mut self.chunk);
         if chunk.len() < chunk.capacity() / 2 {
-            // Small rows between large ones.
+            // A few rows, or small rows between large ones.
             chunk.shrink_to_fit();
         }
         let chunk = Bytes::from(chunk);

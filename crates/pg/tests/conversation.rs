@@ -16,7 +16,7 @@ fn opening(wait: Duration) -> Opening {
 }
 
 fn turn(settings: &[(&'static str, &str)], sql: &str) -> Turn {
-    let settings = settings.iter().map(|(name, value)| ((*name).into(), (*value).to_owned())).collect();
+    let settings = settings.iter().copied().collect();
     Turn { settings, statements: vec![statement(sql, &[])], continues: false }
 }
 

@@ -69,7 +69,7 @@ fn opening() -> Opening {
 }
 
 fn turn(sql: &str) -> Turn {
-    Turn { settings: Vec::new(), statements: batch(&[sql]).statements, continues: false }
+    Turn { settings: Default::default(), statements: batch(&[sql]).statements, continues: false }
 }
 
 /// Who is in doubt is asked when a connection is there, not before the wait for one, and before a transaction is kept.

@@ -60,7 +60,7 @@ impl Company {
 
     async fn try_result(&mut self, statement: Statement) -> Result<StatementResult, DbError> {
         let batch = Batch {
-            settings: Vec::new(),
+            settings: Default::default(),
             statements: vec![statement],
             mode: Mode::Implicit,
             scope: Arc::from(""),

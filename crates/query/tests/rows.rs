@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ferrobase_catalog::{Catalog, Scope};
-use ferrobase_pg::{Batch, Mode, Session, Setting, Statement, StatementResult};
+use ferrobase_pg::{Batch, Mode, Session, Statement, StatementResult};
 use ferrobase_query::plan::*;
 use ferrobase_query::{Compiled, Output, compile, compile_rows};
 use ferrobase_testkit::TestDatabase;
@@ -131,8 +131,7 @@ impl Bench {
     }
 
     pub async fn result(&mut self, statement: Statement, settings: &[(&'static str, &str)]) -> StatementResult {
-        let settings: Vec<Setting> =
-            settings.iter().map(|(name, value)| ((*name).into(), (*value).to_owned())).collect();
+        let settings = settings.iter().copied().collect();
         let batch = Batch {
             settings,
             statements: vec![statement],

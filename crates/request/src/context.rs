@@ -3,8 +3,9 @@
 //! [`Identity`] is the answer of `credentials`, [`RequestContext`] adds what the transaction will tell PostgreSQL.
 //! Invariant: both are values; nobody changes them after the edge made them.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use ferrobase_base::scope::{Needed, Scopes};
@@ -179,7 +180,7 @@ pub struct RequestContext {
     /// Unique id, also in logs and in the answer (`request.id`).
     pub request_id: Arc<str>,
     /// HTTP method, or the verb of another protocol.
-    pub method: Arc<str>,
+    pub method: Cow<'static, str>,
     /// Path as the caller sent it, without the query.
     pub path: Arc<str>,
     /// JSON object of header fields, see [`headers_json`].
@@ -200,24 +201,47 @@ pub struct RequestContext {
 
 /// A text that SQL may be told, made when it is: most statements have no code that asks. Cheap to clone.
 #[derive(Clone)]
-pub struct Told(Arc<LazyLock<String, Box<dyn FnOnce() -> String + Send>>>);
+pub struct Told(Telling);
+
+#[derive(Clone)]
+enum Telling {
+    Known(Cow<'static, str>),
+    Asked(Arc<dyn Tells>),
+}
+
+trait Tells: Send + Sync {
+    fn text(&self) -> &str;
+}
+
+struct Made<F> {
+    text: OnceLock<String>,
+    make: F,
+}
+
+impl<F: Fn() -> String + Send + Sync> Tells for Made<F> {
+    fn text(&self) -> &str {
+        self.text.get_or_init(&self.make)
+    }
+}
 
 impl Told {
-    /// A text that this makes.
-    pub fn when_asked(make: impl FnOnce() -> String + Send + 'static) -> Self {
-        Self(Arc::new(LazyLock::new(Box::new(make))))
+    /// A text that this makes, once.
+    pub fn when_asked(make: impl Fn() -> String + Send + Sync + 'static) -> Self {
+        Self(Telling::Asked(Arc::new(Made { text: OnceLock::new(), make })))
     }
 
     /// The text.
     pub fn text(&self) -> &str {
-        &self.0
+        match &self.0 {
+            Telling::Known(text) => text,
+            Telling::Asked(made) => made.text(),
+        }
     }
 }
 
-impl<T: Into<String>> From<T> for Told {
+impl<T: Into<Cow<'static, str>>> From<T> for Told {
     fn from(text: T) -> Self {
-        let text = text.into();
-        Self::when_asked(move || text)
+        Self(Telling::Known(text.into()))
     }
 }
 
@@ -240,7 +264,7 @@ impl RequestContext {
     /// The same request as one of its operations tells it to SQL code: who asks and until when stays as it is.
     #[must_use]
     pub fn operation(&self, method: &str, path: &str, headers: impl Into<Told>) -> Self {
-        Self { method: method.into(), path: path.into(), headers: headers.into(), ..self.clone() }
+        Self { method: method.to_owned().into(), path: path.into(), headers: headers.into(), ..self.clone() }
     }
 }
 

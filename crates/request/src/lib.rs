@@ -43,6 +43,7 @@ pub use journal::{Journal, Stage};
 pub use replicas::Replicas;
 pub use run::{Work, run};
 pub use seal::SealingKey;
+pub use settings::SearchPath;
 pub use share::ShareStats;
 pub use stream::{Lines, LoadError, STAGE, STAGE_PROGRESS, lines, load};
 pub use target::{Pools, Profile, Registry, Target, TargetParts, TransactionRules};

@@ -8,7 +8,6 @@
 //! Invariant: whoever waits for a replica holds no connection, and is bounded in time and number.
 //! Read on: `ferrobase_pg::servers` (who is fresh), `freshness` (tokens), docs/adr/0012.
 
-use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -138,7 +137,7 @@ impl<'a> Chosen<'a> {
         if let Some(bound) = self.replicas.rules.statement_timeout {
             let own = batch.settings.iter().rfind(|(name, _)| name.eq_ignore_ascii_case(NAME));
             let own = own.and_then(|(_, value)| milliseconds(value)).unwrap_or(0);
-            batch.settings.push((Cow::Borrowed(NAME), format!("{}ms", shortest(own, Some(bound)))));
+            batch.settings.set(NAME, &format!("{}ms", shortest(own, Some(bound))));
         }
         batch
     }

@@ -19,7 +19,7 @@ use crate::cost;
 use crate::error::Error;
 use crate::replicas::Replicas;
 use crate::roles::{self, SERVICE_ROLE};
-use crate::settings::{quote_into, search_path, settings};
+use crate::settings::{SearchPath, quote_into, settings};
 use crate::share::Share;
 use crate::sqlstate::Audience;
 use crate::target::{Profile, Target, TransactionRules};
@@ -27,9 +27,8 @@ use crate::target::{Profile, Target, TransactionRules};
 /// What a room wants done, without who asks.
 #[derive(Clone, Debug)]
 pub struct Work {
-    /// Schemas in which unqualified names are looked up, unquoted: the request's schema, then the extra ones.
-    /// `pg_temp` is added at the end.
-    pub search_path: Vec<String>,
+    /// Where unqualified names are looked up: the request's schema, then the extra ones.
+    pub search_path: SearchPath,
     /// Statements in order. Only SQL that we generate; the user's code is at most called by it.
     pub statements: Vec<Statement>,
     /// Whether writing must fail.
@@ -51,7 +50,7 @@ pub struct Work {
 
 impl Work {
     /// Reading with one statement.
-    pub fn read(search_path: Vec<String>, statement: Statement) -> Self {
+    pub fn read(search_path: SearchPath, statement: Statement) -> Self {
         Self {
             search_path,
             statements: vec![statement],
@@ -66,7 +65,7 @@ impl Work {
     }
 
     /// Writing with one statement.
-    pub fn write(search_path: Vec<String>, statement: Statement) -> Self {
+    pub fn write(search_path: SearchPath, statement: Statement) -> Self {
         Self { read_only: false, ..Self::read(search_path, statement) }
     }
 }
@@ -235,7 +234,10 @@ pub(crate) fn batch(context: &RequestContext, mut work: Work, role: Option<&Role
             Mode::Explicit { isolation: isolation.unwrap_or(Isolation::ReadCommitted), read_only: work.read_only, end }
         }
     };
-    let scope = format!("{}\0{}", context.identity.role(), search_path(&work.search_path, rules.profile)).into();
+    let mut scope = String::with_capacity(96);
+    scope.push_str(context.identity.role());
+    scope.push('\0');
+    work.search_path.write(rules.profile, &mut scope);
     let settings = settings(context, &work, role, rules);
     let is_implicit = mode == Mode::Implicit;
     // A proven write forgets its sequences within its own flush; other transactions are checked afterwards.
@@ -248,7 +250,7 @@ pub(crate) fn batch(context: &RequestContext, mut work: Work, role: Option<&Role
         proof: work.proof.as_ref().map(|proof| Arc::clone(proof.stands.flag())),
         statements: with_pre_request(work.statements, rules),
         mode,
-        scope,
+        scope: scope.into(),
         runs_user_code,
         deadline: context.deadline,
     }
@@ -304,7 +306,7 @@ mod tests {
         let statement =
             Statement { sql: "select 1".into(), params: Vec::new(), param_types: Vec::new(), binary: false };
         let proof = Some(Proof { stands: stands.clone(), settings: SettingsRead::default() });
-        let work = Work { proof, ..Work::read(Vec::new(), statement) };
+        let work = Work { proof, ..Work::read(SearchPath::default(), statement) };
         batch(&context(), work, None, &TransactionRules::default())
     }
 

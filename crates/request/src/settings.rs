@@ -7,17 +7,50 @@
 //! looks at (adr/0009); PostgreSQL takes about a microsecond for each setting. Every `search_path` ends with `pg_temp`, so that a temporary
 //! table never shadows a real one.
 
-use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use ferrobase_catalog::{Role, SettingsRead};
+use ferrobase_pg::Settings;
 
 use crate::context::RequestContext;
 use crate::role_settings::{clamp, milliseconds, shortest};
 use crate::run::Work;
 use crate::target::{Profile, TransactionRules};
 
-/// A transaction-local setting.
-pub(crate) type Setting = (Cow<'static, str>, String);
+/// Room for the settings of most requests, and for their values beside the claims.
+const SETTINGS: (usize, usize) = (24, 256);
+
+/// Schemas in which PostgreSQL looks unqualified names up, in this order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SearchPath {
+    /// In double quotes, separated by commas.
+    quoted: String,
+}
+
+impl<S: AsRef<str>> FromIterator<S> for SearchPath {
+    fn from_iter<I: IntoIterator<Item = S>>(schemas: I) -> Self {
+        let mut quoted = String::with_capacity(64);
+        for schema in schemas {
+            if !quoted.is_empty() {
+                quoted.push_str(", ");
+            }
+            quote_into(&mut quoted, schema.as_ref());
+        }
+        Self { quoted }
+    }
+}
+
+impl SearchPath {
+    /// As a value of the setting: ends with `pg_temp` unless the profile has it otherwise.
+    pub(crate) fn write(&self, profile: Profile, out: &mut String) {
+        out.push_str(&self.quoted);
+        match profile {
+            Profile::Ferrobase if self.quoted.is_empty() => out.push_str("pg_temp"),
+            Profile::Ferrobase => out.push_str(", pg_temp"),
+            Profile::Postgrest => {}
+        }
+    }
+}
 
 /// All settings of the request, in order.
 pub(crate) fn settings(
@@ -25,13 +58,15 @@ pub(crate) fn settings(
     work: &Work,
     role: Option<&Role>,
     rules: &TransactionRules,
-) -> Vec<Setting> {
+) -> Settings {
     let looks_at = work.proof.as_ref().map(|proof| &proof.settings).filter(|_| rules.pre_request.is_none());
-    let mut list = List { settings: Vec::with_capacity(28), looks_at };
-    list.set("search_path", search_path(&work.search_path, rules.profile));
+    let claims = context.identity.claims.json();
+    let settings = Settings::with_capacity(SETTINGS.0, SETTINGS.1 + claims.len());
+    let mut list = List { settings, looks_at };
+    list.settings.write("search_path", |out| work.search_path.write(rules.profile, out));
     list.role_settings(role, rules);
     list.set("role", context.identity.role());
-    list.set("request.jwt.claims", &**context.identity.claims.json());
+    list.set("request.jwt.claims", claims);
     list.tell("request.method", &context.method);
     list.tell("request.path", &context.path);
     list.ask("request.headers", || context.headers.text());
@@ -43,31 +78,18 @@ pub(crate) fn settings(
         list.set("timezone", timezone);
     }
     list.function_settings(work, rules);
-    let app_settings = rules.app_settings.iter().filter(|(name, _)| list.is_looked_at(name));
-    let app_settings: Vec<_> = app_settings.map(|(name, value)| (Cow::Owned(name.clone()), value.clone())).collect();
-    list.settings.extend(app_settings);
-    list.settings.extend(work.settings.iter().cloned());
+    for (name, value) in &rules.app_settings {
+        if list.is_looked_at(name) {
+            list.settings.set(name.clone(), value);
+        }
+    }
+    for (name, value) in &work.settings {
+        list.settings.set(name.clone(), value);
+    }
     if work.read_only {
         list.set("transaction_read_only", "on");
     }
     list.settings
-}
-
-/// Quoted schemas, then `pg_temp`.
-pub(crate) fn search_path(schemas: &[String], profile: Profile) -> String {
-    let mut path = String::with_capacity(64);
-    for schema in schemas {
-        if !path.is_empty() {
-            path.push_str(", ");
-        }
-        quote_into(&mut path, schema);
-    }
-    match profile {
-        Profile::Ferrobase if path.is_empty() => path.push_str("pg_temp"),
-        Profile::Ferrobase => path.push_str(", pg_temp"),
-        Profile::Postgrest => {}
-    }
-    path
 }
 
 /// An identifier in double quotes.
@@ -83,14 +105,22 @@ pub(crate) fn quote_into(text: &mut String, identifier: &str) {
 }
 
 struct List<'a> {
-    settings: Vec<Setting>,
+    settings: Settings,
     /// What the code looks at that will run; `None` where nobody knows.
     looks_at: Option<&'a SettingsRead>,
 }
 
 impl List<'_> {
-    fn set(&mut self, name: &'static str, value: impl Into<String>) {
-        self.settings.push((Cow::Borrowed(name), value.into()));
+    fn set(&mut self, name: &'static str, value: &str) {
+        self.settings.set(name, value);
+    }
+
+    /// A time limit.
+    fn milliseconds(&mut self, name: &'static str, milliseconds: u64) {
+        self.settings.write(name, |out| {
+            // Writing into memory cannot fail.
+            let _ = write!(out, "{milliseconds}ms");
+        });
     }
 
     /// What nobody but SQL code asks for.
@@ -114,16 +144,16 @@ impl List<'_> {
     fn role_settings(&mut self, role: Option<&Role>, rules: &TransactionRules) {
         let own = role.map_or(&[][..], |role| &role.settings);
         if rules.profile == Profile::Postgrest {
-            self.settings.extend(own.iter().map(|(name, value)| (Cow::Owned(name.clone()), value.clone())));
+            own.iter().for_each(|(name, value)| self.settings.set(name.clone(), value));
             return;
         }
         let own = clamp(own, &rules.role_limits);
         let has_timeout = own.iter().any(|(name, _)| name == "statement_timeout");
-        self.settings.extend(own.into_iter().map(|(name, value)| (Cow::Owned(name), value)));
+        own.into_iter().for_each(|(name, value)| self.settings.set(name, &value));
         if let Some(bound) = rules.role_limits.statement_timeout
             && !has_timeout
         {
-            self.set("statement_timeout", format!("{}ms", shortest(0, Some(bound))));
+            self.milliseconds("statement_timeout", shortest(0, Some(bound)));
         }
     }
 
@@ -134,7 +164,11 @@ impl List<'_> {
         let tenant = identity.tenant_id().unwrap_or_default();
         self.tell("request.id", &context.request_id);
         if self.is_looked_at("app.client_ip") {
-            self.set("app.client_ip", context.client_ip.map(|ip| ip.to_string()).unwrap_or_default());
+            self.settings.write("app.client_ip", |out| {
+                if let Some(ip) = context.client_ip {
+                    let _ = write!(out, "{ip}");
+                }
+            });
         }
         self.tell("app.user_id", user);
         self.tell("app.current_user_id", user);
@@ -152,13 +186,12 @@ impl List<'_> {
             if !is_hoisted(name) || name.eq_ignore_ascii_case("default_transaction_isolation") {
                 continue;
             }
-            let value = match (rules.profile, milliseconds(value)) {
+            match (rules.profile, milliseconds(value)) {
                 (Profile::Ferrobase, Some(time)) if name.eq_ignore_ascii_case("statement_timeout") => {
-                    format!("{}ms", shortest(time, rules.role_limits.statement_timeout))
+                    self.milliseconds("statement_timeout", shortest(time, rules.role_limits.statement_timeout));
                 }
-                _ => value.clone(),
-            };
-            self.settings.push((Cow::Owned(name.clone()), value));
+                _ => self.settings.set(name.clone(), value),
+            }
         }
     }
 }

@@ -198,7 +198,7 @@ where
     let prepared = Batch { mode: Mode::Within { end: None }, ..prepared };
     let finish = Batch {
         // Everything was set for the transaction, and nothing of the caller's ran since.
-        settings: Vec::new(),
+        settings: pg::Settings::default(),
         statements,
         mode: Mode::Within { end: Some(end) },
         ..prepared.clone()

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ferrobase_catalog::Catalog;
-use ferrobase_pg::{Conversation, End, Isolation, Reply, Turn};
+use ferrobase_pg::{Conversation, End, Isolation, Reply, Settings, Turn};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::context::{RequestContext, Told};
@@ -96,7 +96,7 @@ impl<'t> Transaction<'t> {
             if asked.results.iter().skip(skip).any(|plan| cost::exceeds(plan, max_cost)) {
                 return Err(Error::TooCostly);
             }
-            return self.exchange(&Turn { settings: Vec::new(), statements, continues: true }).await;
+            return self.exchange(&Turn { settings: Settings::default(), statements, continues: true }).await;
         }
         let mut reply = self.exchange(&turn).await?;
         reply.results.drain(..skip.min(reply.results.len()));

@@ -11,7 +11,7 @@ use ferrobase_request::credentials::{ConfiguredKeys, TokenCache};
 use ferrobase_request::exposure::{DefinerViews, Exposure};
 use ferrobase_request::install::{InstallOptions, Installed, install};
 use ferrobase_request::{
-    AuthRules, Authority, Credentials, Error, Gate, Identity, Pools, RequestContext, Target, TargetParts,
+    AuthRules, Authority, Credentials, Error, Gate, Identity, Pools, RequestContext, SearchPath, Target, TargetParts,
     TransactionRules, Work, run,
 };
 use ferrobase_testkit::{TestDatabase, database_from, token};
@@ -167,8 +167,8 @@ pub fn context(identity: Identity) -> RequestContext {
     }
 }
 
-pub fn path() -> Vec<String> {
-    vec!["public".to_owned(), "extensions".to_owned()]
+pub fn path() -> SearchPath {
+    ["public", "extensions"].into_iter().collect()
 }
 
 pub fn statement(sql: &str) -> Statement {

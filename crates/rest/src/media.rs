@@ -4,6 +4,7 @@
 //! parameters of any other known type are ignored, those of an unknown one are part of its name.
 //! Invariant: total; a malformed type is an unknown one. Read on: `negotiate` (which of them is chosen).
 
+use std::borrow::Cow;
 use std::fmt;
 
 const NDJSON: &str = "application/x-ndjson";
@@ -129,10 +130,12 @@ impl MediaType {
     }
 
     /// The value of a `Content-Type` field: with the charset where the type is text.
-    pub fn content_type(&self) -> String {
+    pub fn content_type(&self) -> Cow<'static, str> {
         match self {
-            Self::OctetStream | Self::Other(_) => self.to_string(),
-            _ => format!("{self}; charset=utf-8"),
+            Self::Json => "application/json; charset=utf-8".into(),
+            Self::Object { stripped: false } => "application/vnd.pgrst.object+json; charset=utf-8".into(),
+            Self::OctetStream | Self::Other(_) => self.to_string().into(),
+            _ => format!("{self}; charset=utf-8").into(),
         }
     }
 

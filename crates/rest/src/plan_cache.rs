@@ -39,7 +39,7 @@ const SEEN_ONCE: usize = 4096;
 /// Says in the first byte of a key that it has the keys of the body, and not the body.
 const SHAPE: u8 = 1 << 2;
 /// All fields that the stages look at.
-const FIELDS: [HeaderName; 8] = [
+static FIELDS: [HeaderName; 8] = [
     header::ACCEPT,
     HeaderName::from_static("accept-profile"),
     HeaderName::from_static("content-profile"),

@@ -84,12 +84,17 @@ pub fn intersect(a: Window, b: Window) -> Result<Window, RangeError> {
 }
 
 /// The value of `Content-Range` for `rows` rows from `offset`: `0-9/100`, `0-9/*`, `*/0`.
-pub fn content_range(offset: u64, rows: u64, total: Option<u64>) -> String {
-    let total_text = total.map_or_else(|| "*".to_owned(), |total| total.to_string());
-    if rows == 0 || total == Some(0) {
-        return format!("*/{total_text}");
-    }
-    format!("{offset}-{}/{total_text}", offset.saturating_add(rows) - 1)
+pub fn content_range(offset: u64, rows: u64, total: Option<u64>) -> impl fmt::Display {
+    fmt::from_fn(move |f| {
+        match rows {
+            1.. if total != Some(0) => write!(f, "{offset}-{}/", offset.saturating_add(rows) - 1)?,
+            _ => f.write_str("*/")?,
+        }
+        match total {
+            Some(total) => write!(f, "{total}"),
+            None => f.write_str("*"),
+        }
+    })
 }
 
 /// The status of a read of `rows` rows from `offset`.
@@ -158,7 +163,7 @@ mod tests {
             (3, 0, Some(3), "*/3", 206),
         ];
         for (offset, rows, total, text, code) in cases {
-            assert_eq!(content_range(offset, rows, total), text);
+            assert_eq!(content_range(offset, rows, total).to_string(), text);
             assert_eq!(status(offset, rows, total).as_u16(), code, "{text}");
         }
     }

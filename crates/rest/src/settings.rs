@@ -3,6 +3,8 @@
 //! Made from [`RestSection`]; `ferrobase postgrest` makes it from its own file. Each stage is handed the few fields
 //! that it needs.
 
+use ferrobase_request::SearchPath;
+
 use crate::config::{OpenApiMode, RestSection, TxEnd, Verbosity};
 use crate::cursor::CursorKey;
 use crate::openapi::Address;
@@ -131,8 +133,8 @@ impl Settings {
     }
 
     /// Schemas in which PostgreSQL looks names up, the request's own first.
-    pub(crate) fn search_path(&self, schema: &str) -> Vec<String> {
-        std::iter::once(schema).chain(self.extra_search_path.iter().map(String::as_str)).map(str::to_owned).collect()
+    pub(crate) fn search_path(&self, schema: &str) -> SearchPath {
+        std::iter::once(schema).chain(self.extra_search_path.iter().map(String::as_str)).collect()
     }
 }
 

@@ -27,7 +27,11 @@ pub(super) fn tell(
         loop {
             let (registry, current) = (Arc::clone(&registry), Arc::clone(&current));
             // It looks at everything there is, some of it for several roles: too long for a thread that answers requests.
-            let told = move || (exposure(&registry, &said), Some(mistakes(&registry, &current(), mistaken)));
+            let told = move || {
+                // At the start it was told before anybody was answered.
+                let said = if mistaken.is_none() { said } else { exposure(&registry, &said) };
+                (said, Some(mistakes(&registry, &current(), mistaken)))
+            };
             match tokio::task::spawn_blocking(told).await {
                 Ok(told) => (said, mistaken) = told,
                 Err(_) => return,

@@ -5,12 +5,11 @@
 //! `app.request_id()` and `app.client_ip()`. They see no claims: nobody's token decides what happens here.
 //! Invariant: a transaction that is dropped keeps nothing. Invariant: no statement text holds a value.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
 use ferrobase_pg::{
-    Batch, Conversation, End, Error as PgError, Isolation, Mode, Opening, Pool, Reply, Row, Setting, Statement, Turn,
+    Batch, Conversation, End, Error as PgError, Isolation, Mode, Opening, Pool, Reply, Row, Settings, Statement, Turn,
 };
 use ferrobase_request::journal::Journal;
 use ferrobase_request::{Identity, RequestContext};
@@ -92,7 +91,7 @@ impl Database {
 pub struct Tx {
     conversation: Conversation,
     /// Until the first statement takes them along.
-    settings: Vec<Setting>,
+    settings: Settings,
 }
 
 impl Tx {
@@ -141,7 +140,7 @@ impl Tx {
         self.rows(limit, crate::params![longest.as_millis().to_string()]).await?;
         let sql = format!("select \"{schema}\".\"{function}\"($1)::text");
         let call = Statement { sql: sql.into(), params: crate::params![input], param_types: Vec::new(), binary: false };
-        let turn = Turn { settings: Vec::new(), statements: vec![call], continues: true };
+        let turn = Turn { settings: Settings::default(), statements: vec![call], continues: true };
         let rows = rows_of(self.conversation.exchange(&turn).await?);
         self.rows(limit, crate::params![STATEMENT_TIMEOUT.as_millis().to_string()]).await?;
         Ok(first(&rows)?.unwrap_or_default())
@@ -203,20 +202,19 @@ fn decode<T: DeserializeOwned>(row: &Row) -> Result<T> {
     serde_json::from_slice(row.value(0).unwrap_or(b"null")).map_err(Error::internal("reading a row of schema auth"))
 }
 
-fn settings(context: &RequestContext) -> Vec<Setting> {
-    let set = |name: &'static str, value: String| (Cow::Borrowed(name), value);
-    vec![
-        set("role", OWNER.role.to_owned()),
-        set("search_path", SEARCH_PATH.to_owned()),
-        set("timezone", "UTC".to_owned()),
-        set("statement_timeout", STATEMENT_TIMEOUT.as_millis().to_string()),
-        set("lock_timeout", LOCK_TIMEOUT.as_millis().to_string()),
-        set("request.jwt.claims", String::new()),
-        set("request.method", context.method.to_string()),
-        set("request.path", context.path.to_string()),
-        set("request.id", context.request_id.to_string()),
-        set("app.client_ip", context.client_ip.map(|ip| ip.to_string()).unwrap_or_default()),
-    ]
+fn settings(context: &RequestContext) -> Settings {
+    let mut settings = Settings::with_capacity(10, 256);
+    settings.set("role", OWNER.role);
+    settings.set("search_path", SEARCH_PATH);
+    settings.set("timezone", "UTC");
+    settings.set("statement_timeout", &STATEMENT_TIMEOUT.as_millis().to_string());
+    settings.set("lock_timeout", &LOCK_TIMEOUT.as_millis().to_string());
+    settings.set("request.jwt.claims", "");
+    settings.set("request.method", &context.method);
+    settings.set("request.path", &context.path);
+    settings.set("request.id", &context.request_id);
+    settings.set("app.client_ip", &context.client_ip.map(|ip| ip.to_string()).unwrap_or_default());
+    settings
 }
 
 /// Whether a statement failed because a row of this constraint is there already.

@@ -70,24 +70,25 @@ impl Exchange {
         &mut self,
         rooms: &'r [MountedRoom],
         parts: &mut request::Parts,
-    ) -> Result<(&'r MountedRoom, String), PublicError> {
+    ) -> Result<(&'r MountedRoom, Arc<str>), PublicError> {
         let uri = parts.uri.clone();
         let resolved = alias::resolve(&self.app.aliases, uri.path());
-        let mounted = rooms
+        let index = rooms
             .iter()
-            .find(|mounted| is_below(&resolved.path, &mounted.room.mount))
+            .position(|mounted| is_below(&resolved.path, &mounted.room.mount))
             .ok_or_else(refusal::no_such_path)?;
+        let mounted = &rooms[index];
         if let Some(schema) = &resolved.schema {
             alias::name_schema(&parts.method, &mut parts.headers, schema);
         }
         let inside = &resolved.path[mounted.room.mount.len()..];
         let inside = if inside.is_empty() { "/" } else { inside };
         self.policy = mounted.room.policy_at(inside);
-        self.label = Arc::clone(&mounted.label);
+        self.room = Some(index);
         self.streams = (self.policy.streams)(parts, self.settings.body_limit);
         let patience = if self.streams.any() { self.settings.stream_timeout } else { self.settings.request_timeout };
         self.timeout = self.policy.timeout.resolve(patience);
-        Ok((mounted, inside.to_owned()))
+        Ok((mounted, inside.into()))
     }
 
     /// 200 with an empty body, as PostgREST's and Supabase's clients are used to.
@@ -153,7 +154,7 @@ impl Exchange {
     }
 
     /// Puts the context and what handlers need into the request, and takes the mount out of its path.
-    fn prepare(&mut self, parts: &mut request::Parts, path: &str, identity: Option<Identity>) {
+    fn prepare(&mut self, parts: &mut request::Parts, path: &Arc<str>, identity: Option<Identity>) {
         parts.extensions.insert(AsSent(parts.uri.clone()));
         parts.uri = inner_uri(&parts.uri, path, self.policy.auth.key_in_query);
         if self.streams.any() {
@@ -222,10 +223,13 @@ fn inner_uri(uri: &Uri, path: &str, key_in_query: bool) -> Uri {
     if path == uri.path() && cleaned.is_none() {
         return uri.clone();
     }
-    let text = match query {
-        Some(query) => format!("{path}?{query}"),
-        None => path.to_owned(),
-    };
+    // Exactly as long as it gets, so that no more is allocated.
+    let mut text = String::with_capacity(path.len() + query.map_or(0, |query| 1 + query.len()));
+    text.push_str(path);
+    if let Some(query) = query {
+        text.push('?');
+        text.push_str(query);
+    }
     // Both parts come from a URI that was parsed before.
     let Ok(path_and_query) = PathAndQuery::try_from(text) else { return uri.clone() };
     let mut parts = uri.clone().into_parts();

@@ -45,7 +45,8 @@ pub(super) struct Exchange {
     pub(super) request_id: RequestId,
     pub(super) client_ip: Option<IpAddr>,
     pub(super) policy: RoutePolicy,
-    pub(super) label: Arc<str>,
+    /// Which of the rooms has it, once that is known.
+    pub(super) room: Option<usize>,
     pub(super) caller: Option<Caller>,
     pub(super) verdict: Option<Verdict>,
     pub(super) journal: Journal,
@@ -88,7 +89,7 @@ impl Exchange {
             request_id: RequestId::of(headers),
             client_ip: client_ip(peer, headers, &settings.trusted_proxies),
             policy: RoutePolicy::default(),
-            label: Arc::clone(&app.unrouted),
+            room: None,
             caller: None,
             verdict: None,
             journal: Journal::new(app.statements.clone(), begun.ids.is_some()),

@@ -28,7 +28,7 @@ use tower::Service;
 
 use crate::alias::Alias;
 use crate::log::AccessLog;
-use crate::metrics::{HttpMetrics, UNROUTED};
+use crate::metrics::{HttpMetrics, RouteCounts, UNROUTED};
 use crate::policy::Room;
 use crate::settings::Settings;
 
@@ -55,14 +55,13 @@ struct Inner {
     metrics: Arc<HttpMetrics>,
     /// Where statements are added up.
     statements: Option<Arc<Statements>>,
-    /// What metrics call requests that no room took.
-    unrouted: Arc<str>,
+    /// Requests that no room took.
+    unrouted: RouteCounts,
 }
 
 struct MountedRoom {
     room: Room,
-    /// What metrics call it.
-    label: Arc<str>,
+    counts: RouteCounts,
 }
 
 impl AppBuilder {
@@ -100,9 +99,10 @@ impl AppBuilder {
             .rooms
             .into_iter()
             .map(|room| {
-                let label: Arc<str> = if room.mount.is_empty() { "/".into() } else { room.mount.as_str().into() };
-                self.metrics.prepare(&label);
-                MountedRoom { room, label }
+                let label = if room.mount.is_empty() { "/" } else { room.mount.as_str() };
+                let counts = RouteCounts::new(label);
+                self.metrics.prepare(&counts);
+                MountedRoom { room, counts }
             })
             .collect();
         rooms.sort_by_key(|mounted| std::cmp::Reverse(mounted.room.mount.len()));
@@ -113,7 +113,7 @@ impl AppBuilder {
             access: self.access,
             metrics: self.metrics,
             statements: self.statements,
-            unrouted: UNROUTED.into(),
+            unrouted: RouteCounts::new(UNROUTED),
         }))
     }
 }

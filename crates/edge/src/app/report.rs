@@ -3,6 +3,7 @@
 //! Called once a request, by whatever ends it. Everything here is made from the exchange and its journal.
 //! Invariant: nothing here waits. Invariant: what names a statement holds no value that the caller sent.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use ferrobase_request::journal::{Ended, Notes, Stage};
@@ -10,7 +11,7 @@ use ferrobase_request::journal::{Ended, Notes, Stage};
 use super::exchange::{CALLER_LEFT, Exchange};
 use crate::error::ErrorCode;
 use crate::log::AccessRecord;
-use crate::metrics::known;
+use crate::metrics::{RouteCounts, known};
 use crate::trace::Trace;
 
 impl Exchange {
@@ -19,13 +20,18 @@ impl Exchange {
         self.reported = true;
         let ended = Instant::now();
         let duration = ended.saturating_duration_since(self.arrived);
-        self.app.metrics.completed(&self.method, status, &self.label, duration);
+        self.app.metrics.completed(self.counts(), &self.method, status, duration);
         let notes = self.journal.close();
         self.app.metrics.staged(&notes.times);
         self.add_up(&notes, duration, status);
         self.tell_if_slow(&notes, duration, status);
         self.write_line(status, code, cut, duration);
         self.trace(notes, ended, status);
+    }
+
+    /// The numbers of its room.
+    fn counts(&self) -> &RouteCounts {
+        self.room.map_or(&self.app.unrouted, |room| &self.app.rooms[room].counts)
     }
 
     fn add_up(&self, notes: &Notes, took: Duration, status: u16) {
@@ -92,7 +98,7 @@ impl Exchange {
             began: (SystemTime::now() - ended.saturating_duration_since(self.arrived), self.arrived),
             ended,
             method,
-            route: self.label.clone(),
+            route: Arc::clone(self.counts().route()),
             path: self.uri.path().to_owned(),
             status: Some(status).filter(|status| *status != CALLER_LEFT),
             request_id: self.request_id.as_str().to_owned(),

@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn counters_are_spelled_once_in_both_forms() {
         let metrics = Metrics::new();
-        metrics.http().prepare(&"/rest/v1".into());
+        metrics.http().prepare(&crate::metrics::RouteCounts::new("/rest/v1"));
         metrics.pools(|| vec![PoolSample { pool: "request", active: 3, max: 10, ..PoolSample::default() }]);
         metrics.collect(|| vec![Sample::counter("jwt_cache_hits_total", "Hits", 5.0)]);
         let classic = metrics.expose(Exposition::Classic).unwrap();

@@ -23,7 +23,7 @@ pub use http::HttpMetrics;
 pub use sample::{Sample, SampleKind};
 pub use shared_limits::SharedLimitMetrics;
 
-pub(crate) use http::{Counted, UNROUTED, known};
+pub(crate) use http::{Counted, OTHER, RouteCounts, UNROUTED, known};
 
 /// Requests, process and registered closures of one server. Cheap to clone.
 #[derive(Clone)]

@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use crate::batch::{Batch, Mode, Statement};
+use crate::batch::{Batch, Mode, Settings, Statement};
 use crate::error::Error;
 use crate::lsn::Lsn;
 use crate::row::Row;
@@ -39,7 +39,7 @@ pub(super) struct Answer {
 pub(super) async fn ask(session: &mut Session) -> Result<Answer, String> {
     let asked = Instant::now();
     let batch = Batch {
-        settings: Vec::new(),
+        settings: Settings::default(),
         statements: vec![QUESTION.clone()],
         mode: Mode::Implicit,
         scope: Arc::from(""),

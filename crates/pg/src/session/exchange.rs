@@ -16,7 +16,7 @@ use super::position::Behind;
 use super::progress::{Failure, Nonce, Parse, Sink, Stale, Step};
 use super::statements::{Control, Key, Lookup};
 use super::{Doing, Session};
-use crate::batch::{Batch, End, Isolation, Judge, Mode, Reply, Setting, Statement, StatementResult, Timing};
+use crate::batch::{Batch, End, Isolation, Judge, Mode, Reply, Settings, Statement, StatementResult, Timing};
 use crate::error::Error;
 use crate::wire::write;
 
@@ -125,7 +125,7 @@ impl Session {
         }
         self.begin_flush();
         // Nothing but the nonce: what was set for the transaction still is.
-        self.encode_settings(&[]);
+        self.encode_settings(&Settings::default());
         for statement in others {
             self.encode_statement(statement, &batch.scope);
         }
@@ -204,7 +204,7 @@ impl Session {
         self.doing = doing;
     }
 
-    pub(super) fn encode_settings(&mut self, settings: &[Setting]) {
+    pub(super) fn encode_settings(&mut self, settings: &Settings) {
         let nonce = random_nonce();
         self.progress.nonce = nonce;
         let count = settings.len() + 1;
@@ -302,12 +302,11 @@ impl Session {
 }
 
 /// Refuses what cannot be encoded, before a byte of it is.
-pub(super) fn check_sendable(settings: &[Setting], statements: &[Statement]) -> Result<(), Error> {
+pub(super) fn check_sendable(settings: &Settings, statements: &[Statement]) -> Result<(), Error> {
     if settings.len() > MAX_SETTINGS {
         return Err(Error::Unsendable("too many settings"));
     }
-    let settings: usize = settings.iter().map(|(name, value)| name.len() + value.len()).sum();
-    if settings > MAX_MESSAGE {
+    if settings.bytes() > MAX_MESSAGE {
         return Err(Error::Unsendable("the settings are larger than 1 GB"));
     }
     for statement in statements {

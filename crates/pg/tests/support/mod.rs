@@ -45,7 +45,7 @@ pub fn options(max_connections: usize) -> PoolOptions {
 /// Statements without parameters in one implicit transaction, as the login itself.
 pub fn batch(statements: &[&str]) -> Batch {
     Batch {
-        settings: Vec::new(),
+        settings: Default::default(),
         statements: statements.iter().map(|sql| statement(sql, &[])).collect(),
         mode: Mode::Implicit,
         scope: "test".into(),
@@ -80,7 +80,7 @@ pub trait BatchExt {
 
 impl BatchExt for Batch {
     fn with(mut self, name: &'static str, value: &str) -> Self {
-        self.settings.push((name.into(), value.to_owned()));
+        self.settings.set(name, value);
         self
     }
 

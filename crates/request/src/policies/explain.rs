@@ -18,7 +18,7 @@ use super::{Policy, load, name};
 use crate::context::{Claims, Identity, RequestContext, Via};
 use crate::role_settings::RoleLimits;
 use crate::run::Work;
-use crate::settings::settings;
+use crate::settings::{SearchPath, settings};
 use crate::target::{Profile, TransactionRules};
 
 /// An expression of a policy may take so long.
@@ -42,7 +42,7 @@ pub struct Question {
     /// The changed rows are returned.
     pub returning: bool,
     /// Schemas in which the role's code finds names.
-    pub search_path: Vec<String>,
+    pub search_path: SearchPath,
 }
 
 /// Which clause of a policy is asked.
@@ -207,8 +207,8 @@ impl Asking<'_> {
             role_limits: RoleLimits { statement_timeout: Some(PATIENCE), ..RoleLimits::default() },
             ..TransactionRules::default()
         };
-        for (name, value) in settings(&context, &work, None, &rules) {
-            let setting = [Some(&*name), Some(value.as_str())];
+        for (name, value) in settings(&context, &work, None, &rules).iter() {
+            let setting = [Some(name), Some(value)];
             let set = self.session.query("select pg_catalog.set_config($1, $2, true)", &setting).await;
             set.map_err(|source| {
                 if name == "role" { ExplainError::Role { source } } else { ExplainError::Database { source } }

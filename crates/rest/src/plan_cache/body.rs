@@ -18,6 +18,9 @@ struct Keys<'b>(Vec<&'b str>);
 
 /// Writes the keys of a body to `out`; whether it has that shape. Without keys there is nowhere to put a mark.
 pub(super) fn write_shape(body: &Bytes, headers: &HeaderMap, out: &mut Vec<u8>) -> bool {
+    if body.is_empty() {
+        return false;
+    }
     let keys = is_json(headers).then(|| keys(body)).flatten();
     let Some(keys) = keys.filter(|keys| !keys.0.is_empty()) else { return false };
     for key in &keys.0 {

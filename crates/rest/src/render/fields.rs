@@ -2,15 +2,37 @@
 //!
 //! Last stage. Everything that is not plain ASCII is percent-encoded: a field cannot carry it otherwise.
 
+use std::fmt;
+use std::io::Write as _;
+
+use http::HeaderValue;
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// Kept in parts of a URL: letters, digits and `-_.~`.
 const URL_PART: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
+/// Bytes that most values fit into.
+const SHORT: usize = 256;
+
+/// A text as a value; `None` for what HTTP cannot carry.
+pub(super) fn value(text: impl fmt::Display) -> Option<HeaderValue> {
+    let mut short = [0; SHORT];
+    let mut free = &mut short[..];
+    match write!(free, "{text}") {
+        Ok(()) => {
+            let length = SHORT - free.len();
+            HeaderValue::from_bytes(&short[..length]).ok()
+        }
+        Err(_) => HeaderValue::try_from(text.to_string()).ok(),
+    }
+}
+
 /// `Content-Location`: where this very representation is.
-pub(super) fn content_location(relation: &str, canonical_query: &str) -> String {
-    let path = utf8_percent_encode(relation, URL_PART);
-    if canonical_query.is_empty() { format!("/{path}") } else { format!("/{path}?{canonical_query}") }
+pub(super) fn content_location(relation: &str, canonical_query: &str) -> impl fmt::Display {
+    fmt::from_fn(move |f| {
+        write!(f, "/{}", utf8_percent_encode(relation, URL_PART))?;
+        if canonical_query.is_empty() { Ok(()) } else { write!(f, "?{canonical_query}") }
+    })
 }
 
 /// `Location`: where the inserted row is, by its key.

@@ -16,7 +16,9 @@ pub use streamed::{StreamFacts, streamed};
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::convert::Infallible;
+use std::fmt;
 
 use axum::body::Body;
 use axum::response::Response;
@@ -36,6 +38,11 @@ use crate::request::{Action, RestRequest};
 
 /// As many fields as an answer has that a browser asked for.
 const FIELDS: usize = 24;
+const CONTENT_PROFILE: HeaderName = HeaderName::from_static("content-profile");
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+const X_TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
+/// What every answer depends on beside the URL.
+const VARY: HeaderValue = HeaderValue::from_static("Accept, Prefer, Range");
 
 /// What is known besides the request and the outcome.
 #[derive(Clone, Copy, Debug)]
@@ -80,7 +87,7 @@ pub fn render(request: &RestRequest, outcome: &Outcome, facts: Facts<'_>) -> Res
         }
     };
     if let Some(warning) = fields::legacy_warning(facts.legacy_paths) {
-        draft.set("warning", &warning);
+        draft.set(header::WARNING, warning);
     }
     finish(request, draft, outcome, facts)
 }
@@ -98,30 +105,36 @@ impl Draft {
         Self { status, headers: HeaderMap::with_capacity(FIELDS), body: Bytes::new() }
     }
 
-    fn set(&mut self, name: &'static str, value: &str) {
+    fn set(&mut self, name: HeaderName, value: impl fmt::Display) {
         // Values are made of names and numbers; what HTTP cannot carry is encoded before.
-        if let Ok(value) = HeaderValue::try_from(value) {
+        if let Some(value) = fields::value(value) {
             self.headers.insert(name, value);
         }
     }
 
+    fn content_type(&mut self, media: &MediaType) {
+        match media.content_type() {
+            Cow::Borrowed(known) => drop(self.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(known))),
+            Cow::Owned(made) => self.set(header::CONTENT_TYPE, made),
+        }
+    }
+
     fn with_body(&mut self, request: &RestRequest, body: Bytes, media: &MediaType) {
-        self.set("content-type", &media.content_type());
+        self.content_type(media);
         self.profile(request);
         self.body = body;
     }
 
     fn profile(&mut self, request: &RestRequest) {
         if request.negotiated {
-            let encoded = fields::visible(&request.schema);
-            self.set("content-profile", &encoded);
+            self.set(CONTENT_PROFILE, fields::visible(&request.schema));
         }
     }
 
-    fn counted(&mut self, content_range: &str, count: Option<Count>, total: Option<u64>, facts: Facts<'_>) {
-        self.set("content-range", content_range);
+    fn counted(&mut self, range: impl fmt::Display, count: Option<Count>, total: Option<u64>, facts: Facts<'_>) {
+        self.set(header::CONTENT_RANGE, range);
         if let (true, Some(_), Some(total)) = (facts.extensions, count, total) {
-            self.set("x-total-count", &total.to_string());
+            self.set(X_TOTAL_COUNT, total);
         }
     }
 
@@ -134,14 +147,13 @@ impl Draft {
             self.headers.append(name, value);
         }
         if !self.headers.contains_key(header::VARY) {
-            self.set("vary", "Accept, Prefer, Range");
+            self.headers.insert(header::VARY, VARY);
         }
     }
 
     fn applied(&mut self, preferences: &Preferences) {
-        let applied = preferences.to_string();
-        if !applied.is_empty() {
-            self.set("preference-applied", &applied);
+        if !preferences.is_nothing() {
+            self.set(PREFERENCE_APPLIED, preferences);
         }
     }
 }
@@ -151,7 +163,7 @@ fn read(request: &RestRequest, relation: &str, outcome: &Outcome, facts: Facts<'
         Some(link) => page(request, outcome, facts, link),
         None => ranged(request, outcome, facts),
     };
-    draft.set("content-location", &fields::content_location(relation, facts.canonical));
+    draft.set(header::CONTENT_LOCATION, fields::content_location(relation, facts.canonical));
     draft.applied(&Preferences {
         resolution: None,
         returns: None,
@@ -166,9 +178,9 @@ fn read(request: &RestRequest, relation: &str, outcome: &Outcome, facts: Facts<'
 fn page(request: &RestRequest, outcome: &Outcome, facts: Facts<'_>, link: Option<&str>) -> Draft {
     let mut draft = Draft::new(StatusCode::OK);
     let total = facts.total.or(outcome.total);
-    draft.counted(&range::content_range(0, 0, total), request.prefer.count, total, facts);
+    draft.counted(range::content_range(0, 0, total), request.prefer.count, total, facts);
     if let Some(link) = link {
-        draft.set("link", link);
+        draft.set(header::LINK, link);
     }
     draft.with_body(request, outcome.body.clone().unwrap_or_default(), facts.media);
     if request.action.is_head() {
@@ -183,7 +195,7 @@ fn ranged(request: &RestRequest, outcome: &Outcome, facts: Facts<'_>) -> Draft {
     let total = facts.total.or(outcome.total);
     let status = range::status(offset, outcome.page, total);
     let mut draft = Draft::new(status);
-    draft.counted(&range::content_range(offset, outcome.page, total), request.prefer.count, total, facts);
+    draft.counted(range::content_range(offset, outcome.page, total), request.prefer.count, total, facts);
     if status == StatusCode::RANGE_NOT_SATISFIABLE {
         let error = Error::Range(RangeError::OutOfBounds { offset, total: total.unwrap_or(0) });
         draft.with_body(request, crate::error::body(&PublicError::from(error), facts.verbosity), &MediaType::Json);
@@ -200,7 +212,7 @@ fn insert(request: &RestRequest, relation: &str, outcome: &Outcome, facts: Facts
     let merged_only = outcome.inserted == Some(0) && request.prefer.resolution == Some(Resolution::MergeDuplicates);
     let mut draft = Draft::new(if merged_only { StatusCode::OK } else { StatusCode::CREATED });
     if !outcome.location.is_empty() {
-        draft.set("location", &fields::location(relation, &outcome.location));
+        draft.set(header::LOCATION, fields::location(relation, &outcome.location));
     }
     let resolution = request.prefer.resolution.filter(|_| facts.resolution_applied);
     draft.affected(request, outcome, false, facts);
@@ -216,7 +228,7 @@ impl Draft {
     fn affected(&mut self, request: &RestRequest, outcome: &Outcome, from_zero: bool, facts: Facts<'_>) {
         let total = request.prefer.count.filter(|count| count.counts()).map(|_| outcome.page);
         let rows = if from_zero { outcome.page } else { 0 };
-        self.counted(&range::content_range(0, rows, total), request.prefer.count, total, facts);
+        self.counted(range::content_range(0, rows, total), request.prefer.count, total, facts);
     }
 
     /// 200 with the rows, or 204.
@@ -233,10 +245,10 @@ fn update(request: &RestRequest, outcome: &Outcome, facts: Facts<'_>) -> Draft {
     draft.affected(request, outcome, true, facts);
     draft.applied(&Preferences { resolution: None, etag: false, ..request.prefer.clone() });
     if let Some(missing) = &outcome.missing {
-        draft.set("x-missing-rows", &missing.rows.to_string());
+        draft.set(HeaderName::from_static("x-missing-rows"), missing.rows);
         if missing.rows > 0 {
             let places: Vec<String> = missing.places.iter().map(u64::to_string).collect();
-            draft.set("x-missing-indexes", &places.join(","));
+            draft.set(HeaderName::from_static("x-missing-indexes"), places.join(","));
         }
     }
     draft.representation(request, outcome, facts.media, StatusCode::OK);
@@ -266,7 +278,7 @@ fn call(request: &RestRequest, outcome: &Outcome, facts: Facts<'_>) -> Draft {
         draft.status = StatusCode::NO_CONTENT;
         draft.body = Bytes::new();
         draft.headers.remove(header::CONTENT_TYPE);
-        draft.headers.remove("content-profile");
+        draft.headers.remove(CONTENT_PROFILE);
     }
     draft.applied(&Preferences { resolution: None, returns: None, missing: None, ..request.prefer.clone() });
     draft
@@ -303,7 +315,7 @@ fn assemble(status: StatusCode, headers: HeaderMap, body: Body) -> Response {
 pub fn plan(request: &RestRequest, media: &MediaType, lines: Bytes) -> Response {
     let mut draft = Draft::new(StatusCode::OK);
     draft.with_body(request, lines, media);
-    draft.set("vary", "Accept, Prefer, Range");
+    draft.headers.insert(header::VARY, VARY);
     assemble(draft.status, draft.headers, body_of(request, draft.body))
 }
 
@@ -334,7 +346,7 @@ pub fn root_info(batches: bool) -> Response {
 
 fn info(allow: &str) -> Response {
     let mut draft = Draft::new(StatusCode::OK);
-    draft.set("allow", allow);
-    draft.set("vary", "Accept, Prefer, Range");
+    draft.set(header::ALLOW, allow);
+    draft.headers.insert(header::VARY, VARY);
     assemble(draft.status, draft.headers, Body::empty())
 }

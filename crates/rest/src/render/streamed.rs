@@ -5,9 +5,9 @@
 
 use axum::body::Body;
 use axum::response::Response;
-use http::StatusCode;
+use http::{HeaderName, StatusCode, header};
 
-use super::{Draft, assemble, fields, guc};
+use super::{Draft, X_TOTAL_COUNT, assemble, fields, guc};
 use crate::error::Error;
 use crate::media::MediaType;
 use crate::prefer::Preferences;
@@ -36,17 +36,17 @@ pub struct StreamFacts<'a> {
 /// SQL code asked for a status or for fields that cannot be.
 pub fn streamed(request: &RestRequest, facts: StreamFacts<'_>, body: Body) -> Result<Response, Error> {
     let mut draft = Draft::new(StatusCode::OK);
-    draft.set("content-type", &facts.media.content_type());
+    draft.content_type(facts.media);
     draft.profile(request);
     if let Action::Read { relation, .. } = &request.action {
-        draft.set("content-location", &fields::content_location(relation, &request.query.canonical));
+        draft.set(header::CONTENT_LOCATION, fields::content_location(relation, &request.query.canonical));
     }
     if let Some(total) = facts.total {
-        draft.set("x-total-count", &total.to_string());
+        draft.set(X_TOTAL_COUNT, total);
     }
     // Whether there are more cannot be known before the rows; a caller that counts this many knows that there may be.
     if let Some(most) = facts.cut_at {
-        draft.set("x-max-rows", &most.to_string());
+        draft.set(HeaderName::from_static("x-max-rows"), most);
     }
     draft.applied(&Preferences {
         resolution: None,
@@ -58,7 +58,7 @@ pub fn streamed(request: &RestRequest, facts: StreamFacts<'_>, body: Body) -> Re
         ..request.prefer.clone()
     });
     if let Some(warning) = fields::legacy_warning(facts.legacy_paths) {
-        draft.set("warning", &warning);
+        draft.set(header::WARNING, warning);
     }
     draft.status = guc::status(facts.status)?.unwrap_or(draft.status);
     draft.overrule(guc::headers(facts.headers)?);
