@@ -276,7 +276,7 @@ impl Flow<'_> {
             work.function_settings = function.settings.clone();
         }
         if ready.drawn.template.is_dated() {
-            work.settings.push(("datestyle".into(), "ISO".to_owned()));
+            work.settings.push(("datestyle".into(), "ISO".into()));
         }
         work
     }

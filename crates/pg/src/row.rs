@@ -129,6 +129,10 @@ fn take_value<'a>(rest: &mut &'a [u8]) -> Option<Option<&'a [u8]>> {
 /// have one row), later small ones into chunks of doubling size. Rows become rows a chunk at a time.
 #[derive(Debug, Default)]
 pub(crate) struct RowArena {
+    /// Whether there was a row.
+    begun: bool,
+    /// The first one, until it is known how many others to make room for.
+    first: Option<Row>,
     rows: Vec<Row>,
     chunk: Vec<u8>,
     /// Columns and end of each row in the chunk.
@@ -140,8 +144,7 @@ impl RowArena {
     /// Takes a DataRow body that passed [`Row::check`].
     pub(crate) fn copy(&mut self, columns: u16, body: &[u8]) {
         let values = &body[2..];
-        let is_first = self.rows.is_empty() && self.ends.is_empty();
-        if is_first || values.len() >= OWN_BUFFER {
+        if !self.begun || values.len() >= OWN_BUFFER {
             self.add(Row { columns, raw: Bytes::copy_from_slice(values) });
             return;
         }
@@ -157,17 +160,33 @@ impl RowArena {
 
     /// Takes a row that has its own buffer.
     pub(crate) fn add(&mut self, row: Row) {
-        self.close_chunk();
-        if self.rows.is_empty() {
-            self.rows.reserve_exact(1);
+        if !self.begun {
+            self.begun = true;
+            self.first = Some(row);
+            return;
         }
+        self.close_chunk();
+        self.begin_rows(1);
         self.rows.push(row);
     }
 
     /// All rows in their order; none are left.
     pub(crate) fn take(&mut self) -> Vec<Row> {
         self.close_chunk();
-        std::mem::take(self).rows
+        let mut all = std::mem::take(self);
+        all.begin_rows(0);
+        all.rows
+    }
+
+    /// Makes room for more rows, behind the first.
+    fn begin_rows(&mut self, more: usize) {
+        match self.first.take() {
+            Some(first) => {
+                self.rows.reserve_exact(1 + more);
+                self.rows.push(first);
+            }
+            None => self.rows.reserve(more),
+        }
     }
 
     fn close_chunk(&mut self) {
@@ -181,7 +200,7 @@ impl RowArena {
         }
         let chunk = Bytes::from(chunk);
         let mut start = 0;
-        self.rows.reserve(self.ends.len());
+        self.begin_rows(self.ends.len());
         for (columns, end) in self.ends.drain(..) {
             self.rows.push(Row { columns, raw: chunk.slice(start..end) });
             start = end;
@@ -226,16 +245,21 @@ mod tests {
 
     #[test]
     fn an_arena_keeps_rows_apart_and_chunks_bounded() {
+        for sizes in [&[10, 20, 3000, 5000, 100, 16_000, 1, 0, 900][..], &[5000, 5000, 1], &[1], &[]] {
+            keeps_rows_apart(sizes);
+        }
+    }
+
+    fn keeps_rows_apart(sizes: &[usize]) {
         let mut arena = RowArena::default();
-        let sizes = [10, 20, 3000, 5000, 100, 16_000, 1, 0, 900];
-        for n in sizes {
+        for &n in sizes {
             let source = body(&Row::new([Some(n.to_string().repeat(n).get(..n).unwrap())]));
             arena.copy(Row::check(&source).unwrap(), &source);
             assert!(arena.next_chunk <= LARGEST_CHUNK);
         }
         let rows = arena.take();
         assert_eq!(rows.len(), sizes.len());
-        for (row, n) in rows.iter().zip(sizes) {
+        for (row, &n) in rows.iter().zip(sizes) {
             assert_eq!(row.text(0), n.to_string().repeat(n).get(..n));
         }
         assert!(arena.take().is_empty());

@@ -6,6 +6,8 @@
 //! Anything else is left to PostgreSQL. Rows below rows come in binary format (`records`). Why: docs/adr/0008 and 0020.
 //! Compared with PostgreSQL for every type: `tests/rows.rs`, `tests/below.rs`.
 
+use std::sync::OnceLock;
+
 use bytes::Bytes;
 use ferrobase_catalog::{Catalog, Relation};
 use ferrobase_pg::{Row, StatementResult};
@@ -22,10 +24,26 @@ pub struct Rows(How);
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum How {
     /// Columns in text format, which have their own names.
-    Columns(Vec<Shown>, JsonForm),
+    Columns(Columns, JsonForm),
     /// With rows below them, in binary format.
     Drawn(Box<Template>),
 }
+
+/// Columns and, once there was a result, what their names become.
+#[derive(Clone, Debug)]
+struct Columns {
+    shown: Vec<Shown>,
+    keys: OnceLock<Keys>,
+}
+
+impl PartialEq for Columns {
+    fn eq(&self, other: &Self) -> bool {
+        // The keys follow from the result.
+        self.shown == other.shown
+    }
+}
+
+impl Eq for Columns {}
 
 /// The form of the body of a query, if its rows may become that here.
 pub(crate) fn form_of(query: &Query) -> Option<JsonForm> {
@@ -78,7 +96,7 @@ fn columns(read: &Read, catalog: &Catalog) -> Option<Vec<Shown>> {
 impl Rows {
     /// The rows of a read as columns in text format, if they can be.
     pub(crate) fn of(read: &Read, form: JsonForm, catalog: &Catalog) -> Option<Self> {
-        columns(read, catalog).map(|columns| Self(How::Columns(columns, form)))
+        columns(read, catalog).map(|shown| Self(How::Columns(Columns { shown, keys: OnceLock::new() }, form)))
     }
 
     /// Rows with what stands between their values.
@@ -89,7 +107,7 @@ impl Rows {
     /// Whether there are dates: then the style of dates has to be ISO when the rows are written.
     pub fn is_dated(&self) -> bool {
         match &self.0 {
-            How::Columns(columns, _) => columns.iter().any(Shown::is_dated),
+            How::Columns(columns, _) => columns.shown.iter().any(Shown::is_dated),
             How::Drawn(template) => template.is_dated(),
         }
     }
@@ -97,7 +115,7 @@ impl Rows {
     /// Reads the result. `None` when its columns are not those that were expected, because the schema has changed.
     pub fn outcome(&self, result: &StatementResult) -> Option<Outcome> {
         let body = match &self.0 {
-            How::Columns(columns, form) => Table { columns }.body(*form, result)?,
+            How::Columns(columns, form) => columns.body(*form, result)?,
             How::Drawn(template) => {
                 let mut out = Vec::new();
                 template.write(result, &mut out)?;
@@ -108,23 +126,20 @@ impl Rows {
     }
 }
 
-/// Columns in text format, with rows.
-struct Table<'r> {
-    columns: &'r [Shown],
-}
-
-impl Table<'_> {
+impl Columns {
     fn body(&self, form: JsonForm, result: &StatementResult) -> Option<Bytes> {
         let types = result.columns.iter().map(|column| column.type_oid);
-        if !types.eq(self.columns.iter().map(|column| column.type_oid)) {
+        if !types.eq(self.shown.iter().map(|column| column.type_oid)) {
             return None;
         }
-        let keys = Keys::of(&result.columns);
+        let known = self.keys.get_or_init(|| Keys::of(&result.columns));
+        let others = (!known.are_of(&result.columns)).then(|| Keys::of(&result.columns));
+        let keys = others.as_ref().unwrap_or(known);
         match (form, result.rows.as_slice()) {
             (JsonForm::Object, []) => Some(Bytes::from_static(b"null")),
-            (JsonForm::Object, [first, ..]) => self.list(&keys, std::slice::from_ref(first), [&[], &[]]),
+            (JsonForm::Object, [first, ..]) => self.list(keys, std::slice::from_ref(first), [&[], &[]]),
             (JsonForm::List, []) => Some(Bytes::from_static(b"[]")),
-            (JsonForm::List, rows) => self.list(&keys, rows, [b"[", b"]"]),
+            (JsonForm::List, rows) => self.list(keys, rows, [b"[", b"]"]),
         }
     }
 
@@ -145,7 +160,7 @@ impl Table<'_> {
 
     fn object(&self, keys: &Keys, row: &Row, out: &mut Vec<u8>) -> Option<()> {
         let mut start = 0;
-        for ((column, end), value) in self.columns.iter().zip(&keys.ends).zip(row.values()) {
+        for ((column, end), value) in self.shown.iter().zip(&keys.ends).zip(row.values()) {
             out.extend_from_slice(&keys.text[start..*end]);
             start = *end;
             match value {
@@ -153,7 +168,7 @@ impl Table<'_> {
                 Some(text) => column.write(text, out)?,
             }
         }
-        if self.columns.is_empty() {
+        if self.shown.is_empty() {
             out.push(b'{');
         }
         out.push(b'}');
@@ -162,14 +177,17 @@ impl Table<'_> {
 }
 
 /// What stands before the values of a row: `{"first":`, `,"second":` and so on, one behind the other.
+#[derive(Clone, Debug)]
 struct Keys {
+    names: Vec<String>,
     text: Vec<u8>,
     ends: Vec<usize>,
 }
 
 impl Keys {
     fn of(columns: &[ferrobase_pg::Column]) -> Self {
-        let mut keys = Self { text: Vec::with_capacity(columns.len() * 16), ends: Vec::with_capacity(columns.len()) };
+        let names = columns.iter().map(|column| column.name.clone()).collect();
+        let mut keys = Self { names, text: Vec::new(), ends: Vec::with_capacity(columns.len()) };
         for column in columns {
             keys.text.push(if keys.ends.is_empty() { b'{' } else { b',' });
             string(column.name.as_bytes(), &mut keys.text);
@@ -177,6 +195,10 @@ impl Keys {
             keys.ends.push(keys.text.len());
         }
         keys
+    }
+
+    fn are_of(&self, columns: &[ferrobase_pg::Column]) -> bool {
+        self.names.iter().eq(columns.iter().map(|column| &column.name))
     }
 }
 

@@ -42,7 +42,7 @@ pub struct Work {
     /// `SET` clauses of the called function; those that the configuration hoists are applied.
     pub function_settings: Vec<(String, String)>,
     /// Further transaction-local settings of the room, after all others.
-    pub settings: Vec<(Cow<'static, str>, String)>,
+    pub settings: Vec<(Cow<'static, str>, Cow<'static, str>)>,
     /// That no code runs which nobody knows (functions, triggers, policies). Settings that the proven code does not look
     /// at are not set.
     pub proof: Option<Proof>,
@@ -211,8 +211,7 @@ pub(crate) fn admit<'a>(
     if target.transaction.profile == Profile::Postgrest {
         return Ok(catalog.roles.get(name));
     }
-    let owners = target.owners(catalog);
-    let role = roles::admit(name, catalog, &owners.1).map_err(|reason| Error::RoleRefused {
+    let role = target.with_owners(catalog, |owners| roles::admit(name, catalog, owners)).map_err(|reason| Error::RoleRefused {
         role: name.to_owned(),
         reason,
         is_anonymous: identity.is_anonymous,

@@ -6,7 +6,6 @@
 //! Invariant: role, settings and admission are those of every other request; only the time limit is another one: the
 //! role's own, else what is left of the request's deadline.
 
-use std::borrow::Cow;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -228,7 +227,7 @@ fn prepare(target: &Target, context: &RequestContext, mut work: Work) -> Result<
     let role = admit(target, &catalog, &context.identity)?;
     let is_hoisted = work.function_settings.iter().any(|(name, _)| name.eq_ignore_ascii_case("statement_timeout"));
     if !is_hoisted {
-        work.settings.push((Cow::Borrowed("statement_timeout"), time_limit(context, role)));
+        work.settings.push(("statement_timeout".into(), time_limit(context, role).into()));
     }
     let skip = usize::from(target.transaction.pre_request.is_some());
     Ok((batch(context, work, role, &target.transaction), skip))

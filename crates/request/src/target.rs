@@ -153,15 +153,15 @@ impl Target {
     }
 
     /// The owners of exposed relations, worked out once for each catalog.
-    pub(crate) fn owners(&self, catalog: &Arc<Catalog>) -> Arc<(Arc<Catalog>, Owners)> {
+    pub(crate) fn with_owners<T>(&self, catalog: &Arc<Catalog>, look: impl FnOnce(&Owners) -> T) -> T {
         if let Some(known) = &*self.owners.load()
             && Arc::ptr_eq(&known.0, catalog)
         {
-            return Arc::clone(known);
+            return look(&known.1);
         }
         let owners = Arc::new((Arc::clone(catalog), Owners::of(catalog, &self.exposure.schemas)));
         self.owners.store(Some(Arc::clone(&owners)));
-        owners
+        look(&owners.1)
     }
 
     /// How anonymous requests fare that wait for their share of the connections.

@@ -176,8 +176,8 @@ pub(crate) async fn write_within(
 }
 
 /// What SQL tells us by settings, emptied: an earlier statement of the transaction may have said something.
-fn nothing_told() -> Vec<(Cow<'static, str>, String)> {
-    ["response.headers", "response.status", CHANGED_SETTING].map(|name| (name.into(), String::new())).into()
+fn nothing_told() -> Vec<(Cow<'static, str>, Cow<'static, str>)> {
+    ["response.headers", "response.status", CHANGED_SETTING].map(|name| (name.into(), "".into())).into()
 }
 
 /// The work of compiled statements, and where the results of the request's own begin.
@@ -195,7 +195,7 @@ fn compiled_work(
     let mut work = Work { proof: proof.clone(), ..work(settings, request, planned, statements) };
     if matches!(output, Output::Rows(rows) if rows.is_dated()) {
         // The order of day and month stays what it is.
-        work.settings.push(("datestyle".into(), "ISO".to_owned()));
+        work.settings.push(("datestyle".into(), "ISO".into()));
     }
     (work, own)
 }

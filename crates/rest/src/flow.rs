@@ -103,7 +103,8 @@ impl Flow<'_> {
         };
         let role = self.caller.0.identity.role();
         let Some(mut text) = Text::of(&parts, &body, role, streams.outgoing) else {
-            return self.follow(head, &body, streams, catalog).await;
+            // Boxed: the future of every request would carry all stages.
+            return Box::pin(self.follow(head, &body, streams, catalog)).await;
         };
         let proven = self.target.catalog.proven_of(&catalog);
         let basis = Basis { settings: self.settings, target: self.target, catalog: &catalog, proven: proven.as_ref() };
@@ -113,7 +114,7 @@ impl Flow<'_> {
             Sight::First => None,
             Sight::Again => self.plans.keep(&basis, text, |head, body| self.known(head, body, streams, &catalog)),
         };
-        let Some(known) = known else { return self.follow(head, &body, streams, catalog).await };
+        let Some(known) = known else { return Box::pin(self.follow(head, &body, streams, catalog)).await };
         self.journal().note(Stage::Parse, started, started.elapsed());
         self.journal().note(Stage::Plan, Instant::now(), Duration::ZERO);
         drop(catalog);

@@ -14,7 +14,6 @@ use http::header::{CONTENT_LENGTH, EXPECT};
 use http::uri::PathAndQuery;
 use http::{Request, Uri, Version, request};
 
-use super::MountedRoom;
 use super::exchange::Exchange;
 use crate::alias;
 use crate::body::{self, BodyRules, BodyWatch, Rest};
@@ -39,8 +38,7 @@ impl Exchange {
             local_only.check(&parts.headers, &parts.uri)?;
         }
 
-        let app = Arc::clone(&self.app);
-        let (mounted, path) = self.find_room(&app.rooms, &mut parts)?;
+        let (room, path) = self.find_room(&mut parts)?;
         if self.policy.cors == CorsOwner::Edge && CorsRules::is_preflight(&parts.method, &parts.headers) {
             self.is_preflight = true;
             return Ok(self.answer_preflight(&parts));
@@ -53,7 +51,7 @@ impl Exchange {
         }
         self.bound_body(&parts, watch.as_ref())?;
         self.prepare(&mut parts, &path, identity);
-        self.call(mounted, Request::from_parts(parts, body), watch.as_ref()).await
+        self.call(room, Request::from_parts(parts, body), watch.as_ref()).await
     }
 
     fn body_rules(&self, parts: &request::Parts) -> BodyRules {
@@ -66,13 +64,10 @@ impl Exchange {
     }
 
     /// The room of a path, and the path inside it.
-    fn find_room<'r>(
-        &mut self,
-        rooms: &'r [MountedRoom],
-        parts: &mut request::Parts,
-    ) -> Result<(&'r MountedRoom, Arc<str>), PublicError> {
+    fn find_room(&mut self, parts: &mut request::Parts) -> Result<(usize, Arc<str>), PublicError> {
         let uri = parts.uri.clone();
         let resolved = alias::resolve(&self.app.aliases, uri.path());
+        let rooms = &self.app.rooms;
         let index = rooms
             .iter()
             .position(|mounted| is_below(&resolved.path, &mounted.room.mount))
@@ -88,7 +83,7 @@ impl Exchange {
         self.streams = (self.policy.streams)(parts, self.settings.body_limit);
         let patience = if self.streams.any() { self.settings.stream_timeout } else { self.settings.request_timeout };
         self.timeout = self.policy.timeout.resolve(patience);
-        Ok((mounted, inside.into()))
+        Ok((index, inside.into()))
     }
 
     /// 200 with an empty body, as PostgREST's and Supabase's clients are used to.
@@ -99,9 +94,8 @@ impl Exchange {
     }
 
     async fn identify(&self, parts: &request::Parts) -> Result<Option<Identity>, PublicError> {
-        let authority = Arc::clone(&self.settings.authority);
         let began = Instant::now();
-        let identity = context::identify(&authority, self.policy.auth, &parts.headers, &parts.uri).await;
+        let identity = context::identify(&self.settings.authority, self.policy.auth, &parts.headers, &parts.uri).await;
         self.journal.since(Stage::Jwt, began);
         identity
     }
@@ -179,11 +173,11 @@ impl Exchange {
     /// Calls the room, at most until the deadline.
     async fn call(
         &self,
-        mounted: &MountedRoom,
+        room: usize,
         request: Request<Body>,
         watch: Option<&BodyWatch>,
     ) -> Result<Response, PublicError> {
-        let call = mounted.room.answer(request);
+        let call = self.app.rooms[room].room.answer(request);
         let response = match self.timeout {
             None => call.await,
             Some(limit) => match tokio::time::timeout_at((self.arrived + limit).into(), call).await {
