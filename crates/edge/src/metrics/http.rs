@@ -13,9 +13,9 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use super::durations::Durations;
 use crate::rate_limit::Tier;
 
 /// The route of requests that no room took.
@@ -56,7 +56,7 @@ pub(crate) struct RouteCounts {
     /// By method and frequent status.
     requests: [[OnceLock<Counter>; FREQUENT.len()]; METHODS.len()],
     /// By method.
-    durations: [OnceLock<Histogram>; METHODS.len()],
+    durations: [OnceLock<Durations>; METHODS.len()],
 }
 
 impl RouteCounts {
@@ -74,9 +74,9 @@ impl RouteCounts {
 #[derive(Debug)]
 pub struct HttpMetrics {
     requests: Family<RequestLabels, Counter>,
-    durations: Family<DurationLabels, Histogram, fn() -> Histogram>,
+    durations: Family<DurationLabels, Durations, fn() -> Durations>,
     /// In the order of `Stage::ALL`.
-    stages: [Histogram; Stage::ALL.len()],
+    stages: [Durations; Stage::ALL.len()],
     in_flight: Gauge,
     /// All requests, whatever their labels.
     answered: AtomicU64,
@@ -88,21 +88,21 @@ pub struct HttpMetrics {
     websockets: Gauge<i64, AtomicI64>,
 }
 
-fn histogram() -> Histogram {
-    Histogram::new(BUCKETS)
+fn durations() -> Durations {
+    Durations::new(&BUCKETS)
 }
 
 impl HttpMetrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
-        let stages: Family<StageLabels, Histogram, fn() -> Histogram> =
-            Family::new_with_constructor(|| Histogram::new(STAGE_BUCKETS));
+        let stages: Family<StageLabels, Durations, fn() -> Durations> =
+            Family::new_with_constructor(|| Durations::new(&STAGE_BUCKETS));
         let metrics = Self {
             stages: Stage::ALL.map(|stage| stages.get_or_create_owned(&StageLabels { stage: stage.name() })),
             in_flight: Gauge::default(),
             answered: AtomicU64::new(0),
             slow_queries: Counter::default(),
             requests: Family::default(),
-            durations: Family::new_with_constructor(histogram),
+            durations: Family::new_with_constructor(durations),
             rate_limited: Family::default(),
             panics: Counter::default(),
             connections: Gauge::default(),
@@ -152,20 +152,20 @@ impl HttpMetrics {
             Some(counter) => counter.get_or_init(|| self.counter(counts, name, status)).inc(),
             None => self.counter(counts, name, status).inc(),
         };
-        counts.durations[index].get_or_init(|| self.histogram(counts, name)).observe(took.as_secs_f64());
+        counts.durations[index].get_or_init(|| self.histogram(counts, name)).observe(took);
     }
 
     fn counter(&self, counts: &RouteCounts, method: &'static str, status: u16) -> Counter {
         self.requests.get_or_create_owned(&RequestLabels { method, status, route: Arc::clone(&counts.route) })
     }
 
-    fn histogram(&self, counts: &RouteCounts, method: &'static str) -> Histogram {
+    fn histogram(&self, counts: &RouteCounts, method: &'static str) -> Durations {
         self.durations.get_or_create_owned(&DurationLabels { method, route: Arc::clone(&counts.route) })
     }
 
     pub(crate) fn staged(&self, times: &Times) {
         for (stage, took) in times.iter() {
-            self.stages[stage as usize].observe(took.as_secs_f64());
+            self.stages[stage as usize].observe(took);
         }
     }
 

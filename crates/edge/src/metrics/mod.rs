@@ -5,6 +5,7 @@
 //! queries and alert rules, to the letter: a dashboard made for it works.
 //! Invariant: labels come from closed sets (methods, statuses, mounts, pools), never from what a caller sent.
 
+mod durations;
 mod exposition;
 mod http;
 mod process;

@@ -100,7 +100,7 @@ section! {
         /// Longest wait for a replica that does not have yet what the caller wrote; then the primary answers.
         freshness_wait: Duration = Duration::from_secs(5), in Duration::ZERO..=Duration::from_secs(60);
         /// Most connections of this process to one server, over all its pools.
-        max_connections: u32 = 20, in 1..=10_000;
+        max_connections: u32 = 30, in 1..=10_000;
         /// Connections that are kept open.
         min_connections: u32 = 2, in 0..=10_000;
         /// A connection that nobody used for so long is closed.
