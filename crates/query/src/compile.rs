@@ -37,7 +37,7 @@ pub use self::mutation::CHANGED_SETTING;
 use self::alias::Aliases;
 use self::read::{Level, Origin};
 use self::selection::Selection;
-use crate::plan::{Document, Lock, LockStrength, LockWait, Query, Source};
+use crate::plan::{Body, Document, Lock, LockStrength, LockWait, Query, Source};
 use crate::rows::{self, Rows};
 use crate::sql::Sql;
 use crate::statement::{Compiled, Drawn, Output};
@@ -74,7 +74,8 @@ pub fn compile(query: &Query) -> Result<Compiled, CompileError> {
     if let Some(explain) = &query.explain {
         answer::explain(&mut sql, explain);
     }
-    sql.append(Compiler { lock: query.lock, ..Compiler::default() }.statement(query)?);
+    let documents = matches!(query.body, Body::Custom { .. });
+    sql.append(Compiler { lock: query.lock, documents, ..Compiler::default() }.statement(query)?);
     let output = match &query.explain {
         Some(_) => Output::Plan,
         None => Output::Json(answer::layout(query)),
@@ -192,6 +193,8 @@ pub(crate) struct Compiler {
     aliases: Aliases,
     /// For the rows of the root.
     lock: Option<Lock>,
+    /// The rows of the root are handed to a function of the database, which sees its embeds as `jsonb`, as PostgREST has it.
+    documents: bool,
     /// PostgreSQL writes dates in JSON.
     own_dates: bool,
     /// There are values of types that nobody here knows, which PostgreSQL makes JSON of.

@@ -257,6 +257,22 @@ async fn custom_handlers_make_the_body() {
 }
 
 #[tokio::test]
+async fn custom_handlers_see_embeds_as_documents() {
+    let mut db = Company::open().await;
+    db.script(
+        "create function texts_step(state text, r anyelement) returns text immutable language sql
+             as $$ select coalesce(state, '') || r::text $$;
+         create aggregate texts_of(anyelement) (sfunc = texts_step, stype = text);",
+    )
+    .await;
+    let read = Read { embeds: vec![crate::company::projects(&["id"])], window: first(1), ..table("clients", &["id"]) };
+    let body = Body::Custom { function: crate::company::name("texts_of"), row_type: None };
+    let answer = db.run(&Query { body, ..Query::list(read) }).await;
+    // The blank is how `jsonb` becomes text.
+    assert_eq!(answer.body.as_deref(), Some(&br#"(1,"[{""id"": 1}, {""id"": 2}]")"#[..]));
+}
+
+#[tokio::test]
 async fn unknown_columns_are_postgresqls_to_report() {
     let mut db = Company::open().await;
     let error = db.try_run(&Query::list(table("clients", &["nme"]))).await.unwrap_err();

@@ -211,11 +211,9 @@ pub(crate) fn admit<'a>(
     if target.transaction.profile == Profile::Postgrest {
         return Ok(catalog.roles.get(name));
     }
-    let role = target.with_owners(catalog, |owners| roles::admit(name, catalog, owners)).map_err(|reason| Error::RoleRefused {
-        role: name.to_owned(),
-        reason,
-        is_anonymous: identity.is_anonymous,
-    })?;
+    let role = target
+        .with_owners(catalog, |owners| roles::admit(name, catalog, owners))
+        .map_err(|reason| Error::RoleRefused { role: name.to_owned(), reason, is_anonymous: identity.is_anonymous })?;
     if name == SERVICE_ROLE && !role.bypass_rls {
         return Err(Error::ServiceRoleBound);
     }

@@ -3,8 +3,8 @@
 //! Counted once, when a request is over, by the same report that writes its log line. A room is one `route`: paths
 //! inside it hold table names and keys, which would make a series each.
 
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ferrobase_request::journal::{Stage, Times};

@@ -73,10 +73,16 @@ impl Compiler {
         embed: &Embed,
         place: &Place,
     ) -> Result<Sql, CompileError> {
-        match place {
-            Place::Lazy => self.subquery(scope, embed),
-            Place::Join { alias, .. } => Ok(joined_json(embed, alias, scope.groups_documents())),
+        let json = match place {
+            Place::Lazy => self.subquery(scope, embed)?,
+            Place::Join { alias, .. } => joined_json(embed, alias, scope.groups_documents()),
+        };
+        if !self.documents || scope.level.depth > 0 {
+            return Ok(json);
         }
+        let mut document = Sql::of("(");
+        document.append(json).push(")::jsonb");
+        Ok(document)
     }
 
     /// The lateral joins of a node.
