@@ -2,8 +2,8 @@
 //!
 //! PostgreSQL works more cheaply with few busy sessions than with many that take turns, and one write carries several
 //! requests. A batch that allows it ([`Batch::shareable`]) and whose shape is known to be quick (`speed.rs`) joins the
-//! lane with the least to do, of as many as there are processors until these have some milliseconds of work; everything
-//! else has a session of its own, and so has whoever a lane lets down: reads can be asked twice. A lane is a task that holds a lease while there is work for it, and a little longer.
+//! lane with the least to do; everything else has a session of its own, and so has whoever a lane lets down: reads can
+//! be asked twice. A lane is a task that holds a lease while there is work for it, and a little longer.
 //!
 //! Head of line: when the oldest answer is late, those behind it go elsewhere, as far as there is room, and the lane
 //! takes nobody until it came. A lane never sends a CancelRequest while anybody else's batch is under way.
@@ -27,9 +27,7 @@ use crate::error::Error;
 use crate::session::{Failure, Progress};
 
 /// Most batches that are under way on one connection.
-const DEPTH: usize = 16;
-/// Microseconds of work on each of the first lanes that bring the others into use.
-const BUSY: u64 = 3_000;
+const DEPTH: usize = 8;
 /// An answer that is not there after this, since the one before it, holds up the others. Up to the second value where the
 /// machine has so much to do that everything is late: sending reads elsewhere would only make more work.
 const LATE: (Duration, Duration) = (Duration::from_millis(6), Duration::from_millis(48));
@@ -43,9 +41,6 @@ const LINGER: Duration = Duration::from_secs(1);
 /// The lanes of a pool.
 pub(super) struct Lanes {
     lanes: Box<[Arc<Lane>]>,
-    /// How many of them are enough while there is little to do: as many as we have processors. Of the database's nobody
-    /// knows how many it has.
-    first: usize,
     pub(super) speeds: Speeds,
 }
 
@@ -56,19 +51,12 @@ impl Lanes {
             Pooler::Direct => options.max_shared.min(options.max_connections / 2),
             Pooler::Transaction => 0,
         };
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        let first = processors.max(2).min(number);
-        Self { lanes: (0..number).map(|_| Arc::default()).collect(), first, speeds: Speeds::default() }
+        Self { lanes: (0..number).map(|_| Arc::default()).collect(), speeds: Speeds::default() }
     }
 
     /// The lane with the least to do, of those that take somebody.
     fn choose(&self) -> Option<&Arc<Lane>> {
-        self.least(self.first).filter(|lane| lane.backlog.load(Relaxed) < BUSY).or_else(|| self.least(self.lanes.len()))
-    }
-
-    /// The one with the least to do of the first so many that take somebody.
-    fn least(&self, first: usize) -> Option<&Arc<Lane>> {
-        let open = self.lanes[..first].iter().filter(|lane| !lane.is_held_up.load(Relaxed));
+        let open = self.lanes.iter().filter(|lane| !lane.is_held_up.load(Relaxed));
         open.min_by_key(|lane| lane.backlog.load(Relaxed))
     }
 
