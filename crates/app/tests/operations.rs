@@ -45,7 +45,7 @@ async fn every_metric_of_the_seed_has_a_series() {
     let requests = |status| format!("http_requests_total{{method=\"GET\",status=\"{status}\",route=\"/rest/v1\"}}");
     assert_eq!(metric(&app, &requests(200)).await, Some(3.0));
     assert_eq!(metric(&app, &requests(404)).await, Some(1.0));
-    assert_eq!(metric(&app, "database_connections_max{pool=\"request\"}").await, Some(15.0));
+    assert_eq!(metric(&app, "database_connections_max{pool=\"request\"}").await, Some(23.0));
     assert!(metric(&app, "catalog_relations").await.unwrap() >= 5.0);
     assert!(metric(&app, "process_resident_memory_bytes").await.unwrap() > 1e6);
     assert_eq!(client().get(app.url("/metrics")).send().await.unwrap().status(), 404, "not on the public port");

@@ -85,7 +85,7 @@ async fn top_shows_statements_pools_and_what_postgresql_waits_for() {
     assert_eq!((&seen["requests"]["in_flight"], &seen["pools"][0]["name"]), (&json!(1), &json!("request")));
     // Reads that were quick may still keep a connection.
     let active = seen["pools"][0]["active"].as_u64().unwrap();
-    assert!(seen["pools"][0]["max"] == 15 && (1..=3).contains(&active), "{seen:#}");
+    assert!(seen["pools"][0]["max"] == 23 && (1..=3).contains(&active), "{seen:#}");
     let books = statement(&seen, "GET books(authors) by title");
     assert_eq!((&books["calls"], &books["errors"]), (&json!(3), &json!(0)));
     assert!(books["total_us"].as_u64().unwrap() >= books["execute_us"].as_u64().unwrap());

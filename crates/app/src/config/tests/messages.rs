@@ -57,7 +57,7 @@ fn keys_that_contradict_each_other() {
         ("server: {port: 9090}", "server.admin_port"),
         ("server: {tls: {cert: a.pem}}", "server.tls"),
         ("server: {cors: {allowed_methods: [get]}}", "server.cors.allowed_methods"),
-        ("database: {min_connections: 30}", "database.min_connections"),
+        ("database: {min_connections: 40}", "database.min_connections"),
         ("database: {ssl_cert: a}", "database.ssl_cert"),
         ("database: {url: 'postgresql://a/b', host: c}", "database.host"),
         ("database: {primary: {host: a}, host: c}", "database.host"),
