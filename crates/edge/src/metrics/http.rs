@@ -49,7 +49,7 @@ struct TierLabels {
     tier: &'static str,
 }
 
-/// The series of one route, found again without their labels: a lookup for each request takes as long as its tokens.
+/// The series of one route, found again without locking and hashing their labels at every request.
 #[derive(Debug)]
 pub(crate) struct RouteCounts {
     route: Arc<str>,
