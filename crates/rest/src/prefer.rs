@@ -174,16 +174,6 @@ fn keep<T>(slot: &mut Option<T>, value: T) {
 }
 
 /// The value of `Preference-Applied`, in its fixed order; displayed as nothing when nothing was applied.
-impl Preferences {
-    /// Whether its text is empty.
-    pub(crate) fn is_nothing(&self) -> bool {
-        let Self { resolution, missing, returns, count, tx, handling, timezone, .. } = self;
-        let is_set = resolution.is_some() || missing.is_some() || returns.is_some() || count.is_some() || tx.is_some();
-        let others = handling.is_some() || timezone.is_some() || self.enforced_max_affected().is_some();
-        !(is_set || others || self.etag)
-    }
-}
-
 impl fmt::Display for Preferences {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let timezone = self.timezone.as_ref().map(|zone| format!("timezone={zone}"));

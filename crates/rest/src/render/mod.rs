@@ -152,8 +152,8 @@ impl Draft {
     }
 
     fn applied(&mut self, preferences: &Preferences) {
-        if !preferences.is_nothing() {
-            self.set(PREFERENCE_APPLIED, preferences);
+        if let Some(applied) = fields::value(preferences).filter(|applied| !applied.is_empty()) {
+            self.headers.insert(PREFERENCE_APPLIED, applied);
         }
     }
 }
