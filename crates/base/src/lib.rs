@@ -11,8 +11,10 @@ pub mod scope;
 pub mod secret;
 pub mod shelf;
 pub mod sightings;
+pub mod worker;
 
 pub use error::{Kind, PublicError};
 pub use secret::Secret;
 pub use shelf::Shelf;
 pub use sightings::Sightings;
+pub use worker::Worker;

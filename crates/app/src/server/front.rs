@@ -9,7 +9,7 @@ use ferrobase_auth::mail::{Outbox, Sender};
 use ferrobase_base::Secret;
 use ferrobase_edge::admin::{self, Admin};
 use ferrobase_edge::config::ObservabilitySection;
-use ferrobase_edge::listener::{ConnectionLimits, Endpoint, Listener, Tls};
+use ferrobase_edge::listener::{ConnectionLimits, Endpoint, Listener, Tls, Workers};
 use ferrobase_edge::local_only;
 use ferrobase_edge::log::AccessLog;
 use ferrobase_edge::metrics::Metrics;
@@ -18,6 +18,7 @@ use ferrobase_request::Authority;
 use ferrobase_request::credentials::ConfiguredKeys;
 use ferrobase_request::journal::Statements;
 use ferrobase_request::keys::project_keys;
+use tokio::runtime::Handle;
 
 use crate::cli::keys::{now, signing_secret};
 use crate::config::Config;
@@ -51,6 +52,7 @@ pub(crate) struct Front {
     /// Sends the mails that wait, when it runs.
     pub(crate) sender: Sender,
     pub(super) watchdog: Watchdog,
+    pub(super) workers: Arc<Workers>,
 }
 
 impl Front {
@@ -65,7 +67,8 @@ impl Front {
     ) -> Result<Self> {
         let metrics = Metrics::new();
         numbers::register(&metrics, backend, traces);
-        let watchdog = watch(&config.observability)?;
+        let workers = Workers::start().context("cannot start the threads that serve connections")?;
+        let watchdog = watch(&config.observability, &workers)?;
         metrics.collect(watchdog.samples());
         let statements = Arc::<Statements>::default();
         let rest_settings = Arc::new(ArcSwap::from_pointee(rest_settings(config)));
@@ -122,7 +125,7 @@ impl Front {
         ));
         Ok(Self {
             app,
-            api: api.tls(tls.clone()).limits(limits).metrics(metrics.http()),
+            api: api.tls(tls.clone()).limits(limits).metrics(metrics.http()).workers(Arc::clone(&workers)),
             admin: admin.limits(limits),
             admin_router,
             tls,
@@ -132,6 +135,7 @@ impl Front {
             sharing,
             sender,
             watchdog,
+            workers,
         })
     }
 }
@@ -197,10 +201,11 @@ fn external_url(config: &Config) -> String {
     format!("{scheme}://{host}:{}", server.port)
 }
 
-/// Watches the runtime.
-fn watch(section: &ObservabilitySection) -> Result<Watchdog> {
+/// Watches all threads that serve.
+fn watch(section: &ObservabilitySection, workers: &Workers) -> Result<Watchdog> {
     let bounds = watchdog::Bounds { stalled_after: section.stalled_after, abort_after: section.abort_when_stalled };
-    Watchdog::start(bounds).context("cannot start the watchdog's thread")
+    let runtimes = workers.runtimes().into_iter().chain([Handle::current()]).collect();
+    Watchdog::start(bounds, runtimes).context("cannot start the watchdog's thread")
 }
 
 /// A secret that all nodes of an installation have: that of tokens, else the password of the database.

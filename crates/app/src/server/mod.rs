@@ -33,7 +33,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use arc_swap::ArcSwap;
 use ferrobase_base::error::causes;
-use ferrobase_edge::listener::Tls;
+use ferrobase_edge::listener::{Tls, Workers};
 use ferrobase_edge::log::{self, LogHandle, LogSettings};
 use ferrobase_edge::{App, Grace, Lifecycle, Phase};
 use tokio::task::JoinHandle;
@@ -73,6 +73,8 @@ pub(crate) struct Server {
     /// Sends mails; those that wait are in the database, so it can end at any time.
     sending: JoinHandle<()>,
     _watchdog: Watchdog,
+    /// Statements that are still to be cancelled at the end are theirs.
+    _workers: Arc<Workers>,
     addresses: (Vec<SocketAddr>, Vec<SocketAddr>),
 }
 
@@ -155,6 +157,7 @@ impl Server {
             serving,
             sending,
             _watchdog: front.watchdog,
+            _workers: front.workers,
             addresses,
         })
     }

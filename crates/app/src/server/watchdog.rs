@@ -2,8 +2,9 @@
 //!
 //! A deadline ends what waits, never what computes: a task that runs and runs is not asked. So a thread of its own looks at
 //! the counts that each worker of the runtime keeps. A worker that rests, or that takes up one piece of work after the other,
-//! changes them; one that does not is stalled. When no worker has come back for `observability.abort_when_stalled`, the
-//! process ends, for its supervisor to start it again: nobody else could.
+//! changes them; one that does not is stalled. When none of a runtime's workers has come back for
+//! `observability.abort_when_stalled`, nobody does its work any more (a thread that serves connections is a runtime of its
+//! own), and the process ends, for its supervisor to start it again: nobody else could.
 //! Invariant: a runtime that is busy, however busy, is not stalled: the counts change after 61 pieces of work at the latest, which
 //! take far less than the time that is reported.
 
@@ -17,7 +18,7 @@ use tokio::runtime::Handle;
 /// Longest pause between two looks.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The watch over a runtime; ends when dropped.
+/// The watch over runtimes; ends when dropped.
 #[derive(Debug)]
 pub(super) struct Watchdog(Arc<Seen>);
 
@@ -46,19 +47,19 @@ struct Worker {
 }
 
 impl Watchdog {
-    /// Watches the runtime that this runs on.
-    pub(super) fn start(bounds: Bounds) -> std::io::Result<Self> {
-        Self::start_with(bounds, || {
+    /// Watches these.
+    pub(super) fn start(bounds: Bounds, runtimes: Vec<Handle>) -> std::io::Result<Self> {
+        Self::start_with(bounds, runtimes, || {
             // The log's own thread writes, and may need a moment.
             std::thread::sleep(PAUSE);
             std::process::abort();
         })
     }
 
-    fn start_with(bounds: Bounds, end: impl Fn() + Send + 'static) -> std::io::Result<Self> {
-        let (seen, runtime) = (Arc::<Seen>::default(), Handle::current());
+    fn start_with(bounds: Bounds, runtimes: Vec<Handle>, end: impl Fn() + Send + 'static) -> std::io::Result<Self> {
+        let seen = Arc::<Seen>::default();
         let known = Arc::downgrade(&seen);
-        let watch = move || watch(&runtime, bounds, &known, end);
+        let watch = move || watch(&runtimes, bounds, &known, end);
         std::thread::Builder::new().name("watchdog".to_owned()).spawn(watch)?;
         Ok(Self(seen))
     }
@@ -91,16 +92,18 @@ impl Drop for Watchdog {
     }
 }
 
-fn watch(runtime: &Handle, bounds: Bounds, seen: &Weak<Seen>, end: impl Fn()) {
+fn watch(runtimes: &[Handle], bounds: Bounds, seen: &Weak<Seen>, end: impl Fn()) {
     let pause = (bounds.stalled_after / 4).min(PAUSE);
-    let mut workers: Vec<Worker> = Vec::new();
+    let mut watched: Vec<Vec<Worker>> = runtimes.iter().map(|_| Vec::new()).collect();
     while let Some(seen) = seen.upgrade().filter(|seen| !seen.ended.load(Relaxed)) {
         let now = Instant::now();
-        look(runtime, &mut workers, now);
-        report(&mut workers, bounds.stalled_after, now, &seen);
-        let is_lost = |worker: &Worker| bounds.abort_after.is_some_and(|after| now - worker.since >= after);
-        if !workers.is_empty() && workers.iter().all(is_lost) {
-            tracing::error!("no thread of the runtime has come back; the process ends");
+        for (runtime, workers) in runtimes.iter().zip(&mut watched) {
+            look(runtime, workers, now);
+        }
+        report(&mut watched, bounds.stalled_after, now, &seen);
+        let is_gone = |worker: &Worker| bounds.abort_after.is_some_and(|after| now - worker.since >= after);
+        if watched.iter().any(|workers| !workers.is_empty() && workers.iter().all(is_gone)) {
+            tracing::error!("no thread of a runtime has come back; the process ends");
             return end();
         }
         drop(seen);
@@ -125,9 +128,9 @@ fn look(runtime: &Handle, workers: &mut Vec<Worker>, now: Instant) {
     }
 }
 
-fn report(workers: &mut [Worker], after: Duration, now: Instant, seen: &Seen) {
+fn report(watched: &mut [Vec<Worker>], after: Duration, now: Instant, seen: &Seen) {
     let mut stalled = 0;
-    for (number, worker) in workers.iter_mut().enumerate() {
+    for (number, worker) in watched.iter_mut().flatten().enumerate() {
         let held = now - worker.since;
         let is_stalled = held >= after;
         stalled += usize::from(is_stalled);
@@ -163,7 +166,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_busy_loop_and_a_blocking_call_are_noticed_and_their_end_too() {
-        let watchdog = Watchdog::start(BOUNDS).unwrap();
+        let watchdog = Watchdog::start(BOUNDS, vec![Handle::current()]).unwrap();
         for work in [spin, std::thread::sleep] {
             let before = watchdog.0.stalls.load(Relaxed);
             let busy = tokio::spawn(async move { work(Duration::from_millis(1500)) });
@@ -183,7 +186,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_runtime_with_more_to_do_than_it_can_is_not_stalled() {
-        let watchdog = Watchdog::start(BOUNDS).unwrap();
+        let watchdog = Watchdog::start(BOUNDS, vec![Handle::current()]).unwrap();
         let until = Instant::now() + Duration::from_millis(1500);
         let tasks: Vec<_> = (0..16)
             .map(|_| {
@@ -206,7 +209,8 @@ mod tests {
     async fn the_end_comes_when_no_thread_comes_back() {
         let bounds = Bounds { abort_after: Some(Duration::from_millis(600)), ..BOUNDS };
         let (end, ended) = std::sync::mpsc::channel();
-        let _watchdog = Watchdog::start_with(bounds, move || end.send(()).unwrap()).unwrap();
+        let here = vec![Handle::current()];
+        let _watchdog = Watchdog::start_with(bounds, here, move || end.send(()).unwrap()).unwrap();
         tokio::spawn(async { spin(Duration::from_millis(1500)) }).await.unwrap();
         assert!(ended.try_recv().is_err(), "the other one came back");
         // Each begins on a thread of its own: whoever has taken one cannot take the other.
@@ -215,5 +219,20 @@ mod tests {
         for one in both {
             one.await.unwrap();
         }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_thread_that_serves_alone_need_not_wait_for_others_to_be_lost_too() {
+        let bounds = Bounds { abort_after: Some(Duration::from_millis(600)), ..BOUNDS };
+        let (end, ended) = std::sync::mpsc::channel();
+        let workers = ferrobase_edge::listener::Workers::start().unwrap();
+        let mut runtimes = workers.runtimes();
+        runtimes.push(Handle::current());
+        let _watchdog = Watchdog::start_with(bounds, runtimes, move || end.send(()).unwrap()).unwrap();
+        std::thread::sleep(Duration::from_millis(1200));
+        assert!(ended.try_recv().is_err(), "threads that rest are not lost");
+        let busy = workers.runtimes()[0].spawn(async { spin(Duration::from_millis(2500)) });
+        ended.recv_timeout(Duration::from_millis(2000)).expect("it did not come back");
+        busy.await.unwrap();
     }
 }

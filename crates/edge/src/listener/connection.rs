@@ -39,13 +39,14 @@ pub(super) struct Connection<S> {
     pub(super) peer: Peer,
     pub(super) limits: ConnectionLimits,
     pub(super) lifecycle: Lifecycle,
+    pub(super) streams: Streams,
 }
 
 impl<S: Handler> Connection<S> {
     pub(super) async fn run(self, transport: Transport) {
         let activity = Activity::new();
         let io = TokioIo::new(Observed::new(transport, Arc::clone(&activity)));
-        let builder = builder(&self.limits);
+        let builder = builder(&self.limits, self.streams.clone());
         let untaken = Arc::new(Untaken::default());
         let service = self.service(Arc::clone(&activity), Arc::clone(&untaken));
         let mut http = pin!(builder.serve_connection_with_upgrades(io, service));
@@ -97,8 +98,8 @@ fn tick(limits: &ConnectionLimits) -> Duration {
     (limits.head.min(limits.idle).min(limits.stall) / 2).max(Duration::from_millis(10))
 }
 
-fn builder(limits: &ConnectionLimits) -> Builder<Streams> {
-    let mut builder = Builder::new(Streams);
+fn builder(limits: &ConnectionLimits, streams: Streams) -> Builder<Streams> {
+    let mut builder = Builder::new(streams);
     builder
         .http1()
         .timer(TokioTimer::new())

@@ -5,7 +5,7 @@
 //! to read (security 29), how everything ends (security 30).
 //! Invariant: no connection can hold up another one or the accept loop.
 //! Read on: `bind` (addresses), `limits`, `tls`, `connection` (one connection's life), `activity` (when it is cut),
-//! `transport`, `untaken` (answers that nobody takes on HTTP/2), `request_line` (raw characters in targets).
+//! `workers` (which thread serves it), `transport`, `untaken` (answers that nobody takes on HTTP/2), `request_line` (raw characters in targets).
 
 mod activity;
 mod bind;
@@ -16,6 +16,7 @@ mod stream;
 mod tls;
 mod transport;
 mod untaken;
+mod workers;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -28,7 +29,7 @@ use axum::body::Body;
 use axum::response::Response;
 use http::Request;
 use tokio::io::AsyncWriteExt;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
@@ -38,10 +39,12 @@ use crate::metrics::HttpMetrics;
 pub use bind::{Endpoint, ListenError};
 pub use limits::ConnectionLimits;
 pub use tls::{Tls, TlsError};
+pub use workers::Workers;
 
 use bind::Socket;
 use connection::Connection;
-use transport::Transport;
+use stream::Streams;
+use transport::{Detached, Transport};
 
 /// Who is at the other end of a connection; in the extensions of its requests.
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +76,7 @@ pub struct Listener {
     tls: Option<Arc<Tls>>,
     limits: ConnectionLimits,
     metrics: Option<Arc<HttpMetrics>>,
+    workers: Option<Arc<Workers>>,
 }
 
 /// How a server's connections ended.
@@ -89,7 +93,7 @@ impl Listener {
         for endpoint in endpoints {
             sockets.extend(bind::open(endpoint).await?);
         }
-        Ok(Self { sockets, tls: None, limits: ConnectionLimits::default(), metrics: None })
+        Ok(Self { sockets, tls: None, limits: ConnectionLimits::default(), metrics: None, workers: None })
     }
 
     /// Speaks TLS on the TCP sockets.
@@ -113,6 +117,13 @@ impl Listener {
         self
     }
 
+    /// Serves connections on these threads, instead of the present runtime.
+    #[must_use]
+    pub fn workers(mut self, workers: Arc<Workers>) -> Self {
+        self.workers = Some(workers);
+        self
+    }
+
     /// The TCP addresses that were bound; a port 0 is the real one here.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.sockets.iter().filter_map(Socket::address).collect()
@@ -125,6 +136,7 @@ impl Listener {
             tls: self.tls,
             limits: self.limits,
             metrics: self.metrics,
+            workers: self.workers,
             slots: Arc::new(Semaphore::new(self.limits.connections)),
             lifecycle,
             tasks: TaskTracker::new(),
@@ -149,6 +161,7 @@ struct Shared<S> {
     tls: Option<Arc<Tls>>,
     limits: ConnectionLimits,
     metrics: Option<Arc<HttpMetrics>>,
+    workers: Option<Arc<Workers>>,
     slots: Arc<Semaphore>,
     lifecycle: Lifecycle,
     tasks: TaskTracker,
@@ -188,18 +201,37 @@ fn admit<S: Handler>(transport: Transport, address: Option<IpAddr>, shared: &Arc
         shared.tasks.spawn(turn_away(transport, shared.tls.is_some()));
         return;
     };
-    let shared = Arc::clone(shared);
+    let Some(place) = shared.workers.as_ref().and_then(|workers| workers.place()) else {
+        shared.tasks.spawn(admitted(transport, address, slot, Arc::clone(shared)));
+        return;
+    };
+    let runtime = place.runtime().clone();
+    let (shared, detached) = (Arc::clone(shared), transport.detach());
     let tasks = shared.tasks.clone();
-    tasks.spawn(async move {
-        let _slot = slot;
-        let _counted = shared.metrics.as_ref().map(|metrics| metrics.connection());
-        let ended = shared.lifecycle.clone();
-        let life = Box::pin(live(transport, address, Arc::clone(&shared)));
-        tokio::select! {
-            () = life => {}
-            () = ended.reached(Phase::Ended) => { shared.cut.fetch_add(1, Ordering::Relaxed); }
+    let served = async move {
+        let _place = place;
+        match detached.and_then(Detached::attach) {
+            Ok(transport) => admitted(transport, address, slot, shared).await,
+            Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "A connection was lost on its way"),
         }
-    });
+    };
+    tasks.spawn_on(served, &runtime);
+}
+
+/// A connection for which there is a slot, until its end or the server's.
+async fn admitted<S: Handler>(
+    transport: Transport,
+    address: Option<IpAddr>,
+    _slot: OwnedSemaphorePermit,
+    shared: Arc<Shared<S>>,
+) {
+    let _counted = shared.metrics.as_ref().map(|metrics| metrics.connection());
+    let ended = shared.lifecycle.clone();
+    let life = Box::pin(live(transport, address, Arc::clone(&shared)));
+    tokio::select! {
+        () = life => {}
+        () = ended.reached(Phase::Ended) => { shared.cut.fetch_add(1, Ordering::Relaxed); }
+    }
 }
 
 /// One connection from handshake to end.
@@ -220,6 +252,7 @@ async fn live<S: Handler>(transport: Transport, address: Option<IpAddr>, shared:
         peer: Peer { address, tls: encrypted },
         limits: shared.limits,
         lifecycle: shared.lifecycle.clone(),
+        streams: Streams::on(shared.workers.as_ref().map(|workers| workers.shared().clone())),
     };
     connection.run(transport).await;
 }

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 tokio::task_local! {
@@ -30,8 +31,15 @@ impl End {
 }
 
 /// Runs hyper's tasks.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Streams;
+#[derive(Clone, Debug)]
+pub(super) struct Streams(Option<Handle>);
+
+impl Streams {
+    /// Where they run: one connection may have more to do than one thread can. `None`: where the connection does.
+    pub(super) fn on(runtime: Option<Handle>) -> Self {
+        Self(runtime)
+    }
+}
 
 impl<F> hyper::rt::Executor<F> for Streams
 where
@@ -39,12 +47,16 @@ where
 {
     fn execute(&self, stream: F) {
         let end = End::default();
-        tokio::spawn(async move {
+        let task = async move {
             tokio::select! {
                 biased;
                 _ = CURRENT.scope(end.clone(), stream) => {}
                 () = end.0.notified() => {}
             }
-        });
+        };
+        match &self.0 {
+            Some(runtime) => runtime.spawn(task),
+            None => tokio::spawn(task),
+        };
     }
 }

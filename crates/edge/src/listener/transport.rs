@@ -25,6 +25,31 @@ impl Transport {
     pub(super) fn is_tcp(&self) -> bool {
         matches!(self, Self::Tcp(_))
     }
+
+    /// Takes a connection that was just accepted off the present runtime.
+    pub(super) fn detach(self) -> io::Result<Detached> {
+        match self {
+            Self::Tcp(stream) => stream.into_std().map(Detached::Tcp),
+            Self::Unix(stream) => stream.into_std().map(Detached::Unix),
+            Self::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+}
+
+/// A connection on its way from one runtime to another.
+pub(super) enum Detached {
+    Tcp(std::net::TcpStream),
+    Unix(std::os::unix::net::UnixStream),
+}
+
+impl Detached {
+    /// Gives it to the present runtime.
+    pub(super) fn attach(self) -> io::Result<Transport> {
+        match self {
+            Self::Tcp(stream) => TcpStream::from_std(stream).map(Transport::Tcp),
+            Self::Unix(stream) => UnixStream::from_std(stream).map(Transport::Unix),
+        }
+    }
 }
 
 /// Calls a method of whichever stream is inside.

@@ -55,10 +55,30 @@ impl Stream {
         }
     }
 
+    /// Has the present runtime watch the socket instead of the one that did: who waits for it is then woken without a hop.
+    pub(crate) fn watch_here(&mut self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => *stream = watched_here(stream)?,
+            Self::Tls(stream) => {
+                let (stream, _) = stream.get_mut();
+                *stream = watched_here(stream)?;
+            }
+            Self::Unix(stream) => {
+                *stream = UnixStream::from_std(socket2::SockRef::from(&*stream).try_clone()?.into())?;
+            }
+        }
+        Ok(())
+    }
+
     /// Whether nobody between the server and us can read along.
     pub(crate) fn is_private(&self) -> bool {
         matches!(self, Self::Unix(_) | Self::Tls(_))
     }
+}
+
+/// The same connection behind another descriptor: a registration cannot be moved.
+fn watched_here(stream: &TcpStream) -> io::Result<TcpStream> {
+    TcpStream::from_std(socket2::SockRef::from(stream).try_clone()?.into())
 }
 
 macro_rules! delegate {

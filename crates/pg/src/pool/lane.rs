@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use ferrobase_base::Worker;
 use tokio::sync::{Notify, oneshot};
 
 use super::lease::Lease;
@@ -54,10 +55,13 @@ impl Lanes {
         Self { lanes: (0..number).map(|_| Arc::default()).collect(), speeds: Speeds::default() }
     }
 
-    /// The lane with the least to do, of those that take somebody.
+    /// The lane with the least to do, of those that take somebody: of this worker's, or of all when none of these does.
     fn choose(&self) -> Option<&Arc<Lane>> {
-        let open = self.lanes.iter().filter(|lane| !lane.is_held_up.load(Relaxed));
-        open.min_by_key(|lane| lane.backlog.load(Relaxed))
+        let open = || self.lanes.iter().enumerate().filter(|(_, lane)| !lane.is_held_up.load(Relaxed));
+        let least = |lane: &(usize, &Arc<Lane>)| lane.1.backlog.load(Relaxed);
+        let worker = Worker::current();
+        let own = worker.and_then(|me| open().filter(|(at, _)| me.owns(*at, self.lanes.len())).min_by_key(least));
+        own.or_else(|| open().min_by_key(least)).map(|(_, lane)| lane)
     }
 
     /// How many are at work, and of these held up.

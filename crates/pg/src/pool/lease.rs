@@ -38,6 +38,14 @@ impl Lease {
         self
     }
 
+    /// Lets the present worker watch the socket.
+    pub(super) fn at_home(mut self) -> Self {
+        if let Some(session) = &mut self.session {
+            session.come_here();
+        }
+        self
+    }
+
     /// The session back, of a lease that nobody used.
     pub(super) fn into_session(mut self) -> Option<Box<Session>> {
         self.session.take()

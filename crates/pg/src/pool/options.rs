@@ -28,7 +28,8 @@ pub struct PoolOptions {
     pub max_lifetime: Duration,
     /// Longest wait for a connection (10 s).
     pub acquire_timeout: Duration,
-    /// Most of the connections that quick reads share, never more than half of all; 0: each batch has one to itself (4).
+    /// Most of the connections that quick reads share, never more than half of all; 0: each batch has one to itself (two for
+    /// each processor here, at least 4).
     pub max_shared: usize,
     /// Most callers who wait at the same time (1,000).
     pub max_waiting: usize,
@@ -62,7 +63,7 @@ impl Default for PoolOptions {
             max_idle_time: Duration::from_secs(600),
             max_lifetime: Duration::from_secs(1800),
             acquire_timeout: Duration::from_secs(10),
-            max_shared: 4,
+            max_shared: (2 * std::thread::available_parallelism().map_or(1, usize::from)).max(4),
             max_waiting: 1000,
             shed_after: Duration::ZERO,
             breaker_failures: 0,

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use ferrobase_base::Worker;
 use tokio::sync::{Notify, oneshot};
 
 use super::breaker::Breaker;
@@ -28,6 +29,10 @@ use crate::sqlstate::SqlState;
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Shortest time between two times that all connections are replaced.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(1);
+/// A session goes to somebody of its own worker if one is among so many who wait.
+const NEAR: usize = 64;
+/// So often the first of those who wait may be passed in that way.
+const PASSED: usize = 16;
 
 /// What all clones of a pool share.
 pub(super) struct Shared {
@@ -80,7 +85,15 @@ pub(super) struct Down {
     pub(super) next_try: Instant,
 }
 
-type Waiter = oneshot::Sender<Result<Lease, Error>>;
+type Answer = oneshot::Sender<Result<Lease, Error>>;
+
+/// Somebody who waits for a session.
+struct Waiter {
+    answer: Answer,
+    worker: Option<Worker>,
+    /// How often somebody who came later was served before.
+    passed: usize,
+}
 
 /// A caller's place in the queue; given up when dropped, if it was not served.
 struct Place<'a> {
@@ -133,10 +146,25 @@ impl State {
 
     /// The idle session that suits best: sessions on which user code ran keep few statements prepared, so requests
     /// with and without user code each come back to their own as long as there are enough.
+    ///
+    /// Of those that suit, one that is at home where it is wanted.
     fn pick(&mut self, user_code: bool) -> Option<Box<Session>> {
-        let suits = |idle: &Idle| idle.session.is_checked() == user_code;
-        let index = self.idle.iter().rposition(suits).or(self.idle.len().checked_sub(1))?;
+        let here = Worker::current();
+        let rank = |idle: &Idle| (idle.session.is_checked() == user_code, idle.session.home() == here);
+        let (index, _) = self.idle.iter().enumerate().max_by_key(|(_, idle)| rank(idle))?;
         Some(self.idle.remove(index).session)
+    }
+
+    /// The next who gets a session of this worker's: whoever came first, unless one who is at home there comes soon after.
+    fn next_waiter(&mut self, home: Option<Worker>) -> Option<Answer> {
+        let first = self.waiters.front_mut().map(|(_, first)| first)?;
+        let may_pass = first.worker != home && first.passed < PASSED;
+        let near =
+            if may_pass { self.waiters.iter().take(NEAR).position(|(_, waiter)| waiter.worker == home) } else { None };
+        if near.is_some() {
+            self.waiters.front_mut()?.1.passed += 1;
+        }
+        self.waiters.remove(near.unwrap_or(0)).map(|(_, waiter)| waiter.answer)
     }
 }
 
@@ -192,7 +220,7 @@ impl Shared {
         match tokio::time::timeout_at(latest.into(), receiver).await {
             Ok(Ok(granted)) => {
                 self.standing.served(Instant::now());
-                granted.map(|lease| lease.for_user_code(user_code))
+                granted.map(|lease| lease.for_user_code(user_code).at_home())
             }
             Ok(Err(_)) => Err(Error::Closed),
             Err(_) => {
@@ -217,7 +245,7 @@ impl Shared {
             if !self.is_expired(&session) && session.is_alive() && !self.has_leftovers(&session) {
                 drop(state);
                 self.bury(dead);
-                return Ok(Taken::Lease(Lease::new(self.clone(), session, user_code)));
+                return Ok(Taken::Lease(Lease::new(self.clone(), session, user_code).at_home()));
             }
             state.size -= 1;
             dead.push(session);
@@ -247,18 +275,19 @@ impl Shared {
             count(if most < self.options.max_waiting { &self.counters.shed } else { &self.counters.saturated });
             return Err(Error::Saturated { waiting, retry_after: RETRY_AFTER });
         }
-        let (sender, receiver) = oneshot::channel();
+        let (answer, receiver) = oneshot::channel();
+        let waiter = Waiter { answer, worker: Worker::current(), passed: 0 };
         let number = match turn {
             Turn::Last => {
                 let number = state.next_number;
                 state.next_number += 1;
-                state.waiters.push_back((number, sender));
+                state.waiters.push_back((number, waiter));
                 self.lanes.let_go();
                 number
             }
             Turn::First => {
                 let number = state.waiters.front().map_or(0, |(first, _)| *first).min(0) - 1;
-                state.waiters.push_front((number, sender));
+                state.waiters.push_front((number, waiter));
                 number
             }
         };
@@ -346,12 +375,12 @@ impl Shared {
                 drop(state);
                 return self.discard(session);
             }
-            let Some((_, waiter)) = state.waiters.pop_front() else {
+            let Some(answer) = state.next_waiter(session.home()) else {
                 state.idle.push(Idle { session, since: Instant::now() });
                 return;
             };
             drop(state);
-            match waiter.send(Ok(Lease::new(self.clone(), session, false))) {
+            match answer.send(Ok(Lease::new(self.clone(), session, false))) {
                 Ok(()) => return,
                 // That caller gave up just now.
                 Err(Ok(lease)) => match lease.into_session() {
@@ -453,7 +482,7 @@ impl Shared {
         let told = certain && state.live() == 0;
         let waiters = if told { std::mem::take(&mut state.waiters) } else { VecDeque::new() };
         for (_, waiter) in waiters {
-            let _ = waiter.send(Err(unavailable(&down)));
+            let _ = waiter.answer.send(Err(unavailable(&down)));
         }
         state.down = Some(down);
         drop(state);
@@ -465,7 +494,7 @@ impl Shared {
         let mut state = self.lock();
         let waiters = std::mem::take(&mut state.waiters);
         for (_, waiter) in waiters {
-            let _ = waiter.send(Err(unavailable(&down)));
+            let _ = waiter.answer.send(Err(unavailable(&down)));
         }
         state.broken = Some(down);
     }
@@ -486,7 +515,7 @@ impl Shared {
         let waiters = std::mem::take(&mut state.waiters);
         drop(state);
         for (_, waiter) in waiters {
-            let _ = waiter.send(Err(Error::Closed));
+            let _ = waiter.answer.send(Err(Error::Closed));
         }
         self.bury(idle);
         self.lanes.let_go();

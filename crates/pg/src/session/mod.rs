@@ -24,6 +24,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
+use ferrobase_base::Worker;
+
 pub use load::{Load, LoadError};
 pub use parameters::Notification;
 pub(crate) use position::Behind;
@@ -82,6 +84,8 @@ pub struct Session {
     pub(crate) generation: u64,
     /// How often the primary had become another server when it was opened.
     pub(crate) moves: u64,
+    /// Whose runtime watches the socket.
+    home: Option<Worker>,
 }
 
 impl Session {
@@ -113,6 +117,7 @@ impl Session {
             opened: Instant::now(),
             generation: 0,
             moves: 0,
+            home: Worker::current(),
             asides,
             options,
         })
@@ -177,6 +182,20 @@ impl Session {
     /// When the connection was made.
     pub(crate) fn opened(&self) -> Instant {
         self.opened
+    }
+
+    /// The worker whose runtime watches the socket.
+    pub(crate) fn home(&self) -> Option<Worker> {
+        self.home
+    }
+
+    /// Moves to the present worker, if it is elsewhere: a few system calls. Nothing may be under way. Where that fails, it
+    /// works as well, more slowly.
+    pub(crate) fn come_here(&mut self) {
+        let here = Worker::current();
+        if self.home != here && self.channel.watch_here().is_ok() {
+            self.home = here;
+        }
     }
 
     /// Whether the server says that it is a standby.

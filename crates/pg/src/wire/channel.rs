@@ -185,6 +185,11 @@ impl Channel {
         !matches!(self.poll_read(&mut cx), Ok(Poll::Ready(0)) | Err(_))
     }
 
+    /// Has the present runtime watch the socket. Nothing may be under way.
+    pub(crate) fn watch_here(&mut self) -> io::Result<()> {
+        self.stream.watch_here()
+    }
+
     /// Says goodbye if that is possible without waiting; the server then does not log a lost client.
     pub(crate) fn say_goodbye(&mut self) {
         if self.is_sent() {

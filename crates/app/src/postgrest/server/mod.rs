@@ -17,6 +17,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use arc_swap::ArcSwap;
 use ferrobase_catalog::{CatalogHandle, ReloadOptions, ReloadState, Reloader, Scope};
+use ferrobase_edge::listener::Workers;
 use ferrobase_edge::log::{self, LogHandle};
 use ferrobase_edge::metrics::Metrics;
 use ferrobase_edge::{App, Grace, Lifecycle, Phase};
@@ -51,6 +52,8 @@ struct Server {
     app: App,
     log: LogHandle,
     scope: watch::Sender<Scope>,
+    /// Statements that are still to be cancelled at the end are theirs.
+    workers: Arc<Workers>,
     epoch: u64,
 }
 
@@ -165,6 +168,7 @@ impl Server {
         log: LogHandle,
         metrics: &Metrics,
     ) -> Result<Self> {
+        let workers = Workers::start().context("cannot start the threads that serve connections")?;
         let catalog = CatalogHandle::new();
         let authority = parts::authority(&settings)?;
         let edge = parts::edge(&settings, Arc::clone(&authority))?;
@@ -176,7 +180,7 @@ impl Server {
             App::builder(edge, metrics.http()).room(ferrobase_rest::room("", deps)).access_log(log.access()).build();
         app.register(metrics);
         let scope = watch::Sender::new(parts::scope(&settings));
-        Ok(Self { origin, settings, connect, pool, catalog, registry, rest, app, log, scope, epoch: 0 })
+        Ok(Self { origin, settings, connect, pool, catalog, registry, rest, app, log, scope, workers, epoch: 0 })
     }
 
     /// Listens for notifications, when that is wanted.

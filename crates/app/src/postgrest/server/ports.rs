@@ -1,5 +1,7 @@
 //! Where the server listens.
 
+use std::sync::Arc;
+
 use anyhow::{Context as _, Result};
 use ferrobase_edge::Lifecycle;
 use ferrobase_edge::listener::{ConnectionLimits, Endpoint, ListenError, Listener as HttpListener};
@@ -35,9 +37,10 @@ impl Server {
         let listener = HttpListener::bind(&[endpoint]).await.context("server-port")?;
         tracing::info!("API server listening on {}", place(&listener, &self.settings.server));
         let (app, lifecycle, metrics) = (self.app.clone(), lifecycle.clone(), metrics.http());
+        let workers = Arc::clone(&self.workers);
         Ok(tokio::spawn(async move {
             let limits = ConnectionLimits::default().within_open_files();
-            listener.limits(limits).metrics(metrics).serve(app, lifecycle).await;
+            listener.limits(limits).metrics(metrics).workers(workers).serve(app, lifecycle).await;
         }))
     }
 }
