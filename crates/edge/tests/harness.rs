@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ferrobase_base::ports::{KeyMaterial, KeySet, KeySource, NoApiKeys, VerificationKey};
 use ferrobase_edge::config::{LogFormat, SecuritySection, ServerSection};
-use ferrobase_edge::listener::{ConnectionLimits, Ended, Endpoint, Listener, Tls};
+use ferrobase_edge::listener::{ConnectionLimits, Ended, Endpoint, Listener, Tls, Workers};
 use ferrobase_edge::log::{AccessLog, Sink, Target};
 use ferrobase_edge::metrics::{Exposition, Metrics};
 use ferrobase_edge::{Alias, App, Lifecycle, Room, Settings};
@@ -106,6 +106,7 @@ impl Setup {
         let endpoint = Endpoint::Tcp { host: "127.0.0.1".to_owned(), port: 0, shared: false };
         let listener = Listener::bind(&[endpoint]).await.unwrap();
         let listener = listener.tls(self.tls).limits(self.limits).metrics(metrics.http());
+        let listener = listener.workers(Workers::start().unwrap());
         let address = listener.addresses()[0];
         let lifecycle = Lifecycle::default();
         let task = tokio::spawn(listener.serve(app.clone(), lifecycle.clone()));

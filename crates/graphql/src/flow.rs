@@ -20,7 +20,7 @@ use ferrobase_edge::Caller;
 use ferrobase_pg::{Statement, StatementResult};
 use ferrobase_query::plan::{Content, Document};
 use ferrobase_query::{Drawn, Template, compile_document, prove_document};
-use ferrobase_request::{RequestContext, Stage, Target, Work};
+use ferrobase_request::{RequestContext, Stage, Target, Work, beside, is_long};
 use http::Method;
 use http::request::Parts;
 use tokio::runtime::{Handle, RuntimeFlavor};
@@ -43,9 +43,6 @@ pub(crate) const UNBOUNDED: u64 = 1000;
 
 /// What is told of the schema is made anew each time when it is longer, in bytes.
 const LONG: usize = 1 << 20;
-
-/// A schema with more types is told beside other requests.
-const MANY_TYPES: usize = 2000;
 
 /// What the stages share.
 pub(crate) struct Flow<'a> {
@@ -183,7 +180,7 @@ impl Flow<'_> {
         let ready = Ready { drawn, proof: prepared.proof.clone(), read_only: true, function: None };
         let failed = |error: Error| prepared.root.iter().fold(error, |error, key| error.at(key));
         let results = self.run_one(&ready, operating).await.map_err(failed)?;
-        if let Some(answer) = self.written(&ready.drawn.template, &results, &ending) {
+        if let Some(answer) = self.written(&ready.drawn.template, results, ending.clone()).await {
             return Ok(answer);
         }
         // The schema has just changed: PostgreSQL makes the JSON of whatever the rows are now.
@@ -191,7 +188,7 @@ impl Flow<'_> {
         let drawn = compile_document(&document, None).map_err(|error| Error::from(&error))?;
         let ready = Ready { drawn, proof: None, ..ready };
         let results = self.run_one(&ready, operating).await?;
-        self.written(&ready.drawn.template, &results, &ending).ok_or_else(internal)
+        self.written(&ready.drawn.template, results, ending).await.ok_or_else(internal)
     }
 
     /// The catalog has the answer: whoever the database or its pre-request function refuses gets none.
@@ -281,17 +278,15 @@ impl Flow<'_> {
         work
     }
 
-    fn written(&self, template: &Template, results: &[StatementResult], ending: &str) -> Option<Bytes> {
-        let result = results.first()?;
-        let mut rows = 0;
-        let answer = self.context().journal.measure(Stage::Render, || {
-            answer(ending, |out| {
-                template.write(result, out).is_some_and(|count| {
-                    rows = count;
-                    true
-                })
-            })
-        });
+    async fn written(&self, template: &Arc<Template>, results: Vec<StatementResult>, ending: String) -> Option<Bytes> {
+        let started = Instant::now();
+        let (answer, rows) = if is_long(&results) {
+            let template = Arc::clone(template);
+            beside(move || written(&template, &results, &ending)).await
+        } else {
+            written(template, &results, &ending)
+        };
+        self.context().journal.note(Stage::Render, started, started.elapsed());
         self.context().journal.counted(rows as u64);
         answer
     }
@@ -321,11 +316,24 @@ impl Flow<'_> {
 
 /// Telling a large schema takes a processor some dozen milliseconds: others do not wait for it.
 fn beside_others<T>(reflected: &Reflected, work: impl FnOnce() -> T) -> T {
-    let is_long = reflected.schema.types.len() > MANY_TYPES;
+    let is_long = reflected.is_large();
     match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
         Ok(RuntimeFlavor::MultiThread) if is_long => block_in_place(work),
         _ => work(),
     }
+}
+
+/// An answer, and of how many rows it is.
+fn written(template: &Template, results: &[StatementResult], ending: &str) -> (Option<Bytes>, usize) {
+    let mut rows = 0;
+    let answer = results.first().and_then(|result| {
+        answer(ending, |out| {
+            let count = template.write(result, out);
+            rows = count.unwrap_or_default();
+            count.is_some()
+        })
+    });
+    (answer, rows)
 }
 
 fn answer(ending: &str, write: impl FnOnce(&mut Vec<u8>) -> bool) -> Option<Bytes> {

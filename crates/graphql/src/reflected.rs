@@ -3,7 +3,7 @@
 //! With each come the documents that were asked of it, read and checked: a client asks the same few again and again.
 //! Bounds: roles, documents and their bytes.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use apollo_compiler::collections::HashMap;
@@ -58,10 +58,15 @@ pub(crate) struct Reflected {
     read: AtomicU64,
 }
 
+/// A schema with more types is told beside other requests.
+const MANY_TYPES: usize = 2000;
+
 /// Schemas of one room.
 #[derive(Default)]
 pub(crate) struct Schemas {
     kept: Mutex<Kept>,
+    /// Whether one of them was large.
+    are_large: AtomicBool,
 }
 
 #[derive(Default)]
@@ -89,9 +94,16 @@ impl Schemas {
             let (catalog, settings, target) = (Arc::clone(catalog), Arc::clone(settings), Arc::clone(target));
             let (role, schema) = (identity.role().to_owned(), schema.to_owned());
             let making = move || Reflected::new(&catalog, &settings, &target.exposure, &role, &schema);
-            tokio::task::spawn_blocking(making).await.map(Arc::new).map_err(|error| Error::unmade(&error))
+            let made = tokio::task::spawn_blocking(making).await.map_err(|error| Error::unmade(&error))?;
+            self.are_large.fetch_or(made.is_large(), Ordering::Relaxed);
+            Ok(Arc::new(made))
         });
         made.await.cloned()
+    }
+
+    /// Whether what is asked of them may take a processor for long.
+    pub(crate) fn are_large(&self) -> bool {
+        self.are_large.load(Ordering::Relaxed)
     }
 
     fn slot(&self, catalog: &Arc<Catalog>, settings: &Arc<Settings>, key: (String, String)) -> Slot {
@@ -130,6 +142,11 @@ impl Kept {
 }
 
 impl Reflected {
+    /// Whether telling it takes a processor for long.
+    pub(crate) fn is_large(&self) -> bool {
+        self.schema.types.len() > MANY_TYPES
+    }
+
     pub(crate) fn new(catalog: &Catalog, settings: &Settings, exposure: &Exposure, role: &str, schema: &str) -> Self {
         let sees = |relation: &ferrobase_catalog::Relation| {
             matches!(exposure.visibility(catalog, relation, role), Visibility::Visible)

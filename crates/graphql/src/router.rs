@@ -7,6 +7,7 @@ use axum::extract::Request;
 use axum::response::Response;
 use ferrobase_base::ports::SharedTexts;
 use ferrobase_base::{Kind, PublicError};
+use ferrobase_edge::listener::on_shared_threads;
 use ferrobase_edge::{AuthPolicy, Caller, Part, RoutePolicy, RouteScope, collect};
 use ferrobase_request::Registry;
 use http::Method;
@@ -36,7 +37,7 @@ pub fn room(mount: &str, deps: Deps) -> ferrobase_edge::Room {
     let policy = RoutePolicy { error_shape, scope, ..RoutePolicy::default() };
     let persisted = Persisted::shared(deps.shared.clone());
     let room = Arc::new(Room { deps, schemas: Schemas::default(), persisted });
-    ferrobase_edge::Room::of_handler(mount, move |request| Arc::clone(&room).handle(request))
+    ferrobase_edge::Room::of_handler(mount, move |request| Arc::clone(&room).place(request))
         .policy(policy)
         .route_policy(editor::PATH, RoutePolicy { auth: AuthPolicy::open(), ..policy })
 }
@@ -49,6 +50,15 @@ struct Room {
 }
 
 impl Room {
+    /// Telling a large schema takes a processor some dozen milliseconds: not where other connections wait for it.
+    async fn place(self: Arc<Self>, request: Request) -> Response {
+        if self.schemas.are_large() {
+            on_shared_threads(self.handle(request)).await
+        } else {
+            self.handle(request).await
+        }
+    }
+
     /// One path, and what the editor of browsers is made of.
     async fn handle(self: Arc<Self>, request: Request) -> Response {
         let path = request.uri().path();

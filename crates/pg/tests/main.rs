@@ -22,3 +22,4 @@ mod sec_13_desync;
 mod servers;
 mod session;
 mod tls;
+mod workers;

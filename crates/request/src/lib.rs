@@ -8,8 +8,10 @@
 //! transaction takes several pieces of work. Invariant: nothing outside
 //! `credentials` decides a role. Invariant: this crate knows no HTTP.
 //! Read on: `credentials`, `context`, `target` (pools, catalog and keys of a tenant), `run`, `replicas` (on which server),
-//! `transaction`, `exposure`, `install`, `policies` (why a row was refused), `journal` (where the time of a request goes).
+//! `transaction`, `exposure`, `install`, `policies` (why a row was refused), `journal` (where the time of a request goes),
+//! `beside` (what computes for long).
 
+mod beside;
 pub mod config;
 pub mod context;
 mod cost;
@@ -34,6 +36,7 @@ mod stream;
 pub mod target;
 mod transaction;
 
+pub use beside::{beside, is_long};
 pub use context::{ApiKey, Claims, Identity, RequestContext, Told, TraceFields, Via, headers_json};
 pub use credentials::{AuthError, AuthRules, Authority, Credentials, Gate, authenticate, authenticate_at};
 pub use error::Error;

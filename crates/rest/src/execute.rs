@@ -11,7 +11,7 @@ use ferrobase_catalog::Proof;
 use ferrobase_pg::{self as pg, DbError, End, Isolation, Row, Statement, StatementResult};
 use ferrobase_query::plan::{Mutation, Query};
 use ferrobase_query::{CHANGED_SETTING, Compiled, Outcome, Output, compile};
-use ferrobase_request::{RequestContext, Target, Transaction, Work};
+use ferrobase_request::{RequestContext, Target, Transaction, Work, beside, is_long};
 
 use crate::denial::{self, Tried};
 use crate::element;
@@ -82,8 +82,9 @@ pub(crate) async fn execute(
         Err(error) if names_what_is_gone(&statements.compiled, &error) => None,
         Err(error) => return Err(explained(target, context, &values.request(request), planned, error).await),
     };
-    let output = &statements.compiled.output;
-    if let Some(executed) = reply.and_then(|reply| read(reply.results.get(own..).unwrap_or_default(), output)) {
+    if let Some(reply) = reply
+        && let Some(executed) = read_all(reply.results, own, &statements.compiled.output).await
+    {
         return Ok(executed);
     }
     let statements = Statements::by_postgresql(planned)?;
@@ -236,6 +237,15 @@ pub(crate) async fn enter(
     let work = Work::read(settings.search_path(&request.schema), nothing);
     ferrobase_request::run(target, context, work).await.map_err(|error| failed(error, context))?;
     Ok(())
+}
+
+/// The same of all that a reply has, of which the first are not the request's own. A long answer is made elsewhere.
+async fn read_all(results: Vec<StatementResult>, own: usize, output: &Output) -> Option<Executed> {
+    if !is_long(&results) {
+        return read(results.get(own..).unwrap_or_default(), output);
+    }
+    let output = output.clone();
+    beside(move || read(results.get(own..).unwrap_or_default(), &output)).await
 }
 
 /// Reads the result. `None` when rows came that are not of the form that the catalog let expect.

@@ -39,7 +39,7 @@ use crate::metrics::HttpMetrics;
 pub use bind::{Endpoint, ListenError};
 pub use limits::ConnectionLimits;
 pub use tls::{Tls, TlsError};
-pub use workers::Workers;
+pub use workers::{Workers, on_shared_threads};
 
 use bind::Socket;
 use connection::Connection;

@@ -7,6 +7,7 @@
 //! Invariant: no thread has much more connections than another. Whoever computes for long does it elsewhere
 //! (`spawn_blocking`): the other connections of the thread would wait.
 
+use std::cell::OnceCell;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -15,9 +16,32 @@ use std::time::Duration;
 use ferrobase_base::Worker;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
+use tokio_util::task::AbortOnDropHandle;
 
 /// For what still runs on threads that may block, when everything has ended.
 const LAST_WORK: Duration = Duration::from_secs(1);
+
+thread_local! {
+    /// Where work is shared, on a thread that has connections of its own.
+    static SHARED: OnceCell<Handle> = const { OnceCell::new() };
+}
+
+/// Runs on the threads that share their work, for what may compute so long that the other connections of this thread
+/// would wait. It ends when nobody waits for it any more; a panic is the caller's.
+pub async fn on_shared_threads<F>(work: F) -> F::Output
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    let Some(shared) = SHARED.with(|shared| shared.get().cloned()) else { return work.await };
+    match AbortOnDropHandle::new(shared.spawn(work)).await {
+        Ok(output) => output,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime ends, and whoever waits with it.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
 
 /// The threads; they end when this is dropped.
 #[derive(Debug)]
@@ -40,8 +64,10 @@ impl Workers {
     }
 
     fn start_some(of: usize) -> io::Result<Arc<Self>> {
-        let threads = (0..of).map(|number| Thread::start(Worker { number, of })).collect::<io::Result<_>>()?;
-        Ok(Arc::new(Self { threads, shared: Handle::current() }))
+        let shared = Handle::current();
+        let start = |number| Thread::start(Worker { number, of }, shared.clone());
+        let threads = (0..of).map(start).collect::<io::Result<_>>()?;
+        Ok(Arc::new(Self { threads, shared }))
     }
 
     /// Their runtimes, for whoever watches over them.
@@ -63,18 +89,19 @@ impl Workers {
 }
 
 impl Thread {
-    fn start(worker: Worker) -> io::Result<Self> {
+    fn start(worker: Worker, shared: Handle) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let (ends, end) = oneshot::channel();
         let handle = runtime.handle().clone();
         let name = format!("connections-{}", worker.number);
-        std::thread::Builder::new().name(name).spawn(move || run(worker, runtime, end))?;
+        std::thread::Builder::new().name(name).spawn(move || run(worker, shared, runtime, end))?;
         Ok(Self { runtime: handle, connections: Arc::default(), _ends: ends })
     }
 }
 
-fn run(worker: Worker, runtime: Runtime, end: oneshot::Receiver<()>) {
+fn run(worker: Worker, shared: Handle, runtime: Runtime, end: oneshot::Receiver<()>) {
     worker.settle();
+    let _ = SHARED.with(|here| here.set(shared));
     // Nothing is ever sent: it ends when the other side is gone.
     let _ = runtime.block_on(end);
     runtime.shutdown_timeout(LAST_WORK);
@@ -120,6 +147,12 @@ mod tests {
 
         drop(places);
         assert_eq!(counts(&workers), [0, 0, 0]);
+
+        let moved = workers.runtimes()[0].spawn(on_shared_threads(async { Worker::current() }));
+        assert_eq!(moved.await.unwrap(), None);
+        let panicking = workers.runtimes()[0].spawn(on_shared_threads(async { panic!("on purpose") }));
+        assert!(panicking.await.unwrap_err().is_panic());
+
         let left = workers.runtimes()[0].clone();
         drop(workers);
         let never = left.spawn(std::future::pending::<()>());

@@ -574,3 +574,42 @@ fn unavailable(down: &Down) -> Error {
     let retry_after = down.next_try.saturating_duration_since(Instant::now()).max(RETRY_AFTER);
     Error::Unavailable { retry_after, cause: down.cause.clone() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HERE: Worker = Worker { number: 0, of: 2 };
+    const THERE: Worker = Worker { number: 1, of: 2 };
+
+    /// Lets this worker's callers queue up behind those who are there.
+    fn queue(state: &mut State, worker: Worker, callers: usize) -> Vec<oneshot::Receiver<Result<Lease, Error>>> {
+        let enter = |_| {
+            let (answer, receiver) = oneshot::channel();
+            state.next_number += 1;
+            state.waiters.push_back((state.next_number, Waiter { answer, worker: Some(worker), passed: 0 }));
+            receiver
+        };
+        (0..callers).map(enter).collect()
+    }
+
+    fn serve(state: &mut State, home: Worker) {
+        let _ = state.next_waiter(Some(home)).expect("somebody waits").send(Err(Error::Closed));
+    }
+
+    #[test]
+    fn a_session_stays_with_its_worker_and_nobody_is_passed_for_ever() {
+        let mut state = State::default();
+        let mut first = queue(&mut state, THERE, 1).remove(0);
+        let mut others = queue(&mut state, HERE, PASSED + 3);
+        for other in &mut others[..PASSED] {
+            serve(&mut state, HERE);
+            assert!(other.try_recv().is_ok() && first.try_recv().is_err(), "those of the worker come first");
+        }
+        serve(&mut state, HERE);
+        assert!(first.try_recv().is_ok(), "passed often enough");
+        serve(&mut state, THERE);
+        assert!(others[PASSED].try_recv().is_ok(), "where nobody is at home the first one is served");
+        assert_eq!(state.waiters.len(), 2);
+    }
+}
