@@ -7,7 +7,7 @@
 //! function body, and whatever is not recognised is not proven. A write that is proven may count up sequences, and
 //! nothing else outlives it.
 //! Invariant: a proof is given up the moment anybody says that the schema changed (`handle`, `reload`), and none is made
-//! in a database that does not tell. Pure but for the one query. What is looked at: `sql/code_list.sql`.
+//! in a database that does not tell. Pure but for its queries. What is looked at: `sql/code_own_list.sql` and those beside it.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
@@ -23,7 +23,7 @@ use crate::pace::{Pace, Room};
 use crate::renewal::Asked;
 use crate::settings_read::{self, CURRENT_SETTING, SettingsRead};
 use crate::snapshot;
-use crate::sql::CODE;
+use crate::sql::{self, Parameter};
 
 /// The first oid of objects that do not come with PostgreSQL.
 const FIRST_OF_USERS: u32 = 16_384;
@@ -140,17 +140,41 @@ fn blind<K: Eq + Hash>(keys: impl IntoIterator<Item = K>) -> HashMap<K, Settings
 pub(crate) async fn prove(session: &mut Session, timeout: Duration) -> Result<Proven, LoadError> {
     let room = Room::within(timeout);
     snapshot::open(session, timeout).await?;
-    let answer = snapshot::ask(session, CODE, &[None], room).await;
-    let answer = snapshot::end(session, answer).await?;
-    let resolving = tokio::task::spawn_blocking(move || resolve(answer, &Pace::new(room)));
+    let answers = everything(session, room).await;
+    let answers = snapshot::end(session, answers).await?;
+    let resolving = tokio::task::spawn_blocking(move || resolve(answers, &Pace::new(room)));
     resolving.await.map_err(LoadError::Build)?
 }
 
-fn resolve(answer: StatementResult, pace: &Pace) -> Result<Proven, LoadError> {
+/// What there is of one sort, and how the query is called that told it.
+type Told = (&'static str, StatementResult);
+
+async fn everything(session: &mut Session, room: Room) -> Result<Vec<Told>, LoadError> {
+    let all = [
+        sql::OWN_CODE,
+        sql::CODE_OF_FUNCTIONS,
+        sql::CODE_OF_RELATIONS,
+        sql::CODE_OF_WRITES,
+        sql::CODE_OF_REFERENCES,
+        sql::CODE_OF_TYPES,
+        sql::CODE_OF_OPERATORS,
+    ];
+    let mut answers = Vec::with_capacity(all.len());
+    for query in all {
+        let parameters = if query.parameter == Parameter::Nothing { &[][..] } else { &[None][..] };
+        answers.push((query.name, snapshot::ask(session, query, parameters, room).await?));
+    }
+    Ok(answers)
+}
+
+fn resolve(answers: Vec<Told>, pace: &Pace) -> Result<Proven, LoadError> {
     // Growing would move all of them at once.
-    let mut objects = Objects { all: HashMap::with_capacity(answer.rows.len()), ..Objects::default() };
-    for row in pace.over(answer.rows) {
-        objects.take(&row)?;
+    let rows = answers.iter().map(|(_, answer)| answer.rows.len()).sum();
+    let mut objects = Objects { all: HashMap::with_capacity(rows), ..Objects::default() };
+    for (name, answer) in answers {
+        for row in pace.over(answer.rows) {
+            objects.take(name, &row)?;
+        }
     }
     let proven = objects.proven(pace);
     pace.over(objects.all).for_each(drop);
@@ -200,14 +224,16 @@ pub(crate) struct Objects {
 }
 
 impl Objects {
-    /// A row of `sql/code_list.sql`.
-    pub(crate) fn take(&mut self, row: &Row) -> Result<(), LoadError> {
-        let mut cells = Cells::new(CODE.name, row);
-        let (sort, number, harmless) = (cells.text()?, cells.number()?, cells.flag()?);
+    /// A row of one of the `sql/code_*_list.sql`, which has that name.
+    pub(crate) fn take(&mut self, query: &'static str, row: &Row) -> Result<(), LoadError> {
+        let mut cells = Cells::new(query, row);
+        let (sort, number, harmless) = (cells.text()?, cells.number::<u64>()?, cells.flag()?);
         let opaque = cells.flag()?;
         let (leads, trees) = (cells.list::<u64>()?, cells.list::<Option<String>>()?);
         match sort {
-            "unsafe" => self.unsafe_functions = leads.into_iter().map(|oid| oid as u32).collect(),
+            "unsafe" => {
+                self.unsafe_functions.insert(u32::try_from(number).map_err(|_| cells.wrong("is no oid"))?);
+            }
             "shadow" => self.shadowed = true,
             _ => {
                 let Some(sort) = Sort::named(sort) else { return Err(cells.wrong("is no sort of object")) };

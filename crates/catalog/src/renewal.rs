@@ -12,7 +12,7 @@ use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ferrobase_pg::Session;
+use ferrobase_pg::{Session, StatementResult};
 
 use crate::cells::Cells;
 use crate::error::LoadError;
@@ -20,12 +20,16 @@ use crate::model::{Catalog, NameRef, Relation};
 use crate::pace::Room;
 use crate::proven::{Objects, Proven};
 use crate::snapshot;
-use crate::sql::{CODE, IDENTITIES};
+use crate::sql::{self, IDENTITIES, Query};
 
 /// Most relations that are remembered: some dozen microseconds of PostgreSQL each.
 const MOST: usize = 300;
 /// Most questions in a row; each follows objects one step further.
 const MOST_STEPS: usize = 24;
+
+/// What reading may lead to.
+const OF_OBJECTS: [Query; 4] =
+    [sql::CODE_OF_FUNCTIONS, sql::CODE_OF_RELATIONS, sql::CODE_OF_TYPES, sql::CODE_OF_OPERATORS];
 
 /// The relations that were asked for.
 #[derive(Debug, Default)]
@@ -78,6 +82,12 @@ pub(crate) async fn renew(
 async fn within(session: &mut Session, catalog: &Catalog, asked: &[u32]) -> Result<Proven, LoadError> {
     let kept = unchanged(session, catalog, asked).await?;
     let mut objects = Objects::default();
+    let own = snapshot::ask(session, sql::OWN_CODE, &[], Room::NotNeeded).await?;
+    if own.rows.is_empty() {
+        // Nobody tells of changes.
+        return Ok(Proven::default());
+    }
+    take(&mut objects, sql::OWN_CODE, &own)?;
     let mut known: HashSet<u64> = HashSet::new();
     let mut next: Vec<u64> = kept.iter().map(|oid| u64::from(*oid)).collect();
     for _ in 0..MOST_STEPS {
@@ -85,13 +95,9 @@ async fn within(session: &mut Session, catalog: &Catalog, asked: &[u32]) -> Resu
             return Ok(objects.proven_reads(&kept));
         }
         let oids = serde_json::json!(next).to_string();
-        let answer = snapshot::ask(session, CODE, &[Some(&oids)], Room::NotNeeded).await?;
-        // No row at all: nobody tells of changes.
-        if answer.rows.is_empty() {
-            break;
-        }
-        for row in &answer.rows {
-            objects.take(row)?;
+        for query in OF_OBJECTS {
+            let answer = snapshot::ask(session, query, &[Some(&oids)], Room::NotNeeded).await?;
+            take(&mut objects, query, &answer)?;
         }
         known.extend(next.iter().copied());
         next = next.iter().flat_map(|number| objects.leads(*number)).filter(|number| !known.contains(number)).collect();
@@ -99,6 +105,10 @@ async fn within(session: &mut Session, catalog: &Catalog, asked: &[u32]) -> Resu
         next.dedup();
     }
     Ok(Proven::default())
+}
+
+fn take(objects: &mut Objects, query: Query, answer: &StatementResult) -> Result<(), LoadError> {
+    answer.rows.iter().try_for_each(|row| objects.take(query.name, row))
 }
 
 /// Those that have the name, the columns and the types that the catalog knows.

@@ -71,7 +71,13 @@ queries! {
     REPRESENTATIONS "representation_list" Login 100;
     MEDIA_HANDLERS "media_handler_list" Exposed 100;
     TIMEZONES "timezone_list" Nothing 100;
-    CODE "code_list" Objects 50;
+    OWN_CODE "code_own_list" Nothing 200;
+    CODE_OF_FUNCTIONS "code_function_list" Objects 50;
+    CODE_OF_RELATIONS "code_relation_list" Objects 50;
+    CODE_OF_WRITES "code_write_list" Nothing 50;
+    CODE_OF_REFERENCES "code_reference_list" Nothing 200;
+    CODE_OF_TYPES "code_type_list" Objects 50;
+    CODE_OF_OPERATORS "code_operator_list" Objects 100;
     IDENTITIES "identity_list" Oids 100;
     DOCUMENT_DEFINITIONS "document_definition_list" Documents 100;
     PARAMETER_DEFAULTS "parameter_default_list" Oid 100;
