@@ -51,7 +51,8 @@ section! {
         /// One piece of work that holds up a thread of this process for so long (a busy loop, a call that blocks) leaves a
         /// line in the log and counts in `runtime_stalls_total`.
         stalled_after: Duration = Duration::from_secs(1), in Duration::from_millis(100)..=Duration::from_secs(3600);
-        /// Ends the process when all of its threads have been held up for so long, for its supervisor to start it again.
+        /// Ends the process when a thread that serves connections, or all threads that share the other work, have been held up
+        /// for so long, for its supervisor to start it again.
         abort_when_stalled: Option<Duration> = None;
     }
 }

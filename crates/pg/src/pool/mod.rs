@@ -15,6 +15,7 @@ mod lane;
 mod lease;
 mod maintain;
 mod options;
+mod queue;
 mod settle;
 mod speed;
 mod standing;

@@ -1,10 +1,9 @@
 //! Who has which session, and who waits: everything behind the pool's one lock.
 //!
 //! The lock is held for a few pointer moves, never across an await and never while a session is dropped. Idle
-//! sessions are a stack (the warmest caches first), waiting callers a queue: a session that comes back goes to the
-//! first of them, so nobody who came later can take it.
+//! sessions are a stack (the warmest caches first), waiting callers a queue (`queue.rs`): a session that comes back goes to
+//! one of them, so nobody who came later can take it.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,6 +15,7 @@ use super::breaker::Breaker;
 use super::lane::Lanes;
 use super::lease::Lease;
 use super::options::{PoolOptions, Pooler};
+use super::queue::{Queue, Turn};
 use super::standing::Standing;
 use super::stats::{Counters, PoolStats, count};
 use crate::connect::guide::Guide;
@@ -29,10 +29,9 @@ use crate::sqlstate::SqlState;
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Shortest time between two times that all connections are replaced.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(1);
-/// A session goes to somebody of its own worker if one is among so many who wait.
-const NEAR: usize = 64;
-/// So often the first of those who wait may be passed in that way.
-const PASSED: usize = 16;
+/// So many connections may be opened at the same time, or half as many as there are: each costs PostgreSQL a process and both
+/// sides some milliseconds, which those that are there could use to serve whoever waits.
+const AT_ONCE: usize = 4;
 
 /// What all clones of a pool share.
 pub(super) struct Shared {
@@ -55,9 +54,7 @@ pub(super) struct Shared {
 #[derive(Default)]
 pub(super) struct State {
     pub(super) idle: Vec<Idle>,
-    /// Numbered in order, so that one who gives up is found quickly; those who go first have numbers below zero.
-    waiters: VecDeque<(i64, Waiter)>,
-    next_number: i64,
+    waiters: Queue,
     /// Sessions that exist or are being opened.
     pub(super) size: usize,
     pub(super) opening: usize,
@@ -85,16 +82,6 @@ pub(super) struct Down {
     pub(super) next_try: Instant,
 }
 
-type Answer = oneshot::Sender<Result<Lease, Error>>;
-
-/// Somebody who waits for a session.
-struct Waiter {
-    answer: Answer,
-    worker: Option<Worker>,
-    /// How often somebody who came later was served before.
-    passed: usize,
-}
-
 /// A caller's place in the queue; given up when dropped, if it was not served.
 struct Place<'a> {
     shared: &'a Shared,
@@ -103,18 +90,8 @@ struct Place<'a> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let mut state = self.shared.lock();
-        if let Ok(index) = state.waiters.binary_search_by_key(&self.number, |(number, _)| *number) {
-            state.waiters.remove(index);
-        }
+        self.shared.lock().waiters.leave(self.number);
     }
-}
-
-/// Where somebody stands who has to wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Turn {
-    First,
-    Last,
 }
 
 enum Taken {
@@ -137,7 +114,10 @@ impl State {
         let for_waiters = self.waiters.len().saturating_sub(self.opening);
         let for_minimum = options.min_connections.saturating_sub(self.size);
         match &self.down {
-            None => for_waiters.max(for_minimum).min(room),
+            None => {
+                let at_once = AT_ONCE.max(self.live() / 2).saturating_sub(self.opening);
+                for_waiters.max(for_minimum).min(room).min(at_once)
+            }
             Some(down) if now < down.next_try || self.opening > 0 => 0,
             // One at a time, and also when nobody waits: somebody has to find out that the database is back.
             Some(_) => usize::from(self.live() == 0 || for_waiters.max(for_minimum) > 0).min(room),
@@ -153,18 +133,6 @@ impl State {
         let rank = |idle: &Idle| (idle.session.is_checked() == user_code, idle.session.home() == here);
         let (index, _) = self.idle.iter().enumerate().max_by_key(|(_, idle)| rank(idle))?;
         Some(self.idle.remove(index).session)
-    }
-
-    /// The next who gets a session of this worker's: whoever came first, unless one who is at home there comes soon after.
-    fn next_waiter(&mut self, home: Option<Worker>) -> Option<Answer> {
-        let first = self.waiters.front_mut().map(|(_, first)| first)?;
-        let may_pass = first.worker != home && first.passed < PASSED;
-        let near =
-            if may_pass { self.waiters.iter().take(NEAR).position(|(_, waiter)| waiter.worker == home) } else { None };
-        if near.is_some() {
-            self.waiters.front_mut()?.1.passed += 1;
-        }
-        self.waiters.remove(near.unwrap_or(0)).map(|(_, waiter)| waiter.answer)
     }
 }
 
@@ -275,22 +243,10 @@ impl Shared {
             count(if most < self.options.max_waiting { &self.counters.shed } else { &self.counters.saturated });
             return Err(Error::Saturated { waiting, retry_after: RETRY_AFTER });
         }
-        let (answer, receiver) = oneshot::channel();
-        let waiter = Waiter { answer, worker: Worker::current(), passed: 0 };
-        let number = match turn {
-            Turn::Last => {
-                let number = state.next_number;
-                state.next_number += 1;
-                state.waiters.push_back((number, waiter));
-                self.lanes.let_go();
-                number
-            }
-            Turn::First => {
-                let number = state.waiters.front().map_or(0, |(first, _)| *first).min(0) - 1;
-                state.waiters.push_front((number, waiter));
-                number
-            }
-        };
+        if turn == Turn::Last {
+            self.lanes.let_go();
+        }
+        let (number, receiver) = state.waiters.enter(turn);
         Ok(Taken::Queued(number, receiver))
     }
 
@@ -375,7 +331,7 @@ impl Shared {
                 drop(state);
                 return self.discard(session);
             }
-            let Some(answer) = state.next_waiter(session.home()) else {
+            let Some(answer) = state.waiters.next(session.home()) else {
                 state.idle.push(Idle { session, since: Instant::now() });
                 return;
             };
@@ -480,9 +436,10 @@ impl Shared {
         }
         let down = Down { certain, cause: Arc::new(error), backoff, next_try: now + backoff };
         let told = certain && state.live() == 0;
-        let waiters = if told { std::mem::take(&mut state.waiters) } else { VecDeque::new() };
-        for (_, waiter) in waiters {
-            let _ = waiter.answer.send(Err(unavailable(&down)));
+        if told {
+            for answer in state.waiters.take_all() {
+                let _ = answer.send(Err(unavailable(&down)));
+            }
         }
         state.down = Some(down);
         drop(state);
@@ -492,9 +449,8 @@ impl Shared {
     /// The breaker opens: whoever waits hears of it, and so will everybody who comes.
     pub(super) fn break_off(&self, down: Down) {
         let mut state = self.lock();
-        let waiters = std::mem::take(&mut state.waiters);
-        for (_, waiter) in waiters {
-            let _ = waiter.answer.send(Err(unavailable(&down)));
+        for answer in state.waiters.take_all() {
+            let _ = answer.send(Err(unavailable(&down)));
         }
         state.broken = Some(down);
     }
@@ -512,10 +468,10 @@ impl Shared {
         state.closed = true;
         let idle: Vec<_> = state.idle.drain(..).map(|idle| idle.session).collect();
         state.size -= idle.len();
-        let waiters = std::mem::take(&mut state.waiters);
+        let waiting = state.waiters.take_all();
         drop(state);
-        for (_, waiter) in waiters {
-            let _ = waiter.answer.send(Err(Error::Closed));
+        for answer in waiting {
+            let _ = answer.send(Err(Error::Closed));
         }
         self.bury(idle);
         self.lanes.let_go();
@@ -579,37 +535,20 @@ fn unavailable(down: &Down) -> Error {
 mod tests {
     use super::*;
 
-    const HERE: Worker = Worker { number: 0, of: 2 };
-    const THERE: Worker = Worker { number: 1, of: 2 };
-
-    /// Lets this worker's callers queue up behind those who are there.
-    fn queue(state: &mut State, worker: Worker, callers: usize) -> Vec<oneshot::Receiver<Result<Lease, Error>>> {
-        let enter = |_| {
-            let (answer, receiver) = oneshot::channel();
-            state.next_number += 1;
-            state.waiters.push_back((state.next_number, Waiter { answer, worker: Some(worker), passed: 0 }));
-            receiver
-        };
-        (0..callers).map(enter).collect()
-    }
-
-    fn serve(state: &mut State, home: Worker) {
-        let _ = state.next_waiter(Some(home)).expect("somebody waits").send(Err(Error::Closed));
-    }
-
     #[test]
-    fn a_session_stays_with_its_worker_and_nobody_is_passed_for_ever() {
-        let mut state = State::default();
-        let mut first = queue(&mut state, THERE, 1).remove(0);
-        let mut others = queue(&mut state, HERE, PASSED + 3);
-        for other in &mut others[..PASSED] {
-            serve(&mut state, HERE);
-            assert!(other.try_recv().is_ok() && first.try_recv().is_err(), "those of the worker come first");
-        }
-        serve(&mut state, HERE);
-        assert!(first.try_recv().is_ok(), "passed often enough");
-        serve(&mut state, THERE);
-        assert!(others[PASSED].try_recv().is_ok(), "where nobody is at home the first one is served");
-        assert_eq!(state.waiters.len(), 2);
+    fn connections_are_opened_a_few_at_a_time_and_more_where_there_are_many() {
+        let (mut state, options) = (State::default(), PoolOptions { max_connections: 100, ..PoolOptions::default() });
+        let _waiting: Vec<_> = (0..80).map(|_| state.waiters.enter(Turn::Last)).collect();
+        let begin = |state: &mut State| {
+            let wanted = state.wanted(&options, Instant::now());
+            state.size += wanted;
+            state.opening += wanted;
+            wanted
+        };
+        assert_eq!((begin(&mut state), begin(&mut state)), (AT_ONCE, 0), "those that are under way come first");
+        state.opening -= 1;
+        assert_eq!(begin(&mut state), 1, "one is open, and the next begins");
+        (state.size, state.opening) = (40, 0);
+        assert_eq!(begin(&mut state), 20, "half as many as there are");
     }
 }
