@@ -2,7 +2,7 @@
 -- The columns, and when there is no row at all: `code_own_list.sql`.
 -- Parameters: none. Privileges: none. Oldest PostgreSQL: 14.
 with rows (sort, number, harmless, opaque, leads, trees) as (
-  -- What a foreign key adds to the writes of the table that it refers to: rows of their own beside those above, because
+  -- Rows of their own beside those of `code_write_list.sql`, because
   -- no index finds them by that table, and looking for them from each table takes the square of their number.
   select w.sort, k.confrelid::bigint + w.number,
          -- SET DEFAULT runs defaults, and whatever those count up.

@@ -6,7 +6,8 @@
 //! Invariant: event streams, answers that are encoded already, byte ranges and small answers leave as they are.
 
 use std::convert::Infallible;
-use std::future::{Ready, ready};
+use std::future::{Future as _, Ready, ready};
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
 use axum::body::Body;
@@ -74,12 +75,47 @@ impl Compression {
             .quality(CompressionLevel::Precise(i32::from(self.level)))
             .compress_when(Always);
         let Ok(encoded) = encoder.oneshot(request).await;
-        let mut encoded = encoded.map(Body::new);
+        let mut encoded = encoded.map(|body| Body::new(Polite { body, is_others_turn: false }));
         if let Some(content_range) = content_range {
             encoded.headers_mut().insert(CONTENT_RANGE, content_range);
         }
         name_encoding(encoded.headers_mut(), encoding);
         encoded
+    }
+}
+
+/// A body that lets others have the thread between its pieces: some kilobytes take a millisecond to compress, and whoever
+/// writes the answer would go on as long as the caller reads.
+struct Polite<B> {
+    body: B,
+    is_others_turn: bool,
+}
+
+impl<B: http_body::Body + Unpin> http_body::Body for Polite<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Self::Data>, Self::Error>>> {
+        if std::mem::take(&mut self.is_others_turn) {
+            // Wakes us when the runtime has also looked at its sockets.
+            let turn = pin!(tokio::task::yield_now()).poll(cx);
+            debug_assert!(turn.is_pending(), "a first poll always yields");
+            return Poll::Pending;
+        }
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        self.is_others_turn = matches!(polled, Poll::Ready(Some(_)));
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -187,6 +223,26 @@ fn is_byte_range(headers: &HeaderMap) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn others_have_their_turn_between_the_pieces_of_a_large_answer() {
+        let rows: String = (0..200_000).map(|n| format!("{{\"number\":{}}},", n * 7919 % 100_003)).collect();
+        let response = Response::builder().header(CONTENT_TYPE, "application/json").body(Body::from(rows)).unwrap();
+        let accept = HeaderValue::from_static("gzip");
+        let answer = Compression::new(6).apply(&Method::GET, Some(&accept), response).await;
+        let turns = std::rc::Rc::new(std::cell::Cell::new(0));
+        let counted = turns.clone();
+        let tasks = tokio::task::LocalSet::new();
+        tasks.spawn_local(async move {
+            loop {
+                counted.set(counted.get() + 1);
+                tokio::task::yield_now().await;
+            }
+        });
+        let body = tasks.run_until(axum::body::to_bytes(answer.into_body(), usize::MAX)).await.unwrap();
+        assert!(body.len() > 100_000, "{}", body.len());
+        assert!(turns.get() > 10, "{}", turns.get());
+    }
 
     #[test]
     fn encodings_are_chosen_by_quality_then_by_cost() {

@@ -9,11 +9,12 @@ use crate::support::server::Server;
 use crate::support::{batch, cell, options, statement};
 
 const WORKERS: usize = 3;
+const ROUNDS: usize = 2;
 
 /// Works as one of several threads that each have a runtime of their own, and ends with it.
-fn on_worker(number: usize, work: impl AsyncFnOnce() + Send + 'static) -> JoinHandle<()> {
+fn on_worker(number: usize, of: usize, work: impl AsyncFnOnce() + Send + 'static) -> JoinHandle<()> {
     std::thread::spawn(move || {
-        Worker { number, of: WORKERS }.settle();
+        Worker { number, of }.settle();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(work());
     })
@@ -25,11 +26,11 @@ fn asked(me: &str, shareable: bool) -> Batch {
 }
 
 /// Several callers on each worker, each of whom wants his own answers.
-fn ask_everywhere(pool: &Pool, shareable: bool) {
+fn ask_everywhere(pool: &Pool, shareable: bool, round: usize) {
     let threads: Vec<_> = (0..WORKERS)
         .map(|number| {
             let pool = pool.clone();
-            on_worker(number, async move || {
+            on_worker(round * WORKERS + number, ROUNDS * WORKERS, async move || {
                 let callers = (0..4).map(|caller| {
                     let pool = pool.clone();
                     tokio::spawn(async move {
@@ -52,7 +53,7 @@ fn ask_everywhere(pool: &Pool, shareable: bool) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sessions_serve_whichever_thread_asks_and_outlive_it() {
+async fn sessions_serve_whichever_thread_asks_also_when_another_has_ended() {
     let (server, files) = Server::start(true).await;
     let parse = |rest: &str| ConnectOptions::parse(&server.url("scram_user", rest)).unwrap();
     let local = Host::unix(server.socket_folder(), server.port);
@@ -66,10 +67,10 @@ async fn sessions_serve_whichever_thread_asks_and_outlive_it() {
             let pool = Pool::new(connect.clone(), PoolOptions { max_shared: 2, ..options(4) });
             let warm = pool.run(asked("first:", shareable)).await.unwrap();
             assert_eq!(cell(&warm), Some("first:0"), "{kind}");
-            for _ in 0..2 {
-                // The threads of the first round, whose sessions these are, are gone in the second.
+            for round in 0..ROUNDS {
+                // The threads of the first round, whose sessions these are, are gone in the second: other sessions take their place.
                 let asking = pool.clone();
-                tokio::task::spawn_blocking(move || ask_everywhere(&asking, shareable)).await.unwrap();
+                tokio::task::spawn_blocking(move || ask_everywhere(&asking, shareable, round)).await.unwrap();
             }
             let reply = pool.run(asked("last:", shareable)).await.unwrap();
             assert_eq!(cell(&reply), Some("last:0"), "{kind}");

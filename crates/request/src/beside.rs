@@ -3,19 +3,37 @@
 //! A connection stays on one thread with many others (`edge::listener`). What a request computes there is short, with few
 //! exceptions; a long answer is one.
 
-use ferrobase_pg::StatementResult;
+use std::sync::LazyLock;
 
-/// Values of a result that take a thread about two milliseconds to write.
-const MANY: usize = 20_000;
+use ferrobase_pg::{Row, StatementResult};
+use tokio::sync::Semaphore;
+
+/// What takes a thread about two milliseconds to write, in bytes of short texts.
+const MUCH: usize = 1 << 20;
+/// What a value costs beside its bytes, in such bytes.
+const VALUE: usize = 40;
+
+/// As many pieces of such work at a time as there are processors: more would only take them from those who serve.
+static PLACES: LazyLock<Semaphore> =
+    LazyLock::new(|| Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)));
 
 /// Whether making an answer of these takes long.
 pub fn is_long(results: &[StatementResult]) -> bool {
-    results.iter().map(|result| result.rows.len() * result.columns.len()).sum::<usize>() >= MANY
+    let of = |row: &Row| row.size() + row.len() * VALUE;
+    results.iter().flat_map(|result| &result.rows).map(of).sum::<usize>() >= MUCH
 }
 
-/// Does it on a thread for such work. Whoever stops waiting does not stop it. A panic is the caller's.
+/// Does it on a thread for such work. Whoever stops waiting before it begins is forgotten, later it goes on to its end. A
+/// panic is the caller's.
 pub async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
+    // It is never closed.
+    let place = PLACES.acquire().await.ok();
+    let placed = move || {
+        let done = work();
+        drop(place);
+        done
+    };
+    match tokio::task::spawn_blocking(placed).await {
         Ok(done) => done,
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
@@ -28,6 +46,19 @@ pub async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn result(rows: usize, value: &str) -> Vec<StatementResult> {
+        let rows = (0..rows).map(|_| Row::new([Some(value); 5])).collect();
+        vec![StatementResult { columns: std::sync::Arc::default(), rows, tag: String::new() }]
+    }
+
+    #[test]
+    fn many_values_and_large_ones_take_long() {
+        assert!(!is_long(&result(20, "a title of usual length")));
+        assert!(!is_long(&result(1000, "a title of usual length")));
+        assert!(is_long(&result(10_000, "1")));
+        assert!(is_long(&result(1, &"long".repeat(100_000))));
+    }
 
     #[tokio::test]
     async fn others_go_on_meanwhile_and_a_panic_comes_back() {

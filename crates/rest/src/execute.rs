@@ -111,7 +111,7 @@ pub(crate) async fn execute_within(
         Ok(reply) => reply,
         Err(error) => return Err(explained(transaction.target(), context, request, planned, error).await),
     };
-    if let Some(executed) = read(reply.results.get(own..).unwrap_or_default(), &statements.compiled.output) {
+    if let Some(executed) = read_all(reply.results, own, &statements.compiled.output).await {
         return Ok(executed);
     }
     let statements = Statements::by_postgresql(planned)?;

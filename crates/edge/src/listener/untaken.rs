@@ -7,7 +7,7 @@
 //! Invariant: only the stream that is not taken ends; others on its connection may be other people's, behind a proxy.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -73,7 +73,12 @@ impl Untaken {
         let mut stale = Vec::new();
         lock(&self.0).retain(|answer| {
             let Some(answer) = answer.upgrade() else { return false };
-            let mut answer = lock(&answer);
+            // Whoever holds it is taking it.
+            let mut answer = match answer.try_lock() {
+                Ok(answer) => answer,
+                Err(TryLockError::Poisoned(answer)) => answer.into_inner(),
+                Err(TryLockError::WouldBlock) => return true,
+            };
             let is_stale = answer.ready_since.is_some_and(|since| since.elapsed() >= limit);
             if is_stale {
                 answer.rest = Bytes::new();

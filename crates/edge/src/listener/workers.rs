@@ -18,6 +18,10 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::request_id;
+
+/// Threads for work that blocks or takes long, of each thread.
+const BLOCKING: usize = 64;
 /// For what still runs on threads that may block, when everything has ended.
 const LAST_WORK: Duration = Duration::from_secs(1);
 
@@ -33,6 +37,14 @@ where
     F: Future<Output: Send> + Send + 'static,
 {
     let Some(shared) = SHARED.with(|shared| shared.get().cloned()) else { return work.await };
+    let id = request_id::current();
+    // Its lines in the log are those of the request.
+    let work = async move {
+        match id {
+            Some(id) => request_id::scope(id, work).await,
+            None => work.await,
+        }
+    };
     match AbortOnDropHandle::new(shared.spawn(work)).await {
         Ok(output) => output,
         Err(error) => match error.try_into_panic() {
@@ -90,7 +102,7 @@ impl Workers {
 
 impl Thread {
     fn start(worker: Worker, shared: Handle) -> io::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING).build()?;
         let (ends, end) = oneshot::channel();
         let handle = runtime.handle().clone();
         let name = format!("connections-{}", worker.number);

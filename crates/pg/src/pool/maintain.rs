@@ -24,6 +24,8 @@ impl Drop for Attempt {
     fn drop(&mut self) {
         if let Some(shared) = self.0.take() {
             shared.opening_ended();
+            // Somebody may still wait for what this would have been.
+            shared.attention.notify_one();
         }
     }
 }

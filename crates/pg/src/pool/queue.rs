@@ -2,9 +2,10 @@
 //!
 //! Whoever came first, but for two things: a lane goes before those who want a session for themselves, and a session
 //! stays with the worker that watches its socket where somebody of his waits (docs/adr/0023).
-//! Invariant: nobody is passed for ever.
+//! Invariant: nobody is passed for longer than a moment.
 
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 use ferrobase_base::Worker;
 use tokio::sync::oneshot;
@@ -14,8 +15,9 @@ use crate::error::Error;
 
 /// A session goes to somebody of its own worker if one is among so many who wait.
 const NEAR: usize = 64;
-/// So often the first of those who wait may be passed in that way.
-const PASSED: usize = 16;
+/// The first of those who wait may be passed in that way until he has waited for so long. It is a move of a socket that is
+/// saved, some microseconds: where statements take long, whoever came first comes first.
+const PASSED: Duration = Duration::from_millis(20);
 
 /// Takes the session, or why there is none.
 pub(super) type Answer = oneshot::Sender<Result<Lease, Error>>;
@@ -37,8 +39,7 @@ pub(super) struct Queue {
 struct Waiter {
     answer: Answer,
     worker: Option<Worker>,
-    /// How often somebody who came later was served before.
-    passed: usize,
+    since: Instant,
 }
 
 impl Queue {
@@ -53,7 +54,7 @@ impl Queue {
     /// Lines somebody of the present worker up. Gives the number under which he leaves.
     pub(super) fn enter(&mut self, turn: Turn) -> (i64, oneshot::Receiver<Result<Lease, Error>>) {
         let (answer, receiver) = oneshot::channel();
-        let waiter = Waiter { answer, worker: Worker::current(), passed: 0 };
+        let waiter = Waiter { answer, worker: Worker::current(), since: Instant::now() };
         let number = match turn {
             Turn::Last => {
                 self.next_number += 1;
@@ -78,13 +79,10 @@ impl Queue {
 
     /// Who gets a session that this worker watches.
     pub(super) fn next(&mut self, home: Option<Worker>) -> Option<Answer> {
-        let (number, first) = self.waiters.front_mut()?;
-        let may_pass = *number >= 0 && first.worker != home && first.passed < PASSED;
+        let (number, first) = self.waiters.front()?;
+        let may_pass = *number >= 0 && first.worker != home && first.since.elapsed() < PASSED;
         let near = || self.waiters.iter().take(NEAR).position(|(_, waiter)| waiter.worker == home);
         let index = if may_pass { near().unwrap_or(0) } else { 0 };
-        if index > 0 {
-            self.waiters.front_mut()?.1.passed += 1;
-        }
         self.waiters.remove(index).map(|(_, waiter)| waiter.answer)
     }
 
@@ -120,19 +118,20 @@ mod tests {
     }
 
     #[test]
-    fn a_session_stays_with_its_worker_and_nobody_is_passed_for_ever() {
+    fn a_session_stays_with_its_worker_and_nobody_is_passed_for_long() {
         let mut queue = Queue::default();
         let mut first = enter(&mut queue, THERE, Turn::Last);
-        let mut others: Vec<_> = (0..PASSED + 3).map(|_| enter(&mut queue, HERE, Turn::Last)).collect();
-        for other in &mut others[..PASSED] {
+        let mut others: Vec<_> = (0..5).map(|_| enter(&mut queue, HERE, Turn::Last)).collect();
+        for other in &mut others[..3] {
             serve(&mut queue, HERE);
             assert!(is_served(other) && !is_served(&mut first), "those of the worker come first");
         }
+        queue.waiters[0].1.since -= PASSED;
         serve(&mut queue, HERE);
-        assert!(is_served(&mut first), "passed often enough");
+        assert!(is_served(&mut first), "he has waited long enough");
         serve(&mut queue, THERE);
-        assert!(is_served(&mut others[PASSED]), "where nobody is at home the first one is served");
-        assert_eq!(queue.len(), 2);
+        assert!(is_served(&mut others[3]), "where nobody is at home the first one is served");
+        assert_eq!(queue.len(), 1);
     }
 
     #[test]
