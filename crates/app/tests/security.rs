@@ -746,7 +746,12 @@ async fn sec_29_anonymous_callers_cannot_take_every_connection() {
         })
         .collect();
     let waiting = "database_connections_waiting{pool=\"request\"}";
-    eventually("five run and five wait", PATIENCE, async || metric(&app, waiting).await == Some(5.0)).await;
+    let running = "database_connections_active{pool=\"request\"}";
+    // The first five wait as well while their connections are opened.
+    eventually("five run and five wait", PATIENCE, async || {
+        metric(&app, running).await == Some(5.0) && metric(&app, waiting).await == Some(5.0)
+    })
+    .await;
     let refused = caller.get("/notes").await;
     assert!(refused.is_unavailable() && refused.took < Duration::from_millis(500), "{refused:?}");
     for _ in 0..10 {
