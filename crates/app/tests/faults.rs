@@ -347,7 +347,12 @@ async fn saturation_is_told_at_once_and_others_recover() {
         })
         .collect();
     let full = "database_connections_waiting{pool=\"request\"}";
-    eventually("two run and two wait", PATIENCE, async || metric(&app, full).await == Some(2.0)).await;
+    let running = "database_connections_active{pool=\"request\"}";
+    // The first two wait as well while their connections are opened.
+    eventually("two run and two wait", PATIENCE, async || {
+        metric(&app, running).await == Some(2.0) && metric(&app, full).await == Some(2.0)
+    })
+    .await;
     for _ in 0..10 {
         let refused = caller.get("/entries").await;
         assert!(refused.is_unavailable() && refused.code() == "PGRST003", "{refused:?}");
