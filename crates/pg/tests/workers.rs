@@ -1,12 +1,13 @@
 //! A pool that several single-threaded runtimes use: sessions go where they are asked for, whatever the socket is.
 
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use ferrobase_base::Worker;
 use ferrobase_pg::{Batch, ConnectOptions, Host, Pool, PoolOptions};
 
 use crate::support::server::Server;
-use crate::support::{batch, cell, options, statement};
+use crate::support::{batch, cell, database, eventually, options, pool, statement};
 
 const WORKERS: usize = 3;
 const ROUNDS: usize = 2;
@@ -49,6 +50,44 @@ fn ask_everywhere(pool: &Pool, shareable: bool, round: usize) {
         .collect();
     for thread in threads {
         thread.join().unwrap();
+    }
+}
+
+/// A lane keeps its connection for a second without work, but not when the lane of another worker needs it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lane_without_work_lets_the_lane_of_another_worker_have_its_connection() {
+    let database = database().await;
+    let pool = pool(&database, 4);
+    let busy: Vec<_> = (0..3)
+        .map(|_| {
+            let pool = pool.clone();
+            tokio::spawn(async move { pool.run(batch(&["select pg_sleep(4)"])).await.map(drop) })
+        })
+        .collect();
+    eventually("three are busy", async || pool.stats().active == 3).await;
+    let (first, (done, wait)) = (pool.clone(), tokio::sync::oneshot::channel::<()>());
+    let (ready, is_ready) = tokio::sync::oneshot::channel();
+    let one = on_worker(0, 2, async move || {
+        for turn in 0..5 {
+            first.run(asked(&format!("{turn}"), true)).await.unwrap();
+        }
+        assert!(first.stats().shared > 0, "it has a lane");
+        ready.send(()).unwrap();
+        let _ = wait.await;
+    });
+    is_ready.await.unwrap();
+    let second = pool.clone();
+    let other = on_worker(1, 2, async move || {
+        let started = Instant::now();
+        second.run(asked("second:", true)).await.unwrap();
+        assert!(started.elapsed() < Duration::from_millis(500), "{:?}", started.elapsed());
+        done.send(()).unwrap();
+    });
+    for thread in [one, other] {
+        tokio::task::spawn_blocking(|| thread.join().unwrap()).await.unwrap();
+    }
+    for busy in busy {
+        busy.await.unwrap().unwrap();
     }
 }
 

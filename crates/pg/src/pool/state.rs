@@ -243,9 +243,7 @@ impl Shared {
             count(if most < self.options.max_waiting { &self.counters.shed } else { &self.counters.saturated });
             return Err(Error::Saturated { waiting, retry_after: RETRY_AFTER });
         }
-        if turn == Turn::Last {
-            self.lanes.let_go();
-        }
+        self.lanes.let_go();
         let (number, receiver) = state.waiters.enter(turn);
         Ok(Taken::Queued(number, receiver))
     }
