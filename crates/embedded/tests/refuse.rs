@@ -197,7 +197,7 @@ async fn a_server_that_is_too_slow_is_stopped_and_said_to_be_slow() {
     let mut refused = None;
     for _ in 0..20 {
         match Embedded::start(Options { start_timeout: Duration::ZERO, ..project.options() }).await {
-            Ok(quick) => quick.stop().await.unwrap(),
+            Ok(quick) => drop(quick.stop().await.unwrap()),
             Err(error) => {
                 refused = Some(error);
                 break;

@@ -29,9 +29,6 @@ use crate::sqlstate::SqlState;
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Shortest time between two times that all connections are replaced.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(1);
-/// So many connections may be opened at the same time, or half as many as there are: each costs PostgreSQL a process and both
-/// sides some milliseconds, which those that are there could use to serve whoever waits.
-const AT_ONCE: usize = 4;
 
 /// What all clones of a pool share.
 pub(super) struct Shared {
@@ -114,10 +111,7 @@ impl State {
         let for_waiters = self.waiters.len().saturating_sub(self.opening);
         let for_minimum = options.min_connections.saturating_sub(self.size);
         match &self.down {
-            None => {
-                let at_once = AT_ONCE.max(self.live() / 2).saturating_sub(self.opening);
-                for_waiters.max(for_minimum).min(room).min(at_once)
-            }
+            None => for_waiters.max(for_minimum).min(room),
             Some(down) if now < down.next_try || self.opening > 0 => 0,
             // One at a time, and also when nobody waits: somebody has to find out that the database is back.
             Some(_) => usize::from(self.live() == 0 || for_waiters.max(for_minimum) > 0).min(room),
@@ -527,26 +521,4 @@ fn may_be_an_accident(error: &Error) -> bool {
 fn unavailable(down: &Down) -> Error {
     let retry_after = down.next_try.saturating_duration_since(Instant::now()).max(RETRY_AFTER);
     Error::Unavailable { retry_after, cause: down.cause.clone() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn connections_are_opened_a_few_at_a_time_and_more_where_there_are_many() {
-        let (mut state, options) = (State::default(), PoolOptions { max_connections: 100, ..PoolOptions::default() });
-        let _waiting: Vec<_> = (0..80).map(|_| state.waiters.enter(Turn::Last)).collect();
-        let begin = |state: &mut State| {
-            let wanted = state.wanted(&options, Instant::now());
-            state.size += wanted;
-            state.opening += wanted;
-            wanted
-        };
-        assert_eq!((begin(&mut state), begin(&mut state)), (AT_ONCE, 0), "those that are under way come first");
-        state.opening -= 1;
-        assert_eq!(begin(&mut state), 1, "one is open, and the next begins");
-        (state.size, state.opening) = (40, 0);
-        assert_eq!(begin(&mut state), 20, "half as many as there are");
-    }
 }
