@@ -239,7 +239,7 @@ pub(crate) async fn enter(
     Ok(())
 }
 
-/// The same of all that a reply has, of which the first are not the request's own. A long answer is made elsewhere.
+/// Reads what a reply has behind the results that are not the request's own (as [`read`]). A long answer is made elsewhere.
 async fn read_all(results: Vec<StatementResult>, own: usize, output: &Output) -> Option<Executed> {
     if !is_long(&results) {
         return read(results.get(own..).unwrap_or_default(), output);
