@@ -17,7 +17,7 @@ use bytes::Bytes;
 use ferrobase_base::{Kind, PublicError};
 use ferrobase_catalog::{Catalog, Function, Isolation, Proof, Proven};
 use ferrobase_edge::Caller;
-use ferrobase_pg::{Statement, StatementResult};
+use ferrobase_pg::{Formats, Statement, StatementResult};
 use ferrobase_query::plan::{Content, Document};
 use ferrobase_query::{Drawn, Template, compile_document, prove_document};
 use ferrobase_request::{RequestContext, Stage, Target, Work, beside, is_long};
@@ -193,7 +193,8 @@ impl Flow<'_> {
 
     /// The catalog has the answer: whoever the database or its pre-request function refuses gets none.
     async fn enter(&self, operating: &Operating<'_>) -> Result<(), Error> {
-        let nothing = Statement { sql: "select".into(), params: Vec::new(), param_types: Vec::new(), binary: false };
+        let nothing =
+            Statement { sql: "select".into(), params: Vec::new(), param_types: Vec::new(), formats: Formats::Text };
         let work = Work::read(self.settings.search_path(operating.schema), nothing);
         let entered = ferrobase_request::run(self.target, self.context(), work).await;
         entered.map(|_| ()).map_err(|error| self.failed(&error))

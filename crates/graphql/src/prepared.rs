@@ -298,7 +298,7 @@ fn holes(real: &Drawn, with_word: &Drawn, word: &str, value: Option<&[u8]>) -> O
     let (ours, theirs) = (&real.statement, &with_word.statement);
     let same = ours.sql == theirs.sql
         && ours.param_types == theirs.param_types
-        && ours.binary == theirs.binary
+        && ours.formats == theirs.formats
         && ours.params.len() == theirs.params.len()
         && real.template == with_word.template;
     if !same {

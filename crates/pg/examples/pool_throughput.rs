@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ferrobase_pg::{Batch, ConnectOptions, Mode, Pool, PoolOptions, Settings, Statement};
+use ferrobase_pg::{Batch, ConnectOptions, Formats, Mode, Pool, PoolOptions, Settings, Statement};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -21,7 +21,8 @@ fn main() {
 async fn measure(url: &str, sql: &str, callers: usize, connections: usize, time: Duration, checked: bool) {
     let options = PoolOptions { max_connections: connections, ..PoolOptions::default() };
     let pool = Pool::new(ConnectOptions::parse(url).expect("a URL"), options);
-    let statement = Statement { sql: Arc::from(sql), params: Vec::new(), param_types: Vec::new(), binary: false };
+    let statement =
+        Statement { sql: Arc::from(sql), params: Vec::new(), param_types: Vec::new(), formats: Formats::Text };
     let scope: Arc<str> = "bench".into();
     let (end, cpu) = (Instant::now() + time, cpu_ticks());
     let tasks: Vec<_> = (0..callers)

@@ -144,8 +144,33 @@ pub struct Statement {
     pub params: Vec<Option<Bytes>>,
     /// Type OIDs of the parameters, 0 where PostgreSQL infers; may be shorter than `params`.
     pub param_types: Vec<u32>,
-    /// All columns of its rows come in binary format.
-    pub binary: bool,
+    /// In which format its rows come.
+    pub formats: Formats,
+}
+
+/// In which format the columns of a statement's rows come ([format codes](https://www.postgresql.org/docs/current/protocol-overview.html#PROTOCOL-FORMAT-CODES)).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Formats {
+    /// All as text.
+    #[default]
+    Text,
+    /// Whether each comes in binary format. A statement with another number of columns fails with 08P01, but one code is for
+    /// all of them.
+    Each(Arc<[bool]>),
+    /// The same, once the session knows that there are so many columns; until then all come as text. For `*`, whose columns
+    /// may be others by now, and for values of which one can tell in what format they came.
+    Wished(Arc<[bool]>),
+}
+
+impl Formats {
+    /// Those of a statement with so many columns, where that is known: whether each comes in binary format. None for text.
+    pub(crate) fn codes(&self, known: Option<usize>) -> &[bool] {
+        match self {
+            Self::Each(each) => each,
+            Self::Wished(each) if known == Some(each.len()) => each,
+            Self::Text | Self::Wished(_) => &[],
+        }
+    }
 }
 
 /// How a batch becomes a transaction.

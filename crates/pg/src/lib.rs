@@ -27,8 +27,8 @@ pub mod sqlstate;
 mod wire;
 
 pub use batch::{
-    Batch, Column, End, Held, Isolation, Judge, Mode, Opening, Reply, Settings, Statement, StatementResult, Terms,
-    Timing, Turn,
+    Batch, Column, End, Formats, Held, Isolation, Judge, Mode, Opening, Reply, Settings, Statement, StatementResult,
+    Terms, Timing, Turn,
 };
 pub use connect::cancel::CancelToken;
 pub use connect::guide::Guide;

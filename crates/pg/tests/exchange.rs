@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ferrobase_pg::{Batch, End, Error, Isolation, Mode, Session, SqlState, StatementResult};
+use ferrobase_pg::{Batch, End, Error, Formats, Isolation, Mode, Session, SqlState, StatementResult};
 
 use crate::support::{BatchExt, batch, cell, database, login, pool, statement, value};
 
@@ -294,7 +294,8 @@ async fn rows_come_in_binary_where_that_is_asked_for() {
     // Known or not, and with the text form of the same statement in between.
     for binary in [true, true, false, true] {
         let mut batch = batch(&[sql]);
-        batch.statements[0].binary = binary;
+        // The text has the same bytes in both.
+        batch.statements[0].formats = Formats::Each([binary, false, binary, binary].into());
         let reply = session.run(&batch).await.unwrap();
         let result = &reply.results[0];
         let types: Vec<_> = result.columns.iter().map(|column| column.type_oid).collect();
@@ -305,4 +306,30 @@ async fn rows_come_in_binary_where_that_is_asked_for() {
         let expected = if binary { (&[0, 0, 1, 2][..], &records[..]) } else { (&b"258"[..], &b"{\"(1,t)\"}"[..]) };
         assert_eq!((row.value(0), row.value(3)), (Some(expected.0), Some(expected.1)));
     }
+    let mut batch = batch(&[sql]);
+    batch.statements[0].formats = Formats::Each([true, true].into());
+    let error = session.run(&batch).await.unwrap_err();
+    assert_eq!(error.code(), Some(SqlState::PROTOCOL_VIOLATION), "columns were added: {error}");
+}
+
+#[tokio::test]
+async fn a_wish_for_binary_is_heard_once_the_columns_are_known() {
+    let database = database().await;
+    database
+        .script("create table growing (id int); grant select on growing to public; insert into growing values (258)")
+        .await;
+    let mut session = Session::connect(&login(&database)).await.unwrap();
+    let mut batch = batch(&["select * from growing"]);
+    batch.statements[0].formats = Formats::Wished([true].into());
+    let mut seen = Vec::new();
+    for round in 0..8 {
+        if round == 4 {
+            database.script("alter table growing add more int").await;
+        }
+        seen.push(session.run(&batch).await.unwrap().results[0].rows[0].value(0).unwrap().to_vec());
+    }
+    let (binary, text) = (vec![0, 0, 1, 2], b"258".to_vec());
+    assert_eq!(seen[..2], [text.clone(), text.clone()], "not known yet");
+    assert_eq!(seen[2..4], [binary.clone(), binary], "known");
+    assert_eq!(seen[4..], [&text; 4].map(Clone::clone), "there are more columns by now");
 }

@@ -39,6 +39,7 @@ use self::read::{Level, Origin};
 use self::selection::Selection;
 use crate::plan::{Body, Document, Lock, LockStrength, LockWait, Query, Source};
 use crate::rows::{self, Rows};
+use crate::shown;
 use crate::sql::Sql;
 use crate::statement::{Compiled, Drawn, Output};
 use crate::template::Template;
@@ -96,7 +97,8 @@ pub fn compile_rows(query: &Query, catalog: &Catalog) -> Result<Option<Compiled>
         return Ok(Some(Compiled { statement, output: Output::Rows(Rows::drawn(template)), estimate: None }));
     }
     let Some(rows) = Rows::of(&query.read, form, catalog) else { return Ok(None) };
-    let statement = finish(Compiler::default().rows(&query.read, Origin::Root, Level::ROOT)?)?;
+    let sql = Compiler::default().rows(&query.read, Origin::Root, Level::ROOT)?;
+    let statement = pg::Statement { formats: rows.formats(), ..finish(sql)? };
     Ok(Some(Compiled { statement, output: Output::Rows(rows), estimate: None }))
 }
 
@@ -114,9 +116,8 @@ fn settled(
 }
 
 fn statement(selection: Selection) -> Result<(pg::Statement, Template), CompileError> {
-    let binary = selection.binary;
     let (sql, template) = selection.statement();
-    Ok((pg::Statement { binary, ..finish(sql)? }, template))
+    Ok((pg::Statement { formats: shown::formats(&template.shown), ..finish(sql)? }, template))
 }
 
 /// Compiles a document: JSON of PostgreSQL, or, where its rows can become a document here and `catalog` says of what types
@@ -168,7 +169,7 @@ pub fn response_settings() -> pg::Statement {
         sql: Arc::from(answer::SETTINGS_SO_FAR),
         params: Vec::new(),
         param_types: Vec::new(),
-        binary: false,
+        formats: pg::Formats::Text,
     }
 }
 
@@ -184,7 +185,12 @@ fn finish(sql: Sql) -> Result<pg::Statement, CompileError> {
     if built.values.len() > MAX_VALUES {
         return Err(CompileError::TooManyValues(built.values.len()));
     }
-    Ok(pg::Statement { sql: Arc::from(built.text), params: built.values, param_types: built.types, binary: false })
+    Ok(pg::Statement {
+        sql: Arc::from(built.text),
+        params: built.values,
+        param_types: built.types,
+        formats: pg::Formats::Text,
+    })
 }
 
 /// Names given so far.

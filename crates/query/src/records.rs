@@ -142,17 +142,26 @@ pub(crate) fn write_integer(number: i64, out: &mut Vec<u8>) {
     out.extend_from_slice(&digits[at..]);
 }
 
-/// A UUID as text.
+/// A UUID as a string.
 pub(crate) fn write_uuid(bytes: &[u8; 16], out: &mut Vec<u8>) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for (index, byte) in bytes.iter().enumerate() {
-        if matches!(index, 4 | 6 | 8 | 10) {
-            out.push(b'-');
-        }
-        out.push(DIGITS[usize::from(byte >> 4)]);
-        out.push(DIGITS[usize::from(byte & 0xf)]);
+    let mut text = *b"\"########-####-####-####-############\"";
+    for (byte, at) in bytes.iter().zip([1, 3, 5, 7, 10, 12, 15, 17, 20, 22, 25, 27, 29, 31, 33, 35]) {
+        text[at..at + 2].copy_from_slice(&HEXADECIMAL[usize::from(*byte)]);
     }
+    out.extend_from_slice(&text);
 }
+
+/// Two digits for each byte.
+const HEXADECIMAL: [[u8; 2]; 256] = {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut all = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < all.len() {
+        all[byte] = [DIGITS[byte >> 4], DIGITS[byte & 0xf]];
+        byte += 1;
+    }
+    all
+};
 
 #[cfg(test)]
 mod tests {

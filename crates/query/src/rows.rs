@@ -9,11 +9,11 @@
 use std::sync::OnceLock;
 
 use bytes::Bytes;
-use ferrobase_catalog::{Catalog, Relation};
-use ferrobase_pg::{Row, StatementResult};
+use ferrobase_catalog::{Catalog, Column, Relation};
+use ferrobase_pg::{self as pg, Row, StatementResult};
 
-use crate::plan::{Body, EmbedOutput, JsonForm, Query, Read, Source, Value};
-use crate::shown::{JSON, Shown, string};
+use crate::plan::{Body, EmbedOutput, JsonForm, Query, Read, Scalar, Source, Value};
+use crate::shown::{self, JSON, Shown, string};
 use crate::statement::Outcome;
 use crate::template::Template;
 
@@ -63,7 +63,8 @@ pub(crate) fn form_of(query: &Query) -> Option<JsonForm> {
 fn columns(read: &Read, catalog: &Catalog) -> Option<Vec<Shown>> {
     let Source::Table(name) = &read.source else { return None };
     let relation = catalog.relation(&name.schema, &name.name)?;
-    let all = |relation: &Relation| relation.columns.values().map(Shown::of).collect::<Option<Vec<_>>>();
+    let sent = |column: &Column| Shown::sent(column, &Scalar::Plain);
+    let all = |relation: &Relation| relation.columns.values().map(sent).collect::<Option<Vec<_>>>();
     let mut columns = Vec::new();
     for select in &read.select {
         if select.cast.is_some() || select.aggregate.is_some() {
@@ -73,7 +74,7 @@ fn columns(read: &Read, catalog: &Catalog) -> Option<Vec<Shown>> {
             Value::Star => columns.extend(all(relation)?),
             Value::One => return None,
             Value::Field(field) if field.path.is_empty() && field.convert.is_none() => {
-                columns.push(Shown::of(relation.columns.get(&field.name)?)?);
+                columns.push(sent(relation.columns.get(&field.name)?)?);
             }
             Value::Field(_) => return None,
         }
@@ -102,6 +103,14 @@ impl Rows {
     /// Rows with what stands between their values.
     pub(crate) fn drawn(template: Template) -> Self {
         Self(How::Drawn(Box::new(template)))
+    }
+
+    /// In which formats the columns are to come.
+    pub(crate) fn formats(&self) -> pg::Formats {
+        match &self.0 {
+            How::Columns(columns, _) => shown::formats_of_all(&columns.shown),
+            How::Drawn(template) => shown::formats(&template.shown),
+        }
     }
 
     /// Whether there are dates: then the style of dates has to be ISO when the rows are written.
@@ -144,39 +153,38 @@ impl Columns {
     }
 
     fn list(&self, keys: &Keys, rows: &[Row], [open, close]: [&[u8]; 2]) -> Option<Bytes> {
-        let guess =
-            rows.iter().map(Row::size).sum::<usize>() + rows.len() * (keys.text.len() + 8 * keys.ends.len() + 8);
-        let mut out = Vec::with_capacity(guess);
+        // A UUID grows most: of twenty bytes with their length it becomes thirty-eight.
+        let around = keys.text.len() + 20 * keys.ends.len();
+        let mut out = Vec::with_capacity(rows.iter().map(|row| row.size() + around).sum());
         out.extend_from_slice(open);
-        for (index, row) in rows.iter().enumerate() {
-            if index > 0 {
-                out.extend_from_slice(BETWEEN.as_bytes());
-            }
-            self.object(keys, row, &mut out)?;
+        // Nothing ends before the first row.
+        let mut start = END_OF_ROW.len() + BETWEEN.len();
+        for row in rows {
+            self.object(keys, start, row, &mut out)?;
+            start = 0;
         }
+        out.extend_from_slice(END_OF_ROW.as_bytes());
         out.extend_from_slice(close);
         Some(out.into())
     }
 
-    fn object(&self, keys: &Keys, row: &Row, out: &mut Vec<u8>) -> Option<()> {
-        let mut start = 0;
+    /// A row without its end; `start` is where the text of the keys begins for it.
+    fn object(&self, keys: &Keys, mut start: usize, row: &Row, out: &mut Vec<u8>) -> Option<()> {
         for ((column, end), value) in self.shown.iter().zip(&keys.ends).zip(row.values()) {
             out.extend_from_slice(&keys.text[start..*end]);
             start = *end;
             match value {
                 None => out.extend_from_slice(b"null"),
-                Some(text) => column.write(text, out)?,
+                Some(value) => column.write(value, out)?,
             }
         }
-        if self.shown.is_empty() {
-            out.push(b'{');
-        }
-        out.push(b'}');
+        out.extend_from_slice(&keys.text[start..]);
         Some(())
     }
 }
 
-/// What stands before the values of a row: `{"first":`, `,"second":` and so on, one behind the other.
+/// What stands before the values of a row, one behind the other: what ends the row before, `{"first":`, then `,"second":`
+/// and so on.
 #[derive(Clone, Debug)]
 struct Keys {
     names: Vec<String>,
@@ -185,11 +193,14 @@ struct Keys {
 }
 
 impl Keys {
-    fn of(columns: &[ferrobase_pg::Column]) -> Self {
+    fn of(columns: &[pg::Column]) -> Self {
         let names = columns.iter().map(|column| column.name.clone()).collect();
-        let mut keys = Self { names, text: Vec::new(), ends: Vec::with_capacity(columns.len()) };
+        let text = [END_OF_ROW, BETWEEN, "{"].concat().into_bytes();
+        let mut keys = Self { names, text, ends: Vec::with_capacity(columns.len()) };
         for column in columns {
-            keys.text.push(if keys.ends.is_empty() { b'{' } else { b',' });
+            if !keys.ends.is_empty() {
+                keys.text.push(b',');
+            }
             string(column.name.as_bytes(), &mut keys.text);
             keys.text.push(b':');
             keys.ends.push(keys.text.len());
@@ -197,10 +208,11 @@ impl Keys {
         keys
     }
 
-    fn are_of(&self, columns: &[ferrobase_pg::Column]) -> bool {
+    fn are_of(&self, columns: &[pg::Column]) -> bool {
         self.names.iter().eq(columns.iter().map(|column| &column.name))
     }
 }
 
+const END_OF_ROW: &str = "}";
 /// What `json_agg` writes between two rows.
 pub(crate) const BETWEEN: &str = ", \n ";

@@ -4,6 +4,7 @@
 //! one of a few simple forms, or that text.
 
 use ferrobase_catalog::Column;
+use ferrobase_pg as pg;
 
 use crate::plan::Scalar;
 use crate::records;
@@ -55,7 +56,7 @@ impl Shown {
             (Scalar::Plain, JSON) => Some(Form::Json),
             (Scalar::Plain, JSONB) => Some(Form::Document),
             (Scalar::Encoded, JSONB) => Some(Form::EncodedDocument),
-            (Scalar::Plain, 2950) => Some(Form::Uuid),
+            (Scalar::Plain, UUID) => Some(Form::Uuid),
             (Scalar::Plain, _) if !column.enum_values.is_empty() => Some(Form::Text),
             _ => None,
         };
@@ -64,6 +65,24 @@ impl Shown {
         }
         let Self { type_oid, form } = Self::presented(column, scalar)?;
         Some((Some(output_function(type_oid)?), Self { type_oid: TEXT, form }))
+    }
+
+    /// A column of a statement: as text, but for what is simpler in binary format.
+    pub(crate) fn sent(column: &Column, scalar: &Scalar) -> Option<Self> {
+        match (scalar, column.type_oid) {
+            (Scalar::Plain, UUID) => Some(Self { type_oid: UUID, form: Form::Uuid }),
+            _ => Self::presented(column, scalar),
+        }
+    }
+
+    /// Whether it has to come in binary format, or may.
+    fn is_binary(&self) -> bool {
+        match &self.form {
+            Form::Flag | Form::Integer | Form::IntegerText | Form::Uuid => true,
+            Form::Document | Form::EncodedDocument | Form::Below(_) => true,
+            Form::Boolean | Form::Number | Form::Finite | Form::Json | Form::Encoded => false,
+            Form::Text | Form::Date | Form::Timestamp => false,
+        }
     }
 
     pub(crate) fn is_dated(&self) -> bool {
@@ -78,9 +97,43 @@ impl Shown {
     #[must_use]
     pub(crate) fn write(&self, value: &[u8], out: &mut Vec<u8>) -> Option<()> {
         match &self.form {
-            Form::Below(template) => template.write_below(value, self.type_oid, out),
-            form => form.write(value, out),
+            Form::Boolean => out.extend_from_slice(if value == b"t" { b"true" } else { b"false" }),
+            Form::Number | Form::Finite if is_number(value) => out.extend_from_slice(value),
+            Form::Finite => out.extend_from_slice(b"null"),
+            Form::Json => out.extend_from_slice(value),
+            Form::Number | Form::Date => quoted(out, |out| out.extend_from_slice(value)),
+            Form::Text => string(value, out),
+            Form::Encoded => encoded(value, out),
+            Form::Timestamp => timestamp(value, out),
+            Form::Flag => out.extend_from_slice(if value == [1] { b"true" } else { b"false" }),
+            Form::Integer => records::write_integer(records::integer(value)?, out),
+            Form::IntegerText => {
+                let number = records::integer(value)?;
+                quoted(out, |out| records::write_integer(number, out));
+            }
+            Form::Uuid => match value.try_into() {
+                Ok(bytes) => records::write_uuid(bytes, out),
+                Err(_) => string(value, out),
+            },
+            Form::Document => out.extend_from_slice(document(value)?),
+            Form::EncodedDocument => encoded(document(value)?, out),
+            Form::Below(template) => template.write_below(value, self.type_oid, out)?,
         }
+        Some(())
+    }
+}
+
+/// In which formats the columns of a statement come that lists them one by one.
+pub(crate) fn formats(shown: &[Shown]) -> pg::Formats {
+    let binary = shown.iter().map(Shown::is_binary);
+    if binary.clone().any(|binary| binary) { pg::Formats::Each(binary.collect()) } else { pg::Formats::Text }
+}
+
+/// The same of `*`. Values come in binary format only once there are as many columns as expected, and can be read in both.
+pub(crate) fn formats_of_all(shown: &[Shown]) -> pg::Formats {
+    match formats(shown) {
+        pg::Formats::Each(binary) => pg::Formats::Wished(binary),
+        other => other,
     }
 }
 
@@ -109,7 +162,7 @@ pub(crate) enum Form {
     Integer,
     /// one as a string,
     IntegerText,
-    /// a UUID,
+    /// a UUID (or its text: one sees which it is),
     Uuid,
     /// `jsonb`,
     Document,
@@ -150,7 +203,7 @@ impl Form {
             | 1266
             | 1560
             | 1562
-            | 2950
+            | UUID
             | 3614
             | 3615
             | 3904
@@ -160,35 +213,18 @@ impl Form {
             _ => return None,
         })
     }
+}
 
-    fn write(&self, text: &[u8], out: &mut Vec<u8>) -> Option<()> {
-        match self {
-            Self::Boolean => out.extend_from_slice(if text == b"t" { b"true" } else { b"false" }),
-            Self::Number | Self::Finite if is_number(text) => out.extend_from_slice(text),
-            Self::Finite => out.extend_from_slice(b"null"),
-            Self::Json => out.extend_from_slice(text),
-            Self::Encoded if text.starts_with(b"\"") || text == b"null" => out.extend_from_slice(text),
-            Self::Number | Self::Date => quoted(out, |out| out.extend_from_slice(text)),
-            Self::Text | Self::Encoded => string(text, out),
-            Self::Timestamp => timestamp(text, out),
-            Self::Flag => out.extend_from_slice(if text == [1] { b"true" } else { b"false" }),
-            Self::Integer => records::write_integer(records::integer(text)?, out),
-            Self::IntegerText => {
-                let number = records::integer(text)?;
-                quoted(out, |out| records::write_integer(number, out));
-            }
-            Self::Uuid => {
-                let bytes = text.try_into().ok()?;
-                quoted(out, |out| records::write_uuid(bytes, out));
-            }
-            Self::Document | Self::EncodedDocument => {
-                let (&JSONB_VERSION, text) = text.split_first()? else { return None };
-                let form = if matches!(self, Self::Document) { Self::Json } else { Self::Encoded };
-                return form.write(text, out);
-            }
-            Self::Below(_) => return None,
-        }
-        Some(())
+/// The text of a `jsonb` in binary format.
+fn document(value: &[u8]) -> Option<&[u8]> {
+    value.split_first().and_then(|(version, text)| (*version == JSONB_VERSION).then_some(text))
+}
+
+/// A document as a string.
+fn encoded(text: &[u8], out: &mut Vec<u8>) {
+    match text.starts_with(b"\"") || text == b"null" {
+        true => out.extend_from_slice(text),
+        false => string(text, out),
     }
 }
 
@@ -220,7 +256,7 @@ fn output_function(type_oid: u32) -> Option<&'static str> {
         1186 => "interval_out",
         1266 => "timetz_out",
         1700 => "numeric_out",
-        2950 => "uuid_out",
+        UUID => "uuid_out",
         JSONB => "jsonb_out",
         _ => return None,
     })
@@ -234,6 +270,8 @@ const TEXT: u32 = 25;
 pub(crate) const JSON: u32 = 114;
 /// `pg_type.oid` of `jsonb`.
 const JSONB: u32 = 3802;
+/// `pg_type.oid` of `uuid`.
+const UUID: u32 = 2950;
 
 /// A JSON string, with the escapes that PostgreSQL writes.
 pub(crate) fn string(text: &[u8], out: &mut Vec<u8>) {
@@ -249,24 +287,19 @@ pub(crate) fn string(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// How many bytes at the beginning need no escape. Eight at a time: almost all text is plain, and most of an answer is text.
+/// How many bytes at the beginning need no escape. Sixteen at a time, which the compiler does at once: almost all text is
+/// plain, and most of an answer is text.
 fn plain_length(text: &[u8]) -> usize {
-    const ONES: u64 = u64::MAX / 255;
-    // The lowest byte of a word that is zero has its high bit set here; so may those above it.
-    let zero = |word: u64| word.wrapping_sub(ONES) & !word;
-    let below_blank = |word: u64| word.wrapping_sub(ONES * u64::from(b' ')) & !word;
-    let (words, rest) = text.as_chunks::<8>();
-    for (index, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let special =
-            below_blank(word) | zero(word ^ (ONES * u64::from(b'"'))) | zero(word ^ (ONES * u64::from(b'\\')));
-        let found = special & (ONES << 7);
-        if found != 0 {
-            return index * 8 + found.trailing_zeros() as usize / 8;
-        }
+    let is_special = |byte: &u8| (*byte < b' ') | (*byte == b'"') | (*byte == b'\\');
+    let is_plain = |bytes: &[u8; 16]| !bytes.iter().fold(false, |found, byte| found | is_special(byte));
+    let (whole, rest) = text.as_chunks::<16>();
+    let plain = whole.iter().take_while(|bytes| is_plain(bytes)).count();
+    // The last sixteen bytes are looked at again with those before them, instead of one by one.
+    if plain == whole.len() && (rest.is_empty() || text.last_chunk::<16>().is_some_and(is_plain)) {
+        return text.len();
     }
-    let is_special = |byte: &u8| *byte < b' ' || *byte == b'"' || *byte == b'\\';
-    words.len() * 8 + rest.iter().position(is_special).unwrap_or(rest.len())
+    let start = plain * 16;
+    text[start..].iter().position(is_special).map_or(text.len(), |special| start + special)
 }
 
 fn escape(byte: u8, out: &mut Vec<u8>) {
@@ -294,26 +327,41 @@ fn is_number(text: &[u8]) -> bool {
 
 /// `2026-01-02 03:04:05.6+07 BC` as `2026-01-02T03:04:05.6+07:00 BC`.
 fn timestamp(text: &[u8], out: &mut Vec<u8>) {
+    const DATE: usize = "2026-01-02".len();
     out.push(b'"');
+    match text.get(DATE) {
+        // A year of four digits of our era, as almost all are.
+        Some(b' ') if text.ends_with(b"C") => odd_timestamp(text, out),
+        Some(b' ') => {
+            out.extend_from_slice(&text[..DATE]);
+            time(&text[DATE + 1..], out);
+        }
+        _ => odd_timestamp(text, out),
+    }
+    out.push(b'"');
+}
+
+fn odd_timestamp(text: &[u8], out: &mut Vec<u8>) {
     match text.iter().position(|byte| *byte == b' ') {
         // infinity
         None => out.extend_from_slice(text),
         Some(blank) => {
-            let (date, time) = (&text[..blank], &text[blank + 1..]);
-            let end = time.iter().position(|byte| *byte == b' ').unwrap_or(time.len());
-            let (time, era) = time.split_at(end);
+            let (date, rest) = (&text[..blank], &text[blank + 1..]);
+            let end = rest.iter().position(|byte| *byte == b' ').unwrap_or(rest.len());
             out.extend_from_slice(date);
-            out.push(b'T');
-            out.extend_from_slice(time);
-            let is_short =
-                time.iter().rposition(|byte| matches!(byte, b'+' | b'-')).is_some_and(|sign| time.len() - sign == 3);
-            if is_short {
-                out.extend_from_slice(b":00");
-            }
-            out.extend_from_slice(era);
+            time(&rest[..end], out);
+            out.extend_from_slice(&rest[end..]);
         }
     }
-    out.push(b'"');
+}
+
+/// `03:04:05.6+07` as `T03:04:05.6+07:00`.
+fn time(text: &[u8], out: &mut Vec<u8>) {
+    out.push(b'T');
+    out.extend_from_slice(text);
+    if let [.., b'+' | b'-', _, _] = text {
+        out.extend_from_slice(b":00");
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Rows below rows that come as records, byte for byte against PostgreSQL's `json_agg`: every type at every depth, under
 //! settings that change what values look like, as a role that sees only some rows.
 
-use ferrobase_pg::Statement;
+use ferrobase_pg::{Formats, Statement};
 use ferrobase_query::plan::*;
 use ferrobase_query::{Compiled, Output, TypeName, compile_rows};
 use proptest::prelude::*;
@@ -13,7 +13,7 @@ use crate::rows::{Bench, SETTINGS, VALUES, everything};
 fn packed(bench: &Bench, read: &Read) -> (Statement, Output) {
     let Compiled { statement, output, .. } =
         compile_rows(&Query::list(read.clone()), &bench.catalog).unwrap().expect("the rows qualify");
-    assert!(statement.binary, "{}", statement.sql);
+    assert!(matches!(statement.formats, Formats::Each(_)), "{}", statement.sql);
     (statement, output)
 }
 
@@ -209,7 +209,7 @@ async fn what_only_postgresql_knows_below_a_row_is_left_to_it() {
     // Without a limit embeds are joined, which is JSON.
     let joined = Read { embeds: vec![leaves(table("leaves", &["id"]))], ..table("branches", &["id"]) };
     let compiled = compile_rows(&Query::list(joined.clone()), &bench.catalog).unwrap().unwrap();
-    assert!(!compiled.statement.binary);
+    assert_eq!(compiled.statement.formats, Formats::Text);
     let (theirs, ours) = bench.both(&Query::list(joined), &[]).await;
     assert_eq!(ours, theirs);
 }

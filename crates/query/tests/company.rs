@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ferrobase_catalog::QualifiedName;
-use ferrobase_pg::{Batch, DbError, Error, Mode, Row, Session, Statement, StatementResult};
+use ferrobase_pg::{Batch, DbError, Error, Formats, Mode, Row, Session, Statement, StatementResult};
 use ferrobase_query::plan::*;
 use ferrobase_query::{Compiled, Outcome, Output, compile, compile_rows};
 use ferrobase_testkit::{TestDatabase, database_from};
@@ -50,7 +50,7 @@ impl Company {
         let Compiled { statement, output: Output::Rows(rows), .. } = compile_rows(query, &catalog).unwrap()? else {
             panic!("no rows")
         };
-        let result = statement.binary.then(|| self.try_result(statement))?.await.unwrap();
+        let result = matches!(statement.formats, Formats::Each(_)).then(|| self.try_result(statement))?.await.unwrap();
         Some(body(&rows.outcome(&result).expect("the columns are as expected")))
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ferrobase_catalog::{Catalog, Scope};
-use ferrobase_pg::{Batch, Mode, Session, Statement, StatementResult};
+use ferrobase_pg::{Batch, Formats, Mode, Session, Statement, StatementResult};
 use ferrobase_query::plan::*;
 use ferrobase_query::{Compiled, Output, compile, compile_rows};
 use ferrobase_testkit::TestDatabase;
@@ -160,9 +160,15 @@ impl Bench {
         if rows.is_dated() {
             settings.push(("datestyle", "ISO"));
         }
-        let ours =
-            rows.outcome(&self.result(compiled.statement, &settings).await).expect("the columns are as expected");
+        let statement = compiled.statement;
+        let ours = self.result(statement.clone(), &settings).await;
+        let ours = rows.outcome(&ours).expect("the columns are as expected");
         assert_eq!(theirs.page, ours.page);
+        if let Formats::Wished(each) = &statement.formats {
+            let heard = Statement { formats: Formats::Each(Arc::clone(each)), ..statement };
+            let binary = self.result(heard, &settings).await;
+            assert_eq!(rows.outcome(&binary).as_ref(), Some(&ours), "the same in binary format");
+        }
         (text(theirs.body), text(ours.body))
     }
 }

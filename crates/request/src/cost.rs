@@ -4,7 +4,7 @@
 //! without the setting nothing here is called.
 //! Invariant: the estimate itself leaves this file as a yes or no only (security 22).
 
-use ferrobase_pg::{Statement, StatementResult};
+use ferrobase_pg::{Formats, Statement, StatementResult};
 
 /// Beginnings of statements whose cost the planner knows. What explains itself, and COPY, is not asked about.
 const PLANNED: [&str; 6] = ["SELECT", "WITH", "INSERT", "UPDATE", "DELETE", "MERGE"];
@@ -28,7 +28,11 @@ fn is_planned(sql: &str) -> bool {
 }
 
 fn question(statement: &Statement) -> Statement {
-    Statement { sql: format!("EXPLAIN (FORMAT JSON) {}", statement.sql).into(), binary: false, ..statement.clone() }
+    Statement {
+        sql: format!("EXPLAIN (FORMAT JSON) {}", statement.sql).into(),
+        formats: Formats::Text,
+        ..statement.clone()
+    }
 }
 
 /// Whether a plan costs more than this. A plan that cannot be read costs too much.
@@ -48,8 +52,12 @@ mod tests {
     use super::*;
 
     fn statements(texts: &[&str]) -> Vec<Statement> {
-        let statement =
-            |sql: &&str| Statement { sql: (*sql).into(), params: Vec::new(), param_types: Vec::new(), binary: false };
+        let statement = |sql: &&str| Statement {
+            sql: (*sql).into(),
+            params: Vec::new(),
+            param_types: Vec::new(),
+            formats: Formats::Text,
+        };
         texts.iter().map(statement).collect()
     }
 

@@ -12,7 +12,9 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ferrobase_catalog::{Catalog, Proof, QualifiedName, Role};
-use ferrobase_pg::{Batch, End, Held, Isolation, Judge, Mode, Pool, Reply, Statement, StatementResult, Terms, Turn};
+use ferrobase_pg::{
+    Batch, End, Formats, Held, Isolation, Judge, Mode, Pool, Reply, Statement, StatementResult, Terms, Turn,
+};
 
 use crate::context::{Identity, RequestContext};
 use crate::cost;
@@ -262,7 +264,7 @@ fn call(function: &QualifiedName) -> Statement {
     }
     quote_into(&mut sql, &function.name);
     sql.push_str("()");
-    Statement { sql: sql.into(), params: Vec::new(), param_types: Vec::new(), binary: false }
+    Statement { sql: sql.into(), params: Vec::new(), param_types: Vec::new(), formats: Formats::Text }
 }
 
 pub(crate) fn level(isolation: ferrobase_catalog::Isolation) -> Isolation {
@@ -301,7 +303,7 @@ mod tests {
 
     fn read(stands: &Stands) -> Batch {
         let statement =
-            Statement { sql: "select 1".into(), params: Vec::new(), param_types: Vec::new(), binary: false };
+            Statement { sql: "select 1".into(), params: Vec::new(), param_types: Vec::new(), formats: Formats::Text };
         let proof = Some(Proof { stands: stands.clone(), settings: SettingsRead::default() });
         let work = Work { proof, ..Work::read(SearchPath::default(), statement) };
         batch(&context(), work, None, &TransactionRules::default())

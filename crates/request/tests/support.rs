@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use ferrobase_base::Secret;
 use ferrobase_base::ports::NoApiKeys;
 use ferrobase_catalog::{CatalogHandle, Scope, load};
-use ferrobase_pg::{ConnectOptions, Pool, PoolOptions, Reply, Session, Statement, StatementResult};
+use ferrobase_pg::{ConnectOptions, Formats, Pool, PoolOptions, Reply, Session, Statement, StatementResult};
 use ferrobase_request::credentials::{ConfiguredKeys, TokenCache};
 use ferrobase_request::exposure::{DefinerViews, Exposure};
 use ferrobase_request::install::{InstallOptions, Installed, install};
@@ -172,7 +172,7 @@ pub fn path() -> SearchPath {
 }
 
 pub fn statement(sql: &str) -> Statement {
-    Statement { sql: sql.into(), params: Vec::new(), param_types: Vec::new(), binary: false }
+    Statement { sql: sql.into(), params: Vec::new(), param_types: Vec::new(), formats: Formats::Text }
 }
 
 /// One value, asked by a session of the test.

@@ -93,7 +93,8 @@ pub(crate) async fn execute(
 
 /// Whether a read failed because its statement names the columns of `*`, and one of them has just gone.
 fn names_what_is_gone(compiled: &Compiled, error: &ferrobase_request::Error) -> bool {
-    compiled.statement.binary && error.db().is_some_and(|error| error.code == pg::SqlState::UNDEFINED_COLUMN)
+    matches!(compiled.output, Output::Rows(_))
+        && error.db().is_some_and(|error| error.code == pg::SqlState::UNDEFINED_COLUMN)
 }
 
 /// Runs the statement as one of several in a transaction.
@@ -233,7 +234,8 @@ pub(crate) async fn enter(
     settings: &Settings,
     request: &RestRequest,
 ) -> Result<(), Error> {
-    let nothing = Statement { sql: "select".into(), params: Vec::new(), param_types: Vec::new(), binary: false };
+    let nothing =
+        Statement { sql: "select".into(), params: Vec::new(), param_types: Vec::new(), formats: pg::Formats::Text };
     let work = Work::read(settings.search_path(&request.schema), nothing);
     ferrobase_request::run(target, context, work).await.map_err(|error| failed(error, context))?;
     Ok(())

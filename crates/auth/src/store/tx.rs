@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ferrobase_pg::{
-    Batch, Conversation, End, Error as PgError, Isolation, Mode, Opening, Pool, Reply, Row, Settings, Statement, Turn,
+    Batch, Conversation, End, Error as PgError, Formats, Isolation, Mode, Opening, Pool, Reply, Row, Settings,
+    Statement, Turn,
 };
 use ferrobase_request::journal::Journal;
 use ferrobase_request::{Identity, RequestContext};
@@ -139,7 +140,12 @@ impl Tx {
         let limit = "select set_config('statement_timeout', $1, true)";
         self.rows(limit, crate::params![longest.as_millis().to_string()]).await?;
         let sql = format!("select \"{schema}\".\"{function}\"($1)::text");
-        let call = Statement { sql: sql.into(), params: crate::params![input], param_types: Vec::new(), binary: false };
+        let call = Statement {
+            sql: sql.into(),
+            params: crate::params![input],
+            param_types: Vec::new(),
+            formats: Formats::Text,
+        };
         let turn = Turn { settings: Settings::default(), statements: vec![call], continues: true };
         let rows = rows_of(self.conversation.exchange(&turn).await?);
         self.rows(limit, crate::params![STATEMENT_TIMEOUT.as_millis().to_string()]).await?;
@@ -187,7 +193,7 @@ impl Tx {
 }
 
 fn statement(sql: &'static str, params: Vec<Option<Bytes>>) -> Statement {
-    Statement { sql: sql.into(), params, param_types: Vec::new(), binary: false }
+    Statement { sql: sql.into(), params, param_types: Vec::new(), formats: Formats::Text }
 }
 
 fn rows_of(mut reply: Reply) -> Vec<Row> {

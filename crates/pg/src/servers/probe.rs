@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use crate::batch::{Batch, Mode, Settings, Statement};
+use crate::batch::{Batch, Formats, Mode, Settings, Statement};
 use crate::error::Error;
 use crate::lsn::Lsn;
 use crate::row::Row;
@@ -16,7 +16,7 @@ static QUESTION: LazyLock<Statement> = LazyLock::new(|| Statement {
     sql: include_str!("../../sql/server_probe.sql").into(),
     params: Vec::new(),
     param_types: Vec::new(),
-    binary: false,
+    formats: Formats::Text,
 });
 /// A commit that reaches the disk, and says nothing: what was written before it reaches the disk too.
 const NUDGE: &str = "select pg_catalog.pg_logical_emit_message(true, 'ferrobase', '')";

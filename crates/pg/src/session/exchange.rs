@@ -253,24 +253,24 @@ impl Session {
         let key = Key { sql: statement.sql.clone(), scope: scope.clone() };
         let out = &mut self.channel.output;
         let count = statement.params.len();
-        let binary = statement.binary;
         let values = statement.params.iter().map(Option::as_deref);
         let step = match self.statements.find(&key, &statement.param_types) {
             Lookup::Known(name, columns) => {
+                let binary = statement.formats.codes(columns.as_ref().map(|columns| columns.len()));
                 write::bind_for(out, name, binary, count, values);
                 let describe = columns.is_none();
                 Step { parse: Parse::Nothing, describe, sink: Sink::Result, key: Some(key), by_name: true, columns }
             }
             Lookup::New(name) => {
                 write::parse(out, &name, &statement.sql, &statement.param_types);
-                write::bind_for(out, &name, binary, count, values);
+                write::bind_for(out, &name, statement.formats.codes(None), count, values);
                 let parse = Parse::Named { name, types: statement.param_types.as_slice().into() };
                 Step { parse, describe: true, sink: Sink::Result, key: Some(key), by_name: false, columns: None }
             }
             Lookup::Unnamed => {
                 self.statements.unnamed_is_check = false;
                 write::parse(out, "", &statement.sql, &statement.param_types);
-                write::bind_for(out, "", binary, count, values);
+                write::bind_for(out, "", statement.formats.codes(None), count, values);
                 let parse = Parse::Unnamed;
                 Step { parse, describe: true, sink: Sink::Result, key: None, by_name: false, columns: None }
             }

@@ -103,14 +103,14 @@ pub(crate) fn bind<'a>(
     how_many: usize,
     parameters: impl Iterator<Item = Option<&'a [u8]>>,
 ) {
-    bind_for(out, statement, false, how_many, parameters);
+    bind_for(out, statement, &[], how_many, parameters);
 }
 
-/// The same, with results in text or binary format.
+/// The same, with results in these formats: whether each column comes in binary format, none for text.
 pub(crate) fn bind_for<'a>(
     out: &mut Vec<u8>,
     statement: &str,
-    binary: bool,
+    binary: &[bool],
     how_many: usize,
     parameters: impl Iterator<Item = Option<&'a [u8]>>,
 ) {
@@ -128,10 +128,9 @@ pub(crate) fn bind_for<'a>(
                 }
             }
         }
-        // One code for all columns, however many there are.
-        count(out, usize::from(binary));
-        if binary {
-            count(out, 1);
+        count(out, binary.len());
+        for binary in binary {
+            count(out, usize::from(*binary));
         }
     });
 }
@@ -190,8 +189,8 @@ mod tests {
         bind(&mut out, "s", 2, [Some(&b"ab"[..]), None].into_iter());
         assert_eq!(out, b"B\x00\x00\x00\x17\0s\0\x00\x00\x00\x02\x00\x00\x00\x02ab\xff\xff\xff\xff\x00\x00");
         out.clear();
-        bind_for(&mut out, "", true, 0, std::iter::empty());
-        assert_eq!(out, b"B\x00\x00\x00\x0e\0\0\x00\x00\x00\x00\x00\x01\x00\x01");
+        bind_for(&mut out, "", &[false, true], 0, std::iter::empty());
+        assert_eq!(out, b"B\x00\x00\x00\x10\0\0\x00\x00\x00\x00\x00\x02\x00\x00\x00\x01");
         out.clear();
         startup(&mut out, [("user", "u")].into_iter());
         assert_eq!(out, b"\x00\x00\x00\x10\x00\x03\x00\x00user\0u\0\0");

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use ferrobase_pg::{Batch, ConnectOptions, Mode, Pool, PoolOptions, Reply, Session, Statement};
+use ferrobase_pg::{Batch, ConnectOptions, Formats, Mode, Pool, PoolOptions, Reply, Session, Statement};
 use ferrobase_testkit::TestDatabase;
 
 /// A login without any power, as requests use, and two roles that it may become. They are cluster-wide and made once.
@@ -68,7 +68,7 @@ pub fn statement(sql: &str, params: &[Option<&str>]) -> Statement {
         sql: Arc::from(sql),
         params: params.iter().map(|p| p.map(|p| Bytes::copy_from_slice(p.as_bytes()))).collect(),
         param_types: Vec::new(),
-        binary: false,
+        formats: Formats::Text,
     }
 }
 

@@ -19,13 +19,12 @@ use crate::shown::Shown;
 use crate::sql::Sql;
 use crate::template::{PageRule, Piece, Raw as _, RowPiece, Template};
 
-/// What a row belongs to, and how its values come.
+/// What a row belongs to.
 #[derive(Clone, Copy)]
 struct Above<'a> {
     catalog: &'a Catalog,
     /// The row above; none at the root.
     row: Option<(&'a str, Level)>,
-    binary: bool,
 }
 
 impl Compiler {
@@ -33,7 +32,7 @@ impl Compiler {
     pub(super) fn flat(&mut self, document: &Document, catalog: &Catalog) -> Result<Option<Selection>, CompileError> {
         let mut real = document.members.iter().filter(|member| !matches!(member.value, Content::Constant(_)));
         let (Some(member), None) = (real.next(), real.next()) else { return Ok(None) };
-        let above = Above { catalog, row: None, binary: has_rows_below(&member.value) };
+        let above = Above { catalog, row: None };
         let flat = match &member.value {
             Content::Page(page) => self.flat_page(page, above)?,
             Content::One(one) => self.flat_rows(one, true, above)?,
@@ -62,7 +61,7 @@ impl Compiler {
         }
         let (origin, level) = Self::origin(above.row, one.join.as_ref())?;
         let Pieces { scope, from, conditions, .. } = self.pieces(&one.read, origin, level)?;
-        let mut columns = Columns::of(above.catalog, relation, (&scope.alias, scope.level), above.binary);
+        let mut columns = Columns::of(above.catalog, relation, (&scope.alias, scope.level), above.row.is_some());
         let mut row = Vec::new();
         self.flat_members(&one.members, &mut columns, &mut row)?;
         let mut rest = Sql::of(" FROM ");
@@ -81,7 +80,7 @@ impl Compiler {
         }
         let Columns { sql, shown, .. } = columns;
         let template = Template { shown, pieces, page: PageRule::default() };
-        Ok(Some(Selection { distinct: Sql::new(), columns: sql, rest, template, binary: above.binary }))
+        Ok(Some(Selection { distinct: Sql::new(), columns: sql, rest, template }))
     }
 
     fn flat_page(&mut self, page: &Page, above: Above<'_>) -> Result<Option<Selection>, CompileError> {
@@ -94,7 +93,7 @@ impl Compiler {
         let Pieces { scope, from, mut conditions, .. } = self.pieces(&page.read, origin, level)?;
         let terms = terms(&scope, &page.keyset)?;
         conditions.extend(bounds(&terms, page));
-        let mut columns = Columns::of(above.catalog, relation, (&scope.alias, scope.level), above.binary);
+        let mut columns = Columns::of(above.catalog, relation, (&scope.alias, scope.level), above.row.is_some());
         let (pieces, shows_cursors) = self.flat_page_members(page, &mut columns)?;
         let Columns { sql: mut list, mut shown, .. } = columns;
         let mut rule = PageRule {
@@ -116,7 +115,7 @@ impl Compiler {
         rest.push(" ORDER BY ").join(terms.iter().map(Term::ordered), ", ");
         window_of(&mut rest, &Window { limit: needs.limit(page), ..page.read.window });
         let template = Template { shown, pieces, page: rule };
-        Ok(Some(Selection { distinct, columns: list, rest, template, binary: above.binary }))
+        Ok(Some(Selection { distinct, columns: list, rest, template }))
     }
 
     /// What is told of a page, and whether that has cursors.
@@ -206,11 +205,11 @@ impl Compiler {
     fn flat_value(&mut self, value: &Content, columns: &mut Columns<'_>) -> Result<usize, CompileError> {
         let alias = columns.alias.clone();
         let row = Some((alias.as_str(), columns.level));
-        let above = Above { catalog: columns.catalog, row, binary: true };
+        let above = Above { catalog: columns.catalog, row };
         let records = match value {
-            Content::One(one) if columns.binary => self.flat_rows(one, true, above)?.and_then(Selection::record),
-            Content::List(one) if columns.binary => self.flat_rows(one, false, above)?.and_then(Selection::records),
-            Content::Page(page) if columns.binary => self.flat_page(page, above)?.and_then(Selection::records),
+            Content::One(one) => self.flat_rows(one, true, above)?.and_then(Selection::record),
+            Content::List(one) => self.flat_rows(one, false, above)?.and_then(Selection::records),
+            Content::Page(page) => self.flat_page(page, above)?.and_then(Selection::records),
             _ => None,
         };
         Ok(match records {
@@ -220,29 +219,6 @@ impl Compiler {
                 self.json(columns, json)
             }
         })
-    }
-}
-
-/// Whether there are rows below the rows of a value.
-fn has_rows_below(value: &Content) -> bool {
-    let any = |members: &[Member]| members.iter().any(|member| is_rows(&member.value));
-    match value {
-        Content::One(one) => any(&one.members),
-        Content::Page(page) => page.members.iter().any(|member| match &member.value {
-            PageValue::Edges(edges) => {
-                edges.iter().any(|edge| matches!(&edge.value, EdgeValue::Node(members) if any(members)))
-            }
-            _ => false,
-        }),
-        _ => false,
-    }
-}
-
-fn is_rows(value: &Content) -> bool {
-    match value {
-        Content::One(_) | Content::List(_) | Content::Page(_) => true,
-        Content::Object(members) => members.iter().any(|member| is_rows(&member.value)),
-        _ => false,
     }
 }
 

@@ -44,7 +44,8 @@ impl Compiler {
     ) -> Result<Selection, CompileError> {
         let Pieces { scope, items: (columns, row), from, conditions } =
             self.pieces_with(read, origin, level, |compiler, scope| {
-                let mut columns = Columns::of(catalog, relation, (&scope.alias, scope.level), true);
+                let in_record = !matches!(origin, Origin::Root);
+                let mut columns = Columns::of(catalog, relation, (&scope.alias, scope.level), in_record);
                 let row = compiler.packed_row(scope, &mut columns)?;
                 Ok((columns, row))
             })?;
@@ -68,7 +69,7 @@ impl Compiler {
         }
         let Columns { sql, shown, .. } = columns;
         let template = Template { shown, pieces, page: PageRule::default() };
-        Ok(Selection { distinct: Sql::new(), columns: sql, rest, template, binary: true })
+        Ok(Selection { distinct: Sql::new(), columns: sql, rest, template })
     }
 
     fn packed_row(&mut self, scope: &Scope<'_>, columns: &mut Columns<'_>) -> Result<Vec<RowPiece>, CompileError> {

@@ -1,7 +1,8 @@
 //! Rows as columns, with the template that makes JSON of them again: a statement of its own, or records below another row.
 //!
-//! A statement with records is in binary format, all of it. There a value comes as it is where we know its type's binary
-//! form, as the text of its output function where we know what JSON that is, else as JSON (docs/adr/0020).
+//! Records are in binary format. There a value comes as it is where we know its type's binary form, as the text of its
+//! output function where we know what JSON that is, else as JSON (docs/adr/0020). The columns of a statement come as text, but
+//! for records and what is simpler in binary format.
 
 use ferrobase_catalog::{Catalog, Relation};
 
@@ -24,14 +25,12 @@ pub(super) struct Selection {
     /// ` FROM ...` to the end.
     pub(super) rest: Sql,
     pub(super) template: Template,
-    /// In binary format, as what has records is.
-    pub(super) binary: bool,
 }
 
 impl Selection {
     /// As a statement.
     pub(super) fn statement(self) -> (Sql, Template) {
-        let Self { distinct, mut columns, rest, template, binary: _ } = self;
+        let Self { distinct, mut columns, rest, template } = self;
         if columns.is_empty() {
             // Only how many rows there are.
             columns.push(Sql::of("1"));
@@ -52,7 +51,7 @@ impl Selection {
     }
 
     fn below(self, open: &'static str, type_oid: u32) -> Option<(Sql, Shown)> {
-        let Self { distinct, columns, rest, template, binary: _ } = self;
+        let Self { distinct, columns, rest, template } = self;
         if columns.len() > MOST_FIELDS {
             return None;
         }
@@ -68,8 +67,8 @@ pub(super) struct Columns<'c> {
     relation: &'c Relation,
     pub(super) alias: String,
     pub(super) level: Level,
-    /// In binary format.
-    pub(super) binary: bool,
+    /// Of a record, not of the statement.
+    in_record: bool,
     pub(super) sql: Vec<Sql>,
     pub(super) shown: Vec<Shown>,
     known: Vec<Option<(Field, Scalar)>>,
@@ -80,10 +79,10 @@ impl<'c> Columns<'c> {
         catalog: &'c Catalog,
         relation: &'c Relation,
         (alias, level): (&str, Level),
-        binary: bool,
+        in_record: bool,
     ) -> Self {
         let alias = alias.to_owned();
-        Self { catalog, relation, alias, level, binary, sql: Vec::new(), shown: Vec::new(), known: Vec::new() }
+        Self { catalog, relation, alias, level, in_record, sql: Vec::new(), shown: Vec::new(), known: Vec::new() }
     }
 
     pub(super) fn add(&mut self, sql: Sql, shown: Shown) -> usize {
@@ -124,9 +123,9 @@ impl Compiler {
     /// How a value comes.
     fn sent(&mut self, columns: &Columns<'_>, of: &Field, scalar: &Scalar) -> (Sql, Shown) {
         let plain = field::field(&columns.alias, of);
-        let sent = columns.column(of).and_then(|column| match columns.binary {
+        let sent = columns.column(of).and_then(|column| match columns.in_record {
             true => Shown::packed(column, scalar),
-            false => Shown::presented(column, scalar).map(|shown| (None, shown)),
+            false => Shown::sent(column, scalar).map(|shown| (None, shown)),
         });
         match sent.filter(|(_, shown)| !(self.own_dates && shown.is_dated())) {
             Some((None, shown)) => (plain, shown),

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use ferrobase_catalog::{Privilege, QualifiedName};
-use ferrobase_pg::{Error, Session, Statement};
+use ferrobase_pg::{Error, Formats, Session, Statement};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -200,7 +200,7 @@ impl Asking<'_> {
             journal: Default::default(),
             freshness: None,
         };
-        let nothing = Statement { sql: "".into(), params: Vec::new(), param_types: Vec::new(), binary: false };
+        let nothing = Statement { sql: "".into(), params: Vec::new(), param_types: Vec::new(), formats: Formats::Text };
         let work = Work { read_only: false, ..Work::read(question.search_path.clone(), nothing) };
         let rules = TransactionRules {
             profile: Profile::Ferrobase,

@@ -277,7 +277,7 @@ mod tests {
                 Some(third.text.clone()),
             ],
             param_types: vec![0, 23],
-            binary: false,
+            formats: ferrobase_pg::Formats::Text,
         };
         let values = gaps.values(&filled.words);
         let put = values.fill(&statement);

@@ -51,8 +51,11 @@ impl Flow<'_> {
 
         self.runs(&statements.compiled.statement.sql, &request, &planned);
         let Compiled { statement, output, .. } = statements.compiled;
-        let probe =
-            pg::Statement { sql: format!("EXPLAIN {}", statement.sql).into(), binary: false, ..statement.clone() };
+        let probe = pg::Statement {
+            sql: format!("EXPLAIN {}", statement.sql).into(),
+            formats: pg::Formats::Text,
+            ..statement.clone()
+        };
         let work = work(self.settings, &request, &planned, vec![statement]);
         let last_line = intake.last_line();
         let loaded = request::load(self.target, &self.caller.0, vec![probe], work, intake.into_data()).await;
