@@ -35,9 +35,10 @@ fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<Cow<'h
     }
 }
 
-/// Bytes that are no text become a text that no key or token can be.
+/// Bytes that are no text become a text that no key or token can be. Almost all are text, which is quickly seen.
 fn lossy(value: &HeaderValue) -> Cow<'_, str> {
-    String::from_utf8_lossy(value.as_bytes())
+    let bytes = value.as_bytes();
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 /// What follows `Bearer`. Other schemes are not ours and prove nothing either way.

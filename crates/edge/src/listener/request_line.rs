@@ -98,6 +98,13 @@ impl RequestLines {
     fn copy(&mut self, raw: &[u8], buf: &mut ReadBuf<'_>) {
         let (mut seen, mut written) = (0, 0);
         while seen < raw.len() && self.in_line() {
+            if self.stage == Stage::Target {
+                // Most of a target is passed on as it is.
+                seen += raw[seen..].iter().position(|byte| is_special(*byte)).unwrap_or(raw.len() - seen);
+                if seen == raw.len() {
+                    break;
+                }
+            }
             if let Some(encoded) = self.step(raw[seen]) {
                 self.write(&raw[written..seen], buf);
                 self.write(encoded, buf);
@@ -122,7 +129,7 @@ impl RequestLines {
             (Stage::Target, b'<') => return Some(b"%3C"),
             (Stage::Target, b'>') => return Some(b"%3E"),
             (Stage::Target, b'`') => return Some(b"%60"),
-            (Stage::Target, byte) if !matches!(byte, b'\r' | b'\n') => Stage::Target,
+            (Stage::Target, byte) if !is_special(byte) => Stage::Target,
             _ => Stage::Off,
         };
         None
@@ -138,7 +145,7 @@ impl RequestLines {
             return;
         };
         // An empty line ends the head, with or without carriage return: as hyper's parser has it.
-        while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
+        while let Some(end) = memchr::memchr(b'\n', bytes) {
             blank = blank && is_blank(&bytes[..end]);
             bytes = &bytes[end + 1..];
             if blank {
@@ -156,6 +163,11 @@ impl RequestLines {
         buf.put_slice(now);
         self.spill.extend_from_slice(later);
     }
+}
+
+/// What is not passed on in a target, or ends it.
+fn is_special(byte: u8) -> bool {
+    matches!(byte, b' ' | b'"' | b'<' | b'>' | b'`' | b'\r' | b'\n')
 }
 
 fn is_blank(line: &[u8]) -> bool {

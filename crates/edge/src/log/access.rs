@@ -109,9 +109,8 @@ impl AccessLog {
         let mut line = Line::start(self.style, level, "Request completed");
         line.text("method", record.method);
         line.text("path", record.path);
-        line.raw("status", format_args!("{}", record.status));
-        let micros = record.duration.as_micros();
-        line.raw("duration_ms", format_args!("{}.{:03}", micros / 1000, micros % 1000));
+        line.number("status", u64::from(record.status));
+        line.milliseconds("duration_ms", record.duration);
         line.text_or_null("user_id", record.user_id);
         line.text("request_id", record.request_id);
         if let Some(trace) = record.trace_id {
