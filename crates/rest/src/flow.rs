@@ -115,8 +115,9 @@ impl Flow<'_> {
             Sight::Again => self.plans.keep(&basis, text, |head, body| self.known(head, body, streams, &catalog)),
         };
         let Some(known) = known else { return Box::pin(self.follow(head, &body, streams, catalog)).await };
-        self.journal().note(Stage::Parse, started, started.elapsed());
-        self.journal().note(Stage::Plan, Instant::now(), Duration::ZERO);
+        let found = Instant::now();
+        self.journal().note(Stage::Parse, started, found - started);
+        self.journal().note(Stage::Plan, found, Duration::ZERO);
         drop(catalog);
         let (request, ready, values) = known.parts();
         self.answer_one(request, ready, values).await

@@ -316,7 +316,9 @@ impl Session {
 
     /// The same, as long as the answer so far lets more be taken.
     fn take_messages_while(&mut self, goes_on: impl Fn(&Progress) -> bool) -> Result<bool, Error> {
-        while let Some(message) = self.channel.message()? {
+        loop {
+            self.take_rows()?;
+            let Some(message) = self.channel.message()? else { return Ok(false) };
             if self.asides.take(&message)? {
                 continue;
             }
@@ -325,10 +327,19 @@ impl Session {
                 return Ok(true);
             }
             if !goes_on(&self.progress) {
-                break;
+                return Ok(false);
             }
         }
-        Ok(false)
+    }
+
+    /// Takes all rows that are next and go into the reply. Most messages are such rows.
+    fn take_rows(&mut self) -> Result<(), Error> {
+        if self.progress.collects_rows() {
+            while let Some(row) = self.channel.row() {
+                self.progress.collect_row(row)?;
+            }
+        }
+        Ok(())
     }
 }
 

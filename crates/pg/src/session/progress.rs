@@ -256,25 +256,44 @@ impl Progress {
 
     fn row(&mut self, body: &Body<'_>) -> Result<(), Error> {
         let slice = body.as_slice();
-        let columns = Row::check(slice).ok_or(Error::Protocol("a malformed row"))?;
-        match self.steps[self.current].sink {
-            Sink::Control => Ok(()),
-            Sink::Settings => self.compare_nonce(slice),
-            Sink::Lines => self.line(slice),
-            Sink::Result => {
-                if self.columns.as_ref().is_some_and(|known| known.len() != usize::from(columns)) {
-                    return Err(Error::Protocol("a row with other columns than were described"));
-                }
-                self.count_bytes(slice.len())?;
+        match (self.steps[self.current].sink, body) {
+            (Sink::Result, Body::Shared(slice)) => self.collect_row(slice),
+            (Sink::Result, Body::Owned(bytes)) => {
+                let columns = self.columns_of(slice)?;
                 if !self.discard {
-                    match body {
-                        Body::Shared(slice) => self.rows.copy(columns, slice),
-                        Body::Owned(bytes) => self.rows.add(Row::owning(columns, bytes)),
-                    }
+                    self.rows.add(Row::owning(columns, bytes));
                 }
                 Ok(())
             }
+            _ if Row::check(slice).is_none() => Err(Error::Protocol(MALFORMED_ROW)),
+            (Sink::Control, _) => Ok(()),
+            (Sink::Settings, _) => self.compare_nonce(slice),
+            (Sink::Lines, _) => self.line(slice),
         }
+    }
+
+    /// Whether the rows that come next go into the reply.
+    pub(crate) fn collects_rows(&self) -> bool {
+        self.phase == Phase::Rows && self.steps.get(self.current).is_some_and(|step| step.sink == Sink::Result)
+    }
+
+    /// Takes the body of such a row.
+    pub(crate) fn collect_row(&mut self, body: &[u8]) -> Result<(), Error> {
+        let columns = self.columns_of(body)?;
+        if !self.discard {
+            self.rows.copy(columns, body);
+        }
+        Ok(())
+    }
+
+    /// How many columns a row for the reply has, once it is looked at and counted.
+    fn columns_of(&mut self, body: &[u8]) -> Result<u16, Error> {
+        let columns = Row::check(body).ok_or(Error::Protocol(MALFORMED_ROW))?;
+        if self.columns.as_ref().is_some_and(|known| known.len() != usize::from(columns)) {
+            return Err(Error::Protocol("a row with other columns than were described"));
+        }
+        self.count_bytes(body.len())?;
+        Ok(columns)
     }
 
     /// A row of one text column as a line. Line breaks of JSON, which only stand between its tokens, become blanks.
@@ -381,6 +400,7 @@ impl Progress {
     }
 }
 
+const MALFORMED_ROW: &str = "a malformed row";
 const LOST_ROWS: &str = "rows were lost on the way";
 
 /// Counted by pools: see `PoolStats::desyncs`.

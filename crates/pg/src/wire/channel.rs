@@ -83,6 +83,19 @@ impl Channel {
         Ok(Some(Message { tag, body: Body::Shared(&self.input[body..body + length]) }))
     }
 
+    /// The body of the next message, if that is a row and is here; [`Self::message`] has all others, and what is wrong.
+    pub(crate) fn row(&mut self) -> Option<&[u8]> {
+        let (header, rest) = self.input[self.start..self.end].split_first_chunk::<5>()?;
+        let [tag::DATA_ROW, length @ ..] = *header else { return None };
+        let length = usize::try_from(u32::from_be_bytes(length)).ok()?.checked_sub(4)?;
+        if length > rest.len().min(self.max_row) {
+            return None;
+        }
+        let body = self.start + header.len();
+        self.start = body + length;
+        Some(&self.input[body..self.start])
+    }
+
     fn body_length(&self, tag: u8, length: u32) -> Result<usize, Error> {
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         let Some(body) = length.checked_sub(4) else {
