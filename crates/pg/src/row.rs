@@ -12,6 +12,8 @@ const OWN_BUFFER: usize = 4 * 1024;
 /// First and largest chunk that small rows share; a single kept row pins at most the latter.
 const FIRST_CHUNK: usize = 4 * 1024;
 const LARGEST_CHUNK: usize = 16 * 1024;
+/// What stands for the length of NULL: -1.
+const NULL: u32 = u32::MAX;
 /// Rows of a chunk for which there is room from the start.
 const ROWS: usize = 32;
 
@@ -61,7 +63,7 @@ impl Row {
     /// All columns in order; cheaper than asking for each by its index.
     pub fn values(&self) -> impl Iterator<Item = Option<&[u8]>> {
         let mut rest: &[u8] = &self.raw;
-        (0..self.columns).map(move |_| take_value(&mut rest).flatten())
+        std::iter::from_fn(move || take_value(&mut rest))
     }
 
     /// Number of columns.
@@ -108,19 +110,16 @@ impl Row {
     }
 }
 
-/// Takes the next column off a row: `None` when malformed, `Some(None)` for NULL.
+/// Takes the next column off a row: `None` at its end and when malformed, `Some(None)` for NULL.
+#[inline]
 fn take_value<'a>(rest: &mut &'a [u8]) -> Option<Option<&'a [u8]>> {
     let (length, tail) = rest.split_first_chunk::<4>()?;
-    let length = i32::from_be_bytes(*length);
-    if length < 0 {
+    let length = u32::from_be_bytes(*length);
+    if length == NULL {
         *rest = tail;
-        return (length == -1).then_some(None);
+        return Some(None);
     }
-    let length = usize::try_from(length).ok()?;
-    if tail.len() < length {
-        return None;
-    }
-    let (value, tail) = tail.split_at(length);
+    let (value, tail) = tail.split_at_checked(usize::try_from(length).ok()?)?;
     *rest = tail;
     Some(Some(value))
 }

@@ -173,6 +173,37 @@ async fn a_statement_that_nobody_waits_for_is_cancelled_and_costs_the_lane_its_c
     assert_eq!(cell(&pool.run(who("next-", "0")).await.unwrap()), Some("next-fbpg_one"));
 }
 
+/// However far it got: a lane has no timer for each batch.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_on_a_lane_waits_no_longer_than_its_deadline() {
+    let database = database().await;
+    let pool = Pool::new(login(&database), ferrobase_pg::PoolOptions { max_shared: 1, ..options(2) });
+    warm(&pool).await;
+    let soon =
+        |me: &str, seconds: &str| Batch { deadline: Instant::now() + Duration::from_millis(300), ..who(me, seconds) };
+    let late = async |what: &str, asked: Batch| {
+        let started = Instant::now();
+        let error = pool.run(asked).await.unwrap_err();
+        let took = started.elapsed();
+        assert!(matches!(error, Error::Deadline), "{what}: {error}");
+        assert!((Duration::from_millis(290)..Duration::from_secs(5)).contains(&took), "{what}: after {took:?}");
+    };
+    late("under way", soon("slow", "20")).await;
+    eventually("the shape is quick again", async || {
+        let shared = pool.stats().shared;
+        pool.run(who("again", "0")).await.unwrap();
+        pool.stats().shared > shared
+    })
+    .await;
+    eventually("the lane let go", async || pool.stats().idle == pool.stats().size).await;
+    // Nobody gets a connection now, the lane neither.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let taken = [pool.session(deadline).await.unwrap(), pool.session(deadline).await.unwrap()];
+    late("without a connection", soon("waits", "0")).await;
+    drop(taken);
+    assert_eq!(cell(&pool.run(who("after", "0")).await.unwrap()), Some("afterfbpg_one"));
+}
+
 #[tokio::test]
 async fn a_closed_pool_has_no_lanes() {
     let database = database().await;

@@ -170,10 +170,11 @@ impl Columns {
 
     /// A row without its end; `start` is where the text of the keys begins for it.
     fn object(&self, keys: &Keys, mut start: usize, row: &Row, out: &mut Vec<u8>) -> Option<()> {
-        for ((column, end), value) in self.shown.iter().zip(&keys.ends).zip(row.values()) {
+        let mut values = row.values();
+        for (column, end) in self.shown.iter().zip(&keys.ends) {
             out.extend_from_slice(&keys.text[start..*end]);
             start = *end;
-            match value {
+            match values.next()? {
                 None => out.extend_from_slice(b"null"),
                 Some(value) => column.write(value, out)?,
             }

@@ -95,11 +95,11 @@ pub(crate) fn settings(
 /// An identifier in double quotes.
 pub(crate) fn quote_into(text: &mut String, identifier: &str) {
     text.push('"');
-    for c in identifier.chars() {
-        if c == '"' {
-            text.push('"');
+    for (index, part) in identifier.split('"').enumerate() {
+        if index > 0 {
+            text.push_str("\"\"");
         }
-        text.push(c);
+        text.push_str(part);
     }
     text.push('"');
 }

@@ -4,6 +4,7 @@
 //! and counted as 499. Every other ending passes through `finish`.
 //! Read on: `report` (what is remembered of a request).
 
+use std::future::Future;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -68,11 +69,11 @@ pub(super) struct Exchange {
     _counted: Counted,
 }
 
-/// Answers one request, whatever it does.
-pub(super) async fn serve(app: Arc<Inner>, request: Request<Body>) -> Response {
+/// Answers one request, whatever it does. Boxed here: what stands around it is moved.
+pub(super) fn serve(app: Arc<Inner>, request: Request<Body>) -> impl Future<Output = Response> + Send {
     let exchange = Exchange::begin(app, &request);
     let id = exchange.request_id.clone();
-    request_id::scope(id, Box::pin(exchange.run(request))).await
+    request_id::scope(id, Box::pin(exchange.run(request)))
 }
 
 impl Exchange {

@@ -23,6 +23,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
 use ferrobase_request::journal::Statements;
+use futures_util::FutureExt as _;
 use http::Request;
 use tower::Service;
 
@@ -151,7 +152,6 @@ impl Service<Request<Body>> for App {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let inner = Arc::clone(&self.0);
-        Box::pin(async move { Ok(exchange::serve(inner, request).await) })
+        Box::pin(exchange::serve(Arc::clone(&self.0), request).map(Ok))
     }
 }

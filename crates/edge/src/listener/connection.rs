@@ -4,7 +4,7 @@
 //! connection is dropped, an unused one retired, and when the server closes every one finishes its request first.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -19,8 +19,10 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use tokio::time::Instant;
 
 use super::activity::{Activity, Behind, RequestGuard, Verdict};
+use super::seldom::Seldom;
 use super::stream::Streams;
 use super::transport::{Observed, Transport};
 use super::untaken::Untaken;
@@ -52,38 +54,46 @@ impl<S: Handler> Connection<S> {
         let mut http = pin!(builder.serve_connection_with_upgrades(io, service));
         let mut closing = pin!(self.lifecycle.reached(Phase::Closing));
         let mut clock = tokio::time::interval(tick(&self.limits));
+        let mut seldom = Seldom::default();
         let mut retired_at = None;
         loop {
-            tokio::select! {
-                ended = &mut http => {
-                    if let Err(error) = ended {
+            let event = poll_fn(|cx| match http.as_mut().poll(cx) {
+                Poll::Ready(ended) => Poll::Ready(Event::Ended(ended.err())),
+                Poll::Pending => seldom.poll(cx, |cx| {
+                    if retired_at.is_none() && closing.as_mut().poll(cx).is_ready() {
+                        return Poll::Ready(Event::Closing);
+                    }
+                    clock.poll_tick(cx).map(|_| Event::Tick)
+                }),
+            });
+            let retires = match event.await {
+                Event::Ended(error) => {
+                    if let Some(error) = error {
                         tracing::debug!(error = &*error, "A connection ended with an error");
                     }
                     return;
                 }
-                () = &mut closing, if retired_at.is_none() => {
-                    http.as_mut().graceful_shutdown();
-                    retired_at = Some(tokio::time::Instant::now());
-                }
-                _ = clock.tick() => {
+                Event::Closing => true,
+                Event::Tick => {
                     untaken.drop_stale(self.limits.stall);
                     match activity.verdict(&self.limits) {
-                    Verdict::Cut(reason) => {
-                        tracing::debug!(reason, "A connection was cut");
-                        return;
-                    }
-                    Verdict::Retire => match retired_at {
-                        None => {
-                            http.as_mut().graceful_shutdown();
-                            retired_at = Some(tokio::time::Instant::now());
+                        Verdict::Cut(reason) => {
+                            tracing::debug!(reason, "A connection was cut");
+                            return;
                         }
-                        // A peer that is gone never acknowledges the end.
-                        Some(since) if since.elapsed() >= FAREWELL => return,
-                        Some(_) => {}
-                    },
-                    Verdict::Keep => {}
+                        Verdict::Retire => true,
+                        Verdict::Keep => false,
                     }
                 }
+            };
+            match retired_at {
+                None if retires => {
+                    http.as_mut().graceful_shutdown();
+                    retired_at = Some(Instant::now());
+                }
+                // A peer that is gone never acknowledges the end.
+                Some(since) if retires && since.elapsed() >= FAREWELL => return,
+                None | Some(_) => {}
             }
         }
     }
@@ -91,6 +101,13 @@ impl<S: Handler> Connection<S> {
     fn service(&self, activity: Arc<Activity>, untaken: Arc<Untaken>) -> HttpService<S> {
         HttpService { handler: self.handler.clone(), peer: self.peer, activity, untaken }
     }
+}
+
+/// What a connection waits for.
+enum Event<E> {
+    Ended(Option<E>),
+    Closing,
+    Tick,
 }
 
 /// Often enough to notice each limit within a half of it.

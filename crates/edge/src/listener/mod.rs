@@ -12,6 +12,7 @@ mod bind;
 mod connection;
 mod limits;
 mod request_line;
+mod seldom;
 mod stream;
 mod tls;
 mod transport;

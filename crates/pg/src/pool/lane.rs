@@ -10,6 +10,7 @@
 //! Invariant: an answer is handed over after its own ReadyForQuery and only if its nonce returned.
 
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -100,6 +101,14 @@ struct Job {
     done: oneshot::Sender<Verdict>,
 }
 
+impl Job {
+    /// Who waits for it, for the last word: its answer will be read and thrown away.
+    fn detach(&mut self) -> oneshot::Sender<Verdict> {
+        let (nobody, _) = oneshot::channel();
+        std::mem::replace(&mut self.done, nobody)
+    }
+}
+
 /// What a lane says about a batch.
 enum Verdict {
     Answered(Result<Vec<StatementResult>, Error>),
@@ -158,12 +167,13 @@ impl Shared {
         } else {
             lane.arrival.notify_one();
         }
-        match self.unless_moved(self.moves(), false, tokio::time::timeout_at(batch.deadline.into(), verdict)).await? {
-            Err(_) => {
+        // The lane keeps the time: each batch has less to do than a timer of its own would be.
+        match self.unless_moved(self.moves(), false, verdict).await? {
+            Ok(Verdict::Answered(Err(Error::Deadline))) => {
                 self.learn::<()>(&Err(Error::Deadline));
                 Some(Err(Error::Deadline))
             }
-            Ok(Ok(Verdict::Answered(answer))) => {
+            Ok(Verdict::Answered(answer)) => {
                 self.breaker.answered();
                 Some(answer.map(|results| {
                     let timing = Timing { execute: started.elapsed(), ..Timing::default() };
@@ -171,7 +181,7 @@ impl Shared {
                 }))
             }
             // The lane's task ended, or let it go.
-            Ok(Ok(Verdict::Elsewhere) | Err(_)) => {
+            Ok(Verdict::Elsewhere) | Err(_) => {
                 count(&self.counters.moved);
                 None
             }
@@ -221,7 +231,7 @@ enum End {
 impl Driver {
     async fn run(mut self) {
         loop {
-            let Ok(mut lease) = self.shared.acquire_first().await else { return };
+            let Ok(mut lease) = self.acquire().await else { return };
             match self.drive(&mut lease).await {
                 Ok(End::Idle) => lease.give_back(),
                 Ok(End::Lost) => lease.close(),
@@ -233,6 +243,33 @@ impl Driver {
                 drop(queue);
                 return self.forget();
             }
+        }
+    }
+
+    /// A connection. Who waits for it may give up meanwhile.
+    async fn acquire(&mut self) -> Result<Lease, Error> {
+        let shared = self.shared.clone();
+        let mut acquiring = pin!(shared.acquire_first());
+        loop {
+            match tokio::time::timeout(LATE.1, &mut acquiring).await {
+                Ok(lease) => return lease,
+                Err(_) => self.expire(),
+            }
+        }
+    }
+
+    /// Tells those whose deadline has passed. Called whenever nothing came for a while.
+    fn expire(&mut self) {
+        let now = Instant::now();
+        let late = |job: &Job| job.batch.deadline <= now;
+        let mut queue = self.lane.lock();
+        let (expired, left) = std::mem::take(&mut queue.jobs).into_iter().partition::<VecDeque<_>, _>(late);
+        queue.jobs = left;
+        drop(queue);
+        self.lane.no_longer(expired.iter().map(|job| job.takes).sum());
+        let under_way = self.under_way.iter_mut().map(|sent| &mut sent.job).filter(|job| late(job)).map(Job::detach);
+        for done in expired.into_iter().map(|job| job.done).chain(under_way) {
+            let _ = done.send(Verdict::Answered(Err(Error::Deadline)));
         }
     }
 
@@ -295,6 +332,7 @@ impl Driver {
                 moved = tokio::time::timeout(patience, lease.session().proceed()) => match moved {
                     Ok(moved) => moved?,
                     Err(_) => {
+                        self.expire();
                         self.hold_up();
                         self.give_up_on_nobody()?;
                         continue;
@@ -380,10 +418,7 @@ impl Driver {
             return;
         }
         for waiting in self.under_way.iter_mut().skip(1) {
-            // Its answer will be read and thrown away.
-            let (nobody, _) = oneshot::channel();
-            let done = std::mem::replace(&mut waiting.job.done, nobody);
-            let _ = done.send(Verdict::Elsewhere);
+            let _ = waiting.job.detach().send(Verdict::Elsewhere);
         }
         while let Some(job) = self.lane.next_job() {
             self.answer(job, Verdict::Elsewhere);
