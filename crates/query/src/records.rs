@@ -144,7 +144,10 @@ pub(crate) fn write_integer(number: i64, out: &mut Vec<u8>) {
 
 /// A UUID as a string.
 pub(crate) fn write_uuid(bytes: &[u8; 16], out: &mut Vec<u8>) {
-    let digits = bytes.map(|byte| HEXADECIMAL[usize::from(byte)]);
+    let mut digits = [[0; 2]; 16];
+    for (pair, byte) in digits.iter_mut().zip(bytes) {
+        *pair = HEXADECIMAL[usize::from(*byte)];
+    }
     let digits = digits.as_flattened();
     // Copies whose lengths are known cost next to nothing.
     let mut text = *b"\"########-####-####-####-############\"";
