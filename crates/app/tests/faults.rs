@@ -134,7 +134,7 @@ async fn a_restart_under_load_loses_nothing_and_hangs_nobody() {
     }
     let mut stored: BTreeMap<u64, BTreeSet<u64>> = BTreeMap::new();
     let mut direct = session(&cluster.url()).await;
-    for row in direct.query("select client, n from entries", &[]).await.unwrap().rows {
+    for row in &direct.query("select client, n from entries", &[]).await.unwrap().rows {
         let number = |index| row.text(index).unwrap().parse().unwrap();
         assert!(stored.entry(number(0)).or_default().insert(number(1)));
     }

@@ -15,7 +15,7 @@ pub(crate) struct Cells<'r> {
 }
 
 impl<'r> Cells<'r> {
-    pub(crate) fn new(query: &'static str, row: &'r Row) -> Self {
+    pub(crate) fn new(query: &'static str, row: Row<'r>) -> Self {
         Self { query, values: row.values().collect::<Vec<_>>().into_iter(), column: 0 }
     }
 
@@ -79,12 +79,14 @@ impl<'r> Cells<'r> {
 
 #[cfg(test)]
 mod tests {
+    use ferrobase_pg::Rows;
+
     use super::*;
 
     #[test]
     fn values_come_in_order_and_errors_name_the_place() {
-        let row = Row::new([Some("a"), None, Some("t"), Some("-7"), Some("[1,2]"), None, Some("x")]);
-        let mut cells = Cells::new("some_list", &row);
+        let rows = Rows::of([[Some("a"), None, Some("t"), Some("-7"), Some("[1,2]"), None, Some("x")]]);
+        let mut cells = Cells::new("some_list", rows.first().unwrap());
         assert_eq!(cells.text().unwrap(), "a");
         assert_eq!(cells.optional().unwrap(), None);
         assert!(cells.flag().unwrap());

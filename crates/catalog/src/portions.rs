@@ -31,7 +31,7 @@ pub(crate) async fn read(
         let asked = Instant::now();
         let portion = session.query(&format!("fetch {count} from portions"), &[]).await?;
         let (took, is_last) = (asked.elapsed(), portion.rows.len() < count);
-        all.rows.extend(portion.rows);
+        all.rows.append(portion.rows);
         rest.take().await;
         if is_last {
             break;

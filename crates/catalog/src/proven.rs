@@ -172,8 +172,8 @@ fn resolve(answers: Vec<Told>, pace: &Pace) -> Result<Proven, LoadError> {
     let rows = answers.iter().map(|(_, answer)| answer.rows.len()).sum();
     let mut objects = Objects { all: HashMap::with_capacity(rows), ..Objects::default() };
     for (name, answer) in answers {
-        for row in pace.over(answer.rows) {
-            objects.take(name, &row)?;
+        for row in pace.over(&answer.rows) {
+            objects.take(name, row)?;
         }
     }
     let proven = objects.proven(pace);
@@ -225,7 +225,7 @@ pub(crate) struct Objects {
 
 impl Objects {
     /// A row of one of the `sql/code_*_list.sql`, which has that name.
-    pub(crate) fn take(&mut self, query: &'static str, row: &Row) -> Result<(), LoadError> {
+    pub(crate) fn take(&mut self, query: &'static str, row: Row<'_>) -> Result<(), LoadError> {
         let mut cells = Cells::new(query, row);
         let (sort, number, harmless) = (cells.text()?, cells.number::<u64>()?, cells.flag()?);
         let opaque = cells.flag()?;

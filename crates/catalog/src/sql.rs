@@ -154,7 +154,7 @@ mod tests {
         let looked = "select c.relname, seq_tup_read::text, c.reltuples::int8::text
              from pg_catalog.pg_stat_xact_sys_tables join pg_catalog.pg_class c on c.oid = relid";
         let answer = session.query(looked, &[]).await.unwrap();
-        let number = |row: &ferrobase_pg::Row, at| row.text(at).unwrap().parse().unwrap();
+        let number = |row: ferrobase_pg::Row<'_>, at| row.text(at).unwrap().parse().unwrap();
         answer.rows.iter().map(|row| (row.text(0).unwrap().to_owned(), (number(row, 1), number(row, 2)))).collect()
     }
 

@@ -60,7 +60,10 @@ async fn its_urls_are_understood_by_our_own_client() {
         let mut session = ferrobase_pg::Session::connect(&options).await.unwrap();
         let result = session.query("select current_database(), session_user", &[]).await.unwrap();
         let database = if url.contains("%20") { "a b/c?" } else { "postgres" };
-        assert_eq!((result.rows[0].text(0), result.rows[0].text(1)), (Some(database), Some("postgres")));
+        assert_eq!(
+            (result.rows.get(0).unwrap().text(0), result.rows.get(0).unwrap().text(1)),
+            (Some(database), Some("postgres"))
+        );
     }
     running.stop().await.unwrap();
 }

@@ -13,7 +13,16 @@ async fn seed_25_results_are_kept_for_a_time_and_for_one_role() {
     session.script("set role service_role").await.unwrap();
     let mut ask = async |query: &str, ttl: &str| {
         let call = "select app.cached_query('top', $1::text, $2::text::interval)::text";
-        session.query(call, &[Some(query), Some(ttl)]).await.unwrap().rows[0].text(0).unwrap_or("null").to_owned()
+        session
+            .query(call, &[Some(query), Some(ttl)])
+            .await
+            .unwrap()
+            .rows
+            .get(0)
+            .unwrap()
+            .text(0)
+            .unwrap_or("null")
+            .to_owned()
     };
     let query = "select jsonb_agg(data -> 'name' order by data -> 'name') from v_user";
     assert_eq!(ask(query, "1 hour").await, r#"["Ann", "Bob"]"#);

@@ -88,7 +88,7 @@ pub(crate) async fn read(session: &mut Session) -> Result<Ledger, Error> {
     Ok(Ledger { applied, partial })
 }
 
-fn read_applied(row: &Row) -> Applied {
+fn read_applied(row: Row<'_>) -> Applied {
     Applied {
         version: Version(number(row, 0)),
         name: text(row, 1),
@@ -99,7 +99,7 @@ fn read_applied(row: &Row) -> Applied {
     }
 }
 
-fn read_partial(row: &Row) -> Partial {
+fn read_partial(row: Row<'_>) -> Partial {
     Partial {
         version: Version(number(row, 0)),
         name: text(row, 1),
@@ -112,11 +112,11 @@ fn read_partial(row: &Row) -> Partial {
 }
 
 /// The columns are `not null` and of number types.
-fn number(row: &Row, column: usize) -> u64 {
+fn number(row: Row<'_>, column: usize) -> u64 {
     row.text(column).and_then(|text| text.parse().ok()).unwrap_or_default()
 }
 
-fn text(row: &Row, column: usize) -> String {
+fn text(row: Row<'_>, column: usize) -> String {
     row.text(column).unwrap_or_default().to_owned()
 }
 

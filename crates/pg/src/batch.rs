@@ -15,7 +15,7 @@ use bytes::Bytes;
 
 use crate::error::Error;
 use crate::lsn::Position;
-use crate::row::Row;
+use crate::row::Rows;
 
 /// Transaction-local settings in the order in which they are set; a later one counts. All values are one text, because a
 /// request has a dozen of them and lives for less than a millisecond.
@@ -278,7 +278,7 @@ pub struct StatementResult {
     /// Columns, empty for statements without rows.
     pub columns: Arc<[Column]>,
     /// Rows, in text format unless the statement says otherwise.
-    pub rows: Vec<Row>,
+    pub rows: Rows,
     /// Command tag, for example `INSERT 0 1`.
     pub tag: String,
 }

@@ -38,7 +38,7 @@ pub use listen::{Event, Listener};
 pub use lsn::{Lsn, Position};
 pub use options::{ConnectOptions, ConnectOptionsError, Host, SslMode};
 pub use pool::{Conversation, Lines, Pool, PoolOptions, PoolStats, PooledSession, Pooler, Standing};
-pub use row::Row;
+pub use row::{Row, Rows};
 pub use servers::Servers;
 pub use session::{Load, LoadError, Notification, Session};
 pub use sqlstate::SqlState;

@@ -1,15 +1,15 @@
-//! One result row, kept exactly as PostgreSQL sent it.
+//! Result rows, kept exactly as PostgreSQL sent them.
 //!
 //! A row is the body of its DataRow message: a length and the bytes of each column. Columns are found by walking the
-//! lengths, so a row costs no allocation of its own: rows up to 4 kB share chunks of an arena, larger ones own
-//! their buffer. No row is ever a slice of the connection's read buffer, which a small value would keep alive.
+//! lengths, so a row costs no allocation of its own: rows up to 4 kB share chunks, larger ones own their buffer. A [`Row`] is
+//! a look at one of them. Nothing is ever a slice of the connection's read buffer, which a small value would keep alive.
 //! Read on: `session/progress.rs` fills rows, `batch.rs` says what a reply is.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
 /// Rows at least this large get a buffer of their own instead of a place in a shared chunk.
 const OWN_BUFFER: usize = 4 * 1024;
-/// First and largest chunk that small rows share; a single kept row pins at most the latter.
+/// First and largest chunk that small rows share; a single value that is kept pins at most the latter.
 const FIRST_CHUNK: usize = 4 * 1024;
 const LARGEST_CHUNK: usize = 16 * 1024;
 /// What stands for the length of NULL: -1.
@@ -17,81 +17,185 @@ const NULL: u32 = u32::MAX;
 /// Rows of a chunk for which there is room from the start.
 const ROWS: usize = 32;
 
-/// One row.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Row {
-    columns: u16,
-    /// `[i32 length, bytes]` for each column, length -1 for NULL. Checked once, in [`Row::check`].
-    raw: Bytes,
+/// The rows of one result, in their order.
+#[derive(Clone, Default)]
+pub struct Rows {
+    chunks: Vec<Bytes>,
+    places: Vec<Place>,
 }
 
-impl Row {
-    /// A row of these values, for tests and for rows that no server sent.
-    pub fn new<V: AsRef<[u8]>>(values: impl IntoIterator<Item = Option<V>>) -> Self {
-        let mut raw = BytesMut::new();
-        let mut columns = 0;
-        for value in values {
-            columns += 1;
-            match &value {
-                None => raw.put_i32(-1),
-                Some(v) => {
-                    let v = v.as_ref();
-                    raw.put_i32(i32::try_from(v.len()).expect("a value of a row stays far below 2 GB"));
-                    raw.put_slice(v);
+/// Where a row is.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    chunk: u32,
+    start: u32,
+    end: u32,
+    columns: u16,
+}
+
+/// One row.
+#[derive(Clone, Copy)]
+pub struct Row<'a> {
+    columns: u16,
+    /// `[i32 length, bytes]` for each column, length -1 for NULL. Checked once, in [`Row::check`].
+    raw: &'a [u8],
+    /// What holds it, where that can be shared.
+    chunk: Option<&'a Bytes>,
+}
+
+impl Rows {
+    /// Rows of these values, for tests and for rows that no server sent.
+    pub fn of<R, V>(rows: impl IntoIterator<Item = R>) -> Self
+    where
+        R: IntoIterator<Item = Option<V>>,
+        V: AsRef<[u8]>,
+    {
+        let mut made = RowArena::default();
+        for row in rows {
+            let mut body = BytesMut::zeroed(2);
+            let mut columns = 0_u16;
+            for value in row {
+                columns += 1;
+                match &value {
+                    None => body.put_u32(NULL),
+                    Some(value) => {
+                        let value = value.as_ref();
+                        body.put_u32(u32::try_from(value.len()).expect("a value of a row stays far below 2 GB"));
+                        body.put_slice(value);
+                    }
                 }
             }
+            made.copy(columns, &body);
         }
-        Self { columns, raw: raw.freeze() }
+        made.take()
     }
 
-    /// The bytes of a column; `None` for NULL and for a column that is not there.
-    pub fn value(&self, index: usize) -> Option<&[u8]> {
-        self.span(index).map(|(start, end)| &self.raw[start..end])
-    }
-
-    /// A column as shared bytes, without copying; `None` for NULL and for a column that is not there.
-    pub fn bytes(&self, index: usize) -> Option<Bytes> {
-        self.span(index).map(|(start, end)| self.raw.slice(start..end))
-    }
-
-    /// A column as text; `None` for NULL, a missing column or bytes that are not UTF-8 (the client encoding is UTF8,
-    /// so the server never sends those).
-    pub fn text(&self, index: usize) -> Option<&str> {
-        self.value(index).and_then(|b| std::str::from_utf8(b).ok())
-    }
-
-    /// All columns in order; cheaper than asking for each by its index.
-    pub fn values(&self) -> impl Iterator<Item = Option<&[u8]>> {
-        let mut rest: &[u8] = &self.raw;
-        std::iter::from_fn(move || take_value(&mut rest))
-    }
-
-    /// Number of columns.
+    /// How many there are.
     pub fn len(&self) -> usize {
-        usize::from(self.columns)
+        self.places.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// The first one.
+    pub fn first(&self) -> Option<Row<'_>> {
+        self.get(0)
+    }
+
+    /// The only one, if it is that.
+    pub fn only(&self) -> Option<Row<'_>> {
+        self.first().filter(|_| self.len() == 1)
+    }
+
+    /// The one at this place, from 0 on.
+    pub fn get(&self, index: usize) -> Option<Row<'_>> {
+        self.places.get(index).map(|place| self.at(place))
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> Iter<'_> {
+        Iter { rows: self, places: self.places.iter() }
     }
 
     /// Bytes of all values with their lengths.
     pub fn size(&self) -> usize {
+        self.chunks.iter().map(Bytes::len).sum()
+    }
+
+    /// Puts others behind them.
+    pub fn append(&mut self, others: Self) {
+        let before = number(self.chunks.len());
+        self.chunks.extend(others.chunks);
+        self.places.extend(others.places.into_iter().map(|place| Place { chunk: place.chunk + before, ..place }));
+    }
+
+    fn at(&self, place: &Place) -> Row<'_> {
+        let chunk = &self.chunks[place.chunk as usize];
+        Row { columns: place.columns, raw: &chunk[place.start as usize..place.end as usize], chunk: Some(chunk) }
+    }
+}
+
+impl<'a> IntoIterator for &'a Rows {
+    type Item = Row<'a>;
+    type IntoIter = Iter<'a>;
+
+    fn into_iter(self) -> Iter<'a> {
+        self.iter()
+    }
+}
+
+impl std::fmt::Debug for Rows {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self).finish()
+    }
+}
+
+/// Rows one after the other.
+#[derive(Clone, Debug)]
+pub struct Iter<'a> {
+    rows: &'a Rows,
+    places: std::slice::Iter<'a, Place>,
+}
+
+impl<'a> Iterator for Iter<'a> {
+    type Item = Row<'a>;
+
+    fn next(&mut self) -> Option<Row<'a>> {
+        self.places.next().map(|place| self.rows.at(place))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.places.size_hint()
+    }
+}
+
+impl ExactSizeIterator for Iter<'_> {}
+
+impl<'a> Row<'a> {
+    /// The bytes of a column; `None` for NULL and for a column that is not there.
+    pub fn value(self, index: usize) -> Option<&'a [u8]> {
+        self.values().nth(index).flatten()
+    }
+
+    /// A column as shared bytes, without copying; `None` for NULL and for a column that is not there.
+    pub fn bytes(self, index: usize) -> Option<Bytes> {
+        let value = self.value(index)?;
+        Some(self.chunk.map_or_else(|| Bytes::copy_from_slice(value), |chunk| chunk.slice_ref(value)))
+    }
+
+    /// A column as text; `None` for NULL, a missing column or bytes that are not UTF-8 (the client encoding is UTF8,
+    /// so the server never sends those).
+    pub fn text(self, index: usize) -> Option<&'a str> {
+        self.value(index).and_then(|b| std::str::from_utf8(b).ok())
+    }
+
+    /// All columns in order; cheaper than asking for each by its index.
+    pub fn values(self) -> impl Iterator<Item = Option<&'a [u8]>> {
+        let mut rest = self.raw;
+        std::iter::from_fn(move || take_value(&mut rest))
+    }
+
+    /// Number of columns.
+    pub fn len(self) -> usize {
+        usize::from(self.columns)
+    }
+
+    /// Bytes of all values with their lengths.
+    pub fn size(self) -> usize {
         self.raw.len()
     }
 
     /// Whether there are no columns.
-    pub fn is_empty(&self) -> bool {
+    pub fn is_empty(self) -> bool {
         self.columns == 0
     }
 
-    fn span(&self, index: usize) -> Option<(usize, usize)> {
-        if index >= self.len() {
-            return None;
-        }
-        let mut rest: &[u8] = &self.raw;
-        for _ in 0..index {
-            take_value(&mut rest)?;
-        }
-        let value = take_value(&mut rest)??;
-        let end = self.raw.len() - rest.len();
-        Some((end - value.len(), end))
+    /// A look at a DataRow body; `None` when it is not well-formed.
+    pub(crate) fn of(body: &'a [u8]) -> Option<Self> {
+        Self::check(body).map(|columns| Self { columns, raw: &body[2..], chunk: None })
     }
 
     /// Whether this is a well-formed DataRow body; returns its number of columns.
@@ -103,10 +207,12 @@ impl Row {
         }
         rest.is_empty().then_some(columns)
     }
+}
 
-    /// A row that owns the whole message body it came in; the body passed [`Row::check`].
-    pub(crate) fn owning(columns: u16, body: &Bytes) -> Self {
-        Self { columns, raw: body.slice(2..) }
+impl std::fmt::Debug for Row<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = |value: Option<&[u8]>| value.map(|value| String::from_utf8_lossy(value).into_owned());
+        f.debug_list().entries(self.values().map(text)).finish()
     }
 }
 
@@ -124,18 +230,18 @@ fn take_value<'a>(rest: &mut &'a [u8]) -> Option<Option<&'a [u8]>> {
     Some(Some(value))
 }
 
+/// A number that is bounded by how much one answer may be.
+fn number(count: usize) -> u32 {
+    u32::try_from(count).expect("chunks and rows stay far below 4 GB")
+}
+
 /// Copies the rows of one result out of the read buffer with few allocations: the first row exactly (most answers
-/// have one row), later small ones into chunks of doubling size. Rows become rows a chunk at a time.
+/// have one row), later small ones into chunks of doubling size.
 #[derive(Debug, Default)]
 pub(crate) struct RowArena {
-    /// Whether there was a row.
-    begun: bool,
-    /// The first one, until it is known how many others to make room for.
-    first: Option<Row>,
-    rows: Vec<Row>,
+    rows: Rows,
+    /// Behind the chunks that are full.
     chunk: Vec<u8>,
-    /// Columns and end of each row in the chunk.
-    ends: Vec<(u16, usize)>,
     next_chunk: usize,
 }
 
@@ -143,53 +249,54 @@ impl RowArena {
     /// Takes a DataRow body that passed [`Row::check`].
     pub(crate) fn copy(&mut self, columns: u16, body: &[u8]) {
         let values = &body[2..];
-        if !self.begun || values.len() >= OWN_BUFFER {
-            self.add(Row { columns, raw: Bytes::copy_from_slice(values) });
-            return;
+        if self.rows.is_empty() || values.len() >= OWN_BUFFER {
+            return self.add(columns, Bytes::copy_from_slice(values));
         }
         if self.chunk.capacity() - self.chunk.len() < values.len() {
             self.close_chunk();
             self.next_chunk = (self.next_chunk * 2).clamp(FIRST_CHUNK, LARGEST_CHUNK);
             self.chunk = Vec::with_capacity(self.next_chunk.max(values.len()));
-            self.ends.reserve(ROWS);
+            self.rows.places.reserve(ROWS);
         }
+        let start = self.chunk.len();
         self.chunk.extend_from_slice(values);
-        self.ends.push((columns, self.chunk.len()));
+        self.place(columns, start, self.chunk.len());
     }
 
-    /// Takes a row that has its own buffer.
-    pub(crate) fn add(&mut self, row: Row) {
-        if !self.begun {
-            self.begun = true;
-            self.first = Some(row);
-            return;
-        }
-        self.close_chunk();
-        self.begin_rows(1);
-        self.rows.push(row);
+    /// Takes the body of a row that came in a buffer of its own and passed [`Row::check`].
+    pub(crate) fn own(&mut self, columns: u16, body: &Bytes) {
+        self.add(columns, body.slice(2..));
+    }
+
+    /// Takes a row of one value.
+    pub(crate) fn single(&mut self, value: &[u8]) {
+        let mut body = Vec::with_capacity(value.len() + 6);
+        body.extend_from_slice(&[0, 1]);
+        body.extend_from_slice(&number(value.len()).to_be_bytes());
+        body.extend_from_slice(value);
+        self.own(1, &Bytes::from(body));
     }
 
     /// All rows in their order; none are left.
-    pub(crate) fn take(&mut self) -> Vec<Row> {
+    pub(crate) fn take(&mut self) -> Rows {
         self.close_chunk();
-        let mut all = std::mem::take(self);
-        all.begin_rows(0);
-        all.rows
+        std::mem::take(self).rows
     }
 
-    /// Makes room for more rows, behind the first.
-    fn begin_rows(&mut self, more: usize) {
-        match self.first.take() {
-            Some(first) => {
-                self.rows.reserve_exact(1 + more);
-                self.rows.push(first);
-            }
-            None => self.rows.reserve(more),
-        }
+    fn add(&mut self, columns: u16, values: Bytes) {
+        self.close_chunk();
+        self.place(columns, 0, values.len());
+        self.rows.chunks.push(values);
+    }
+
+    /// Says where the last row is in the chunk that is next to be put behind the others.
+    fn place(&mut self, columns: u16, start: usize, end: usize) {
+        let (start, end) = (number(start), number(end));
+        self.rows.places.push(Place { chunk: number(self.rows.chunks.len()), start, end, columns });
     }
 
     fn close_chunk(&mut self) {
-        if self.ends.is_empty() {
+        if self.chunk.is_empty() {
             return;
         }
         let mut chunk = std::mem::take(&mut self.chunk);
@@ -197,13 +304,7 @@ impl RowArena {
             // A few rows, or small rows between large ones.
             chunk.shrink_to_fit();
         }
-        let chunk = Bytes::from(chunk);
-        let mut start = 0;
-        self.begin_rows(self.ends.len());
-        for (columns, end) in self.ends.drain(..) {
-            self.rows.push(Row { columns, raw: chunk.slice(start..end) });
-            start = end;
-        }
+        self.rows.chunks.push(Bytes::from(chunk));
     }
 }
 
@@ -211,15 +312,18 @@ impl RowArena {
 mod tests {
     use super::*;
 
-    fn body(row: &Row) -> Vec<u8> {
+    fn body(values: &[Option<&str>]) -> Vec<u8> {
+        let rows = Rows::of([values.iter().copied()]);
+        let row = rows.first().unwrap();
         let mut body = row.columns.to_be_bytes().to_vec();
-        body.extend_from_slice(&row.raw);
+        body.extend_from_slice(row.raw);
         body
     }
 
     #[test]
     fn columns_are_found_by_walking() {
-        let row = Row::new([Some("a"), None, Some(""), Some("last")]);
+        let rows = Rows::of([[Some("a"), None, Some(""), Some("last")]]);
+        let row = rows.only().unwrap();
         assert_eq!((row.len(), row.is_empty()), (4, false));
         assert_eq!(
             (row.text(0), row.text(1), row.text(2), row.text(3), row.text(4)),
@@ -227,14 +331,16 @@ mod tests {
         );
         assert_eq!(row.bytes(3).as_deref(), Some(&b"last"[..]));
         assert_eq!(row.values().collect::<Vec<_>>(), [Some(&b"a"[..]), None, Some(b""), Some(b"last")]);
+        assert_eq!(format!("{rows:?}"), r#"[[Some("a"), None, Some(""), Some("last")]]"#);
     }
 
     #[test]
     fn malformed_bodies_are_refused() {
-        let good = body(&Row::new([Some("abc"), None]));
+        let good = body(&[Some("abc"), None]);
         assert_eq!(Row::check(&good), Some(2));
+        assert_eq!(Row::of(&good).unwrap().bytes(0).as_deref(), Some(&b"abc"[..]));
         for cut in 0..good.len() {
-            assert_eq!(Row::check(&good[..cut]), None, "cut at {cut}");
+            assert!(Row::of(&good[..cut]).is_none(), "cut at {cut}");
         }
         let mut longer = good;
         longer.push(0);
@@ -244,23 +350,38 @@ mod tests {
 
     #[test]
     fn an_arena_keeps_rows_apart_and_chunks_bounded() {
-        for sizes in [&[10, 20, 3000, 5000, 100, 16_000, 1, 0, 900][..], &[5000, 5000, 1], &[1], &[]] {
+        for sizes in [&[10, 20, 3000, 5000, 100, 16_000, 1, 0, 900][..], &[5000, 5000, 1], &[1], &[], &[0, 0]] {
             keeps_rows_apart(sizes);
         }
     }
 
+    fn text(size: usize) -> String {
+        size.to_string().repeat(size)[..size].to_owned()
+    }
+
     fn keeps_rows_apart(sizes: &[usize]) {
         let mut arena = RowArena::default();
-        for &n in sizes {
-            let source = body(&Row::new([Some(n.to_string().repeat(n).get(..n).unwrap())]));
+        for &size in sizes {
+            let source = body(&[Some(&text(size))]);
             arena.copy(Row::check(&source).unwrap(), &source);
             assert!(arena.next_chunk <= LARGEST_CHUNK);
         }
         let rows = arena.take();
-        assert_eq!(rows.len(), sizes.len());
-        for (row, &n) in rows.iter().zip(sizes) {
-            assert_eq!(row.text(0), n.to_string().repeat(n).get(..n));
+        assert_eq!((rows.len(), rows.size()), (sizes.len(), sizes.iter().map(|size| size + 4).sum()));
+        for (row, &size) in rows.iter().zip(sizes) {
+            assert_eq!(row.text(0), Some(&*text(size)));
         }
         assert!(arena.take().is_empty());
+    }
+
+    #[test]
+    fn rows_behind_rows_stay_what_they_are() {
+        let mut all = Rows::of([["a"], ["b"]].map(|row| row.map(Some)));
+        all.append(Rows::of([[Some("c")]]));
+        let mut single = RowArena::default();
+        single.single(b"d");
+        all.append(single.take());
+        let texts: Vec<_> = all.iter().map(|row| row.text(0)).collect();
+        assert_eq!(texts, ["a", "b", "c", "d"].map(Some));
     }
 }

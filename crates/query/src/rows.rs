@@ -144,18 +144,24 @@ impl Columns {
         let known = self.keys.get_or_init(|| Keys::of(&result.columns));
         let others = (!known.are_of(&result.columns)).then(|| Keys::of(&result.columns));
         let keys = others.as_ref().unwrap_or(known);
-        match (form, result.rows.as_slice()) {
-            (JsonForm::Object, []) => Some(Bytes::from_static(b"null")),
-            (JsonForm::Object, [first, ..]) => self.list(keys, std::slice::from_ref(first), [&[], &[]]),
-            (JsonForm::List, []) => Some(Bytes::from_static(b"[]")),
-            (JsonForm::List, rows) => self.list(keys, rows, [b"[", b"]"]),
+        let rows = result.rows.iter();
+        match (form, result.rows.first()) {
+            (JsonForm::Object, None) => Some(Bytes::from_static(b"null")),
+            (JsonForm::Object, Some(_)) => self.list(keys, rows.take(1), [&[], &[]]),
+            (JsonForm::List, None) => Some(Bytes::from_static(b"[]")),
+            (JsonForm::List, Some(_)) => self.list(keys, rows, [b"[", b"]"]),
         }
     }
 
-    fn list(&self, keys: &Keys, rows: &[Row], [open, close]: [&[u8]; 2]) -> Option<Bytes> {
+    fn list<'r>(
+        &self,
+        keys: &Keys,
+        rows: impl ExactSizeIterator<Item = Row<'r>> + Clone,
+        [open, close]: [&[u8]; 2],
+    ) -> Option<Bytes> {
         // A UUID grows most: of twenty bytes with their length it becomes thirty-eight.
         let around = keys.text.len() + 20 * keys.ends.len();
-        let mut out = Vec::with_capacity(rows.iter().map(|row| row.size() + around).sum());
+        let mut out = Vec::with_capacity(rows.clone().map(|row| row.size() + around).sum());
         out.extend_from_slice(open);
         // Nothing ends before the first row.
         let mut start = END_OF_ROW.len() + BETWEEN.len();
@@ -169,7 +175,7 @@ impl Columns {
     }
 
     /// A row without its end; `start` is where the text of the keys begins for it.
-    fn object(&self, keys: &Keys, mut start: usize, row: &Row, out: &mut Vec<u8>) -> Option<()> {
+    fn object(&self, keys: &Keys, mut start: usize, row: Row<'_>, out: &mut Vec<u8>) -> Option<()> {
         let mut values = row.values();
         for (column, end) in self.shown.iter().zip(&keys.ends) {
             out.extend_from_slice(&keys.text[start..*end]);

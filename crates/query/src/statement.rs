@@ -88,7 +88,7 @@ impl Layout {
     }
 
     /// Reads the row. Columns that hold what they should not (no server of ours sends that) read as absent.
-    fn read(&self, row: &pg::Row) -> Outcome {
+    fn read(&self, row: pg::Row<'_>) -> Outcome {
         let number = |index: usize| row.text(index).and_then(|text| text.parse().ok());
         Outcome {
             total: number(self.total),
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_row_is_read_by_its_layout() {
-        let row = pg::Row::new([
+        let rows = pg::Rows::of([[
             None,
             Some("1"),
             Some(r#"[["id", "eq.1"], ["k", "is.null"]]"#),
@@ -208,8 +208,8 @@ mod tests {
             None,
             Some("201"),
             Some("1"),
-        ]);
-        let outcome = Layout::MUTATION.read(&row);
+        ]]);
+        let outcome = Layout::MUTATION.read(rows.first().unwrap());
         assert_eq!(outcome.page, 1);
         assert_eq!(outcome.total, None);
         assert_eq!(outcome.location, [("id".into(), "eq.1".into()), ("k".into(), "is.null".into())]);

@@ -109,7 +109,7 @@ impl Template {
         }
         let values: Vec<Value<'_>> = result.rows.iter().flat_map(Row::values).collect();
         let rows = Grid::of(&values, result.columns.len(), result.rows.len())?;
-        out.reserve(result.rows.iter().map(Row::size).sum::<usize>() * 2 + 64);
+        out.reserve(result.rows.size() * 2 + 64);
         self.put(rows, out)
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ferrobase_catalog::QualifiedName;
-use ferrobase_pg::{Batch, DbError, Error, Formats, Mode, Row, Session, Statement, StatementResult};
+use ferrobase_pg::{Batch, DbError, Error, Formats, Mode, Rows, Session, Statement, StatementResult};
 use ferrobase_query::plan::*;
 use ferrobase_query::{Compiled, Outcome, Output, compile, compile_rows};
 use ferrobase_testkit::{TestDatabase, database_from};
@@ -54,7 +54,7 @@ impl Company {
         Some(body(&rows.outcome(&result).expect("the columns are as expected")))
     }
 
-    pub async fn try_rows(&mut self, statement: Statement) -> Result<Vec<Row>, DbError> {
+    pub async fn try_rows(&mut self, statement: Statement) -> Result<Rows, DbError> {
         Ok(self.try_result(statement).await?.rows)
     }
 

@@ -5,7 +5,7 @@
 
 use std::sync::LazyLock;
 
-use ferrobase_pg::{Row, StatementResult};
+use ferrobase_pg::StatementResult;
 use tokio::sync::Semaphore;
 
 /// What takes a thread about two milliseconds to write, in bytes of short texts.
@@ -19,8 +19,8 @@ static PLACES: LazyLock<Semaphore> =
 
 /// Whether making an answer of these takes long.
 pub fn is_long(results: &[StatementResult]) -> bool {
-    let of = |row: &Row| row.size() + row.len() * VALUE;
-    results.iter().flat_map(|result| &result.rows).map(of).sum::<usize>() >= MUCH
+    let of = |result: &StatementResult| result.rows.size() + result.rows.len() * result.columns.len() * VALUE;
+    results.iter().map(of).sum::<usize>() >= MUCH
 }
 
 /// Does it on a thread for such work. Whoever stops waiting before it begins is forgotten, later it goes on to its end. A
@@ -45,11 +45,14 @@ pub async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static
 
 #[cfg(test)]
 mod tests {
+    use ferrobase_pg::{Column, Rows};
+
     use super::*;
 
     fn result(rows: usize, value: &str) -> Vec<StatementResult> {
-        let rows = (0..rows).map(|_| Row::new([Some(value); 5])).collect();
-        vec![StatementResult { columns: std::sync::Arc::default(), rows, tag: String::new() }]
+        let rows = Rows::of((0..rows).map(|_| [Some(value); 5]));
+        let columns = (0..5).map(|number| Column { name: format!("c{number}"), type_oid: 25 }).collect();
+        vec![StatementResult { columns, rows, tag: String::new() }]
     }
 
     #[test]

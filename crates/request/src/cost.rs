@@ -47,7 +47,7 @@ pub(crate) fn exceeds(plan: &StatementResult, most: f64) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use ferrobase_pg::Row;
+    use ferrobase_pg::Rows;
 
     use super::*;
 
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn costs_are_read_from_plans() {
-        let plan = |text: &str| StatementResult { rows: vec![Row::new([Some(text)])], ..StatementResult::default() };
+        let plan = |text: &str| StatementResult { rows: Rows::of([[Some(text)]]), ..StatementResult::default() };
         let costs = plan(r#"[{"Plan": {"Total Cost": 100.5}}]"#);
         assert!(exceeds(&costs, 100.0) && !exceeds(&costs, 100.5));
         assert!(exceeds(&plan("[]"), 1e300) && exceeds(&StatementResult::default(), 1e300));

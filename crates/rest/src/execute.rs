@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use ferrobase_base::{Kind, PublicError};
 use ferrobase_catalog::Proof;
-use ferrobase_pg::{self as pg, DbError, End, Isolation, Row, Statement, StatementResult};
+use ferrobase_pg::{self as pg, DbError, End, Isolation, Statement, StatementResult};
 use ferrobase_query::plan::{Mutation, Query};
 use ferrobase_query::{CHANGED_SETTING, Compiled, Outcome, Output, compile};
 use ferrobase_request::{RequestContext, Target, Transaction, Work, beside, is_long};
@@ -252,7 +252,6 @@ async fn read_all(results: Vec<StatementResult>, own: usize, output: &Output) ->
 
 /// Reads the result. `None` when rows came that are not of the form that the catalog let expect.
 pub(crate) fn read(results: &[StatementResult], output: &Output) -> Option<Executed> {
-    let rows: &[Row] = results.first().map_or(&[], |result| &result.rows);
     Some(match output {
         Output::Json(layout) => {
             let outcome = results.first().map(|result| layout.outcome(result)).unwrap_or_default();
@@ -265,8 +264,9 @@ pub(crate) fn read(results: &[StatementResult], output: &Output) -> Option<Execu
         Output::Rows(rows) => Executed::Rows { outcome: rows.outcome(results.first()?)?, estimate: None },
         Output::Plan => {
             let mut lines = Vec::new();
-            for line in rows.iter().filter_map(|row| row.bytes(0)) {
-                lines.extend_from_slice(&line);
+            let rows = results.first().into_iter().flat_map(|result| &result.rows);
+            for line in rows.filter_map(|row| row.value(0)) {
+                lines.extend_from_slice(line);
                 lines.push(b'\n');
             }
             Executed::Plan(lines.into())

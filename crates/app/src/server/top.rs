@@ -214,7 +214,7 @@ impl Sources {
         let pool = self.backend.target().pools.owner.clone();
         let mut session = pool.session(Instant::now() + PATIENCE).await.ok()?;
         let result = session.query(ACTIVITY, &[]).await.ok()?;
-        let activity = |row: &ferrobase_pg::Row| {
+        let activity = |row: ferrobase_pg::Row<'_>| {
             let text = |column| row.text(column).unwrap_or_default().to_owned();
             Activity {
                 state: text(0),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ferrobase_pg::{
-    Batch, Conversation, End, Error as PgError, Formats, Isolation, Mode, Opening, Pool, Reply, Row, Settings,
+    Batch, Conversation, End, Error as PgError, Formats, Isolation, Mode, Opening, Pool, Reply, Row, Rows, Settings,
     Statement, Turn,
 };
 use ferrobase_request::journal::Journal;
@@ -97,7 +97,7 @@ pub struct Tx {
 
 impl Tx {
     /// Runs a statement and gives its rows.
-    pub async fn rows(&mut self, sql: &'static str, params: Vec<Option<Bytes>>) -> Result<Vec<Row>> {
+    pub async fn rows(&mut self, sql: &'static str, params: Vec<Option<Bytes>>) -> Result<Rows> {
         Ok(rows_of(self.exchange(sql, params).await?))
     }
 
@@ -196,15 +196,15 @@ fn statement(sql: &'static str, params: Vec<Option<Bytes>>) -> Statement {
     Statement { sql: sql.into(), params, param_types: Vec::new(), formats: Formats::Text }
 }
 
-fn rows_of(mut reply: Reply) -> Vec<Row> {
+fn rows_of(mut reply: Reply) -> Rows {
     reply.results.pop().map(|result| result.rows).unwrap_or_default()
 }
 
-fn first<T: DeserializeOwned>(rows: &[Row]) -> Result<Option<T>> {
+fn first<T: DeserializeOwned>(rows: &Rows) -> Result<Option<T>> {
     rows.first().map(decode).transpose()
 }
 
-fn decode<T: DeserializeOwned>(row: &Row) -> Result<T> {
+fn decode<T: DeserializeOwned>(row: Row<'_>) -> Result<T> {
     serde_json::from_slice(row.value(0).unwrap_or(b"null")).map_err(Error::internal("reading a row of schema auth"))
 }
 

@@ -51,7 +51,13 @@ async fn every_role_has_a_valid_schema() {
     db.script(ODD).await;
     let mut session = db.connect().await;
     let catalog = load(&mut session, &Scope::exposing(["public"])).await.expect("a catalog");
-    let owner = session.query("select current_user", &[]).await.expect("an answer").rows[0]
+    let owner = session
+        .query("select current_user", &[])
+        .await
+        .expect("an answer")
+        .rows
+        .get(0)
+        .unwrap()
         .text(0)
         .unwrap_or_default()
         .to_owned();

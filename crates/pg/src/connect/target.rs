@@ -38,8 +38,7 @@ async fn ask(channel: &mut Channel, question: &str) -> Result<String, Error> {
             let body = message.body.as_slice();
             match message.tag {
                 tag::DATA_ROW => {
-                    let columns = Row::check(body).ok_or(Error::Protocol("a malformed row"))?;
-                    let row = Row::owning(columns, &bytes::Bytes::copy_from_slice(body));
+                    let row = Row::of(body).ok_or(Error::Protocol("a malformed row"))?;
                     answer = row.text(0).map(str::to_owned);
                 }
                 tag::ERROR => return Err(Error::Protocol("the server cannot say whether it is a primary")),

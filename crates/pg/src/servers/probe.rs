@@ -55,7 +55,7 @@ pub(super) async fn ask(session: &mut Session) -> Result<Answer, String> {
     row.and_then(|row| read(row, asked)).ok_or_else(|| "its answer makes no sense".to_owned())
 }
 
-fn read(row: &Row, asked: Instant) -> Option<Answer> {
+fn read(row: Row<'_>, asked: Instant) -> Option<Answer> {
     Some(Answer {
         asked,
         is_standby: row.text(0)? == "t",

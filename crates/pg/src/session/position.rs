@@ -50,6 +50,6 @@ impl Session {
 }
 
 fn read(result: &StatementResult) -> Option<Position> {
-    let [row] = result.rows.as_slice() else { return None };
+    let row = result.rows.only()?;
     Some(Position { timeline: u32::from_str_radix(row.text(1)?, 16).ok()?, lsn: Lsn::parse(row.text(0)?)? })
 }

@@ -261,7 +261,7 @@ impl Progress {
             (Sink::Result, Body::Owned(bytes)) => {
                 let columns = self.columns_of(slice)?;
                 if !self.discard {
-                    self.rows.add(Row::owning(columns, bytes));
+                    self.rows.own(columns, bytes);
                 }
                 Ok(())
             }
@@ -330,7 +330,7 @@ impl Progress {
     fn copy_data(&mut self, body: &[u8]) -> Result<(), Error> {
         self.count_bytes(body.len())?;
         if !self.discard {
-            self.rows.add(Row::new([Some(body)]));
+            self.rows.single(body);
         }
         Ok(())
     }

@@ -136,8 +136,7 @@ mod tests {
         fn any_bytes_are_decoded_or_refused(body in proptest::collection::vec(proptest::num::u8::ANY, 0..80)) {
             let _ = (parameter_status(&body), notification(&body), backend_key(&body), command_tag(&body));
             let _ = (columns(&body), crate::db_error::DbError::decode(&body));
-            if let Some(count) = crate::row::Row::check(&body) {
-                let row = crate::row::Row::owning(count, &Bytes::from(body));
+            if let Some(row) = crate::row::Row::of(&body) {
                 proptest::prop_assert_eq!(row.values().count(), row.len());
                 for (index, value) in row.values().enumerate() {
                     proptest::prop_assert_eq!(row.value(index), value);

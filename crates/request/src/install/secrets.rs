@@ -26,7 +26,7 @@ pub async fn lock(session: &mut Session) -> Result<(), Error> {
 /// Those of the database.
 pub async fn list(session: &mut Session, prefix: &str) -> Result<HashMap<String, Secret>, Error> {
     let result = session.query(include_str!("../../sql/secret_list.sql"), &[]).await?;
-    let secret = |row: &ferrobase_pg::Row| Some((row.text(0)?.to_owned(), Secret::new(row.text(1)?)));
+    let secret = |row: ferrobase_pg::Row<'_>| Some((row.text(0)?.to_owned(), Secret::new(row.text(1)?)));
     Ok(result.rows.iter().filter_map(secret).filter(|(name, _)| name.starts_with(prefix)).collect())
 }
 

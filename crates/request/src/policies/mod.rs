@@ -41,7 +41,7 @@ impl Policy {
         self.applies && (self.command == "ALL" || self.command == name(privilege))
     }
 
-    fn of(row: &Row) -> Self {
+    fn of(row: Row<'_>) -> Self {
         let text = |index| row.text(index).map(str::to_owned);
         let is_true = |index| row.text(index) == Some("t");
         Self {

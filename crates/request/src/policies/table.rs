@@ -149,7 +149,7 @@ impl Table {
 }
 
 impl TableColumn {
-    fn of(row: &Row) -> Self {
+    fn of(row: Row<'_>) -> Self {
         let is_true = |index| row.text(index) == Some("t");
         Self {
             name: row.text(0).unwrap_or_default().to_owned(),

@@ -36,7 +36,7 @@ async fn read_within(session: &mut Session, function: Option<&Name>) -> Result<B
     }
     let called = if function.is_some() { "true" } else { "false" };
     let result = session.query(SETTING_LIST, &[Some(NAMES), Some(called)]).await?;
-    let pair = |row: &ferrobase_pg::Row| Some((row.text(0)?.to_owned(), row.text(1)?.to_owned()));
+    let pair = |row: ferrobase_pg::Row<'_>| Some((row.text(0)?.to_owned(), row.text(1)?.to_owned()));
     Ok(result.rows.iter().filter_map(pair).collect())
 }
 
