@@ -32,7 +32,7 @@ pub struct Compression {
 
 /// An encoding that we can write, best first where a caller likes several equally: zstd costs least for its size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Encoding {
+pub(crate) enum Encoding {
     Zstd,
     Brotli,
     Gzip,
@@ -56,17 +56,17 @@ impl Compression {
         Self { level: level.clamp(1, 9) }
     }
 
-    /// The answer, compressed if the caller accepts an encoding and it is worth it.
-    pub async fn apply(self, method: &Method, accept: Option<&HeaderValue>, mut response: Response) -> Response {
-        if !is_compressible(method, &response) {
-            return response;
+    /// How the caller wants the answer, if it is worth compressing; which then says that it depends on that.
+    pub(crate) fn wanted(method: &Method, accept: Option<&HeaderValue>, response: &mut Response) -> Option<Encoding> {
+        if !is_compressible(method, response) {
+            return None;
         }
         vary::add(response.headers_mut(), &["Accept-Encoding"]);
-        let Some(encoding) = accept.and_then(|accept| choose(accept.to_str().ok()?)) else { return response };
-        self.encode(encoding, response).await
+        choose(accept?.to_str().ok()?)
     }
 
-    async fn encode(self, encoding: Encoding, mut response: Response) -> Response {
+    /// The answer, compressed.
+    pub(crate) async fn encode(self, encoding: Encoding, mut response: Response) -> Response {
         // `tower-http` would take rows for bytes.
         let content_range = response.headers_mut().remove(CONTENT_RANGE);
         let mut request = Request::new(());
@@ -227,9 +227,10 @@ mod tests {
     #[tokio::test]
     async fn others_have_their_turn_between_the_pieces_of_a_large_answer() {
         let rows: String = (0..200_000).map(|n| format!("{{\"number\":{}}},", n * 7919 % 100_003)).collect();
-        let response = Response::builder().header(CONTENT_TYPE, "application/json").body(Body::from(rows)).unwrap();
+        let mut response = Response::builder().header(CONTENT_TYPE, "application/json").body(Body::from(rows)).unwrap();
         let accept = HeaderValue::from_static("gzip");
-        let answer = Compression::new(6).apply(&Method::GET, Some(&accept), response).await;
+        let encoding = Compression::wanted(&Method::GET, Some(&accept), &mut response).expect("it is worth it");
+        let answer = Compression::new(6).encode(encoding, response).await;
         let turns = std::rc::Rc::new(std::cell::Cell::new(0));
         let counted = turns.clone();
         let tasks = tokio::task::LocalSet::new();

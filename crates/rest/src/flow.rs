@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::extract::Request;
+use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use ferrobase_base::{Kind, PublicError};
@@ -18,6 +18,7 @@ use ferrobase_pg::{self as pg, End};
 use ferrobase_query::plan::Lock;
 use ferrobase_query::{CompileError, Outcome, compile, compile_check, compile_rows, prove};
 use ferrobase_request::{Journal, Opening, Profile, Stage, Target, Transaction};
+use http::request::Parts;
 use http::{HeaderValue, header};
 
 use crate::batch;
@@ -84,15 +85,14 @@ impl Prepared<'_> {
 
 impl Flow<'_> {
     /// The answer, or the error in whatever stage it happened.
-    pub(crate) async fn run(&self, request: Request) -> Result<Response, PublicError> {
-        let streams = self.streams(&request);
+    pub(crate) async fn run(&self, parts: &Parts, body: Body) -> Result<Response, PublicError> {
+        let streams = self.streams(parts);
         if streams.incoming {
-            return Box::pin(self.take_in(request)).await;
+            return Box::pin(self.take_in(parts, body)).await;
         }
-        let (parts, body) = request.into_parts();
         let body = collect(body).await?;
         let catalog = self.target.catalog.get().ok_or(Error::NoCatalog)?;
-        if batch::is_meant(&parts, self.settings) && !self.is_postgrest() {
+        if batch::is_meant(parts, self.settings) && !self.is_postgrest() {
             return Box::pin(batch::run(self, &catalog, &parts.headers, &body)).await;
         }
         let head = Head {
@@ -102,7 +102,7 @@ impl Flow<'_> {
             headers: &parts.headers,
         };
         let role = self.caller.0.identity.role();
-        let Some(mut text) = Text::of(&parts, &body, role, streams.outgoing) else {
+        let Some(mut text) = Text::of(parts, &body, role, streams.outgoing) else {
             // Boxed: the future of every request would carry all stages.
             return Box::pin(self.follow(head, &body, streams, catalog)).await;
         };
@@ -211,8 +211,8 @@ impl Flow<'_> {
     }
 
     /// What the edge let through as a stream. PostgREST streams nothing.
-    fn streams(&self, request: &Request) -> Streams {
-        let marked = request.extensions().get::<Streams>().copied().filter(|_| !self.is_postgrest());
+    fn streams(&self, parts: &Parts) -> Streams {
+        let marked = parts.extensions.get::<Streams>().copied().filter(|_| !self.is_postgrest());
         marked.unwrap_or_default()
     }
 

@@ -61,7 +61,8 @@ impl Room {
             documents: &self.documents,
             plans: &self.plans,
         };
-        match flow.run(request).await {
+        let (parts, body) = request.into_parts();
+        match flow.run(&parts, body).await {
             Ok(response) => response,
             Err(error) => error::to_response(&error, settings.verbosity),
         }

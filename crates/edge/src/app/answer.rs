@@ -21,7 +21,7 @@ use crate::context::{self, AsSent, Caller, Found};
 use crate::cors::CorsRules;
 use crate::credentials::query_without_key;
 use crate::limits;
-use crate::policy::{CorsOwner, is_below};
+use crate::policy::{Answering, CorsOwner, is_below};
 use crate::rate_limit::Caller as Counted;
 use crate::refusal;
 
@@ -51,7 +51,8 @@ impl Exchange {
         }
         self.bound_body(&parts, watch.as_ref())?;
         self.prepare(&mut parts, &path, identity);
-        self.call(room, Request::from_parts(parts, body), watch.as_ref()).await
+        let call = self.app.rooms[room].room.answer(Request::from_parts(parts, body));
+        self.wait_for(call, watch.as_ref()).await
     }
 
     fn body_rules(&self, parts: &request::Parts) -> BodyRules {
@@ -170,14 +171,8 @@ impl Exchange {
         self.caller = Some(caller);
     }
 
-    /// Calls the room, at most until the deadline.
-    async fn call(
-        &self,
-        room: usize,
-        request: Request<Body>,
-        watch: Option<&BodyWatch>,
-    ) -> Result<Response, PublicError> {
-        let call = self.app.rooms[room].room.answer(request);
+    /// Waits for the room, at most until the deadline.
+    async fn wait_for(&self, call: Answering, watch: Option<&BodyWatch>) -> Result<Response, PublicError> {
         let response = match self.timeout {
             None => call.await,
             Some(limit) => match tokio::time::timeout_at((self.arrived + limit).into(), call).await {

@@ -21,6 +21,7 @@ use http_body::Body as _;
 use super::Inner;
 use crate::body::{self, Ending};
 use crate::client_ip::client_ip;
+use crate::compression::Compression;
 use crate::context::Caller;
 use crate::error::ErrorCode;
 use crate::listener::Peer;
@@ -69,9 +70,9 @@ pub(super) struct Exchange {
     _counted: Counted,
 }
 
-/// Answers one request, whatever it does. Boxed here: what stands around it is moved.
+/// Answers one request, whatever it does. What is large is boxed, because all that is around it is moved.
 pub(super) fn serve(app: Arc<Inner>, request: Request<Body>) -> impl Future<Output = Response> + Send {
-    let exchange = Exchange::begin(app, &request);
+    let exchange = Box::new(Exchange::begin(app, &request));
     let id = exchange.request_id.clone();
     request_id::scope(id, Box::pin(exchange.run(request)))
 }
@@ -118,9 +119,9 @@ impl Exchange {
         }
     }
 
-    async fn run(mut self, request: Request<Body>) -> Response {
+    async fn run(mut self: Box<Self>, request: Request<Body>) -> Response {
         let outcome = AssertUnwindSafe(self.answer(request)).catch_unwind().await;
-        let response = match outcome {
+        let mut response = match outcome {
             Ok(Ok(response)) => response,
             Ok(Err(refusal)) => (self.policy.error_shape)(&refusal),
             Err(_panic) => {
@@ -129,13 +130,10 @@ impl Exchange {
                 (self.policy.error_shape)(&refusal::internal())
             }
         };
-        self.finish(response).await
-    }
-
-    /// Everything after the room: compression, fields, log and metrics.
-    async fn finish(self, mut response: Response) -> Response {
-        if let (true, Some(compression)) = (self.policy.compress, self.settings.compression) {
-            response = compression.apply(&self.method, self.accept_encoding.as_ref(), response).await;
+        if let (true, Some(compression)) = (self.policy.compress, self.settings.compression)
+            && let Some(encoding) = Compression::wanted(&self.method, self.accept_encoding.as_ref(), &mut response)
+        {
+            response = Box::pin(compression.encode(encoding, response)).await;
         }
         self.write_fields(&mut response);
         self.observe(response)
@@ -167,7 +165,7 @@ impl Exchange {
     }
 
     /// Reports the request now, or when its streamed body ends.
-    fn observe(mut self, mut response: Response) -> Response {
+    fn observe(mut self: Box<Self>, mut response: Response) -> Response {
         let status = response.status();
         let code = response.extensions_mut().remove::<ErrorCode>();
         self.length = response.body().size_hint().exact();

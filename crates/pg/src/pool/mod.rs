@@ -36,6 +36,7 @@ pub use self::stats::PoolStats;
 pub use self::stream::Lines;
 
 use self::lease::Lease;
+use self::speed::Shape;
 use self::state::Shared;
 use crate::batch::{Batch, Mode, Opening, Reply, Terms};
 use crate::error::Error;
@@ -66,18 +67,30 @@ impl Pool {
     // The batch is the caller's to give away: it lives as long as the request.
     #[allow(clippy::needless_pass_by_value)]
     pub async fn run_on(&self, batch: Batch, terms: Terms<'_>) -> Result<Reply, Error> {
-        let Terms { judge, position, held } = terms;
         let started = Instant::now();
         if started >= batch.deadline {
             return Err(Error::Deadline);
         }
         let batch = Arc::new(batch);
-        let shape = (batch.shareable && judge.is_none()).then(|| self.0.lanes.speeds.shape(&batch));
+        let shape = (batch.shareable && terms.judge.is_none()).then(|| self.0.lanes.speeds.shape(&batch));
         if let Some(shape) = shape
             && let Some(result) = self.0.run_beside_others(&batch, shape).await
         {
             return result;
         }
+        // Boxed: every request's future would carry it, and is moved a few times.
+        Box::pin(self.run_alone(&batch, terms, shape, started)).await
+    }
+
+    /// Runs a batch on a connection of its own.
+    async fn run_alone(
+        &self,
+        batch: &Arc<Batch>,
+        terms: Terms<'_>,
+        shape: Option<Shape>,
+        started: Instant,
+    ) -> Result<Reply, Error> {
+        let Terms { judge, position, held } = terms;
         let is_direct = self.0.options.pooler == Pooler::Direct;
         let check = is_direct && batch.runs_user_code && judge.is_none() && batch.mode == Mode::Implicit;
         let mut renewed = false;
@@ -95,7 +108,7 @@ impl Pool {
                 course => course?,
             }
             let moves = lease.session().moves;
-            let exchange = lease.session().exchange_judged(&batch, judge, Behind { position, check });
+            let exchange = lease.session().exchange_judged(batch, judge, Behind { position, check });
             let exchange = tokio::time::timeout_at(batch.deadline.into(), exchange);
             let Some(result) = self.0.unless_moved(moves, batch.writes, exchange).await else {
                 lease.close();
@@ -112,7 +125,7 @@ impl Pool {
                 lease.close();
                 continue;
             }
-            let did_not_run = repetitions > 0 && may_repeat(&result, &mut lease, &batch);
+            let did_not_run = repetitions > 0 && may_repeat(&result, &mut lease, batch);
             self.0.count(&result);
             if batch.is_in_doubt() || (batch.counts_up && result.is_err()) {
                 // In the second case what would have made it forget was skipped.

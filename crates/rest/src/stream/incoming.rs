@@ -7,12 +7,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use axum::extract::Request;
+use axum::body::Body;
 use axum::response::Response;
 use ferrobase_base::PublicError;
 use ferrobase_pg as pg;
 use ferrobase_query::Compiled;
 use ferrobase_request::{self as request, LoadError, Stage};
+use http::request::Parts;
 use http::{HeaderMap, header};
 use serde_json::Value;
 
@@ -30,8 +31,7 @@ const OF_A_ROW: [&str; 5] = ["22", "23502", "23505", "23514", "42501"];
 
 impl Flow<'_> {
     /// Inserts what the body brings, and the answer.
-    pub(crate) async fn take_in(&self, request: Request) -> Result<Response, PublicError> {
-        let (parts, body) = request.into_parts();
+    pub(crate) async fn take_in(&self, parts: &Parts, body: Body) -> Result<Response, PublicError> {
         let head = Head {
             method: &parts.method,
             path: parts.uri.path(),
