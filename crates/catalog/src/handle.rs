@@ -3,14 +3,21 @@
 //! Readers take an `Arc` and keep it for their whole request; a reload swaps the pointer and never waits for them.
 //! Invariant: what `get` returned never changes and stays valid after any number of reloads.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
+use tokio::sync::Notify;
 
 use crate::model::Catalog;
 use crate::proven::{Proven, Stands};
 use crate::retire::retire;
+
+/// How long it is worth to wait for a renewal, and the least time between two that somebody may wait for: everybody can say
+/// that the schema changed, and nobody can make requests wait for more than this share of the time.
+const RENEWAL: (Duration, Duration) = (Duration::from_millis(40), Duration::from_secs(1));
 
 /// A place that holds the newest catalog of one target. Cheap to clone; clones share the place.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +31,8 @@ struct Place {
     proven: ArcSwapOption<(u64, Arc<Proven>)>,
     /// What was heard of changes. Locked while `proven` is written.
     heard: Mutex<Heard>,
+    /// A renewal came, or will not come.
+    renewed: Notify,
 }
 
 /// What was heard of changes of the schema.
@@ -34,6 +43,12 @@ struct Heard {
     listens: bool,
     /// The relations that the last proof was asked for.
     asked: Vec<u32>,
+    /// Whether proofs are renewed as soon as a change is heard of.
+    renews: bool,
+    /// Until when a renewal that is due is waited for.
+    due: Option<Instant>,
+    /// When a renewal was due last.
+    last_due: Option<Instant>,
 }
 
 /// A state of the schema, as far as anybody told of changes.
@@ -72,6 +87,42 @@ impl CatalogHandle {
         proven.as_ref().filter(|proven| proven.0 == catalog.generation).map(|proven| Arc::clone(&proven.1))
     }
 
+    /// The same, but where proofs are being renewed it waits for them, some milliseconds at most: much shorter than what
+    /// requests that nobody knows anything about make others wait.
+    pub async fn proven_soon(&self, catalog: &Catalog) -> Option<Arc<Proven>> {
+        match self.proven_of(catalog) {
+            None if self.due().is_some() => Box::pin(self.renewed_of(catalog)).await,
+            proven => proven,
+        }
+    }
+
+    async fn renewed_of(&self, catalog: &Catalog) -> Option<Arc<Proven>> {
+        let mut renewed = pin!(self.0.renewed.notified());
+        // From here on nothing is missed.
+        renewed.as_mut().enable();
+        if let Some(until) = self.due() {
+            let _ = tokio::time::timeout_at(until.into(), renewed).await;
+        }
+        self.proven_of(catalog)
+    }
+
+    /// Until when a renewal is waited for that was heard to be due.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.heard().due
+    }
+
+    /// Somebody renews proofs from now on as soon as they are [due](Self::due), or says that he does not.
+    pub(crate) fn renews(&self, renews: bool) {
+        self.heard().renews = renews;
+        self.not_due();
+    }
+
+    /// No renewal is to be waited for.
+    pub(crate) fn not_due(&self) {
+        self.heard().due = None;
+        self.0.renewed.notify_waiters();
+    }
+
     /// The schema changed: what was proven of it may be so no longer, and what is being proven belongs to the past.
     pub fn doubt(&self) {
         self.forget(&mut self.heard());
@@ -97,7 +148,7 @@ impl CatalogHandle {
 
     /// Puts in force what was read after that moment, unless the schema changed since or nobody would hear of it.
     pub(crate) fn prove(&self, mut proven: Proven, since: Moment) {
-        let heard = self.heard();
+        let mut heard = self.heard();
         if heard.listens && heard.changes == since.0 {
             let generation = self.get().map_or(0, |catalog| catalog.generation);
             // Who acts on a proof learns of a change through its own flag, so each has one.
@@ -108,6 +159,8 @@ impl CatalogHandle {
                 old.1.stands.flag().store(false, Ordering::Release);
                 retire(Arc::clone(&old.1));
             }
+            heard.due = None;
+            self.0.renewed.notify_waiters();
         }
     }
 
@@ -116,6 +169,11 @@ impl CatalogHandle {
         if let Some(old) = self.0.proven.swap(None) {
             old.1.stands.flag().store(false, Ordering::Release);
             heard.asked = old.1.asked.list();
+            let now = Instant::now();
+            let is_soon = heard.last_due.is_some_and(|last| now < last + RENEWAL.1);
+            if heard.listens && heard.renews && !heard.asked.is_empty() && !is_soon {
+                (heard.due, heard.last_due) = (Some(now + RENEWAL.0), Some(now));
+            }
             retire(Arc::clone(&old.1));
         }
     }
@@ -140,6 +198,62 @@ mod tests {
         assert_eq!((kept.server_version, kept.generation), (1, 1));
         let newest = handle.get().unwrap();
         assert_eq!((newest.server_version, newest.generation), (2, 2));
+    }
+
+    /// A handle with proofs of what requests ask for.
+    fn proving() -> (CatalogHandle, Arc<Catalog>) {
+        let handle = CatalogHandle::new();
+        let catalog = handle.set(Catalog::default());
+        handle.listens(true);
+        handle.renews(true);
+        prove(&handle);
+        (handle, catalog)
+    }
+
+    fn prove(handle: &CatalogHandle) {
+        let proven = Proven::of([1], []);
+        proven.relation(1);
+        handle.prove(proven, handle.moment());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_renewal_is_waited_for_as_long_as_it_may_be() {
+        let (handle, catalog) = proving();
+        assert!(handle.proven_soon(&catalog).await.is_some());
+        handle.doubt();
+        let renewing = handle.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(RENEWAL.0 / 2).await;
+            prove(&renewing);
+        });
+        assert!(handle.proven_soon(&catalog).await.is_some());
+        handle.doubt();
+        assert!(handle.due().is_none(), "somebody says so all the time");
+        assert!(handle.proven_soon(&catalog).await.is_none());
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_renewal_that_does_not_come() {
+        let (handle, catalog) = proving();
+        handle.doubt();
+        let began = Instant::now();
+        assert!(handle.proven_soon(&catalog).await.is_none());
+        assert!(began.elapsed() >= RENEWAL.0 / 2, "until it is late");
+        let (handle, catalog) = proving();
+        handle.doubt();
+        let waits = tokio::spawn({
+            let (handle, catalog) = (handle.clone(), Arc::clone(&catalog));
+            async move { handle.proven_soon(&catalog).await }
+        });
+        tokio::task::yield_now().await;
+        handle.not_due();
+        assert!(waits.await.unwrap().is_none());
+        for stops in [|handle: &CatalogHandle| handle.renews(false), |handle: &CatalogHandle| handle.listens(false)] {
+            let (handle, _) = proving();
+            stops(&handle);
+            handle.doubt();
+            assert!(handle.due().is_none());
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Keeps the catalog of a handle up to date.
 //!
-//! One task per target: **trigger** (NOTIFY, SIGHUP, a DDL event, a changed scope) -> settle -> renew proofs (`renewal`) ->
-//! load -> swap -> prove. Loads are single-flight and coalesced: whatever is asked for during a load is answered by one
+//! One task per target: **trigger** (NOTIFY, SIGHUP, a DDL event, a changed scope) -> renew proofs (`renewal`) -> settle ->
+//! renew those that fell again -> load -> swap -> prove. Loads are single-flight and coalesced: whatever is asked for during a load is answered by one
 //! more. A trigger carries no data and needs no trust: NOTIFY is open to every role, so a flood of them costs at most one load a second and half of
 //! the time, in which it rests more than it works, and what is loaded is decided by the scope alone.
 //! Invariant: readers never wait; what happens beside them is done in portions (`pace`). Invariant: a failed load leaves
@@ -133,6 +133,13 @@ struct Loaded {
     renewed: Option<Proven>,
 }
 
+/// What was done at once when a change was heard of.
+struct Early {
+    session: Session,
+    /// What was proven, and of which state.
+    renewed: Option<(Proven, Moment)>,
+}
+
 /// The request for the first load, made by nobody.
 const FIRST: u64 = 1;
 
@@ -173,6 +180,7 @@ impl Reloader {
         options: ReloadOptions,
         loaded: Option<(Catalog, Duration)>,
     ) -> Self {
+        handle.renews(options.proves);
         let (wanted, wanted_seen) = watch::channel(FIRST);
         let (publish, state) = watch::channel(ReloadState::default());
         let trigger = Trigger { wanted, handle: handle.clone() };
@@ -228,6 +236,7 @@ impl Reloader {
 
 impl Drop for Reloader {
     fn drop(&mut self) {
+        self.trigger.handle.renews(false);
         self.task.abort();
     }
 }
@@ -254,12 +263,14 @@ impl Worker {
             if *self.wanted.borrow_and_update() == answered && !self.changed_or_resampled().await {
                 return;
             }
-            sleep_until(self.earliest.max(Instant::now() + settle)).await;
+            let settled = Instant::now() + settle;
+            let early = self.renew_at_once().await;
+            sleep_until(self.earliest.max(settled)).await;
             settle = self.options.settle;
             let request = *self.wanted.borrow_and_update();
             let scope = self.scope.borrow_and_update().clone();
             let (started, since) = (Instant::now(), self.handle.moment());
-            let (outcome, session, renewed) = match self.attempt(&scope, since).await {
+            let (outcome, session, renewed) = match self.attempt(&scope, since, early).await {
                 Ok(Loaded { catalog, session, renewed }) => (Ok(catalog), Some(session), renewed),
                 Err(error) => (Err(error), None, None),
             };
@@ -319,11 +330,31 @@ impl Worker {
         }
     }
 
-    async fn attempt(&self, scope: &Scope, since: Moment) -> Result<Loaded, LoadError> {
+    /// Renews proofs that requests wait for, before anything else.
+    async fn renew_at_once(&self) -> Option<Early> {
+        self.handle.due()?;
+        let early = self.renewed_early().await;
+        // Whoever still waits does so in vain.
+        self.handle.not_due();
+        early
+    }
+
+    async fn renewed_early(&self) -> Option<Early> {
+        let (catalog, since) = (self.handle.get()?, self.handle.moment());
+        let scope = self.scope.borrow().clone();
+        let mut session = self.connected(&scope).await.ok()?;
+        let renewed = self.renew(&mut session, &catalog, since).await.ok()?;
+        Some(Early { session, renewed: renewed.map(|proven| (proven, since)) })
+    }
+
+    async fn attempt(&self, scope: &Scope, since: Moment, early: Option<Early>) -> Result<Loaded, LoadError> {
         let before = self.handle.get();
-        let mut session = self.connected(scope).await?;
-        let mut renewed = None;
-        if let Some(before) = before.as_ref().filter(|_| self.options.proves) {
+        let (mut session, early) = match early {
+            Some(Early { session, renewed }) => (session, renewed),
+            None => (self.connected(scope).await?, None),
+        };
+        let mut renewed = early.filter(|(_, of)| *of == since).map(|(proven, _)| proven);
+        if let Some(before) = before.as_ref().filter(|_| self.options.proves && renewed.is_none()) {
             match self.renew(&mut session, before, since).await {
                 Ok(proven) => renewed = proven,
                 // Whatever was wrong, the load begins afresh.

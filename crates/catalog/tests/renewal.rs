@@ -42,17 +42,16 @@ const FIXTURE: &str = "
 
 /// Loads and proves a database.
 async fn started(database: &TestDatabase) -> (CatalogHandle, Reloader) {
+    started_with(database, Duration::from_millis(1)).await
+}
+
+async fn started_with(database: &TestDatabase, settle: Duration) -> (CatalogHandle, Reloader) {
     let handle = CatalogHandle::new();
     handle.listens(true);
     let (_, seen) = watch::channel(Scope::default());
     let connect = connect_with(ConnectOptions::parse(database.url()).unwrap());
-    let options = ReloadOptions {
-        proves: true,
-        settle: Duration::from_millis(1),
-        min_interval: Duration::ZERO,
-        rest: 0,
-        ..ReloadOptions::default()
-    };
+    let options =
+        ReloadOptions { proves: true, settle, min_interval: Duration::ZERO, rest: 0, ..ReloadOptions::default() };
     let reloader = Reloader::spawn(connect, seen, handle.clone(), options);
     reloader.first_load().await.unwrap();
     until("proofs", async || handle.proven().is_some()).await;
@@ -148,6 +147,25 @@ async fn sec_03_what_was_asked_for_is_proven_again_where_names_and_code_are_what
     ];
     crate::assert_lines(&names(&after, handle.proven_of(&after).as_deref()), &all);
     assert!(!during.unwrap().stands().flag().load(std::sync::atomic::Ordering::Acquire), "another took its place");
+}
+
+#[tokio::test]
+async fn proofs_are_renewed_as_soon_as_a_change_is_heard_of() {
+    let database = crate::database(FIXTURE).await;
+    // Loads wait for more changes.
+    let (handle, reloader) = started_with(&database, Duration::from_secs(60)).await;
+    let before = handle.get().unwrap();
+    ask_for_all_but(&before, &handle.proven().unwrap(), "never_asked");
+    database.script("create policy hook on hooked using (id = hook())").await;
+    reloader.trigger().request();
+    until("renewed proofs", async || handle.proven_soon(&before).await.is_some()).await;
+    let renewed = names(&before, handle.proven_of(&before).as_deref());
+    assert!(renewed.contains(&"own_rows".to_owned()) && !renewed.contains(&"never_asked".to_owned()), "{renewed:?}");
+    // At once only so often: else requests would always wait for somebody who says all the time that something changed.
+    reloader.trigger().request();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(handle.proven().is_none());
+    assert_eq!(handle.get().unwrap().generation, 1, "the load has not begun");
 }
 
 #[tokio::test]

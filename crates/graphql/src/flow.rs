@@ -92,7 +92,7 @@ impl Flow<'_> {
         let variables = variables(&reflected, &asked.document, operation, &request)?;
         self.context().journal.note(Stage::Parse, started, started.elapsed());
         let own_code = self.target.transaction.pre_request.is_none();
-        let proven = self.target.catalog.proven_of(&catalog).filter(|_| own_code);
+        let proven = self.target.catalog.proven_soon(&catalog).await.filter(|_| own_code);
         let (reflected, asked, catalog, variables) = (&*reflected, &*asked, &catalog, &variables);
         let operating = Operating { reflected, asked, operation, variables, catalog, proven, schema };
         if operation.is_query() {
@@ -179,8 +179,9 @@ impl Flow<'_> {
         let drawn = Drawn { statement, template: Arc::clone(&prepared.drawn.template) };
         let ready = Ready { drawn, proof: prepared.proof.clone(), read_only: true, function: None };
         let failed = |error: Error| prepared.root.iter().fold(error, |error, key| error.at(key));
-        let results = self.run_one(&ready, operating).await.map_err(failed)?;
-        if let Some(answer) = self.written(&ready.drawn.template, results, ending.clone()).await {
+        if let Some(results) = self.run_known(&ready, operating).await.map_err(failed)?
+            && let Some(answer) = self.written(&ready.drawn.template, results, ending.clone()).await
+        {
             return Ok(answer);
         }
         // The schema has just changed: PostgreSQL makes the JSON of whatever the rows are now.
@@ -253,9 +254,17 @@ impl Flow<'_> {
         ready: &Ready,
         operating: &Operating<'_>,
     ) -> Result<Vec<StatementResult>, Error> {
+        self.run_known(ready, operating).await?.ok_or_else(internal)
+    }
+
+    /// The same; `None` when what was known of its code is no longer so: nothing was answered.
+    async fn run_known(&self, ready: &Ready, operating: &Operating<'_>) -> Result<Option<Vec<StatementResult>>, Error> {
         self.begins(ready, operating);
-        let reply = ferrobase_request::run(self.target, self.context(), self.work(ready, operating.schema)).await;
-        reply.map(|reply| reply.results).map_err(|error| self.failed(&error))
+        match ferrobase_request::run(self.target, self.context(), self.work(ready, operating.schema)).await {
+            Ok(reply) => Ok(Some(reply.results)),
+            Err(error) if error.is_doubt() => Ok(None),
+            Err(error) => Err(self.failed(&error)),
+        }
     }
 
     /// Notes the statement and what people call it.

@@ -93,7 +93,8 @@ pub struct Batch {
     /// Whether it may count up sequences and leaves nothing else behind: they are forgotten at its end, in the same flush.
     /// Only in [`Mode::Implicit`].
     pub counts_up: bool,
-    /// Becomes false when what was known of the code that it runs is no longer so: then it is as if it ran any.
+    /// Becomes false when what was known of the code that it runs is no longer so: then it is as if it ran any, and a
+    /// shareable one fails with [`Error::Doubt`] if it was not answered by then.
     pub proof: Option<Arc<AtomicBool>>,
     /// Whether it may write: not while it is uncertain which server is the primary.
     pub writes: bool,

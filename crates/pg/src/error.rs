@@ -78,6 +78,9 @@ pub enum Error {
     /// It is uncertain which server is the primary, so nothing was written.
     #[error("it is uncertain which server is the primary")]
     Unsettled,
+    /// What was known of the code that a read runs is no longer so. Nothing of it was answered: it is to be made anew.
+    #[error("what a read was to run is known no longer")]
+    Doubt,
     /// The server sent something that the protocol does not allow here. The connection is closed.
     #[error("PostgreSQL protocol: {0}")]
     Protocol(&'static str),
@@ -194,7 +197,7 @@ impl From<&Error> for PublicError {
                 PublicError::new(Kind::Unavailable, "PGRST000", "Database connection error. Retrying the connection.")
                     .retry_after(*retry_after)
             }
-            Error::Io(_) | Error::Protocol(_) | Error::Closed | Error::NotPrimary(_) | Error::Moved => {
+            Error::Io(_) | Error::Protocol(_) | Error::Closed | Error::NotPrimary(_) | Error::Moved | Error::Doubt => {
                 PublicError::new(Kind::Unavailable, "PGRST001", "Database client error. Retrying the connection.")
                     .retry_after(SOON)
             }

@@ -1,5 +1,7 @@
 //! Quick reads that share connections: who waits for whom, whose answer is whose, and what becomes of a lost one.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ferrobase_pg::{Batch, Error, Pool};
@@ -202,6 +204,37 @@ async fn a_batch_on_a_lane_waits_no_longer_than_its_deadline() {
     late("without a connection", soon("waits", "0")).await;
     drop(taken);
     assert_eq!(cell(&pool.run(who("after", "0")).await.unwrap()), Some("afterfbpg_one"));
+}
+
+/// What made it known as harmless fell while it ran or waited: its caller is to plan it anew, and needs no connection of his
+/// own for that. Many find it out at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_on_a_lane_whose_proof_falls_is_answered_by_nobody() {
+    let database = database().await;
+    let pool = Pool::new(login(&database), ferrobase_pg::PoolOptions { max_shared: 1, ..options(8) });
+    warm(&pool).await;
+    let stands = Arc::new(AtomicBool::new(true));
+    let proven = |me: &str, seconds: &str| Batch { proof: Some(Arc::clone(&stands)), ..who(me, seconds) };
+    assert_eq!(cell(&pool.run(proven("one-", "0")).await.unwrap()), Some("one-fbpg_one"));
+    let asked: Vec<_> = (0..20)
+        .map(|number| {
+            let (pool, batch) = (pool.clone(), proven(&number.to_string(), "0.004"));
+            tokio::spawn(async move { pool.run(batch).await })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(6)).await;
+    stands.store(false, Ordering::Release);
+    let mut in_doubt = 0;
+    for one in asked {
+        match one.await.unwrap() {
+            Ok(_) => {}
+            Err(Error::Doubt) => in_doubt += 1,
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert!(in_doubt > 0, "the last of twenty waited for more than six milliseconds");
+    assert!(matches!(pool.run(proven("late", "0")).await, Err(Error::Doubt)));
+    assert_eq!(cell(&pool.run(who("after-", "0")).await.unwrap()), Some("after-fbpg_one"));
 }
 
 #[tokio::test]

@@ -60,6 +60,11 @@ impl Error {
         Self::Database { source, audience }
     }
 
+    /// Whether what was known of a read's code fell meanwhile: it was not answered, and is to be planned again.
+    pub fn is_doubt(&self) -> bool {
+        matches!(self, Self::Database { source: ferrobase_pg::Error::Doubt, .. })
+    }
+
     /// Whether nothing ran because no connection was to be had.
     pub(crate) fn waited_in_vain(&self) -> bool {
         use ferrobase_pg::Error::{AcquireTimeout, Saturated, Unavailable};

@@ -56,7 +56,7 @@ pub(crate) struct Statements {
 impl Statements {
     /// For a read whose rows were not of the form that the catalog let expect, because the schema has just changed:
     /// PostgreSQL makes the JSON of whatever they are now.
-    fn by_postgresql(planned: &Planned) -> Result<Self, Error> {
+    pub(crate) fn by_postgresql(planned: &Planned) -> Result<Self, Error> {
         Ok(Self { check: None, compiled: compiled(&planned.query)?, proof: None })
     }
 }
@@ -66,7 +66,8 @@ pub(crate) fn compiled(query: &Query) -> Result<Compiled, Error> {
     compile(query).map_err(|error| Error::Database(Box::new(refused(&error))))
 }
 
-/// Runs the statements, with these values in them.
+/// Runs the statements, with these values in them. `None` when what was known of their code is no longer so: nothing was
+/// answered.
 pub(crate) async fn execute(
     target: &Target,
     context: &RequestContext,
@@ -75,17 +76,18 @@ pub(crate) async fn execute(
     planned: &Planned,
     statements: &Statements,
     values: &Values,
-) -> Result<Executed, Error> {
+) -> Result<Option<Executed>, Error> {
     let (work, own) = compiled_work(settings, request, planned, statements, values);
     let reply = match ferrobase_request::run(target, context, work).await {
         Ok(reply) => Some(reply),
+        Err(error) if error.is_doubt() => return Ok(None),
         Err(error) if names_what_is_gone(&statements.compiled, &error) => None,
         Err(error) => return Err(explained(target, context, &values.request(request), planned, error).await),
     };
     if let Some(reply) = reply
         && let Some(executed) = read_all(reply.results, own, &statements.compiled.output).await
     {
-        return Ok(executed);
+        return Ok(Some(executed));
     }
     let statements = Statements::by_postgresql(planned)?;
     Box::pin(execute(target, context, settings, request, planned, &statements, values)).await

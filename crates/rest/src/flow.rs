@@ -106,7 +106,7 @@ impl Flow<'_> {
             // Boxed: the future of every request would carry all stages.
             return Box::pin(self.follow(head, &body, streams, catalog)).await;
         };
-        let proven = self.target.catalog.proven_of(&catalog);
+        let proven = self.target.catalog.proven_soon(&catalog).await;
         let basis = Basis { settings: self.settings, target: self.target, catalog: &catalog, proven: proven.as_ref() };
         let started = Instant::now();
         let known = match self.plans.find(&basis, &mut text) {
@@ -120,7 +120,13 @@ impl Flow<'_> {
         self.journal().note(Stage::Plan, found, Duration::ZERO);
         drop(catalog);
         let (request, ready, values) = known.parts();
-        self.answer_one(request, ready, values).await
+        if let Some(answer) = self.answer_one(request, ready, values).await? {
+            return Ok(answer);
+        }
+        // Planned anew, once it is known again what its code does.
+        let catalog = self.target.catalog.get().ok_or(Error::NoCatalog)?;
+        self.target.catalog.proven_soon(&catalog).await;
+        Box::pin(self.follow(head, &body, streams, catalog)).await
     }
 
     /// The plan of a request, if it is one that can be kept: one statement, whose answer does not stream, and nobody to
@@ -167,7 +173,7 @@ impl Flow<'_> {
             }
         };
         drop(catalog);
-        let ready = match prepared {
+        let mut ready = match prepared {
             Prepared::One(ready) => ready,
             Prepared::Tree(tree) => {
                 self.runs(&summary::tree(&tree.planned), &request, &tree.planned);
@@ -179,17 +185,31 @@ impl Flow<'_> {
             let Ready { planned, media, .. } = *ready;
             return Box::pin(self.give_out(&request, planned, &media)).await;
         }
-        self.answer_one(&request, &ready, &Values::default()).await
+        loop {
+            if let Some(answer) = self.answer_one(&request, &ready, &Values::default()).await? {
+                return Ok(answer);
+            }
+            // Nothing is said to be known of this one, so nothing of it falls.
+            ready.statements = Statements::by_postgresql(&ready.planned)?;
+        }
     }
 
-    /// Runs one statement and renders what it gives.
-    async fn answer_one(&self, request: &RestRequest, ready: &Ready, values: &Values) -> Result<Response, PublicError> {
+    /// Runs one statement and renders what it gives; `None` when what was known of its code is no longer so.
+    async fn answer_one(
+        &self,
+        request: &RestRequest,
+        ready: &Ready,
+        values: &Values,
+    ) -> Result<Option<Response>, PublicError> {
         let Ready { planned, media, statements } = ready;
         self.runs(&statements.compiled.statement.sql, request, planned);
         let executed =
             execute(self.target, &self.caller.0, self.settings, request, planned, statements, values).await?;
+        let Some(executed) = executed else { return Ok(None) };
         let canonical = values.canonical(&request.query.canonical);
-        Ok(self.journal().measure(Stage::Render, || self.rendered(request, &canonical, planned, media, executed))?)
+        let rendered =
+            self.journal().measure(Stage::Render, || self.rendered(request, &canonical, planned, media, executed))?;
+        Ok(Some(rendered))
     }
 
     pub(crate) fn journal(&self) -> &Journal {

@@ -73,10 +73,16 @@ impl Pool {
         }
         let batch = Arc::new(batch);
         let shape = (batch.shareable && terms.judge.is_none()).then(|| self.0.lanes.speeds.shape(&batch));
-        if let Some(shape) = shape
-            && let Some(result) = self.0.run_beside_others(&batch, shape).await
-        {
-            return result;
+        if let Some(shape) = shape {
+            if !batch.is_in_doubt()
+                && let Some(result) = self.0.run_beside_others(&batch, shape).await
+            {
+                return result;
+            }
+            // Many who share connections find that out at once: not each of them needs one of his own.
+            if batch.is_in_doubt() {
+                return Err(Error::Doubt);
+            }
         }
         // Boxed: every request's future would carry it, and is moved a few times.
         Box::pin(self.run_alone(&batch, terms, shape, started)).await
