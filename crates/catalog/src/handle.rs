@@ -111,7 +111,7 @@ impl CatalogHandle {
         self.heard().due
     }
 
-    /// Somebody renews proofs from now on as soon as they are [due](Self::due), or says that he does not.
+    /// Whether somebody renews proofs from now on as soon as they are [due](Self::due).
     pub(crate) fn renews(&self, renews: bool) {
         self.heard().renews = renews;
         self.not_due();

@@ -236,7 +236,6 @@ impl Reloader {
 
 impl Drop for Reloader {
     fn drop(&mut self) {
-        self.trigger.handle.renews(false);
         self.task.abort();
     }
 }

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use ferrobase_catalog::{Catalog, CatalogHandle, QualifiedName};
+use ferrobase_catalog::{Catalog, CatalogHandle, Proven, QualifiedName};
 use ferrobase_pg::Pool;
 use tokio::sync::Semaphore;
 
+use crate::context::Identity;
 use crate::credentials::Authority;
 use crate::error::Error;
 use crate::exposure::Exposure;
@@ -149,6 +150,16 @@ impl Target {
             epoch: parts.epoch,
             owners: ArcSwapOption::empty(),
             looks: Semaphore::new(1),
+        }
+    }
+
+    /// What is proven of the objects that this catalog tells of. While that is being renewed, a request waits some milliseconds
+    /// for it, unless a connection is free: what nobody knows anything about takes one for itself, and opening many at
+    /// once makes everybody wait longer.
+    pub async fn proven(&self, identity: &Identity, catalog: &Catalog) -> Option<Arc<Proven>> {
+        match self.catalog.proven_of(catalog) {
+            None if !self.pools.of_role(identity.role()).has_free() => self.catalog.proven_soon(catalog).await,
+            proven => proven,
         }
     }
 

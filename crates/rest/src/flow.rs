@@ -106,7 +106,8 @@ impl Flow<'_> {
             // Boxed: the future of every request would carry all stages.
             return Box::pin(self.follow(head, &body, streams, catalog)).await;
         };
-        let proven = self.target.catalog.proven_soon(&catalog).await;
+        let identity = &self.caller.0.identity;
+        let proven = self.target.proven(identity, &catalog).await;
         let basis = Basis { settings: self.settings, target: self.target, catalog: &catalog, proven: proven.as_ref() };
         let started = Instant::now();
         let known = match self.plans.find(&basis, &mut text) {
@@ -125,7 +126,7 @@ impl Flow<'_> {
         }
         // Planned anew, once it is known again what its code does.
         let catalog = self.target.catalog.get().ok_or(Error::NoCatalog)?;
-        self.target.catalog.proven_soon(&catalog).await;
+        self.target.proven(identity, &catalog).await;
         Box::pin(self.follow(head, &body, streams, catalog)).await
     }
 
