@@ -94,7 +94,7 @@ async fn an_operation_is_explained_as_its_role_and_never_run() {
     let told = graphql(&project, &database, &["explain", write]).succeeds();
     assert!(told.contains("-- a\n") && told.contains("-- b\n") && told.contains("DELETE"), "{told}");
     let left = database.connect().await.query("select count(*) from tags", &[]).await.unwrap();
-    assert_eq!(left.rows.get(0).unwrap().text(0), Some("3"));
+    assert_eq!(left.rows.first().unwrap().text(0), Some("3"));
     graphql(&project, &database, &["explain", "nothing.graphql"]).fails(&["cannot read nothing.graphql"]);
 }
 

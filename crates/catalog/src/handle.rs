@@ -106,6 +106,11 @@ impl CatalogHandle {
         self.proven_of(catalog)
     }
 
+    /// Whether proofs are being renewed just now.
+    pub fn is_being_renewed(&self) -> bool {
+        self.due().is_some()
+    }
+
     /// Until when a renewal is waited for that was heard to be due.
     pub(crate) fn due(&self) -> Option<Instant> {
         self.heard().due

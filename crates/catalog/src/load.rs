@@ -23,14 +23,15 @@ pub async fn load(session: &mut Session, scope: &Scope) -> Result<Catalog, LoadE
 
 /// As [`load`], in portions where room is needed.
 pub(crate) async fn load_with(session: &mut Session, scope: &Scope, room: Room) -> Result<Catalog, LoadError> {
-    let catalog = build(snapshot::read(session, scope, room), scope, room).await?;
+    // Boxed: it is large, and moved a few times.
+    let catalog = build(Box::pin(snapshot::read(session, scope, room)), scope, room).await?;
     Ok(with_shapes(session, catalog, scope).await)
 }
 
 /// As [`load`], with a second session of the same server that does part of the reading meanwhile: for a start, where
 /// somebody waits. Fails where two sessions cannot see one moment, as behind a load balancer.
 pub async fn load_in_two(session: &mut Session, helper: &mut Session, scope: &Scope) -> Result<Catalog, LoadError> {
-    let catalog = build(snapshot::read_in_two(session, helper, scope), scope, Room::NotNeeded).await?;
+    let catalog = build(Box::pin(snapshot::read_in_two(session, helper, scope)), scope, Room::NotNeeded).await?;
     Ok(with_shapes(session, catalog, scope).await)
 }
 

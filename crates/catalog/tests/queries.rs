@@ -29,7 +29,7 @@ async fn a_load_leaves_the_session_as_it_found_it() {
         .await
         .unwrap();
     assert_eq!(
-        (shown.rows.get(0).unwrap().text(0), shown.rows.get(0).unwrap().text(1), shown.rows.get(0).unwrap().text(2)),
+        (shown.rows.first().unwrap().text(0), shown.rows.first().unwrap().text(1), shown.rows.first().unwrap().text(2)),
         (Some("odd"), Some("77s"), None)
     );
 }
@@ -74,7 +74,7 @@ async fn two_sessions_load_what_one_loads_and_end_their_transactions() {
     crate::assert_lines(&crate::describe::catalog(&catalog), &alone);
     for session in [&mut session, &mut helper] {
         let path = session.query("select current_setting('transaction_isolation')", &[]).await.unwrap();
-        assert_eq!(path.rows.get(0).unwrap().text(0), Some("read committed"));
+        assert_eq!(path.rows.first().unwrap().text(0), Some("read committed"));
     }
 }
 

@@ -61,7 +61,7 @@ async fn its_urls_are_understood_by_our_own_client() {
         let result = session.query("select current_database(), session_user", &[]).await.unwrap();
         let database = if url.contains("%20") { "a b/c?" } else { "postgres" };
         assert_eq!(
-            (result.rows.get(0).unwrap().text(0), result.rows.get(0).unwrap().text(1)),
+            (result.rows.first().unwrap().text(0), result.rows.first().unwrap().text(1)),
             (Some(database), Some("postgres"))
         );
     }

@@ -92,7 +92,8 @@ impl Flow<'_> {
         let variables = variables(&reflected, &asked.document, operation, &request)?;
         self.context().journal.note(Stage::Parse, started, started.elapsed());
         let own_code = self.target.transaction.pre_request.is_none();
-        let proven = self.target.proven(identity, &catalog).await.filter(|_| own_code);
+        let of_code = self.target.proven(&catalog).await;
+        let proven = of_code.proven.clone().filter(|_| own_code);
         let (reflected, asked, catalog, variables) = (&*reflected, &*asked, &catalog, &variables);
         let operating = Operating { reflected, asked, operation, variables, catalog, proven, schema };
         if operation.is_query() {

@@ -50,7 +50,7 @@ async fn seed_08_a_view_that_passes_by_the_policies_is_not_there() {
     let mut session = api.db.connect().await;
     session.script("set role authenticated").await.unwrap();
     let count = session.query("select count(*) from v_projects", &[]).await.unwrap();
-    assert_eq!(count.rows.get(0).unwrap().text(0), Some("2"), "{through_the_view}");
+    assert_eq!(count.rows.first().unwrap().text(0), Some("2"), "{through_the_view}");
     let answer = api.ask_as(of_tenant(A), "{ projects { name } }").await;
     assert_eq!(answer.code(), "GRAPHQL_VALIDATION_FAILED");
 }
@@ -131,5 +131,5 @@ async fn seed_10_routing_by_a_function_that_runs_any_text_is_not_offered() {
     let call = "select * from public.route_to_tenant('a', 'select count(*) from pg_authid') as r(n bigint)";
     assert_eq!(session.query(call, &[]).await.unwrap().rows.len(), 1);
     let path = session.query("show search_path", &[]).await.unwrap();
-    assert_eq!(path.rows.get(0).unwrap().text(0), Some("public"));
+    assert_eq!(path.rows.first().unwrap().text(0), Some("public"));
 }

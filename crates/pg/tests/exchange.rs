@@ -16,7 +16,7 @@ fn first(result: &StatementResult) -> Option<&str> {
 /// How often a statement with this text is prepared in a session.
 async fn prepared(session: &mut Session, sql: &str) -> String {
     let find = "select count(*) from pg_prepared_statements where statement = $1";
-    session.query(find, &[Some(sql)]).await.unwrap().rows.get(0).unwrap().text(0).unwrap().to_owned()
+    session.query(find, &[Some(sql)]).await.unwrap().rows.first().unwrap().text(0).unwrap().to_owned()
 }
 
 #[tokio::test]
@@ -160,7 +160,7 @@ async fn a_changed_result_type_is_prepared_anew() {
     database.script("alter table t add name text default 'new'").await;
     for mode in [Mode::Implicit, COMMIT] {
         let reply = session.run(&batch(&["select * from t"]).mode(mode)).await.unwrap();
-        assert_eq!((reply.results[0].columns.len(), reply.results[0].rows.get(0).unwrap().text(1)), (2, Some("new")));
+        assert_eq!((reply.results[0].columns.len(), reply.results[0].rows.first().unwrap().text(1)), (2, Some("new")));
         database.script("alter table t alter id type bigint").await;
     }
     assert_eq!(session.run(&batch(&["select * from t"])).await.unwrap().results[0].columns[0].type_oid, 20);
@@ -300,7 +300,7 @@ async fn rows_come_in_binary_where_that_is_asked_for() {
         let result = &reply.results[0];
         let types: Vec<_> = result.columns.iter().map(|column| column.type_oid).collect();
         assert_eq!(types, [23, 25, 25, 2287]);
-        let row = &result.rows.get(0).unwrap();
+        let row = &result.rows.first().unwrap();
         assert_eq!((row.value(1), row.value(2)), (Some(&b"text"[..]), None));
         let records = b"\0\0\0\x01\0\0\0\0\0\0\x08\xc9\0\0\0\x01\0\0\0\x01\0\0\0\x17\0\0\0\x02\0\0\0\x15\0\0\0\x02\0\x01\0\0\0\x10\0\0\0\x01\x01";
         let expected = if binary { (&[0, 0, 1, 2][..], &records[..]) } else { (&b"258"[..], &b"{\"(1,t)\"}"[..]) };
@@ -326,7 +326,7 @@ async fn a_wish_for_binary_is_heard_once_the_columns_are_known() {
         if round == 4 {
             database.script("alter table growing add more int").await;
         }
-        seen.push(session.run(&batch).await.unwrap().results[0].rows.get(0).unwrap().value(0).unwrap().to_vec());
+        seen.push(session.run(&batch).await.unwrap().results[0].rows.first().unwrap().value(0).unwrap().to_vec());
     }
     let (binary, text) = (vec![0, 0, 1, 2], b"258".to_vec());
     assert_eq!(seen[..2], [text.clone(), text.clone()], "not known yet");

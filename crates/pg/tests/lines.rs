@@ -15,7 +15,7 @@ async fn a_slow_reader_holds_little_and_gets_everything() {
     let ask = batch(&["select 'head'", "select repeat('x', 1000) || i from generate_series(1, 20000) as i"]);
     for _ in 0..3 {
         let mut lines = pool.lines(&ask).await.unwrap();
-        assert_eq!(lines.head[0].rows.get(0).unwrap().text(0), Some("head"));
+        assert_eq!(lines.head[0].rows.first().unwrap().text(0), Some("head"));
         let (mut rows, mut largest) = (0, 0);
         while let Some(piece) = lines.next().await.unwrap() {
             rows += piece.iter().filter(|byte| **byte == b'\n').count();
@@ -115,7 +115,7 @@ async fn a_load_is_one_transaction_on_a_session_of_its_own() {
     assert_eq!(malformed.error.code().unwrap().as_str(), "22P02");
     let left =
         pool.run(batch(&["select string_agg(i::text, ',' order by i), pg_my_temp_schema() from t"])).await.unwrap();
-    let row = &left.results[0].rows.get(0).unwrap();
+    let row = &left.results[0].rows.first().unwrap();
     assert_eq!((row.text(0), row.text(1)), (Some("1,2"), Some("0")));
     assert_eq!(pool.stats().opened, 6, "each load closed its session");
 }

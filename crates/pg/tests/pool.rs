@@ -179,7 +179,7 @@ async fn closing_refuses_new_work_and_waits_for_the_old() {
     });
     eventually("running", async || pool.stats().active == 1).await;
     tokio::time::timeout(Duration::from_secs(5), pool.close()).await.unwrap();
-    assert_eq!(running.await.unwrap().unwrap().results[0].rows.get(0).unwrap().text(1), Some("done"));
+    assert_eq!(running.await.unwrap().unwrap().results[0].rows.first().unwrap().text(1), Some("done"));
     assert!(matches!(pool.run(batch(&["select 1"])).await, Err(Error::Closed)));
     assert_eq!(pool.stats().size, 0);
 }

@@ -209,7 +209,7 @@ async fn promoted(pair: &Pair, servers: &Servers, pool: &Pool) {
     without_connection.await.unwrap().unwrap();
     let started = Instant::now();
     let port = pool.run(batch(&["select inet_server_port()"])).await.unwrap();
-    assert_eq!(port.results[0].rows.get(0).unwrap().text(0), Some(pair.standby.port().to_string().as_str()));
+    assert_eq!(port.results[0].rows.first().unwrap().text(0), Some(pair.standby.port().to_string().as_str()));
     assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
     assert_eq!(servers.position().unwrap().1.timeline, 2);
     assert_eq!(servers.trouble(), None);

@@ -22,7 +22,7 @@ async fn queries_scripts_and_row_counts() {
         result.columns.iter().map(|c| (c.name.as_str(), c.type_oid)).collect::<Vec<_>>(),
         [("id", 23), ("name", 25)]
     );
-    assert_eq!((result.rows.get(0).unwrap().text(1), result.rows.get(1).unwrap().text(1)), (Some("ä"), None));
+    assert_eq!((result.rows.first().unwrap().text(1), result.rows.get(1).unwrap().text(1)), (Some("ä"), None));
     assert_eq!(session.execute("update t set name = $1", &[None]).await.unwrap(), 2);
     assert_eq!(session.query("", &[]).await.unwrap().tag, "", "an empty statement");
 }
@@ -60,8 +60,8 @@ async fn values_of_every_size_arrive_whole() {
     for size in [0, 1, 4095, 4096, 8191, 16_373, 16_374, 16_384, 16_400, 100_000, 5_000_000] {
         let sent = "x".repeat(size);
         let result = session.query("select $1::text, 'after'", &[Some(&sent)]).await.unwrap();
-        assert_eq!(result.rows.get(0).unwrap().text(0).unwrap(), sent, "{size}");
-        assert_eq!(result.rows.get(0).unwrap().text(1), Some("after"));
+        assert_eq!(result.rows.first().unwrap().text(0).unwrap(), sent, "{size}");
+        assert_eq!(result.rows.first().unwrap().text(1), Some("after"));
     }
     let many = session.query("select repeat('r', i % 300) || i from generate_series(1, 20000) i", &[]).await.unwrap();
     assert!(many.rows.iter().enumerate().all(|(i, row)| row.text(0).unwrap().ends_with(&(i + 1).to_string())));

@@ -58,7 +58,7 @@ async fn the_planner_estimates_in_a_second_statement() {
     let query = counted(table("projects", &["id"]), Count { estimate: true, ..Count::default() });
     assert_eq!(db.run(&query).await.total, None);
     let rows = db.try_rows(compile(&query).unwrap().estimate.unwrap()).await.unwrap();
-    assert_eq!(estimated_rows(rows.get(0).unwrap().value(0).unwrap()), Some(4));
+    assert_eq!(estimated_rows(rows.first().unwrap().value(0).unwrap()), Some(4));
 }
 
 #[tokio::test]
@@ -67,10 +67,10 @@ async fn plans_are_explained() {
     let explain = Explain { json: true, verbose: true, ..Explain::default() };
     let query = Query { explain: Some(explain), ..Query::list(table("projects", &["id"])) };
     let rows = db.try_rows(compile(&query).unwrap().statement).await.unwrap();
-    let plan: serde_json::Value = serde_json::from_slice(rows.get(0).unwrap().value(0).unwrap()).unwrap();
+    let plan: serde_json::Value = serde_json::from_slice(rows.first().unwrap().value(0).unwrap()).unwrap();
     assert_eq!(plan[0]["Plan"]["Output"][2], "COALESCE(json_agg(ROW(projects.id)), '[]'::json)");
     let query =
         Query { explain: Some(Explain { analyze: true, buffers: true, wal: true, ..Explain::default() }), ..query };
     let rows = db.try_rows(compile(&query).unwrap().statement).await.unwrap();
-    assert!(rows.get(0).unwrap().text(0).unwrap().starts_with("Aggregate"), "{rows:?}");
+    assert!(rows.first().unwrap().text(0).unwrap().starts_with("Aggregate"), "{rows:?}");
 }

@@ -11,9 +11,8 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use ferrobase_catalog::{Catalog, CatalogHandle, Proven, QualifiedName};
 use ferrobase_pg::Pool;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::context::Identity;
 use crate::credentials::Authority;
 use crate::error::Error;
 use crate::exposure::Exposure;
@@ -129,8 +128,21 @@ pub struct Target {
     pub(crate) anonymous: Option<Share>,
     /// Looks at the policies, for hints: one at a time.
     pub(crate) looks: Semaphore,
+    /// Requests that do not wait for what is being proven.
+    unknown: Semaphore,
     /// How many streams may hold connections of the request pool and of the service pool.
     streams: [Share; 2],
+}
+
+/// Requests that go on without proofs while these are being renewed.
+const UNKNOWN: usize = 4;
+
+/// What is known of the code that a request may run, to be kept until it is answered.
+pub struct Known<'t> {
+    /// What is proven.
+    pub proven: Option<Arc<Proven>>,
+    /// One of the few that do not wait for it.
+    _turn: Option<SemaphorePermit<'t>>,
 }
 
 impl Target {
@@ -150,16 +162,21 @@ impl Target {
             epoch: parts.epoch,
             owners: ArcSwapOption::empty(),
             looks: Semaphore::new(1),
+            unknown: Semaphore::new(UNKNOWN),
         }
     }
 
-    /// What is proven of the objects that this catalog tells of. While that is being renewed, a request waits some milliseconds
-    /// for it, unless a connection is free: what nobody knows anything about takes one for itself, and opening many at
-    /// once makes everybody wait longer.
-    pub async fn proven(&self, identity: &Identity, catalog: &Catalog) -> Option<Arc<Proven>> {
-        match self.catalog.proven_of(catalog) {
-            None if !self.pools.of_role(identity.role()).has_free() => self.catalog.proven_soon(catalog).await,
-            proven => proven,
+    /// What is proven of the objects that this catalog tells of. While that is being renewed a few requests go on without, and
+    /// the others wait for it some milliseconds: what nobody knows anything about takes a connection for itself, and
+    /// opening many at once makes everybody wait longer.
+    pub async fn proven(&self, catalog: &Catalog) -> Known<'_> {
+        let proven = self.catalog.proven_of(catalog);
+        if proven.is_some() || !self.catalog.is_being_renewed() {
+            return Known { proven, _turn: None };
+        }
+        match self.unknown.try_acquire() {
+            Ok(turn) => Known { proven: None, _turn: Some(turn) },
+            Err(_) => Known { proven: self.catalog.proven_soon(catalog).await, _turn: None },
         }
     }
 

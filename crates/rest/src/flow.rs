@@ -106,9 +106,9 @@ impl Flow<'_> {
             // Boxed: the future of every request would carry all stages.
             return Box::pin(self.follow(head, &body, streams, catalog)).await;
         };
-        let identity = &self.caller.0.identity;
-        let proven = self.target.proven(identity, &catalog).await;
-        let basis = Basis { settings: self.settings, target: self.target, catalog: &catalog, proven: proven.as_ref() };
+        let of_code = self.target.proven(&catalog).await;
+        let proven = of_code.proven.as_ref();
+        let basis = Basis { settings: self.settings, target: self.target, catalog: &catalog, proven };
         let started = Instant::now();
         let known = match self.plans.find(&basis, &mut text) {
             Sight::Planned(known) => Some(known),
@@ -126,7 +126,7 @@ impl Flow<'_> {
         }
         // Planned anew, once it is known again what its code does.
         let catalog = self.target.catalog.get().ok_or(Error::NoCatalog)?;
-        self.target.proven(identity, &catalog).await;
+        let _of_code = self.target.proven(&catalog).await;
         Box::pin(self.follow(head, &body, streams, catalog)).await
     }
 

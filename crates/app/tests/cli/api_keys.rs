@@ -62,7 +62,7 @@ async fn an_opaque_key_works_until_it_is_taken_back() {
     let listed = keys(&["list", "--json"]).json();
     let row =
         database.connect().await.query("select string_agg(k::text, ' ') from auth.api_keys k", &[]).await.unwrap();
-    let row = row.rows.get(0).unwrap().text(0).unwrap().to_owned();
+    let row = row.rows.first().unwrap().text(0).unwrap().to_owned();
     assert!(!row.contains(&secret) && !listed.to_string().contains(&secret), "{row} {listed}");
     assert!(keys(&["create", "reports"]).err.contains("already"));
     for name in ["", &"x".repeat(121)] {
@@ -200,7 +200,7 @@ async fn signing_keys_of_the_database_turn_on_every_node_without_a_restart() {
     assert!(refused.is_err());
     let stored = "select string_agg(value, ' ') from ferrobase.secrets where name = 'room.auth.signing_keys'";
     let stored = database.connect().await.query(stored, &[]).await.unwrap();
-    assert_eq!(stored.rows.get(0).unwrap().text(0).unwrap(), format!("[{{\"kid\":\"{next}\",\"signs\":true}}]"));
+    assert_eq!(stored.rows.first().unwrap().text(0).unwrap(), format!("[{{\"kid\":\"{next}\",\"signs\":true}}]"));
     // The last one may go.
     signing(&["remove", next]).json();
     published(&two, 0).await;

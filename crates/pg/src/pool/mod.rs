@@ -190,11 +190,6 @@ impl Pool {
         self.0.acquire(Some(deadline), true).await.map(PooledSession::new)
     }
 
-    /// Whether a connection is free at this moment.
-    pub fn has_free(&self) -> bool {
-        self.0.has_free()
-    }
-
     /// What the pool holds and what happened to it so far.
     pub fn stats(&self) -> PoolStats {
         self.0.stats()

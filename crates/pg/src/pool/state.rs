@@ -247,10 +247,6 @@ impl Shared {
         self.renewals.load(Relaxed) + self.moves()
     }
 
-    pub(super) fn has_free(&self) -> bool {
-        !self.lock().idle.is_empty()
-    }
-
     /// Has every connection replaced, unless that happened just now: idle ones at once, the others when they come back.
     pub(super) fn renew(&self) -> bool {
         let mut state = self.lock();
