@@ -91,7 +91,7 @@ impl CatalogHandle {
     /// requests that nobody knows anything about make others wait.
     pub async fn proven_soon(&self, catalog: &Catalog) -> Option<Arc<Proven>> {
         match self.proven_of(catalog) {
-            None if self.due().is_some() => Box::pin(self.renewed_of(catalog)).await,
+            None if self.is_being_renewed() => Box::pin(self.renewed_of(catalog)).await,
             proven => proven,
         }
     }
@@ -108,7 +108,7 @@ impl CatalogHandle {
 
     /// Whether proofs are being renewed just now.
     pub fn is_being_renewed(&self) -> bool {
-        self.due().is_some()
+        self.due().is_some_and(|until| until > Instant::now())
     }
 
     /// Until when a renewal is waited for that was heard to be due.
@@ -116,7 +116,7 @@ impl CatalogHandle {
         self.heard().due
     }
 
-    /// Whether somebody renews proofs from now on as soon as they are [due](Self::due).
+    /// Whether somebody renews proofs from now on as soon as they are [due](Self::due). Nobody waits for them any more.
     pub(crate) fn renews(&self, renews: bool) {
         self.heard().renews = renews;
         self.not_due();

@@ -4,7 +4,7 @@
 //! renew those that fell again -> load -> swap -> prove. Loads are single-flight and coalesced: whatever is asked for during a load is answered by one
 //! more. A trigger carries no data and needs no trust: NOTIFY is open to every role, so a flood of them costs at most one load a second and half of
 //! the time, in which it rests more than it works, and what is loaded is decided by the scope alone.
-//! Invariant: readers never wait; what happens beside them is done in portions (`pace`). Invariant: a failed load leaves
+//! Invariant: readers of the catalog never wait; what happens beside them is done in portions (`pace`). Invariant: a failed load leaves
 //! the catalog in force as it was; the failure is logged, published in [`ReloadState`] and retried with back-off, at once
 //! when somebody triggers again.
 
@@ -121,6 +121,8 @@ impl Trigger {
     }
 }
 
+/// How long the connection of an early renewal is kept for the load.
+const EARLY: Duration = Duration::from_secs(2);
 /// Longest time for renewing proofs before a load.
 const RENEWAL: Duration = Duration::from_secs(2);
 
@@ -135,6 +137,7 @@ struct Loaded {
 
 /// What was done at once when a change was heard of.
 struct Early {
+    began: Instant,
     session: Session,
     /// What was proven, and of which state.
     renewed: Option<(Proven, Moment)>,
@@ -180,7 +183,6 @@ impl Reloader {
         options: ReloadOptions,
         loaded: Option<(Catalog, Duration)>,
     ) -> Self {
-        handle.renews(options.proves);
         let (wanted, wanted_seen) = watch::channel(FIRST);
         let (publish, state) = watch::channel(ReloadState::default());
         let trigger = Trigger { wanted, handle: handle.clone() };
@@ -259,12 +261,17 @@ impl Worker {
             self.prove(None, self.handle.moment()).await;
         }
         loop {
+            // Whoever waits for proofs counts on somebody who has nothing else to do.
+            self.handle.renews(self.options.proves);
             if *self.wanted.borrow_and_update() == answered && !self.changed_or_resampled().await {
                 return;
             }
             let settled = Instant::now() + settle;
             let early = self.renew_at_once().await;
+            self.handle.renews(false);
             sleep_until(self.earliest.max(settled)).await;
+            // A connection that nobody used for a while may be gone.
+            let early = early.filter(|early| early.began.elapsed() < EARLY);
             settle = self.options.settle;
             let request = *self.wanted.borrow_and_update();
             let scope = self.scope.borrow_and_update().clone();
@@ -339,17 +346,17 @@ impl Worker {
     }
 
     async fn renewed_early(&self) -> Option<Early> {
-        let (catalog, since) = (self.handle.get()?, self.handle.moment());
+        let (began, catalog, since) = (Instant::now(), self.handle.get()?, self.handle.moment());
         let scope = self.scope.borrow().clone();
         let mut session = self.connected(&scope).await.ok()?;
         let renewed = self.renew(&mut session, &catalog, since).await.ok()?;
-        Some(Early { session, renewed: renewed.map(|proven| (proven, since)) })
+        Some(Early { began, session, renewed: renewed.map(|proven| (proven, since)) })
     }
 
     async fn attempt(&self, scope: &Scope, since: Moment, early: Option<Early>) -> Result<Loaded, LoadError> {
         let before = self.handle.get();
         let (mut session, early) = match early {
-            Some(Early { session, renewed }) => (session, renewed),
+            Some(Early { session, renewed, .. }) => (session, renewed),
             None => (self.connected(scope).await?, None),
         };
         let mut renewed = early.filter(|(_, of)| *of == since).map(|(proven, _)| proven);

@@ -95,9 +95,21 @@ impl Flow<'_> {
         let of_code = self.target.proven(&catalog).await;
         let proven = of_code.proven.clone().filter(|_| own_code);
         let (reflected, asked, catalog, variables) = (&*reflected, &*asked, &catalog, &variables);
-        let operating = Operating { reflected, asked, operation, variables, catalog, proven, schema };
+        let mut operating = Operating { reflected, asked, operation, variables, catalog, proven, schema };
         if operation.is_query() {
-            self.query(&operating, request.operation.as_deref()).await
+            let name = request.operation.as_deref();
+            if let Some(answer) = self.query(&operating, name).await? {
+                return Ok(answer);
+            }
+            // What was known of its code is no longer so: again, once it is known again, or is said to be unknown.
+            let of_code = self.target.proven(catalog).await;
+            for proven in [of_code.proven.clone().filter(|_| own_code), None] {
+                operating.proven = proven;
+                if let Some(answer) = Box::pin(self.query(&operating, name)).await? {
+                    return Ok(answer);
+                }
+            }
+            Err(internal())
         } else {
             let Planned::Write(steps) = self.plan(&operating, variables)? else { return Err(internal()) };
             self.write(steps, &operating).await
@@ -133,8 +145,9 @@ impl Flow<'_> {
         })
     }
 
-    /// An operation that reads: by a plan that is known, or by one that is made now.
-    async fn query(&self, operating: &Operating<'_>, name: Option<&str>) -> Result<Bytes, Error> {
+    /// An operation that reads: by a plan that is known, or by one that is made now. `None` when what was known of its code
+    /// is no longer so: nothing was answered.
+    async fn query(&self, operating: &Operating<'_>, name: Option<&str>) -> Result<Option<Bytes>, Error> {
         let started = Instant::now();
         let (plans, proven) = (&operating.reflected.plans, operating.proven.as_ref());
         let kept = Variables::of(operating.asked, name, operating.variables);
@@ -148,11 +161,13 @@ impl Flow<'_> {
                         out.extend_from_slice(b"{}");
                         true
                     })
+                    .map(Some)
                     .ok_or_else(internal);
                 }
                 if let Some(told) = long(&document) {
                     self.enter(operating).await?;
-                    return answer(&self.ending(0.0), |out| write_constants(&told, out)).ok_or_else(internal);
+                    let told = answer(&self.ending(0.0), |out| write_constants(&told, out));
+                    return told.map(Some).ok_or_else(internal);
                 }
                 let prepared = self.prepared(operating, &document)?;
                 self.afford(prepared.cost)?;
@@ -175,22 +190,22 @@ impl Flow<'_> {
         if statement.sql.is_empty() {
             self.enter(operating).await?;
             return answer(&ending, |out| prepared.drawn.template.write(&StatementResult::default(), out).is_some())
+                .map(Some)
                 .ok_or_else(internal);
         }
         let drawn = Drawn { statement, template: Arc::clone(&prepared.drawn.template) };
         let ready = Ready { drawn, proof: prepared.proof.clone(), read_only: true, function: None };
         let failed = |error: Error| prepared.root.iter().fold(error, |error, key| error.at(key));
-        if let Some(results) = self.run_known(&ready, operating).await.map_err(failed)?
-            && let Some(answer) = self.written(&ready.drawn.template, results, ending.clone()).await
-        {
-            return Ok(answer);
+        let Some(results) = self.run_known(&ready, operating).await.map_err(failed)? else { return Ok(None) };
+        if let Some(answer) = self.written(&ready.drawn.template, results, ending.clone()).await {
+            return Ok(Some(answer));
         }
         // The schema has just changed: PostgreSQL makes the JSON of whatever the rows are now.
         let document = self.reading(operating, operating.variables)?;
         let drawn = compile_document(&document, None).map_err(|error| Error::from(&error))?;
         let ready = Ready { drawn, proof: None, ..ready };
-        let results = self.run_one(&ready, operating).await?;
-        self.written(&ready.drawn.template, results, ending).await.ok_or_else(internal)
+        let results = self.run_one(&ready, operating).await.map_err(failed)?;
+        self.written(&ready.drawn.template, results, ending).await.map(Some).ok_or_else(internal)
     }
 
     /// The catalog has the answer: whoever the database or its pre-request function refuses gets none.

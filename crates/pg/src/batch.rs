@@ -94,7 +94,7 @@ pub struct Batch {
     /// Only in [`Mode::Implicit`].
     pub counts_up: bool,
     /// Becomes false when what was known of the code that it runs is no longer so: then it is as if it ran any, and a
-    /// shareable one fails with [`Error::Doubt`] if it was not answered by then.
+    /// shareable one that did not begin by then, or waits behind others, fails with [`Error::Doubt`].
     pub proof: Option<Arc<AtomicBool>>,
     /// Whether it may write: not while it is uncertain which server is the primary.
     pub writes: bool,

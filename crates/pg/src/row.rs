@@ -296,7 +296,9 @@ impl RowArena {
     }
 
     fn close_chunk(&mut self) {
-        if self.chunk.is_empty() {
+        // Rows without columns take no bytes of it.
+        let is_used = self.rows.places.last().is_some_and(|place| place.chunk as usize == self.rows.chunks.len());
+        if !is_used {
             return;
         }
         let mut chunk = std::mem::take(&mut self.chunk);
@@ -372,6 +374,15 @@ mod tests {
             assert_eq!(row.text(0), Some(&*text(size)));
         }
         assert!(arena.take().is_empty());
+    }
+
+    #[test]
+    fn rows_without_columns_are_rows() {
+        for count in 0..4 {
+            let rows = Rows::of(vec![[None::<&str>; 0]; count]);
+            assert_eq!((rows.len(), rows.size()), (count, 0));
+            assert!(rows.iter().all(|row| row.is_empty() && row.value(0).is_none()));
+        }
     }
 
     #[test]

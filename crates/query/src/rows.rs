@@ -23,9 +23,9 @@ pub struct Rows(How);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum How {
-    /// Columns in text format, which have their own names.
+    /// Columns, which have their own names.
     Columns(Columns, JsonForm),
-    /// With rows below them, in binary format.
+    /// With rows below them.
     Drawn(Box<Template>),
 }
 
@@ -95,7 +95,7 @@ fn columns(read: &Read, catalog: &Catalog) -> Option<Vec<Shown>> {
 }
 
 impl Rows {
-    /// The rows of a read as columns in text format, if they can be.
+    /// The rows of a read as columns, if they can be.
     pub(crate) fn of(read: &Read, form: JsonForm, catalog: &Catalog) -> Option<Self> {
         columns(read, catalog).map(|shown| Self(How::Columns(Columns { shown, keys: OnceLock::new() }, form)))
     }

@@ -1,7 +1,7 @@
 //! Values that become JSON on our side: which types do, how they are asked for, and how each is written.
 //!
-//! In text format a value is what its type's output function says; in binary format, for rows below rows (`records`), it is
-//! one of a few simple forms, or that text.
+//! As text a value is what its type's output function says. Rows below rows (`records`) are in binary format, where it is one
+//! of a few simple forms, or that text; and so are UUIDs everywhere.
 
 use ferrobase_catalog::Column;
 use ferrobase_pg as pg;

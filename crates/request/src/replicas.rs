@@ -348,6 +348,8 @@ fn verdict(error: &Error) -> Verdict {
         PgError::Db(db) if is_of_standby(db.code) => Verdict::Primary,
         PgError::Db(_)
         | PgError::Deadline
+        // Nothing of the server: its caller plans the read again.
+        | PgError::Doubt
         | PgError::Unsendable(_)
         | PgError::ReplyTooLarge { .. }
         | PgError::Protocol(_) => Verdict::Final,

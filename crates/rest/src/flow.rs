@@ -101,12 +101,12 @@ impl Flow<'_> {
             query: parts.uri.query().unwrap_or_default(),
             headers: &parts.headers,
         };
+        let of_code = self.target.proven(&catalog).await;
         let role = self.caller.0.identity.role();
         let Some(mut text) = Text::of(parts, &body, role, streams.outgoing) else {
             // Boxed: the future of every request would carry all stages.
             return Box::pin(self.follow(head, &body, streams, catalog)).await;
         };
-        let of_code = self.target.proven(&catalog).await;
         let proven = of_code.proven.as_ref();
         let basis = Basis { settings: self.settings, target: self.target, catalog: &catalog, proven };
         let started = Instant::now();

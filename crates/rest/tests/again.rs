@@ -301,6 +301,45 @@ async fn what_was_just_changed_shows_in_rows_below_rows() {
     }
 }
 
+/// A row needs no columns to be one.
+#[tokio::test]
+async fn rows_of_which_nothing_is_shown_are_told_one_by_one() {
+    let api = api(&format!(
+        "{SHELF} create table public.bare (); insert into public.bare default values;
+        insert into public.bare default values; insert into public.bare default values"
+    ))
+    .await;
+    for proven in [false, true] {
+        if proven {
+            api.prove().await;
+        }
+        for _ in 0..4 {
+            assert_eq!(api.get("/books?select=notes()").await, json!([{}, {}, {}]), "{proven}");
+            assert_eq!(api.get("/books?select=notes()&limit=2").await, json!([{}, {}]), "{proven}");
+            assert_eq!(api.get("/bare").await, json!([{}, {}, {}]), "{proven}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_uuid_is_the_same_however_it_comes() {
+    let api = api("create table public.keys (id uuid, more uuid); insert into public.keys values
+        ('0190b6f0-0000-7000-8000-00000000000f', null), ('ffffffff-ffff-ffff-ffff-ffffffffffff', gen_random_uuid())")
+    .await;
+    let ask = "/keys?order=id";
+    let by_postgresql = api.get(ask).await;
+    api.prove().await;
+    // Text first, bytes once the statement is known.
+    for _ in 0..6 {
+        assert_eq!(api.get(ask).await, by_postgresql);
+    }
+    assert_eq!(by_postgresql[0], json!({"id": "0190b6f0-0000-7000-8000-00000000000f", "more": null}));
+    // Nobody has told the server of this.
+    api.db.script("alter table public.keys add more_of_it int").await;
+    assert_eq!(api.get(ask).await[0]["more_of_it"], json!(null));
+    assert_eq!(api.get(ask).await[1]["more"], by_postgresql[1]["more"]);
+}
+
 #[tokio::test]
 async fn sec_05_nobody_gets_the_plan_of_another_role() {
     let api = crate::harness::Setup { allow_unprotected: Vec::new(), ..Default::default() }.start(SHELF).await;

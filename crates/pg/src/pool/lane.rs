@@ -37,6 +37,9 @@ const LATE: (Duration, Duration) = (Duration::from_millis(6), Duration::from_mil
 const IN_TIME: u32 = 64;
 /// Microseconds of work on a lane that are too long to wait for.
 const LONG: u64 = 10_000;
+/// So long before a deadline its batch is given up: whoever waits may have a timer for the same moment, and is to hear of it
+/// from here.
+const AHEAD: Duration = Duration::from_millis(5);
 /// How long a lane keeps its connection without work.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -102,6 +105,11 @@ struct Job {
 }
 
 impl Job {
+    /// How long it may still take; nothing is left when that is over.
+    fn left(&self, now: Instant) -> Duration {
+        self.batch.deadline.saturating_duration_since(now).saturating_sub(AHEAD)
+    }
+
     /// Who waits for it, for the last word: its answer will be read and thrown away.
     fn detach(&mut self) -> oneshot::Sender<Verdict> {
         let (nobody, _) = oneshot::channel();
@@ -251,23 +259,35 @@ impl Driver {
         let shared = self.shared.clone();
         let mut acquiring = pin!(shared.acquire_first());
         loop {
-            match tokio::time::timeout(LATE.1, &mut acquiring).await {
+            match tokio::time::timeout(AHEAD, &mut acquiring).await {
                 Ok(lease) => return lease,
                 Err(_) => self.expire(),
             }
         }
     }
 
-    /// Tells those whose deadline has passed. Called whenever nothing came for a while.
+    /// How long nobody's deadline passes of those that are under way.
+    fn left(&self) -> Duration {
+        let now = Instant::now();
+        let jobs = self.under_way.iter().map(|sent| &sent.job).filter(|job| !job.done.is_closed());
+        jobs.map(|job| job.left(now)).min().unwrap_or(Duration::MAX)
+    }
+
+    /// Tells those whose deadline has passed.
     fn expire(&mut self) {
         let now = Instant::now();
-        let late = |job: &Job| job.batch.deadline <= now;
+        let late = |job: &Job| job.left(now).is_zero();
         let mut queue = self.lane.lock();
         let (expired, left) = std::mem::take(&mut queue.jobs).into_iter().partition::<VecDeque<_>, _>(late);
         queue.jobs = left;
         drop(queue);
         self.lane.no_longer(expired.iter().map(|job| job.takes).sum());
-        let under_way = self.under_way.iter_mut().map(|sent| &mut sent.job).filter(|job| late(job)).map(Job::detach);
+        let under_way = self
+            .under_way
+            .iter_mut()
+            .map(|sent| &mut sent.job)
+            .filter(|job| late(job) && !job.done.is_closed())
+            .map(Job::detach);
         for done in expired.into_iter().map(|job| job.done).chain(under_way) {
             let _ = done.send(Verdict::Answered(Err(Error::Deadline)));
         }
@@ -325,12 +345,19 @@ impl Driver {
     async fn receive(&mut self, lease: &mut Lease) -> Result<(), Error> {
         loop {
             let patience = self.patience.checked_sub(self.since.elapsed()).unwrap_or(self.patience);
+            let left = self.left();
+            if left.is_zero() {
+                self.expire();
+                self.give_up_on_nobody()?;
+                continue;
+            }
             let can_take = self.under_way.len() < DEPTH && !self.lane.is_held_up.load(Relaxed);
             let lane = Arc::clone(&self.lane);
             tokio::select! {
                 biased;
-                moved = tokio::time::timeout(patience, lease.session().proceed()) => match moved {
+                moved = tokio::time::timeout(patience.min(left), lease.session().proceed()) => match moved {
                     Ok(moved) => moved?,
+                    Err(_) if left < patience => continue,
                     Err(_) => {
                         self.expire();
                         self.hold_up();

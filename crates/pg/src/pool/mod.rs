@@ -106,6 +106,10 @@ impl Pool {
         loop {
             let mut lease = self.0.acquire(Some(batch.deadline), batch.runs_user_code).await?;
             let wait = started.elapsed();
+            if shape.is_some() && batch.is_in_doubt() {
+                lease.give_back();
+                return Err(Error::Doubt);
+            }
             match self.0.check_course(lease.session(), batch.writes) {
                 Err(Error::Moved) => {
                     lease.close();
