@@ -17,7 +17,7 @@ use crate::retire::retire;
 
 /// How long it is worth to wait for a renewal, and the least time between two that somebody may wait for: everybody can say
 /// that the schema changed, and nobody can make requests wait for more than this share of the time.
-const RENEWAL: (Duration, Duration) = (Duration::from_millis(40), Duration::from_secs(1));
+const RENEWAL: (Duration, Duration) = (Duration::from_millis(150), Duration::from_secs(1));
 
 /// A place that holds the newest catalog of one target. Cheap to clone; clones share the place.
 #[derive(Clone, Debug, Default)]
@@ -91,7 +91,7 @@ impl CatalogHandle {
     /// requests that nobody knows anything about make others wait.
     pub async fn proven_soon(&self, catalog: &Catalog) -> Option<Arc<Proven>> {
         match self.proven_of(catalog) {
-            None if self.is_being_renewed() => Box::pin(self.renewed_of(catalog)).await,
+            None if self.is_being_renewed() => self.renewed_of(catalog).await,
             proven => proven,
         }
     }

@@ -166,18 +166,23 @@ impl Target {
         }
     }
 
-    /// What is proven of the objects that this catalog tells of. While that is being renewed a few requests go on without, and
-    /// the others wait for it some milliseconds: what nobody knows anything about takes a connection for itself, and
-    /// opening many at once makes everybody wait longer.
+    /// What is proven of the objects that this catalog tells of. While that is being renewed a few requests at a time go on
+    /// without, and the others wait for it or for their turn: what nobody knows anything about takes a connection for
+    /// itself, and opening many at once makes everybody wait longer.
     pub async fn proven(&self, catalog: &Catalog) -> Known<'_> {
         let proven = self.catalog.proven_of(catalog);
         if proven.is_some() || !self.catalog.is_being_renewed() {
             return Known { proven, _turn: None };
         }
-        match self.unknown.try_acquire() {
-            Ok(turn) => Known { proven: None, _turn: Some(turn) },
-            Err(_) => Known { proven: self.catalog.proven_soon(catalog).await, _turn: None },
-        }
+        // Boxed: every request's future would carry it.
+        Box::pin(async {
+            tokio::select! {
+                biased;
+                turn = self.unknown.acquire() => Known { proven: None, _turn: turn.ok() },
+                proven = self.catalog.proven_soon(catalog) => Known { proven, _turn: None },
+            }
+        })
+        .await
     }
 
     /// The owners of exposed relations, worked out once for each catalog.
