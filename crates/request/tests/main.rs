@@ -12,4 +12,5 @@ mod install;
 mod isolation;
 mod leases;
 mod logins;
+mod proofs;
 mod transaction;

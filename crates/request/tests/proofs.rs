@@ -1,0 +1,65 @@
+//! Requests while proofs are being renewed: a few go on without, the others wait for their turn.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use ferrobase_catalog::{Connect, ReloadOptions, Reloader, Scope};
+use ferrobase_pg::Session;
+use tokio::sync::watch;
+
+use crate::support::{Fixture, owner};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_few_requests_go_on_while_proofs_are_renewed_and_the_others_wait_for_their_turn() {
+    let fixture = Fixture::new("create table plain (id int)").await;
+    let target = Arc::new(fixture.target);
+    let handle = target.catalog.clone();
+    handle.listens(true);
+    // The second connection, which would renew, is never made.
+    let is_open = Arc::new(AtomicBool::new(true));
+    let (options, opens) = (Arc::new(owner(&fixture.db)), Arc::clone(&is_open));
+    let connect: Connect = Arc::new(move || {
+        let (options, opens) = (Arc::clone(&options), Arc::clone(&opens));
+        Box::pin(async move {
+            match opens.load(Ordering::Acquire) {
+                true => Session::connect(&options).await,
+                false => std::future::pending().await,
+            }
+        })
+    });
+    let (_scope, seen) = watch::channel(Scope::exposing(["public"]));
+    let reloader = Reloader::spawn(connect, seen, handle.clone(), ReloadOptions { proves: true, ..Default::default() });
+    reloader.first_load().await.unwrap();
+    while handle.proven().is_none() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // The reloader has nothing else to do by then.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let catalog = handle.get().unwrap();
+    let known = target.proven(&catalog).await;
+    assert!(known.proven.unwrap().relation(catalog.relation("public", "plain").unwrap().oid).is_some());
+
+    is_open.store(false, Ordering::Release);
+    let began = Instant::now();
+    reloader.trigger().request();
+    assert!(handle.is_being_renewed());
+    let mut turns = Vec::new();
+    for _ in 0..4 {
+        let known = target.proven(&catalog).await;
+        assert!(known.proven.is_none());
+        turns.push(known);
+    }
+    let fifth = tokio::spawn({
+        let (target, catalog) = (Arc::clone(&target), Arc::clone(&catalog));
+        async move { (target.proven(&catalog).await.proven.is_none(), Instant::now()) }
+    });
+    tokio::time::sleep(Duration::from_millis(40)).await;
+    let freed = Instant::now();
+    drop(turns.pop());
+    let (is_unknown, went_on) = fifth.await.unwrap();
+    assert!(is_unknown);
+    // Without a turn it would have waited for the renewal as long as that is waited for.
+    assert!(went_on >= freed || went_on - began >= Duration::from_millis(100), "{:?}", went_on - began);
+    drop(turns);
+}
