@@ -87,16 +87,8 @@ impl CatalogHandle {
         proven.as_ref().filter(|proven| proven.0 == catalog.generation).map(|proven| Arc::clone(&proven.1))
     }
 
-    /// The same, but where proofs are being renewed it waits for them, some milliseconds at most: much shorter than what
-    /// requests that nobody knows anything about make others wait.
+    /// The same, but where proofs are being renewed it waits for them, 150 ms at most.
     pub async fn proven_soon(&self, catalog: &Catalog) -> Option<Arc<Proven>> {
-        match self.proven_of(catalog) {
-            None if self.is_being_renewed() => self.renewed_of(catalog).await,
-            proven => proven,
-        }
-    }
-
-    async fn renewed_of(&self, catalog: &Catalog) -> Option<Arc<Proven>> {
         let mut renewed = pin!(self.0.renewed.notified());
         // From here on nothing is missed.
         renewed.as_mut().enable();

@@ -1,12 +1,13 @@
 //! Keeps the catalog of a handle up to date.
 //!
 //! One task per target: **trigger** (NOTIFY, SIGHUP, a DDL event, a changed scope) -> renew proofs (`renewal`) -> settle ->
-//! renew those that fell again -> load -> swap -> prove. Loads are single-flight and coalesced: whatever is asked for during a load is answered by one
-//! more. A trigger carries no data and needs no trust: NOTIFY is open to every role, so a flood of them costs at most one load a second and half of
-//! the time, in which it rests more than it works, and what is loaded is decided by the scope alone.
-//! Invariant: readers of the catalog never wait; what happens beside them is done in portions (`pace`). Invariant: a failed load leaves
-//! the catalog in force as it was; the failure is logged, published in [`ReloadState`] and retried with back-off, at once
-//! when somebody triggers again.
+//! renew those that fell again -> load -> swap -> prove. Loads are single-flight and coalesced: whatever is asked for
+//! during a load is answered by one more. A trigger carries no data and needs no trust: NOTIFY is open to every role, so a
+//! flood of them costs at most one load a second and half of the time, in which it rests more than it works, and what is
+//! loaded is decided by the scope alone.
+//! Invariant: readers of the catalog never wait; what happens beside them is done in portions (`pace`).
+//! Invariant: a failed load leaves the catalog in force as it was; the failure is logged, published in [`ReloadState`] and
+//! retried with back-off, at once when somebody triggers again.
 
 use std::future::Future;
 use std::pin::Pin;

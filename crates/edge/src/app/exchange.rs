@@ -1,7 +1,7 @@
 //! One request and its answer: what is remembered about it, and everything that happens after a room answered.
 //!
 //! Invariant: `Exchange::drop` is the only way a request leaves without an answer (the caller went away): it is logged
-//! and counted as 499. Every other ending passes through `finish`.
+//! and counted as 499. Every other ending passes through `run`.
 //! Read on: `report` (what is remembered of a request).
 
 use std::future::Future;

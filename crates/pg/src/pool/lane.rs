@@ -254,7 +254,7 @@ impl Driver {
         }
     }
 
-    /// A connection. Who waits for it may give up meanwhile.
+    /// A connection. Deadlines pass meanwhile: whose are over is told while there is time left.
     async fn acquire(&mut self) -> Result<Lease, Error> {
         let shared = self.shared.clone();
         let mut acquiring = pin!(shared.acquire_first());
