@@ -106,7 +106,9 @@ class Windows:
     def rest(self):
         """Waits until nothing of a reload is left: catalog, proofs, and what was replaced."""
         time.sleep(1)
-        while int(self.postgres.sql("select count(*) from pg_stat_activity where application_name = 'ferrobase catalog'")):
+        # One session stays, for the next time; it works in transactions.
+        working = "select count(*) from pg_stat_activity where application_name = 'ferrobase catalog' and state <> 'idle'"
+        while int(self.postgres.sql(working)):
             time.sleep(0.2)
         time.sleep(1)
 

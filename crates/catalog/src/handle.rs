@@ -3,6 +3,7 @@
 //! Readers take an `Arc` and keep it for their whole request; a reload swaps the pointer and never waits for them.
 //! Invariant: what `get` returned never changes and stays valid after any number of reloads.
 
+use std::ops::RangeInclusive;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,12 +28,18 @@ pub struct CatalogHandle(Arc<Place>);
 struct Place {
     current: ArcSwapOption<Catalog>,
     generation: AtomicU64,
-    /// With the generation of the catalog that it is about.
-    proven: ArcSwapOption<(u64, Arc<Proven>)>,
+    proven: ArcSwapOption<InForce>,
     /// What was heard of changes. Locked while `proven` is written.
     heard: Mutex<Heard>,
     /// A renewal came, or will not come.
     renewed: Notify,
+}
+
+/// Proofs, and the generations of the catalogs that tell of the same objects.
+#[derive(Debug)]
+struct InForce {
+    generations: RangeInclusive<u64>,
+    proven: Arc<Proven>,
 }
 
 /// What was heard of changes of the schema.
@@ -41,6 +48,8 @@ struct Heard {
     changes: u64,
     /// Whether the next one would be heard of.
     listens: bool,
+    /// How often listening began or ended.
+    turns: u64,
     /// The relations that the last proof was asked for.
     asked: Vec<u32>,
     /// Whether proofs are renewed as soon as a change is heard of.
@@ -66,9 +75,29 @@ impl CatalogHandle {
         self.0.current.load_full()
     }
 
-    /// Puts a catalog in force, gives it the next generation and returns it as readers will see it.
+    /// Puts a catalog in force, gives it the next generation and returns it as readers will see it. Nothing is proven of it yet.
     pub fn set(&self, mut catalog: Catalog) -> Arc<Catalog> {
-        catalog.generation = self.0.generation.fetch_add(1, Ordering::Relaxed) + 1;
+        catalog.generation = self.next_generation();
+        self.swap(catalog)
+    }
+
+    /// The same with a catalog that was read after that moment. If the schema did not change since, proofs that are in force hold
+    /// for it too, and no request finds any less.
+    pub(crate) fn set_since(&self, mut catalog: Catalog, since: Moment) -> Arc<Catalog> {
+        let heard = self.heard();
+        catalog.generation = self.next_generation();
+        if let Some(old) = self.0.proven.load_full().filter(|_| heard.changes == since.0) {
+            let generations = *old.generations.start()..=catalog.generation;
+            self.0.proven.store(Some(Arc::new(InForce { generations, proven: Arc::clone(&old.proven) })));
+        }
+        self.swap(catalog)
+    }
+
+    fn next_generation(&self) -> u64 {
+        self.0.generation.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    fn swap(&self, catalog: Catalog) -> Arc<Catalog> {
         let catalog = Arc::new(catalog);
         if let Some(old) = self.0.current.swap(Some(Arc::clone(&catalog))) {
             retire(old);
@@ -78,13 +107,14 @@ impl CatalogHandle {
 
     /// What is proven to run known code only; `None` while nobody knows.
     pub fn proven(&self) -> Option<Arc<Proven>> {
-        self.0.proven.load().as_ref().map(|proven| Arc::clone(&proven.1))
+        self.0.proven.load().as_ref().map(|in_force| Arc::clone(&in_force.proven))
     }
 
     /// The same of the objects that this catalog tells of: with another catalog names mean other objects.
     pub fn proven_of(&self, catalog: &Catalog) -> Option<Arc<Proven>> {
-        let proven = self.0.proven.load();
-        proven.as_ref().filter(|proven| proven.0 == catalog.generation).map(|proven| Arc::clone(&proven.1))
+        let in_force = self.0.proven.load();
+        let in_force = in_force.as_ref().filter(|in_force| in_force.generations.contains(&catalog.generation));
+        in_force.map(|in_force| Arc::clone(&in_force.proven))
     }
 
     /// The same, but where proofs are being renewed it waits for them, 150 ms at most.
@@ -130,7 +160,13 @@ impl CatalogHandle {
     pub fn listens(&self, listens: bool) {
         let mut heard = self.heard();
         heard.listens = listens;
+        heard.turns += 1;
         self.forget(&mut heard);
+    }
+
+    /// Changes when listening begins or ends: then the database may be another server.
+    pub(crate) fn turns(&self) -> u64 {
+        self.heard().turns
     }
 
     /// The present state, to be named when something is proven of it.
@@ -148,14 +184,17 @@ impl CatalogHandle {
         let mut heard = self.heard();
         if heard.listens && heard.changes == since.0 {
             let generation = self.get().map_or(0, |catalog| catalog.generation);
-            // Who acts on a proof learns of a change through its own flag, so each has one.
-            proven.stands = Stands::default();
-            proven.stands.flag().store(true, Ordering::Release);
-            if let Some(old) = self.0.proven.swap(Some(Arc::new((generation, Arc::new(proven))))) {
-                // Nobody would lower it later.
-                old.1.stands.flag().store(false, Ordering::Release);
-                retire(Arc::clone(&old.1));
+            // Who acts on a proof learns of a change through its flag.
+            proven.stands = Stands::standing();
+            let old = self.0.proven.load_full();
+            if let Some(old) = &old {
+                // Both are of this moment, so who acts on the old one has no reason to doubt, and will hear when there is one.
+                proven.stands = old.proven.stands.clone();
             }
+            self.0
+                .proven
+                .store(Some(Arc::new(InForce { generations: generation..=generation, proven: Arc::new(proven) })));
+            old.into_iter().for_each(|old| retire(Arc::clone(&old.proven)));
             heard.due = None;
             self.0.renewed.notify_waiters();
         }
@@ -164,14 +203,14 @@ impl CatalogHandle {
     fn forget(&self, heard: &mut Heard) {
         heard.changes += 1;
         if let Some(old) = self.0.proven.swap(None) {
-            old.1.stands.flag().store(false, Ordering::Release);
-            heard.asked = old.1.asked.list();
+            old.proven.stands.flag().store(false, Ordering::Release);
+            heard.asked = old.proven.asked.list();
             let now = Instant::now();
             let is_soon = heard.last_due.is_some_and(|last| now < last + RENEWAL.1);
             if heard.listens && heard.renews && !heard.asked.is_empty() && !is_soon {
                 (heard.due, heard.last_due) = (Some(now + RENEWAL.0), Some(now));
             }
-            retire(Arc::clone(&old.1));
+            retire(Arc::clone(&old.proven));
         }
     }
 
@@ -274,5 +313,29 @@ mod tests {
         handle.listens(false);
         handle.prove(Proven::of([1], []), handle.moment());
         assert!(handle.proven().is_none(), "the listener lost its connection");
+    }
+
+    #[test]
+    fn a_new_catalog_takes_over_what_is_proven_since_nothing_changed() {
+        let (handle, before) = proving();
+        let (since, proof) = (handle.moment(), handle.proven().unwrap());
+        let after = handle.set_since(Catalog::default(), since);
+        for catalog in [&before, &after] {
+            assert!(Arc::ptr_eq(&handle.proven_of(catalog).unwrap(), &proof), "for who has the old one too");
+        }
+        prove(&handle);
+        assert!(handle.proven_of(&before).is_none() && handle.proven_of(&after).is_some());
+        assert!(proof.stands().flag().load(Ordering::Acquire), "more is proven of the same moment");
+        handle.doubt();
+        assert!(!proof.stands().flag().load(Ordering::Acquire), "whoever acts on the older one hears of it too");
+        prove(&handle);
+        let unknown = handle.set(Catalog::default());
+        assert!(handle.proven_of(&unknown).is_none());
+        prove(&handle);
+        let since = handle.moment();
+        handle.doubt();
+        prove(&handle);
+        let outdated = handle.set_since(Catalog::default(), since);
+        assert!(handle.proven_of(&outdated).is_none());
     }
 }

@@ -60,6 +60,11 @@ pub struct Proof {
 pub struct Stands(pub(crate) Arc<AtomicBool>);
 
 impl Stands {
+    /// A flag of its own, which is up.
+    pub(crate) fn standing() -> Self {
+        Self(Arc::new(AtomicBool::new(true)))
+    }
+
     /// False from the moment on in which the schema was said to have changed.
     pub fn flag(&self) -> &Arc<AtomicBool> {
         &self.0

@@ -25,8 +25,8 @@ use crate::handle::{CatalogHandle, Moment};
 use crate::load::load_with;
 use crate::model::Catalog;
 use crate::pace::Room;
-use crate::proven::{Proven, prove};
-use crate::renewal::renew;
+use crate::proven::prove;
+use crate::renewal::{rehearse, renew};
 use crate::scope::Scope;
 use crate::shapes::sample;
 
@@ -132,16 +132,19 @@ struct Loaded {
     catalog: Catalog,
     /// The session that it used.
     session: Session,
-    /// What was proven of the same state of the schema.
-    renewed: Option<Proven>,
 }
 
 /// What was done at once when a change was heard of.
 struct Early {
     began: Instant,
     session: Session,
-    /// What was proven, and of which state.
-    renewed: Option<(Proven, Moment)>,
+}
+
+/// A session that is open for the next renewal and asked once what that will ask.
+struct Standing {
+    session: Session,
+    /// Of [`CatalogHandle::turns`].
+    turn: u64,
 }
 
 /// The request for the first load, made by nobody.
@@ -187,12 +190,13 @@ impl Reloader {
         let (wanted, wanted_seen) = watch::channel(FIRST);
         let (publish, state) = watch::channel(ReloadState::default());
         let trigger = Trigger { wanted, handle: handle.clone() };
-        let mut worker =
-            Worker { connect, scope, handle, options, wanted: wanted_seen, publish, earliest: Instant::now() };
+        let (earliest, standing) = (Instant::now(), None);
+        let mut worker = Worker { connect, scope, handle, options, wanted: wanted_seen, publish, earliest, standing };
         let mut answered = 0;
         if let Some((catalog, duration)) = loaded {
             worker.earliest = worker.next_start(Instant::now());
-            worker.record(FIRST, Ok(catalog), duration);
+            let since = worker.handle.moment();
+            worker.record(FIRST, Ok(catalog), since, duration);
             answered = FIRST;
         }
         Self { trigger, state, task: tokio::spawn(worker.run(answered)) }
@@ -252,6 +256,7 @@ struct Worker {
     publish: watch::Sender<ReloadState>,
     /// No load starts before.
     earliest: Instant,
+    standing: Option<Standing>,
 }
 
 impl Worker {
@@ -264,6 +269,7 @@ impl Worker {
         loop {
             // Whoever waits for proofs counts on somebody who has nothing else to do.
             self.handle.renews(self.options.proves);
+            self.stand_by().await;
             if *self.wanted.borrow_and_update() == answered && !self.changed_or_resampled().await {
                 return;
             }
@@ -277,16 +283,14 @@ impl Worker {
             let request = *self.wanted.borrow_and_update();
             let scope = self.scope.borrow_and_update().clone();
             let (started, since) = (Instant::now(), self.handle.moment());
-            let (outcome, session, renewed) = match self.attempt(&scope, since, early).await {
-                Ok(Loaded { catalog, session, renewed }) => (Ok(catalog), Some(session), renewed),
-                Err(error) => (Err(error), None, None),
+            let (outcome, session) = match self.attempt(&scope, since, early).await {
+                Ok(Loaded { catalog, session }) => (Ok(catalog), Some(session)),
+                Err(error) => (Err(error), None),
             };
             self.earliest = self.next_start(started);
-            let failures = self.record(request, outcome, started.elapsed());
+            let failures = self.record(request, outcome, since, started.elapsed());
             answered = request;
             if failures == 0 {
-                // Both are from after that moment, and nothing changed since.
-                renewed.into_iter().for_each(|renewed| self.handle.prove(renewed, since));
                 self.prove(session, since).await;
             } else {
                 // A retry needs no request, but one cuts the pause short: its sender may know that the trouble is over.
@@ -310,7 +314,7 @@ impl Worker {
 
     /// Puts in force what documents have by now, where that is more than before.
     async fn resample(&mut self, catalog: &Catalog) {
-        let scope = self.scope.borrow().clone();
+        let (scope, since) = (self.scope.borrow().clone(), self.handle.moment());
         let sampling = async {
             let mut session = (self.connect)().await.ok()?;
             let mut shapes = sample(&mut session, catalog, &scope).await;
@@ -321,8 +325,7 @@ impl Worker {
         let Ok(Some(shapes)) = timeout(scope.timeout, sampling).await else { return };
         // A source that could not be read this time says nothing new.
         if shapes != *catalog.shapes && shapes.relations.len() == catalog.shapes.relations.len() {
-            self.handle.set(Catalog { shapes: Arc::new(shapes), ..catalog.clone() });
-            self.prove(None, self.handle.moment()).await;
+            self.handle.set_since(Catalog { shapes: Arc::new(shapes), ..catalog.clone() }, since);
         }
     }
 
@@ -337,8 +340,30 @@ impl Worker {
         }
     }
 
+    /// Has a session ready for the next renewal. Ends when somebody asks for a load.
+    async fn stand_by(&mut self) {
+        let turn = self.handle.turns();
+        self.standing = self.standing.take().filter(|standing| standing.turn == turn && !standing.session.is_broken());
+        if self.handle.proven().is_none() || self.standing.is_some() {
+            return;
+        }
+        let mut wanted = self.wanted.clone();
+        tokio::select! {
+            session = self.rehearsed() => self.standing = session.map(|session| Standing { session, turn }),
+            _ = wanted.changed() => {}
+        }
+    }
+
+    /// One that knows the way. Without it renewals are slower, so whatever is wrong is left to whoever needs it.
+    async fn rehearsed(&self) -> Option<Session> {
+        let scope = self.scope.borrow().clone();
+        let mut session = self.connected(&scope).await.ok()?;
+        timeout(scope.timeout, rehearse(&mut session, scope.timeout)).await.ok()?.ok()?;
+        Some(session)
+    }
+
     /// Renews proofs that requests wait for, before anything else.
-    async fn renew_at_once(&self) -> Option<Early> {
+    async fn renew_at_once(&mut self) -> Option<Early> {
         self.handle.due()?;
         let early = self.renewed_early().await;
         // Whoever still waits does so in vain.
@@ -346,27 +371,36 @@ impl Worker {
         early
     }
 
-    async fn renewed_early(&self) -> Option<Early> {
+    async fn renewed_early(&mut self) -> Option<Early> {
         let (began, catalog, since) = (Instant::now(), self.handle.get()?, self.handle.moment());
+        let turn = self.handle.turns();
+        if let Some(Standing { mut session, .. }) = self.standing.take().filter(|standing| standing.turn == turn)
+            && self.renew(&mut session, &catalog, since).await.is_ok()
+        {
+            return Some(Early { began, session });
+        }
         let scope = self.scope.borrow().clone();
         let mut session = self.connected(&scope).await.ok()?;
-        let renewed = self.renew(&mut session, &catalog, since).await.ok()?;
-        Some(Early { began, session, renewed: renewed.map(|proven| (proven, since)) })
+        self.renew(&mut session, &catalog, since).await.ok()?;
+        Some(Early { began, session })
     }
 
-    async fn attempt(&self, scope: &Scope, since: Moment, early: Option<Early>) -> Result<Loaded, LoadError> {
+    async fn attempt(&mut self, scope: &Scope, since: Moment, early: Option<Early>) -> Result<Loaded, LoadError> {
         let before = self.handle.get();
-        let (mut session, early) = match early {
-            Some(Early { session, renewed, .. }) => (session, renewed),
-            None => (self.connected(scope).await?, None),
-        };
-        let mut renewed = early.filter(|(_, of)| *of == since).map(|(proven, _)| proven);
-        if let Some(before) = before.as_ref().filter(|_| self.options.proves && renewed.is_none()) {
-            match self.renew(&mut session, before, since).await {
-                Ok(proven) => renewed = proven,
-                // Whatever was wrong, the load begins afresh.
-                Err(()) => session = self.connected(scope).await?,
+        let mut session = match early {
+            Some(Early { session, .. }) => session,
+            None => {
+                // There is to be one at a time.
+                self.standing = None;
+                self.connected(scope).await?
             }
+        };
+        let unproven = before.as_ref().filter(|_| self.options.proves && self.handle.proven().is_none());
+        if let Some(before) = unproven
+            && self.renew(&mut session, before, since).await.is_err()
+        {
+            // Whatever was wrong, the load begins afresh.
+            session = self.connected(scope).await?;
         }
         // Without a catalog no request is answered, and everybody waits for this.
         let room = before.as_ref().map_or(Room::NotNeeded, |_| Room::within(scope.timeout));
@@ -374,7 +408,7 @@ impl Worker {
         if let Some(before) = before {
             Arc::make_mut(&mut catalog.shapes).remember(&before.shapes);
         }
-        Ok(Loaded { catalog, session, renewed })
+        Ok(Loaded { catalog, session })
     }
 
     async fn connected(&self, scope: &Scope) -> Result<Session, LoadError> {
@@ -382,25 +416,23 @@ impl Worker {
         connecting.map_err(|_| LoadError::Timeout(scope.timeout))?.map_err(LoadError::Connect)
     }
 
-    /// Proves anew what was asked for lately, for the catalog in force; an error when the session is not to be used any
-    /// more.
-    async fn renew(&self, session: &mut Session, catalog: &Catalog, since: Moment) -> Result<Option<Proven>, ()> {
+    /// Proves anew what was asked for lately, for the catalog in force and the next one; an error when the session is not to be
+    /// used any more.
+    async fn renew(&self, session: &mut Session, catalog: &Catalog, since: Moment) -> Result<(), ()> {
         let asked = self.handle.asked();
         if asked.is_empty() {
-            return Ok(None);
+            return Ok(());
         }
-        match timeout(RENEWAL, renew(session, catalog, &asked, RENEWAL)).await {
-            Ok(Ok(proven)) if proven.is_empty() => Ok(None),
-            Ok(Ok(proven)) => {
-                self.handle.prove(proven.clone(), since);
-                Ok(Some(proven))
+        let renewing = async {
+            match renew(session, catalog, &asked, RENEWAL).await {
+                // Before the session is free again: somebody waits.
+                Ok(proven) if !proven.is_empty() => self.handle.prove(proven, since),
+                Ok(_) => {}
+                Err(error) => tracing::debug!(error = %causes(&error), "no proof could be renewed"),
             }
-            Ok(Err(error)) => {
-                tracing::debug!(error = %causes(&error), "no proof could be renewed");
-                Err(())
-            }
-            Err(_) => Err(()),
-        }
+            session.look_away().await
+        };
+        timeout(RENEWAL, renewing).await.map_err(drop)?.map_err(drop)
     }
 
     /// Proves what it can of the schema as it is now, after a load and not as a part of it: nobody waits for this. Ends
@@ -444,8 +476,8 @@ impl Worker {
     }
 
     /// Puts a loaded catalog in force, logs and publishes; returns the failures in a row.
-    fn record(&self, request: u64, outcome: Result<Catalog, LoadError>, duration: Duration) -> u32 {
-        let outcome = outcome.map(|catalog| self.handle.set(catalog)).map_err(Arc::new);
+    fn record(&self, request: u64, outcome: Result<Catalog, LoadError>, since: Moment, duration: Duration) -> u32 {
+        let outcome = outcome.map(|catalog| self.handle.set_since(catalog, since)).map_err(Arc::new);
         match &outcome {
             Ok(catalog) => log_success(catalog, duration),
             Err(error) => {

@@ -17,7 +17,7 @@ use ferrobase_pg::{Session, StatementResult};
 use crate::cells::Cells;
 use crate::error::LoadError;
 use crate::model::{Catalog, NameRef, Relation};
-use crate::pace::Room;
+use crate::pace::REST;
 use crate::proven::{Objects, Proven};
 use crate::snapshot;
 use crate::sql::{self, IDENTITIES, Query};
@@ -27,6 +27,8 @@ const MOST: usize = 300;
 /// Most questions in a row; each follows objects one step further.
 const MOST_STEPS: usize = 24;
 
+/// What is asked once: of PostgreSQL's own, and of the relations themselves.
+const OF_ALL: [Query; 2] = [sql::OWN_CODE, IDENTITIES];
 /// What reading may lead to.
 const OF_OBJECTS: [Query; 4] =
     [sql::CODE_OF_FUNCTIONS, sql::CODE_OF_RELATIONS, sql::CODE_OF_TYPES, sql::CODE_OF_OPERATORS];
@@ -67,44 +69,53 @@ impl PartialEq for Asked {
 
 impl Eq for Asked {}
 
-/// Proves these relations as they are now, as far as the catalog still tells of them.
+/// Proves these relations as they are now, as far as the catalog still tells of them. The session goes on looking at that moment until
+/// `Session::look_away`.
 pub(crate) async fn renew(
     session: &mut Session,
     catalog: &Catalog,
     asked: &[u32],
     timeout: Duration,
 ) -> Result<Proven, LoadError> {
-    snapshot::open(session, timeout).await?;
-    let proven = within(session, catalog, asked).await;
-    snapshot::end(session, proven).await
-}
-
-async fn within(session: &mut Session, catalog: &Catalog, asked: &[u32]) -> Result<Proven, LoadError> {
-    let kept = unchanged(session, catalog, asked).await?;
     let mut objects = Objects::default();
-    let own = snapshot::ask(session, sql::OWN_CODE, &[], Room::NotNeeded).await?;
+    let mut next: Vec<u64> = asked.iter().map(|oid| u64::from(*oid)).collect();
+    let queries = [&OF_ALL[..], &OF_OBJECTS].concat();
+    let mut answers = snapshot::look(session, &queries, &next, timeout).await?;
+    let of_objects = answers.split_off(OF_ALL.len());
+    let [own, identities] = &answers[..] else { return Ok(Proven::default()) };
     if own.rows.is_empty() {
         // Nobody tells of changes.
         return Ok(Proven::default());
     }
-    take(&mut objects, sql::OWN_CODE, &own)?;
+    let kept = unchanged(identities, catalog)?;
+    take(&mut objects, sql::OWN_CODE, own)?;
+    take_all(&mut objects, &of_objects)?;
     let mut known: HashSet<u64> = HashSet::new();
-    let mut next: Vec<u64> = kept.iter().map(|oid| u64::from(*oid)).collect();
     for _ in 0..MOST_STEPS {
-        if next.is_empty() {
-            return Ok(objects.proven_reads(&kept));
-        }
-        let oids = serde_json::json!(next).to_string();
-        for query in OF_OBJECTS {
-            let answer = snapshot::ask(session, query, &[Some(&oids)], Room::NotNeeded).await?;
-            take(&mut objects, query, &answer)?;
-        }
         known.extend(next.iter().copied());
         next = next.iter().flat_map(|number| objects.leads(*number)).filter(|number| !known.contains(number)).collect();
         next.sort_unstable();
         next.dedup();
+        if next.is_empty() {
+            return Ok(objects.proven_reads(&kept));
+        }
+        take_all(&mut objects, &snapshot::look(session, &OF_OBJECTS, &next, timeout).await?)?;
     }
     Ok(Proven::default())
+}
+
+/// Asks what a renewal asks, of nothing and a little at a time, so that the session answers the next one without planning.
+pub(crate) async fn rehearse(session: &mut Session, timeout: Duration) -> Result<(), LoadError> {
+    // What was seen twice is prepared, and what is prepared is planned when it runs.
+    for query in OF_ALL.iter().chain(&OF_OBJECTS).flat_map(|query| [*query; 3]) {
+        snapshot::look(session, &[query], &[], timeout).await?;
+        tokio::time::sleep(REST).await;
+    }
+    session.look_away().await.map_err(|source| LoadError::Query { query: "renewal", source })
+}
+
+fn take_all(objects: &mut Objects, answers: &[StatementResult]) -> Result<(), LoadError> {
+    OF_OBJECTS.into_iter().zip(answers).try_for_each(|(query, answer)| take(objects, query, answer))
 }
 
 fn take(objects: &mut Objects, query: Query, answer: &StatementResult) -> Result<(), LoadError> {
@@ -112,11 +123,9 @@ fn take(objects: &mut Objects, query: Query, answer: &StatementResult) -> Result
 }
 
 /// Those that have the name, the columns and the types that the catalog knows.
-async fn unchanged(session: &mut Session, catalog: &Catalog, asked: &[u32]) -> Result<Vec<u32>, LoadError> {
-    let oids = serde_json::json!(asked).to_string();
-    let answer = snapshot::ask(session, IDENTITIES, &[Some(&oids)], Room::NotNeeded).await?;
+fn unchanged(identities: &StatementResult, catalog: &Catalog) -> Result<Vec<u32>, LoadError> {
     let mut kept = Vec::new();
-    for row in &answer.rows {
+    for row in &identities.rows {
         let mut cells = Cells::new(IDENTITIES.name, row);
         let oid: u32 = cells.number()?;
         let relation = catalog.relations.get(&NameRef(cells.text()?, cells.text()?));

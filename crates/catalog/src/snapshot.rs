@@ -5,9 +5,11 @@
 //! belong together and type names come qualified. (Functions like `format_type` look at the newest state instead;
 //! a change in between is followed by its own notification and load.)
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
-use ferrobase_pg::{Session, StatementResult};
+use bytes::Bytes;
+use ferrobase_pg::{Formats, Session, Settings, Statement, StatementResult};
 
 use crate::error::LoadError;
 use crate::pace::{Pace, Room};
@@ -58,16 +60,26 @@ impl Snapshot {
     }
 }
 
-/// Opens the transaction. The timeout is ours: a role's own `statement_timeout` is meant for requests. Compiling the
-/// queries to machine code never pays for itself here, whatever an estimate without statistics says. Answers in portions
-/// want plans whose first rows come soon.
+/// The transaction's settings. The timeout is ours: a role's own `statement_timeout` is meant for requests. Compiling the
+/// queries to machine code never pays for itself here, whatever an estimate without statistics says.
+fn own_settings(timeout: Duration) -> [(&'static str, String); 4] {
+    [
+        ("search_path", String::new()),
+        ("statement_timeout", timeout.as_millis().to_string()),
+        ("lock_timeout", "0".to_owned()),
+        ("jit", "off".to_owned()),
+    ]
+}
+
+/// Opens the transaction. Answers in portions want plans whose first rows come soon.
 fn begin(timeout: Duration) -> String {
-    format!(
-        "begin isolation level repeatable read read only; set local search_path = ''; \
-         set local statement_timeout = {}; set local lock_timeout = 0; set local jit = off; \
-         set local cursor_tuple_fraction = 0.0001",
-        timeout.as_millis()
-    )
+    let mut script =
+        "begin isolation level repeatable read read only; set local cursor_tuple_fraction = 0.0001".to_owned();
+    for (name, value) in own_settings(timeout) {
+        // Names and values are ours.
+        let _ = write!(script, "; set local {name} = '{value}'");
+    }
+    script
 }
 
 /// Runs every query of the scope and ends the transaction, also after a failure.
@@ -125,6 +137,27 @@ pub(crate) async fn ask(
         Room::Until(_) => Box::pin(portions::read(session, query, parameters, room)).await,
     };
     answer.map_err(|source| LoadError::Query { query: query.name, source })
+}
+
+/// The rows of several queries in one round trip, of a moment that lasts until `Session::look_away`: for who is in a hurry. A session
+/// that answered them twice does so without planning, by plans that fit any value.
+pub(crate) async fn look(
+    session: &mut Session,
+    queries: &[Query],
+    oids: &[u64],
+    timeout: Duration,
+) -> Result<Vec<StatementResult>, LoadError> {
+    let plans = ("plan_cache_mode", "force_generic_plan".to_owned());
+    let settings: Settings = own_settings(timeout).into_iter().chain([plans]).collect();
+    let oids = Bytes::from(serde_json::json!(oids).to_string());
+    let statement = |query: &Query| Statement {
+        sql: query.of_some().into(),
+        params: if query.parameter == Parameter::Nothing { Vec::new() } else { vec![Some(oids.clone())] },
+        param_types: Vec::new(),
+        formats: Formats::Text,
+    };
+    let statements: Vec<_> = queries.iter().map(statement).collect();
+    session.look(&settings, &statements).await.map_err(|source| LoadError::Query { query: "renewal", source })
 }
 
 fn control(source: ferrobase_pg::Error) -> LoadError {

@@ -1,9 +1,11 @@
 //! Proofs that are renewed while a load is under way: only of what was asked for, is what the catalog in force calls by
 //! that name, and still runs known code only.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use ferrobase_catalog::{Catalog, CatalogHandle, Proven, ReloadOptions, Reloader, Scope, connect_with};
+use ferrobase_catalog::{Catalog, CatalogHandle, Connect, Proven, ReloadOptions, Reloader, Scope, connect_with};
 use ferrobase_pg::{ConnectOptions, Session};
 use ferrobase_testkit::TestDatabase;
 use tokio::sync::watch;
@@ -46,10 +48,13 @@ async fn started(database: &TestDatabase) -> (CatalogHandle, Reloader) {
 }
 
 async fn started_with(database: &TestDatabase, settle: Duration) -> (CatalogHandle, Reloader) {
+    started_by(connect_with(ConnectOptions::parse(database.url()).unwrap()), settle).await
+}
+
+async fn started_by(connect: Connect, settle: Duration) -> (CatalogHandle, Reloader) {
     let handle = CatalogHandle::new();
     handle.listens(true);
     let (_, seen) = watch::channel(Scope::default());
-    let connect = connect_with(ConnectOptions::parse(database.url()).unwrap());
     let options =
         ReloadOptions { proves: true, settle, min_interval: Duration::ZERO, rest: 0, ..ReloadOptions::default() };
     let reloader = Reloader::spawn(connect, seen, handle.clone(), options);
@@ -146,7 +151,7 @@ async fn sec_03_what_was_asked_for_is_proven_again_where_names_and_code_are_what
         "widens",
     ];
     crate::assert_lines(&names(&after, handle.proven_of(&after).as_deref()), &all);
-    assert!(!during.unwrap().stands().flag().load(std::sync::atomic::Ordering::Acquire), "another took its place");
+    assert!(during.unwrap().stands().flag().load(std::sync::atomic::Ordering::Acquire), "it is still so");
 }
 
 #[tokio::test]
@@ -204,4 +209,42 @@ async fn a_renewed_proof_ends_with_the_next_word_of_a_change() {
     let after = handle.get().unwrap();
     let proven = names(&after, handle.proven_of(&after).as_deref());
     assert!(proven.contains(&"plain".to_owned()) && !proven.contains(&"hooked".to_owned()), "{proven:?}");
+}
+
+#[tokio::test]
+async fn renewals_have_a_session_that_stands_by() {
+    let database = crate::database(FIXTURE).await;
+    let (connect, opened) =
+        (connect_with(ConnectOptions::parse(database.url()).unwrap()), Arc::new(AtomicUsize::new(0)));
+    let counting: Connect = Arc::new({
+        let opened = Arc::clone(&opened);
+        move || {
+            opened.fetch_add(1, Ordering::Relaxed);
+            connect()
+        }
+    });
+    let (handle, reloader) = started_by(counting, Duration::from_millis(1)).await;
+    let standing = "select coalesce(max(pid), 0)::text from pg_stat_activity
+                    where datname = current_database() and state = 'idle' and query = 'rollback'";
+    // One for the load, one afterwards.
+    for opened_so_far in [2, 3] {
+        until("session that stands by", async || database.value(standing).await != "0").await;
+        assert_eq!(opened.load(Ordering::Relaxed), opened_so_far);
+        ask_for_all_but(&handle.get().unwrap(), &handle.proven().unwrap(), "");
+        let generation = handle.get().unwrap().generation;
+        let pid = database.value(standing).await;
+        reloader.trigger().request();
+        assert!(handle.proven().is_none());
+        // It renewed, and it loads.
+        until("load", async || handle.get().unwrap().generation > generation).await;
+        assert!(handle.proven().is_some());
+        until("another", async || !["0", &pid].contains(&database.value(standing).await.as_str())).await;
+    }
+    // One that is gone helps nobody.
+    let pid = database.value(standing).await;
+    database.value(&format!("select pg_terminate_backend({pid}, 5000)::text")).await;
+    ask_for_all_but(&handle.get().unwrap(), &handle.proven().unwrap(), "");
+    reloader.trigger().request();
+    until("renewed proofs", async || handle.proven().is_some()).await;
+    assert!(opened.load(Ordering::Relaxed) >= 5, "by a new one");
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use ferrobase_pg::{Error, Session, SqlState};
+use ferrobase_pg::{Error, Formats, Session, Settings, SqlState, Statement, StatementResult};
 use futures_util::stream;
 
 use crate::support::{batch, cell, database, login, value};
@@ -51,6 +51,38 @@ async fn errors_carry_their_fields_and_leave_the_session_usable() {
     let error = session.query("select $1::text", &[Some("a\0b")]).await.unwrap_err();
     assert_eq!(error.code(), Some(SqlState::CHARACTER_NOT_IN_REPERTOIRE));
     assert_eq!(value(&mut session, "select 1").await.as_deref(), Some("1"));
+}
+
+#[tokio::test]
+async fn looks_see_one_moment_and_prepare_what_they_ask_again() {
+    let database = database().await;
+    let (mut session, mut other) = (database.connect().await, database.connect().await);
+    other.script("create table t (id int); insert into t values (1)").await.unwrap();
+    let settings = Settings::from_iter([("app.who", "me")]);
+    let first = |answer: &StatementResult| answer.rows.first().and_then(|row| row.text(0)).map(str::to_owned);
+    let ask = |sql: &str, params: Vec<Option<Bytes>>| Statement {
+        sql: sql.into(),
+        params,
+        param_types: Vec::new(),
+        formats: Formats::Text,
+    };
+    let count = ask("select count(*) from t", Vec::new());
+    let who = ask("select current_setting('app.who') || $1::text", vec![Some("!".into())]);
+    for committed in ["1", "2", "3"] {
+        let seen = session.look(&settings, &[count.clone(), who.clone()]).await.unwrap();
+        assert_eq!(seen.iter().map(first).collect::<Vec<_>>(), [Some(committed.to_owned()), Some("me!".to_owned())]);
+        other.script("insert into t values (1)").await.unwrap();
+        let seen = session.look(&settings, std::slice::from_ref(&count)).await.unwrap();
+        assert_eq!(first(&seen[0]).as_deref(), Some(committed), "of the same moment");
+        session.look_away().await.unwrap();
+    }
+    let prepared = "select count(*) from pg_prepared_statements where statement like 'select count(*) from t%'";
+    assert_eq!(value(&mut session, prepared).await.as_deref(), Some("1"));
+    let write = ask("insert into t values (2)", Vec::new());
+    let error = session.look(&settings, &[count, write]).await.unwrap_err();
+    assert_eq!(error.code(), Some(SqlState::READ_ONLY_SQL_TRANSACTION));
+    session.look_away().await.unwrap();
+    assert!(!session.in_transaction());
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ mod copy;
 mod exchange;
 mod lines;
 mod load;
+mod look;
 mod pace;
 mod parameters;
 mod pipeline;
