@@ -5,19 +5,22 @@ with chosen as (
   select array(select e::oid from pg_catalog.json_array_elements_text($1::json) as e) as oids
 ), native as (
   select oid from pg_catalog.pg_language where lanname in ('internal', 'c')
+), unknown as not materialized (
+  select p.oid from pg_catalog.pg_proc p
+  where p.prolang not in (select oid from native) or p.oid < 16384 and (p.provolatile = 'v' or p.proparallel <> 's')
 ), converted as (
   -- Types with an operator or a cast of somebody's own, which PostgreSQL may choose where we compare or show a value.
   select e.oid
   from pg_catalog.pg_operator o
-  join pg_catalog.pg_proc p on p.oid = o.oprcode,
+  join unknown u on u.oid = o.oprcode,
     lateral (values (o.oprleft), (o.oprright)) as e (oid)
-  where o.oid >= 16384 and p.prolang not in (select oid from native)
+  where o.oid >= 16384
   union
   select e.oid
   from pg_catalog.pg_cast c
-  join pg_catalog.pg_proc p on p.oid = c.castfunc,
+  join unknown u on u.oid = c.castfunc,
     lateral (values (c.castsource), (c.casttarget)) as e (oid)
-  where c.oid >= 16384 and p.prolang not in (select oid from native)
+  where c.oid >= 16384
 ), rows (sort, number, harmless, opaque, leads, trees) as (
   select 'type', t.oid::bigint,
          t.oid not in (select oid from converted) and (

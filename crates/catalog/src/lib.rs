@@ -32,6 +32,7 @@ mod retire;
 mod roles;
 mod scope;
 mod settings_read;
+mod shadows;
 mod shapes;
 mod snapshot;
 mod sql;

@@ -22,6 +22,7 @@ use crate::error::LoadError;
 use crate::pace::{Pace, Room};
 use crate::renewal::Asked;
 use crate::settings_read::{self, CURRENT_SETTING, SettingsRead};
+use crate::shadows::Shadows;
 use crate::snapshot;
 use crate::sql::{self, Parameter};
 
@@ -224,8 +225,7 @@ struct Object {
 pub(crate) struct Objects {
     all: HashMap<u64, Vec<(Sort, Object)>>,
     unsafe_functions: HashSet<u32>,
-    /// Something could be taken for one of PostgreSQL's own: nothing is proven.
-    shadowed: bool,
+    shadows: Shadows,
 }
 
 impl Objects {
@@ -239,7 +239,7 @@ impl Objects {
             "unsafe" => {
                 self.unsafe_functions.insert(u32::try_from(number).map_err(|_| cells.wrong("is no oid"))?);
             }
-            "shadow" => self.shadowed = true,
+            _ if number >> 32 == 0 && self.shadows.take(sort, number as u32) => {}
             _ => {
                 let Some(sort) = Sort::named(sort) else { return Err(cells.wrong("is no sort of object")) };
                 let trees = trees.into_iter().flatten().collect();
@@ -257,13 +257,19 @@ impl Objects {
             let named = object.trees.iter().flat_map(words).map(u64::from);
             object.leads.iter().copied().chain(named).collect::<Vec<_>>()
         });
-        numbers.filter(|number| u32::try_from(*number).is_ok_and(|oid| oid >= FIRST_OF_USERS))
+        // Whatever is read leads to what has to be known of everything.
+        numbers
+            .chain(self.shadows.doubts())
+            .filter(|number| u32::try_from(*number).is_ok_and(|oid| oid >= FIRST_OF_USERS))
     }
 
     /// These relations, of objects among which is everything that they lead to.
     pub(crate) fn proven_reads(&self, relations: &[u32]) -> Proven {
         let (mut verdicts, mut proven) = (HashMap::new(), Proven::default());
-        for oid in relations.iter().filter(|_| !self.shadowed) {
+        if self.is_shadowed(&mut verdicts) {
+            return proven;
+        }
+        for oid in relations {
             let number = u64::from(*oid);
             let is_there = |objects: &Vec<(Sort, Object)>| objects.iter().any(|(sort, _)| *sort == Sort::Relation);
             if self.all.get(&number).is_some_and(is_there)
@@ -278,10 +284,10 @@ impl Objects {
     }
 
     fn proven(&self, pace: &Pace) -> Proven {
-        if self.shadowed {
+        let mut verdicts = HashMap::with_capacity(self.all.len());
+        if self.is_shadowed(&mut verdicts) {
             return Proven::default();
         }
-        let mut verdicts = HashMap::with_capacity(self.all.len());
         let mut proven = Proven { writes: HashMap::with_capacity(self.all.len()), ..Proven::default() };
         for (number, objects) in pace.over(&self.all) {
             let Some(read) = self.verdict(*number, &mut verdicts, 0) else { continue };
@@ -299,6 +305,15 @@ impl Objects {
         }
         pace.over(verdicts).for_each(drop);
         proven
+    }
+
+    /// Whether something could be taken for one of PostgreSQL's own wherever anything is read.
+    fn is_shadowed(&self, verdicts: &mut HashMap<u64, Option<SettingsRead>>) -> bool {
+        // Nobody notes what such a type looks at for those who never mention it.
+        let is_harmless = |number| {
+            self.all.contains_key(&number) && self.verdict(number, verdicts, 0) == Some(SettingsRead::default())
+        };
+        self.shadows.are_everywhere() || !self.shadows.doubts().all(is_harmless)
     }
 
     /// What everything of this number looks at; `None` when any of it leads to code that nobody knows. What leads back to itself
@@ -323,12 +338,13 @@ impl Objects {
             false => self.verdict(other, verdicts, depth + 1),
         };
         let is_proven = objects.iter().all(|(sort, object)| {
-            let counts = *sort == Sort::Write(Verb::Insert);
+            let is_default = *sort == Sort::Write(Verb::Insert);
             let mut gathers = |more: Option<SettingsRead>| more.map(|more| read.extend(&more)).is_some();
             object.harmless
+                && !(*sort == Sort::Type && self.shadows.has_type(number))
                 && (!object.opaque || gathers(Some(SettingsRead::Any)))
                 && object.leads.iter().all(|other| gathers(follow(*other)))
-                && object.trees.iter().all(|tree| gathers(self.of_tree(tree, counts, &mut follow)))
+                && object.trees.iter().all(|tree| gathers(self.of_tree(tree, is_default, &mut follow)))
         });
         let verdict = is_proven.then_some(read);
         verdicts.insert(number, verdict.clone());
@@ -343,10 +359,11 @@ impl Objects {
 
     /// What a stored expression looks at if it only computes, or counts up a sequence where it may. Words are looked at
     /// wherever they stand: an alias that looks like a field can make an expression suspect, never the other way round.
+    /// `is_default`: it may count up a sequence, and its text may become part of a statement.
     fn of_tree(
         &self,
         tree: &str,
-        counts: bool,
+        is_default: bool,
         follow: &mut impl FnMut(u64) -> Option<SettingsRead>,
     ) -> Option<SettingsRead> {
         let mut words = words(tree).peekable();
@@ -358,7 +375,7 @@ impl Objects {
                 "COERCETODOMAIN" | "NEXTVALUEEXPR" => return None,
                 ":commandType" if next != "1" => return None,
                 _ if CALLS.contains(&word) => match next.parse::<u32>().ok()? {
-                    NEXTVAL if counts => {}
+                    NEXTVAL if is_default => {}
                     NEXTVAL => return None,
                     function if self.unsafe_functions.contains(&function) => return None,
                     function if CURRENT_SETTING.contains(&function) => {
@@ -367,6 +384,7 @@ impl Objects {
                     _ => {}
                 },
                 _ => match word.parse::<u32>() {
+                    Ok(oid) if is_default && self.shadows.has_type_in_default(oid) => return None,
                     Ok(oid) if oid >= FIRST_OF_USERS => read.extend(&follow(oid.into())?),
                     _ => {}
                 },

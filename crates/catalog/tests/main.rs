@@ -14,6 +14,7 @@ mod relationships;
 mod reload;
 mod renewal;
 mod scale;
+mod shadows;
 mod shapes;
 mod views;
 

@@ -11,13 +11,13 @@ use ferrobase_testkit::TestDatabase;
 use tokio::sync::watch;
 
 /// What tells of changes, as far as this crate knows of it: an event trigger of this name.
-const TELLS: &str = "
+pub(crate) const TELLS: &str = "
     create function tell() returns event_trigger language plpgsql as 'begin end';
     create event trigger ferrobase_ddl on ddl_command_end execute function tell();
         create event trigger ferrobase_drop on sql_drop execute function tell();";
 
 /// Loads until something is proven, or is known not to be.
-async fn prove(database: &TestDatabase) -> (Arc<Catalog>, Option<Arc<Proven>>) {
+pub(crate) async fn prove(database: &TestDatabase) -> (Arc<Catalog>, Option<Arc<Proven>>) {
     let handle = CatalogHandle::new();
     handle.listens(true);
     let (_scope, seen) = watch::channel(Scope::default());

@@ -100,6 +100,31 @@ fn ask_for_all_but(catalog: &Catalog, proven: &Proven, left_out: &str) {
 }
 
 #[tokio::test]
+async fn sec_03_shadows_count_when_proofs_are_renewed() {
+    let judged = "create function judge(text) returns bool language plpgsql as 'begin return true; end';
+                  create domain inner_one as text check (judge(value));";
+    for (change, expected) in [
+        ("create domain age as int check (value > 0)", &["plain", "typed"][..]),
+        ("create function length(mood) returns int language plpgsql as 'begin return 1; end'", &["plain"]),
+        ("create function max(varchar) returns int language plpgsql as 'begin return 1; end'", &[]),
+        // A doubt of everything is followed to its end.
+        (&format!("{judged} create domain to_json as inner_one"), &[]),
+    ] {
+        let database = crate::database(FIXTURE).await;
+        let (handle, reloader) = started(&database).await;
+        let before = handle.get().unwrap();
+        let oid = |name| before.relation("public", name).unwrap().oid;
+        let asked = handle.proven().unwrap();
+        assert!(["plain", "typed"].into_iter().all(|name| asked.relation(oid(name)).is_some()));
+        database.script(change).await;
+        let mut blocker = load_in_its_middle(&database, &reloader).await;
+        let during = handle.proven_of(&before);
+        crate::assert_lines(&names(&before, during.as_deref()), expected);
+        blocker.script("rollback").await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn sec_03_what_was_asked_for_is_proven_again_where_names_and_code_are_what_they_were() {
     let database = crate::database(FIXTURE).await;
     let (handle, reloader) = started(&database).await;
@@ -176,7 +201,7 @@ async fn proofs_are_renewed_as_soon_as_a_change_is_heard_of() {
 async fn nothing_is_renewed_that_may_be_another_thing_by_now() {
     for change in [
         "alter event trigger ferrobase_drop disable",
-        "create function upper(mood) returns text language sql as 'select null::text'",
+        "create function upper(varchar) returns text language sql as 'select null::text'",
         "create function own_cast(point) returns int language plpgsql as 'begin return 1; end';
          create cast (point as int) with function own_cast(point) as assignment",
     ] {

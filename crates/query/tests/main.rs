@@ -6,6 +6,7 @@
 
 mod below;
 mod calls;
+mod calls_by_name;
 mod company;
 mod counts;
 mod drawn;

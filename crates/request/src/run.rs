@@ -225,7 +225,8 @@ pub(crate) fn admit<'a>(
 /// Everything that goes over the wire for this request.
 pub(crate) fn batch(context: &RequestContext, mut work: Work, role: Option<&Role>, rules: &TransactionRules) -> Batch {
     // A proof that has fallen since the plan was made says nothing, here and on a replica that knows a newer catalog.
-    work.proof = work.proof.filter(|proof| proof.stands.flag().load(Ordering::Acquire));
+    let hides_own = work.search_path.hides_own();
+    work.proof = work.proof.filter(|proof| !hides_own && proof.stands.flag().load(Ordering::Acquire));
     let isolation = work.isolation.or_else(|| role.and_then(|role| role.isolation).map(level));
     let mode = match (isolation, work.end) {
         (None, End::Commit) => Mode::Implicit,
@@ -302,10 +303,14 @@ mod tests {
     }
 
     fn read(stands: &Stands) -> Batch {
+        read_along(stands, &["public"])
+    }
+
+    fn read_along(stands: &Stands, path: &[&str]) -> Batch {
         let statement =
             Statement { sql: "select 1".into(), params: Vec::new(), param_types: Vec::new(), formats: Formats::Text };
         let proof = Some(Proof { stands: stands.clone(), settings: SettingsRead::default() });
-        let work = Work { proof, ..Work::read(SearchPath::default(), statement) };
+        let work = Work { proof, ..Work::read(path.iter().collect(), statement) };
         batch(&context(), work, None, &TransactionRules::default())
     }
 
@@ -320,5 +325,21 @@ mod tests {
         assert!(!fallen.shareable && fallen.runs_user_code && fallen.proof.is_none());
         let told = |batch: &Batch| batch.settings.iter().any(|(name, _)| name == "request.path");
         assert!(!told(&proven) && told(&fallen), "unknown code is told everything");
+    }
+
+    #[test]
+    fn sec_03_no_proof_is_relied_on_where_something_comes_before_postgresqls_own() {
+        let stands = Proven::default().stands().clone();
+        stands.flag().store(true, Ordering::Release);
+        for (path, is_proven) in [
+            (&["public", "extensions"][..], true),
+            (&["pg_catalog", "public"], true),
+            (&["pg_catalog", "public", "pg_catalog"], true),
+            (&["public", "pg_catalog"], false),
+            (&[], true),
+        ] {
+            let batch = read_along(&stands, path);
+            assert_eq!((batch.shareable, batch.proof.is_some()), (is_proven, is_proven), "{path:?}");
+        }
     }
 }

@@ -25,22 +25,36 @@ const SETTINGS: (usize, usize) = (24, 256);
 pub struct SearchPath {
     /// In double quotes, separated by commas.
     quoted: String,
+    /// Something comes before PostgreSQL's own schema, which is looked through first where nobody names it.
+    hides_own: bool,
 }
+
+/// Where PostgreSQL's own functions and types are.
+const OWN: &str = "pg_catalog";
 
 impl<S: AsRef<str>> FromIterator<S> for SearchPath {
     fn from_iter<I: IntoIterator<Item = S>>(schemas: I) -> Self {
-        let mut quoted = String::with_capacity(64);
+        let mut path = Self { quoted: String::with_capacity(64), hides_own: false };
+        let mut is_own_there = false;
         for schema in schemas {
-            if !quoted.is_empty() {
-                quoted.push_str(", ");
+            let is_own = schema.as_ref() == OWN;
+            path.hides_own |= is_own && !is_own_there && !path.quoted.is_empty();
+            is_own_there |= is_own;
+            if !path.quoted.is_empty() {
+                path.quoted.push_str(", ");
             }
-            quote_into(&mut quoted, schema.as_ref());
+            quote_into(&mut path.quoted, schema.as_ref());
         }
-        Self { quoted }
+        path
     }
 }
 
 impl SearchPath {
+    /// Whether names of PostgreSQL's own can mean something else. Proofs know of no such path.
+    pub(crate) fn hides_own(&self) -> bool {
+        self.hides_own
+    }
+
     /// As a value of the setting: ends with `pg_temp` unless the profile has it otherwise.
     pub(crate) fn write(&self, profile: Profile, out: &mut String) {
         out.push_str(&self.quoted);
