@@ -158,6 +158,9 @@ type Told = (&'static str, StatementResult);
 async fn everything(session: &mut Session, room: Room) -> Result<Vec<Told>, LoadError> {
     let all = [
         sql::OWN_CODE,
+        sql::SHADOWS_OF_FUNCTIONS,
+        sql::SHADOWS_OF_OPERATORS,
+        sql::SHADOWS_OF_TYPES,
         sql::CODE_OF_FUNCTIONS,
         sql::CODE_OF_RELATIONS,
         sql::CODE_OF_WRITES,

@@ -27,8 +27,9 @@ const MOST: usize = 300;
 /// Most questions in a row; each follows objects one step further.
 const MOST_STEPS: usize = 24;
 
-/// What is asked once: of PostgreSQL's own, and of the relations themselves.
-const OF_ALL: [Query; 2] = [sql::OWN_CODE, IDENTITIES];
+/// What is asked once: which relations these are, and what there is of PostgreSQL's own or could be taken for it.
+const OF_ALL: [Query; 5] =
+    [IDENTITIES, sql::OWN_CODE, sql::SHADOWS_OF_FUNCTIONS, sql::SHADOWS_OF_OPERATORS, sql::SHADOWS_OF_TYPES];
 /// What reading may lead to.
 const OF_OBJECTS: [Query; 4] =
     [sql::CODE_OF_FUNCTIONS, sql::CODE_OF_RELATIONS, sql::CODE_OF_TYPES, sql::CODE_OF_OPERATORS];
@@ -77,19 +78,17 @@ pub(crate) async fn renew(
     asked: &[u32],
     timeout: Duration,
 ) -> Result<Proven, LoadError> {
-    let mut objects = Objects::default();
+    let (mut objects, mut kept) = (Objects::default(), Vec::new());
     let mut next: Vec<u64> = asked.iter().map(|oid| u64::from(*oid)).collect();
     let queries = [&OF_ALL[..], &OF_OBJECTS].concat();
-    let mut answers = snapshot::look(session, &queries, &next, timeout).await?;
-    let of_objects = answers.split_off(OF_ALL.len());
-    let [own, identities] = &answers[..] else { return Ok(Proven::default()) };
-    if own.rows.is_empty() {
-        // Nobody tells of changes.
-        return Ok(Proven::default());
+    for (query, answer) in queries.iter().zip(snapshot::look(session, &queries, &next, timeout).await?) {
+        match query.name {
+            name if name == IDENTITIES.name => kept = unchanged(&answer, catalog)?,
+            // Nobody tells of changes.
+            name if name == sql::OWN_CODE.name && answer.rows.is_empty() => return Ok(Proven::default()),
+            _ => take(&mut objects, *query, &answer)?,
+        }
     }
-    let kept = unchanged(identities, catalog)?;
-    take(&mut objects, sql::OWN_CODE, own)?;
-    take_all(&mut objects, &of_objects)?;
     let mut known: HashSet<u64> = HashSet::new();
     for _ in 0..MOST_STEPS {
         known.extend(next.iter().copied());
@@ -99,7 +98,9 @@ pub(crate) async fn renew(
         if next.is_empty() {
             return Ok(objects.proven_reads(&kept));
         }
-        take_all(&mut objects, &snapshot::look(session, &OF_OBJECTS, &next, timeout).await?)?;
+        for (query, answer) in OF_OBJECTS.iter().zip(snapshot::look(session, &OF_OBJECTS, &next, timeout).await?) {
+            take(&mut objects, *query, &answer)?;
+        }
     }
     Ok(Proven::default())
 }
@@ -112,10 +113,6 @@ pub(crate) async fn rehearse(session: &mut Session, timeout: Duration) -> Result
         tokio::time::sleep(REST).await;
     }
     session.look_away().await.map_err(|source| LoadError::Query { query: "renewal", source })
-}
-
-fn take_all(objects: &mut Objects, answers: &[StatementResult]) -> Result<(), LoadError> {
-    OF_OBJECTS.into_iter().zip(answers).try_for_each(|(query, answer)| take(objects, query, answer))
 }
 
 fn take(objects: &mut Objects, query: Query, answer: &StatementResult) -> Result<(), LoadError> {

@@ -87,6 +87,9 @@ queries! {
     MEDIA_HANDLERS "media_handler_list" Exposed 100;
     TIMEZONES "timezone_list" Nothing 100;
     OWN_CODE "code_own_list" Nothing 200;
+    SHADOWS_OF_FUNCTIONS "code_shadow_function_list" Nothing 200;
+    SHADOWS_OF_OPERATORS "code_shadow_operator_list" Nothing 200;
+    SHADOWS_OF_TYPES "code_shadow_type_list" Nothing 200;
     CODE_OF_FUNCTIONS "code_function_list" Objects 50;
     CODE_OF_RELATIONS "code_relation_list" Objects 50;
     CODE_OF_WRITES "code_write_list" Nothing 50;

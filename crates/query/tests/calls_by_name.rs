@@ -1,6 +1,6 @@
 //! What our statements call without its schema: the functions that somebody could write one of the same name of.
 //!
-//! Proofs rely on what is said here of first arguments (`shadows` of `catalog`, and `sql/code_function_list.sql` there). Whoever
+//! Proofs rely on what is said here of first arguments (`shadows` of `catalog`, and `sql/code_shadow_function_list.sql` there). Whoever
 //! adds a call finds out here, and gives its first argument a type, or the call its schema (`pg_catalog.`), or the list of
 //! that query its name.
 
@@ -101,7 +101,7 @@ fn names(literal: &str) -> impl Iterator<Item = String> {
 
 /// The names of a list in the query that finds functions to be taken for PostgreSQL's.
 fn listed(before: &str) -> BTreeSet<String> {
-    let sql = include_str!("../../catalog/sql/code_function_list.sql");
+    let sql = include_str!("../../catalog/sql/code_shadow_function_list.sql");
     let (_, list) = sql.split_once(before).unwrap();
     let (list, _) = list.split_once(')').unwrap();
     list.split('\'').skip(1).step_by(2).map(str::to_owned).collect()
