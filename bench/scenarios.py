@@ -1,4 +1,4 @@
-"""What is asked, by 1,000 users in random order: the five requests of the project's goals, and four more.
+"""What is asked, by 1,000 users in random order: the five requests of the project's goals, and six more.
 
 A user is a number of twelve digits at the end of a UUID: pgbench has only numbers, and puts them in the same places.
 """
@@ -54,6 +54,9 @@ ALL = {request.name: request for request in [
     Request("count", "GET", "/rest/v1/todos?select=id&limit=1", prefer="count=exact"),
     Request("upsert", "POST", "/rest/v1/todos", body='{"id":{id},"title":"what it is called now"}',
             prefer="return=minimal,resolution=merge-duplicates", goal_pipelined=0.9, cleanup="vacuum analyze todos"),
+    # A time as text can look like anything, so here PostgreSQL makes the JSON.
+    Request("list-json", "GET", "/rest/v1/todos?select=id,list_id,user_id,title,done,created_at::text&limit=20", goal_pipelined=0.8),
+    Request("thousand-json", "GET", "/rest/v1/places?select=id,name,height,found::text,open&limit=1000", goal_pipelined=0.8),
     Request("bulk", "POST", "/rest/v1/todos", body=BULK, prefer="return=minimal", goal_pipelined=0.9, cleanup=NEW_TODOS),
 ]}
 # Requests of about this many bytes are sent by so many users, or the load generator would need a gigabyte.

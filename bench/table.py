@@ -4,6 +4,8 @@ import math
 import statistics
 import sys
 
+import goals
+
 
 def say(text):
     """Progress, on the standard error."""
@@ -22,8 +24,12 @@ def throughput(result):
         f"{row['four']['rps']:,.0f}", f"{row['four']['us_postgres']:.1f}", f"{row['resident_mb']:.0f}", row["errors"],
     ] for row in result["rows"]]
     aligned(heads, rows)
-    print(f"RSS idle {result['idle_mb']:.1f} MB. PostgreSQL {result['postgresql']}. "
-          f"Other programs used {result['others']:.2f} cores meanwhile.")
+    print()
+    aligned(["goal", "is", "wanted", ""], [
+        [one.text, f"{one.value:.2f}", f"{'<=' if one.at_most else '>='} {one.bound:.2f}", "" if one.is_met else "missed"]
+        for one in goals.of(result)
+    ])
+    print(f"PostgreSQL {result['postgresql']}. Other programs used {result['others']:.2f} cores meanwhile.")
 
 
 def http2(result):

@@ -14,6 +14,7 @@ use crate::plan::{
     Groups, InputColumn, Insert, Join, Member, Mutation, One, Operation, OrderBy, Page, PageValue, Payload, Query,
     Read, Resolution, Select, Source, Update, Value,
 };
+use crate::type_name::TypeName;
 
 /// That the plan runs only PostgreSQL's own code, if it is proven. After one that writes, its session has forgotten nothing
 /// but where sequences stand.
@@ -278,6 +279,12 @@ fn asks_for_caller(call: &Call) -> bool {
     arguments.iter().any(|argument| matches!(argument.value, ArgumentValue::Caller { .. }))
 }
 
+/// Whether a cast, where there is one, leads to a type of PostgreSQL's own. A type that has casts of somebody else's is not proven
+/// itself, and such a cast between two of PostgreSQL's types leaves nothing proven.
+fn is_own(cast: Option<&TypeName>) -> bool {
+    cast.is_none_or(|name| name.own_oid().is_some())
+}
+
 /// Whether values are stored as they come.
 fn is_stored(columns: &[InputColumn]) -> bool {
     columns.iter().all(|column| column.convert.is_none())
@@ -300,12 +307,12 @@ impl Row<'_, '_> {
             Value::Star | Value::One => true,
             Value::Field(field) => self.field(field),
         };
-        value && select.cast.is_none() && self.aggregate(select.aggregate.as_ref())
+        value && is_own(select.cast.as_ref()) && self.aggregate(select.aggregate.as_ref())
     }
 
     fn aggregate(&self, aggregate: Option<&Aggregate>) -> bool {
         aggregate.is_none_or(|aggregate| {
-            aggregate.cast.is_none() && aggregate.filter.iter().all(|condition| self.condition(condition))
+            is_own(aggregate.cast.as_ref()) && aggregate.filter.iter().all(|condition| self.condition(condition))
         })
     }
 

@@ -65,18 +65,26 @@ fn columns(read: &Read, catalog: &Catalog) -> Option<Vec<Shown>> {
     let relation = catalog.relation(&name.schema, &name.name)?;
     let sent = |column: &Column| Shown::sent(column, &Scalar::Plain);
     let all = |relation: &Relation| relation.columns.values().map(sent).collect::<Option<Vec<_>>>();
-    let mut columns = Vec::new();
+    let (mut columns, mut shows_dates) = (Vec::new(), false);
     for select in &read.select {
-        if select.cast.is_some() || select.aggregate.is_some() {
-            return None;
-        }
-        match &select.value {
-            Value::Star => columns.extend(all(relation)?),
-            Value::One => return None,
-            Value::Field(field) if field.path.is_empty() && field.convert.is_none() => {
-                columns.push(sent(relation.columns.get(&field.name)?)?);
+        match (&select.value, &select.cast, &select.aggregate) {
+            (Value::Star, None, None) => columns.extend(all(relation)?),
+            (Value::Field(field), cast, None) if field.convert.is_none() => {
+                let column = relation.columns.get(&field.name)?;
+                let column = match field.path.last() {
+                    None => sent(column)?,
+                    Some(step) => Shown::inside(column, field.to_document, step.as_text)?,
+                };
+                columns.push(match cast {
+                    None => column,
+                    Some(name) => {
+                        let cast = Shown::cast(name.own_oid()?)?;
+                        shows_dates |= column.is_dated() && !cast.is_dated();
+                        cast
+                    }
+                });
             }
-            Value::Field(_) => return None,
+            _ => return None,
         }
     }
     if read.select.is_empty() && read.embeds.is_empty() {
@@ -90,7 +98,7 @@ fn columns(read: &Read, catalog: &Catalog) -> Option<Vec<Shown>> {
         }
     }
     // The style of dates is set for those that are written here, and would show in what PostgreSQL writes.
-    let is_mixed = read.embeds.iter().any(|embed| matches!(embed.output, EmbedOutput::Json));
+    let is_mixed = shows_dates || read.embeds.iter().any(|embed| matches!(embed.output, EmbedOutput::Json));
     (!is_mixed || !columns.iter().any(Shown::is_dated)).then_some(columns)
 }
 

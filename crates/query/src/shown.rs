@@ -75,6 +75,22 @@ impl Shown {
         }
     }
 
+    /// What is inside of a document, or of what is turned into one.
+    pub(crate) fn inside(column: &Column, to_document: bool, as_text: bool) -> Option<Self> {
+        match (as_text, to_document, column.type_oid) {
+            (false, true, _) | (false, _, JSONB) => Some(Self { type_oid: JSONB, form: Form::Json }),
+            (false, _, JSON) => Some(Self::JSON),
+            (true, true, _) | (true, _, JSON | JSONB) => Some(Self { type_oid: TEXT, form: Form::Text }),
+            _ => None,
+        }
+    }
+
+    /// A value that was cast to a type of PostgreSQL's own.
+    pub(crate) fn cast(type_oid: u32) -> Option<Self> {
+        let form = if type_oid == UUID { Form::Uuid } else { Form::of_own(type_oid)? };
+        Some(Self { type_oid, form })
+    }
+
     /// Whether it has to come in binary format, or may.
     fn is_binary(&self) -> bool {
         match &self.form {
@@ -173,9 +189,15 @@ pub(crate) enum Form {
 }
 
 impl Form {
-    /// By the base type's `pg_type.oid`; none where only PostgreSQL knows.
+    /// By the base type; none where only PostgreSQL knows.
     fn of(column: &Column) -> Option<Self> {
-        Some(match column.type_oid {
+        let is_enum = !column.enum_values.is_empty();
+        Self::of_own(column.type_oid).or_else(|| is_enum.then_some(Self::Text))
+    }
+
+    /// By `pg_type.oid`.
+    fn of_own(type_oid: u32) -> Option<Self> {
+        Some(match type_oid {
             16 => Self::Boolean,
             // int2, int4, int8, float4, float8, numeric
             20 | 21 | 23 | 700 | 701 | 1700 => Self::Number,
@@ -209,7 +231,6 @@ impl Form {
             | 3904
             | 3906
             | 3926 => Self::Text,
-            _ if !column.enum_values.is_empty() => Self::Text,
             _ => return None,
         })
     }

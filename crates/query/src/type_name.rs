@@ -18,52 +18,79 @@ pub enum TypeName {
     Catalog(CatalogSql),
 }
 
-/// Words of the SQL grammar for types; each is its own SQL text.
-const WORDS: [&str; 33] = [
-    "bigint",
-    "bit",
-    "bit varying",
-    "boolean",
-    "char",
-    "char varying",
-    "character",
-    "character varying",
-    "dec",
-    "decimal",
-    "double precision",
-    "float",
-    "int",
-    "integer",
-    "interval",
-    "national char",
-    "national char varying",
-    "national character",
-    "national character varying",
-    "nchar",
-    "nchar varying",
-    "numeric",
-    "real",
-    "smallint",
-    "time",
-    "time with time zone",
-    "time without time zone",
-    "timestamp",
-    "timestamp with time zone",
-    "timestamp without time zone",
-    "varchar",
+/// Words of the SQL grammar for types, each of which is its own SQL text, with their `pg_type.oid`.
+const WORDS: [(&str, u32); 33] = [
+    ("bigint", 20),
+    ("bit", 1560),
+    ("bit varying", 1562),
+    ("boolean", 16),
+    ("char", 1042),
+    ("char varying", 1043),
+    ("character", 1042),
+    ("character varying", 1043),
+    ("dec", 1700),
+    ("decimal", 1700),
+    ("double precision", 701),
+    ("float", 701),
+    ("int", 23),
+    ("integer", 23),
+    ("interval", 1186),
+    ("national char", 1042),
+    ("national char varying", 1043),
+    ("national character", 1042),
+    ("national character varying", 1043),
+    ("nchar", 1042),
+    ("nchar varying", 1043),
+    ("numeric", 1700),
+    ("real", 700),
+    ("smallint", 21),
+    ("time", 1083),
+    ("time with time zone", 1266),
+    ("time without time zone", 1083),
+    ("timestamp", 1114),
+    ("timestamp with time zone", 1184),
+    ("timestamp without time zone", 1114),
+    ("varchar", 1043),
     // Not spelled by the grammar, but common: the short text keeps statements readable.
-    "text",
-    "jsonb",
+    ("text", 25),
+    ("jsonb", 3802),
+];
+
+/// More names of PostgreSQL's own types.
+const OWN: [(&str, u32); 12] = [
+    ("bool", 16),
+    ("bytea", 17),
+    ("date", 1082),
+    ("float4", 700),
+    ("float8", 701),
+    ("int2", 21),
+    ("int4", 23),
+    ("int8", 20),
+    ("json", 114),
+    ("timestamptz", 1184),
+    ("timetz", 1266),
+    ("uuid", 2950),
 ];
 
 impl TypeName {
     /// Reads what a caller wrote after `::`.
     pub fn from_caller(name: &str) -> Self {
         let folded = name.split_ascii_whitespace().collect::<Vec<_>>().join(" ").to_ascii_lowercase();
-        match WORDS.iter().find(|word| **word == folded) {
-            Some(word) => Self::Words(word),
+        match WORDS.iter().find(|(word, _)| *word == folded) {
+            Some((word, _)) => Self::Words(word),
             None => Self::Named(folded),
         }
+    }
+
+    /// `pg_type.oid`, where it is one of the common types of PostgreSQL's own. (Of other schemas a name is only looked for when that of
+    /// PostgreSQL has none of it; a path that has it otherwise proves nothing, adr/0009.)
+    pub(crate) fn own_oid(&self) -> Option<u32> {
+        let (known, name) = match self {
+            Self::Words(word) => (&WORDS[..], *word),
+            Self::Named(name) => (&OWN[..], name.as_str()),
+            Self::Catalog(_) => return None,
+        };
+        known.iter().find(|(word, _)| *word == name).map(|(_, oid)| *oid)
     }
 
     /// Whether casting to it looks a name up in the database's catalog (`regclass` and its kin): an oracle for names

@@ -15,6 +15,7 @@ mod embeds;
 mod guards;
 mod mutations;
 mod pages;
+mod proven;
 mod reads;
 mod rows;
 mod shape;

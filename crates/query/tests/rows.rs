@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use ferrobase_catalog::{Catalog, Scope};
 use ferrobase_pg::{Batch, Formats, Mode, Session, Statement, StatementResult};
 use ferrobase_query::plan::*;
-use ferrobase_query::{Compiled, Output, compile, compile_rows};
+use ferrobase_query::{Compiled, Output, TypeName, compile, compile_rows};
 use ferrobase_testkit::TestDatabase;
 use proptest::prelude::*;
 
@@ -225,6 +225,79 @@ async fn lists_of_none_and_one_and_single_objects_have_the_same_form() {
     }
 }
 
+/// Casts that these values survive, and what is inside of documents.
+#[tokio::test]
+async fn casts_and_paths_are_written_as_postgresql_writes_them() {
+    let mut bench = Bench::open(
+        r#"
+        create type mood as enum ('good', 'bad');
+        create domain document as jsonb;
+        create type pair as (at timestamptz, b text);
+        create table things (id int, big bigint, number numeric, yes boolean, note text, day date, at timestamptz, mood mood,
+                             key uuid, doc json, docb document, pair pair);
+        insert into things values
+            (1, 9007199254740993, 1.50, true, '7', '2026-01-02', '2026-01-02 03:04:05+00', 'good',
+             '0190b6f0-0000-7000-8000-000000000001', '{"a": {"b" : [1, "x\"y"]}}', '{"a": {"b": [1, "x\"y"]}}', ('2026-01-02', 'b')),
+            (null, null, null, null, null, null, null, null, null, 'null', '{"a": null}', null),
+            (2, -1, 'NaN', false, '-1', 'infinity', '-infinity', 'bad', null, '[5]', '"text"', (null, null))"#,
+    )
+    .await;
+    let cast = |column: &str, to| Select {
+        cast: Some(TypeName::from_caller(to)),
+        name: Some(format!("{column} as {to}")),
+        ..Select::column(column)
+    };
+    let own = [
+        ("id", &["text", "int8", "bigint", "numeric", "float8", "boolean", "varchar", "smallint"][..]),
+        ("big", &["text", "numeric", "varchar"]),
+        ("number", &["text", "double precision", "real"]),
+        ("yes", &["text", "int"]),
+        ("note", &["text", "int", "varchar", "char", "bytea", "numeric"]),
+        ("mood", &["text", "varchar"]),
+        ("key", &["text", "uuid"]),
+        ("doc", &["text", "jsonb"]),
+        ("docb", &["text", "json"]),
+    ];
+    let dated = [("day", &["timestamptz", "timestamp", "date"][..]), ("at", &["date", "timestamptz"])];
+    let as_texts = [("day", &["text"][..]), ("at", &["varchar", "text"]), ("id", &["text"])];
+    let all = |casts: &[(&str, &[&'static str])]| {
+        casts.iter().flat_map(|(column, to)| to.iter().map(|to| cast(column, *to))).collect::<Vec<_>>()
+    };
+    let path = |column: &str, to_document, steps: &[(bool, PathKey)]| {
+        let path = steps.iter().map(|(as_text, to)| PathStep { as_text: *as_text, to: to.clone() }).collect();
+        Value::Field(Field { path, to_document, ..Field::column(column) })
+    };
+    let (key, index) = (|key: &str| PathKey::Key(key.to_owned()), |index: &str| PathKey::Index(index.to_owned()));
+    let mut inside = Vec::new();
+    for (n, (column, to_document)) in [("doc", false), ("docb", false), ("pair", true)].into_iter().enumerate() {
+        for as_text in [false, true] {
+            let steps = [
+                vec![(as_text, key("a"))],
+                vec![(false, key("a")), (false, key("b")), (as_text, index("1"))],
+                vec![(as_text, key("at"))],
+            ];
+            for (m, steps) in steps.iter().enumerate() {
+                let name = Some(format!("{n} {as_text} {m}"));
+                inside.push(Select { value: path(column, to_document, steps), name, ..Select::column(column) });
+            }
+        }
+    }
+    inside.push(Select { value: path("doc", false, &[(true, index("0"))]), ..cast("doc", "int") });
+    for select in [[all(&own), all(&dated)].concat(), all(&as_texts), inside] {
+        let read = Read { select, ..Read::from(Source::Table(name("things")), "things") };
+        for settings in SETTINGS {
+            let (theirs, ours) = bench.both(&Query::list(read.clone()), settings).await;
+            assert_eq!(ours, theirs, "{settings:?}");
+        }
+    }
+    // The style of dates is set for dates, and would show in the text of one.
+    for casts in [&as_texts[..1], &as_texts[1..2]] {
+        let select = [all(casts), all(&dated)].concat();
+        let read = Read { select, ..Read::from(Source::Table(name("things")), "things") };
+        assert!(compile_rows(&Query::list(read), &bench.catalog).unwrap().is_none(), "{casts:?}");
+    }
+}
+
 #[tokio::test]
 async fn what_only_postgresql_knows_is_left_to_it() {
     let bench = Bench::open(
@@ -234,15 +307,15 @@ async fn what_only_postgresql_knows_is_left_to_it() {
     )
     .await;
     let select = |column: &str| Select::column(column);
-    let path =
-        Field { path: vec![PathStep { as_text: false, to: PathKey::Key("a".to_owned()) }], ..Field::column("doc") };
+    let cast = |column: &str, to| Select { cast: Some(TypeName::from_caller(to)), ..Select::column(column) };
     let aggregate = Select { aggregate: Some(Aggregate::of(AggregateFunction::Sum)), ..select("id") };
     for (what, select) in [
         ("an array", select("list")),
         ("a composite", select("pair")),
         ("a range of times", select("span")),
         ("all of them", Select::star()),
-        ("a path", Select { value: Value::Field(path), ..select("doc") }),
+        ("a cast to a type of somebody's own", cast("id", "pair")),
+        ("a cast to a type that has no form", cast("doc", "tsrange")),
         ("an aggregate", aggregate),
         ("an unknown column", select("none")),
     ] {
