@@ -16,7 +16,7 @@ async fn a_few_requests_go_on_while_proofs_are_renewed_and_the_others_wait_for_t
     let target = Arc::new(fixture.target);
     let handle = target.catalog.clone();
     handle.listens(true);
-    // The second connection, which would renew, is never made.
+    // The second connection, which would stand by to renew, is never made.
     let is_open = Arc::new(AtomicBool::new(true));
     let (options, opens) = (Arc::new(owner(&fixture.db)), Arc::clone(&is_open));
     let connect: Connect = Arc::new(move || {
@@ -31,6 +31,7 @@ async fn a_few_requests_go_on_while_proofs_are_renewed_and_the_others_wait_for_t
     let (_scope, seen) = watch::channel(Scope::exposing(["public"]));
     let reloader = Reloader::spawn(connect, seen, handle.clone(), ReloadOptions { proves: true, ..Default::default() });
     reloader.first_load().await.unwrap();
+    is_open.store(false, Ordering::Release);
     while handle.proven().is_none() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -40,7 +41,6 @@ async fn a_few_requests_go_on_while_proofs_are_renewed_and_the_others_wait_for_t
     let known = target.proven(&catalog).await;
     assert!(known.proven.unwrap().relation(catalog.relation("public", "plain").unwrap().oid).is_some());
 
-    is_open.store(false, Ordering::Release);
     let began = Instant::now();
     reloader.trigger().request();
     assert!(handle.is_being_renewed());
