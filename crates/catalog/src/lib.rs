@@ -4,8 +4,8 @@
 //! reload. The types stand apart from the loader, so that plans are tested without a database.
 //! Invariant: a `Catalog` never changes after it is built. Invariant: identifiers that reach SQL text come from here.
 //! Read on: `model` (the types), `load` (`snapshot`: the queries under `sql/`; `assemble`: rows to types),
-//! `relationships` (how keys become embeddings), `exposure` (what is hidden), `proven` (what runs no unknown code),
-//! `shapes` (what JSON documents of views have),
+//! `relationships` (how keys become embeddings), `exposure` (what is hidden), `proven` (what runs no unknown code, and in
+//! `depends` what answers depend on), `shapes` (what JSON documents of views have),
 //! `handle` and `reload` (how it stays new), `pace` (how that leaves room for requests).
 
 mod acl;
@@ -43,6 +43,7 @@ pub use exposure::{ExposureRules, Hidden};
 pub use handle::CatalogHandle;
 pub use load::{load, load_in_two};
 pub use model::*;
+pub use proven::depends::{Dependencies, Depends, dependencies};
 pub use proven::{Proof, Proven, Stands, Verb};
 pub use reload::{Connect, Connecting, ReloadOptions, ReloadState, Reloader, Trigger, connect_with};
 pub use scope::Scope;

@@ -78,12 +78,22 @@ fn target_entry(words: &mut Words<'_>) -> Option<Option<Origin>> {
 }
 
 /// The words of a node tree; brackets are words of their own.
-struct Words<'t> {
+pub(crate) struct Words<'t> {
     rest: &'t str,
 }
 
 impl<'t> Words<'t> {
-    fn next(&mut self) -> Option<&'t str> {
+    /// The words of this text.
+    pub(crate) fn of(tree: &'t str) -> Self {
+        Self { rest: tree }
+    }
+
+    /// Whether no word is left, and not one that is not of the known form either.
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.rest.trim_start_matches([' ', '\n', '\t']).is_empty()
+    }
+
+    pub(crate) fn next(&mut self) -> Option<&'t str> {
         let text = self.rest.trim_start_matches([' ', '\n', '\t']);
         let bytes = text.as_bytes();
         let mut end = 0;

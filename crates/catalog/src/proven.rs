@@ -9,6 +9,9 @@
 //! Invariant: a proof is given up the moment anybody says that the schema changed (`handle`, `reload`), and none is made
 //! in a database that does not tell. Pure but for its queries. What is looked at: `sql/code_own_list.sql` and those beside it.
 
+pub(crate) mod depends;
+mod timeless;
+
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::Arc;

@@ -97,6 +97,7 @@ queries! {
     CODE_OF_TYPES "code_type_list" Objects 50;
     CODE_OF_OPERATORS "code_operator_list" Objects 100;
     IDENTITIES "identity_list" Oids 100;
+    ANSWER_FACTS "answer_fact_list" Oids 100;
     DOCUMENT_DEFINITIONS "document_definition_list" Documents 100;
     PARAMETER_DEFAULTS "parameter_default_list" Oid 100;
 }

@@ -4,6 +4,7 @@
 
 mod access;
 mod columns;
+mod depends;
 mod describe;
 mod exposed;
 mod functions;
