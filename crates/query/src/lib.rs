@@ -26,7 +26,7 @@ pub use compile::{
     CHANGED_SETTING, CompileError, compile, compile_check, compile_count, compile_document, compile_lines,
     compile_rows, response_settings,
 };
-pub use proven::{prove, prove_document};
+pub use proven::{Reads, prove, prove_document, reads, reads_of_document};
 pub use rows::Rows;
 pub use sql::{CatalogSql, Sql};
 pub use statement::{Compiled, Drawn, Layout, Missing, Outcome, Output, PageKeys, RowKey};

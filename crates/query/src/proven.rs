@@ -5,6 +5,7 @@
 //! Invariant: only what is recognised is proven; a new part of a plan is not, until it is added here.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 
 use ferrobase_catalog::{Catalog, Proof, Proven, QualifiedName, Relation, SettingsRead, Verb};
 
@@ -16,25 +17,44 @@ use crate::plan::{
 };
 use crate::type_name::TypeName;
 
+/// Places of [`Known::named`].
+const RELATIONS: usize = 0;
+const FUNCTIONS: usize = 1;
+
 /// That the plan runs only PostgreSQL's own code, if it is proven. After one that writes, its session has forgotten nothing
 /// but where sequences stand.
 pub fn prove(query: &Query, catalog: &Catalog, proven: &Proven) -> Option<Proof> {
-    let Query { mutation, read, keyset: _, body, count: _, guard: _, precondition, explain, lock } = query;
-    let is_plain = precondition.is_none() && explain.is_none() && lock.is_none();
-    let own_form = matches!(body, Body::None | Body::Json { .. } | Body::Csv | Body::Lines);
-    let known = Known { catalog, proven, settings: RefCell::default() };
-    let written = match mutation {
-        None => Some(None),
-        Some(mutation) => known.mutation(mutation).map(Some),
-    };
-    let is_proven = is_plain && own_form && written.is_some_and(|written| known.read(read, written));
-    is_proven.then(|| known.proof())
+    let known = Known::of(catalog, proven);
+    known.query(query).then(|| known.proof())
 }
 
 /// The same for a document.
 pub fn prove_document(document: &Document, catalog: &Catalog, proven: &Proven) -> Option<Proof> {
-    let known = Known { catalog, proven, settings: RefCell::default() };
+    let known = Known::of(catalog, proven);
     known.members(&document.members, None).then(|| known.proof())
+}
+
+/// What a read names whose answer is made of these alone: same rows, settings and parameters, same answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reads {
+    /// That it runs known code only.
+    pub proof: Proof,
+    /// Relations (`pg_class.oid`), in order.
+    pub relations: Vec<u32>,
+    /// Functions (`pg_proc.oid`), in order.
+    pub functions: Vec<u32>,
+}
+
+/// What the plan names, if it is proven and only reads. Not if the planner is asked for an estimate, which changes by itself.
+pub fn reads(query: &Query, catalog: &Catalog, proven: &Proven) -> Option<Reads> {
+    let known = Known { named: Some(RefCell::default()), ..Known::of(catalog, proven) };
+    (!query.count.estimate && known.query(query)).then(|| known.reads())?
+}
+
+/// The same for a document.
+pub fn reads_of_document(document: &Document, catalog: &Catalog, proven: &Proven) -> Option<Reads> {
+    let known = Known { named: Some(RefCell::default()), ..Known::of(catalog, proven) };
+    known.members(&document.members, None).then(|| known.reads())?
 }
 
 struct Known<'a> {
@@ -42,11 +62,40 @@ struct Known<'a> {
     proven: &'a Proven,
     /// What the code looks at that was come across.
     settings: RefCell<SettingsRead>,
+    /// Which relations and functions were, where that is asked for. A plan that writes has no such list.
+    named: Option<RefCell<[BTreeSet<u32>; 2]>>,
 }
 
 impl<'a> Known<'a> {
+    fn of(catalog: &'a Catalog, proven: &'a Proven) -> Self {
+        Self { catalog, proven, settings: RefCell::default(), named: None }
+    }
+
     fn proof(self) -> Proof {
         Proof { stands: self.proven.stands().clone(), settings: self.settings.into_inner() }
+    }
+
+    fn reads(mut self) -> Option<Reads> {
+        let [relations, functions] = self.named.take()?.into_inner().map(|oids| oids.into_iter().collect());
+        Some(Reads { proof: self.proof(), relations, functions })
+    }
+
+    /// Takes down what was named: one of [`RELATIONS`] or of [`FUNCTIONS`].
+    fn note(&self, list: usize, oid: u32) {
+        if let Some(named) = &self.named {
+            named.borrow_mut()[list].insert(oid);
+        }
+    }
+
+    fn query(&self, query: &Query) -> bool {
+        let Query { mutation, read, keyset: _, body, count: _, guard: _, precondition, explain, lock } = query;
+        let is_plain = precondition.is_none() && explain.is_none() && lock.is_none();
+        let own_form = matches!(body, Body::None | Body::Json { .. } | Body::Csv | Body::Lines);
+        let written = match mutation {
+            None => Some(None),
+            Some(mutation) => self.mutation(mutation).map(Some),
+        };
+        is_plain && own_form && written.is_some_and(|written| self.read(read, written))
     }
 
     fn row(&self, relation: Option<&'a Relation>) -> Row<'_, 'a> {
@@ -55,6 +104,7 @@ impl<'a> Known<'a> {
 
     /// The table that is written.
     fn mutation(&self, mutation: &Mutation) -> Option<&'a Relation> {
+        self.named.is_none().then_some(())?;
         match mutation {
             Mutation::Insert(Insert {
                 table,
@@ -177,12 +227,14 @@ impl<'a> Known<'a> {
 
     fn relation(&self, name: &QualifiedName) -> Option<&'a Relation> {
         let relation = self.catalog.relation(&name.schema, &name.name)?;
+        self.note(RELATIONS, relation.oid);
         self.looks_at(self.proven.relation(relation.oid)).then_some(relation)
     }
 
     /// Which of several functions of a name is called, only PostgreSQL knows.
     fn function(&self, name: &QualifiedName) -> bool {
         let overloads = self.catalog.overloads(&name.schema, &name.name);
+        overloads.iter().for_each(|function| self.note(FUNCTIONS, function.oid));
         !overloads.is_empty() && overloads.iter().all(|function| self.looks_at(self.proven.function(function.oid)))
     }
 }

@@ -9,8 +9,9 @@
 //! `credentials` decides a role. Invariant: this crate knows no HTTP.
 //! Read on: `credentials`, `context`, `target` (pools, catalog and keys of a tenant), `run`, `replicas` (on which server),
 //! `transaction`, `exposure`, `install`, `policies` (why a row was refused), `journal` (where the time of a request goes),
-//! `beside` (what computes for long).
+//! `beside` (what computes for long), `answers` (what identifies one, for the cache to come).
 
+pub mod answers;
 mod beside;
 pub mod config;
 pub mod context;

@@ -9,12 +9,13 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ferrobase_pg::Session;
 
 use super::timeless::{Named, Sorts, named};
-use super::{FIRST_OF_USERS, Object, Objects, Sort};
+use super::{FIRST_OF_USERS, Object, Objects, Proven, Sort, Stands};
 use crate::cells::Cells;
 use crate::error::LoadError;
 use crate::pace::Room;
@@ -34,6 +35,8 @@ pub struct Depends {
     pub tables: Arc<[u32]>,
     /// All objects that make the answer, in order: these tables, views, functions, types, operators.
     pub objects: Arc<[u32]>,
+    /// Whether that is still so, for all that anybody heard.
+    pub stands: Stands,
 }
 
 impl Depends {
@@ -44,7 +47,8 @@ impl Depends {
             true => Arc::clone(one),
             false => one.iter().chain(more.iter()).copied().collect::<BTreeSet<_>>().into_iter().collect(),
         };
-        Self { tables: both(&self.tables, &other.tables), objects: both(&self.objects, &other.objects) }
+        let (tables, objects) = (both(&self.tables, &other.tables), both(&self.objects, &other.objects));
+        Self { tables, objects, stands: self.stands.clone() }
     }
 }
 
@@ -53,30 +57,34 @@ impl Depends {
 pub struct Dependencies {
     relations: HashMap<u32, Depends>,
     functions: HashMap<u32, Depends>,
+    stands: Stands,
 }
 
 impl Dependencies {
     /// What reading these relations (`pg_class.oid`) and calling these functions (`pg_proc.oid`) depends on; `None` when that is
-    /// not known of one of them, or when one does not give the same at any time.
+    /// not known of one of them, when one does not give the same at any time, or when the schema was said to have changed.
     pub fn of(&self, relations: &[u32], functions: &[u32]) -> Option<Depends> {
-        let nothing = Depends { tables: Arc::from([]), objects: Arc::from([]) };
+        self.stands.flag().load(Ordering::Acquire).then_some(())?;
+        let nothing = Depends { tables: Arc::from([]), objects: Arc::from([]), stands: self.stands.clone() };
         let read = relations.iter().map(|oid| self.relations.get(oid));
         let called = functions.iter().map(|oid| self.functions.get(oid));
         read.chain(called).try_fold(nothing, |all, one| Some(all.and(one?)))
     }
 }
 
-/// Works out what reading these relations and calling these functions depends on, by the schema as it is now. Nothing is known
-/// where nobody tells of changes.
+/// Works out what reading these relations and calling these functions depends on, by the schema as it is now. It is known as long
+/// as what is `proven` now stands; nothing is known where nobody tells of changes.
 pub async fn dependencies(
     session: &mut Session,
+    proven: &Proven,
     relations: &[u32],
     functions: &[u32],
     timeout: Duration,
 ) -> Result<Dependencies, LoadError> {
     snapshot::open(session, timeout).await?;
     let found = within(session, relations, functions).await;
-    snapshot::end(session, found).await
+    let found = snapshot::end(session, found).await?;
+    Ok(Dependencies { stands: proven.stands().clone(), ..found })
 }
 
 async fn within(session: &mut Session, relations: &[u32], functions: &[u32]) -> Result<Dependencies, LoadError> {
@@ -89,7 +97,8 @@ async fn within(session: &mut Session, relations: &[u32], functions: &[u32]) -> 
     let facts = facts(session, &asked).await?;
     let graph = Graph { objects: &objects, named: &named, facts: &facts };
     let found = |oids: &[u32], sort| oids.iter().filter_map(|oid| Some((*oid, graph.depends(*oid, sort)?))).collect();
-    Ok(Dependencies { relations: found(relations, Sort::Relation), functions: found(functions, Sort::Function) })
+    let (relations, functions) = (found(relations, Sort::Relation), found(functions, Sort::Function));
+    Ok(Dependencies { relations, functions, ..Dependencies::default() })
 }
 
 /// Everything that these lead to; `None` where there is no end to it or something could be taken for PostgreSQL's own.
@@ -177,7 +186,7 @@ impl Graph<'_> {
             }
         }
         let tables = all.iter().copied().filter(|oid| self.facts.tables.contains(oid)).collect();
-        Some(Depends { tables, objects: all.into_iter().collect() })
+        Some(Depends { tables, objects: all.into_iter().collect(), stands: Stands::default() })
     }
 
     /// Whether every object of this number gives the same at any time, those that it leads to aside.
