@@ -5,7 +5,9 @@
 
 mod support;
 
+mod answers;
 mod attacks;
+mod epochs;
 mod fresh_cluster;
 mod identity;
 mod install;
