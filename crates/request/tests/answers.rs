@@ -11,9 +11,10 @@ use ferrobase_catalog::{
 };
 use ferrobase_pg::Session;
 use ferrobase_query::plan::{
-    Arguments, Call, Columns, Comparison, Condition, Field, Operation, Operator, Query, Read, Returned, Source,
+    Arguments, Call, Change, Columns, Comparison, Condition, Content, Delete, Document, Field, Guard, Join, Member,
+    Mutation, One, Operation, Operator, Query, Read, Returned, Source,
 };
-use ferrobase_query::{Reads, compile, reads};
+use ferrobase_query::{Reads, compile, prove, prove_document, reads, reads_of_document};
 use ferrobase_request::answers::{AnswerKey, Epoch};
 use ferrobase_request::{Identity, RequestContext, TransactionRules, Work, run};
 use ferrobase_testkit::token;
@@ -296,6 +297,36 @@ async fn sec_23_there_is_no_key_where_anything_is_unknown() {
         let key = known.key(&asked(query.clone())).await;
         assert_eq!(key.is_some(), has_key, "{query:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sec_23_a_plan_names_what_all_its_parts_read_and_one_that_writes_names_nothing() {
+    let known = Known::new(FIXTURE).await;
+    let oid = |name| known.catalog.relation("public", name).unwrap().oid;
+    let of = |document: &Document| reads_of_document(document, &known.catalog, &known.proven);
+    let rows = |relation: &str, members| One { join: None, read: all_of(relation), members };
+    let member = |key: &str, value| Member { key: key.to_owned(), value };
+    let inner = One { join: Some(Join::Columns(vec![("id".to_owned(), "id".to_owned())])), ..rows("mine", Vec::new()) };
+    let members = vec![
+        member("open", Content::List(Box::new(rows("open", vec![member("mine", Content::One(Box::new(inner)))])))),
+        member("roles", Content::List(Box::new(rows("roles", Vec::new())))),
+    ];
+    let read = of(&Document { members }).unwrap();
+    let mut expected = vec![oid("open"), oid("mine"), oid("roles")];
+    expected.sort_unstable();
+    assert_eq!((read.relations.clone(), read.functions.len()), (expected, 0));
+    assert_eq!(read.proof.settings, SettingsRead::Only(vec!["app.user_id".into()]));
+    assert!(known.depends(&read).await.is_some());
+
+    let delete = Delete { table: QualifiedName::new("public", "open"), filters: Vec::new(), returning: Columns::All };
+    let (mutation, guard) = (Mutation::Delete(delete), Guard::default());
+    let query = Query { mutation: Some(mutation.clone()), ..Query::list(all_of("open")) };
+    assert!(prove(&query, &known.catalog, &known.proven).is_some());
+    assert_eq!(reads(&query, &known.catalog, &known.proven), None);
+    let change = Change { mutation, guard, read: Read::from(Source::Derived, "open"), members: Vec::new() };
+    let document = Document { members: vec![member("gone", Content::Change(Box::new(change)))] };
+    assert!(prove_document(&document, &known.catalog, &known.proven).is_some());
+    assert_eq!(of(&document), None);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

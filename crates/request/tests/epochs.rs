@@ -194,3 +194,53 @@ async fn an_epoch_outlasts_everything_else() {
     assert!(ask(&mut watched.session, "select count(*) from docs").await.is_some());
     watched.end().await;
 }
+
+/// What was prepared before is planned anew: else an answer of old rights would come with the new epoch.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sec_26_prepared_statements_follow_grants_and_memberships() {
+    let mut watched = Watched::new().await;
+    watched.script("insert into docs values (1, 1, 'good', 'a'); grant select on docs to ROLE, ROLE_named").await;
+    let asked = watched.known.fixture.db.connect().await;
+    let mut changes = std::mem::replace(&mut watched.session, asked);
+    watched.script("set role ROLE; prepare asked as select count(*) from docs").await;
+    let role = watched.role.clone();
+    let rows = async |watched: &mut Watched| {
+        // More than once, so that the plan is one that is kept.
+        for _ in 0..7 {
+            watched.session.query("execute asked", &[]).await.unwrap();
+        }
+        ask(&mut watched.session, "execute asked").await
+    };
+    assert_eq!(rows(&mut watched).await.as_deref(), Some("0"));
+    for (change, expected) in [
+        ("grant ROLE_named to ROLE", "1"),
+        ("revoke ROLE_named from ROLE", "0"),
+        ("alter role ROLE bypassrls", "1"),
+        ("alter role ROLE nobypassrls", "0"),
+        ("alter policy named on docs to ROLE", "1"),
+    ] {
+        changes.script(&change.replace("ROLE", &role)).await.unwrap();
+        assert_eq!(rows(&mut watched).await.as_deref(), Some(expected), "{change}");
+    }
+    changes.script(&format!("revoke select on docs from {role}")).await.unwrap();
+    let refused = watched.session.query("execute asked", &[]).await.unwrap_err();
+    assert!(refused.to_string().contains("permission denied"), "{refused}");
+    watched.session = changes;
+    watched.end().await;
+}
+
+/// In a small catalog PostgreSQL may well look at a whole table; there has to be another way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_row_of_an_epoch_is_found_by_an_index() {
+    let mut watched = Watched::new().await;
+    watched.script("set enable_seqscan = off").await;
+    // The numbers go on from one transaction to the next; the first look makes the session acquainted with the catalog.
+    watched.epoch().await;
+    watched.script("begin").await;
+    let looked = "select coalesce(sum(seq_tup_read), 0) from pg_stat_xact_sys_tables";
+    let before = ask(&mut watched.session, looked).await;
+    watched.epoch().await;
+    assert_eq!(ask(&mut watched.session, looked).await, before);
+    watched.script("rollback").await;
+    watched.end().await;
+}
