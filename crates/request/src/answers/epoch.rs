@@ -4,7 +4,8 @@
 //! One constant statement (`sql/answer_epoch.sql`) that any login may run, in the snapshot of the read; 0.3 ms for a table, whatever the size of the
 //! schema. Two epochs are the same only if nothing of all this was written in between.
 //! Whoever keeps an answer keeps it under an epoch that was seen before its read began, and not under one that the read is the first
-//! to see: what PostgreSQL's own memory of grants and roles says may be a moment older than the snapshot.
+//! to see: what PostgreSQL's own memory of grants and roles says may be a moment older than the snapshot, and on servers without the fix of
+//! CVE-2026-14666 its plans are, until they are discarded (adr/0024).
 
 use std::sync::Arc;
 
