@@ -59,7 +59,20 @@ impl ResponseHeaders {
 mod tests {
     use ferrobase_base::config::HeaderText;
 
+    use crate::credentials::extract;
+
     use super::*;
+
+    #[test]
+    fn sec_23_vary_names_every_field_that_decides_who_asks() {
+        let others = ["host", "origin", "x-forwarded-for", "x-tenant-id"];
+        for name in ferrobase_request::context::CREDENTIAL_HEADERS.iter().copied().chain(others) {
+            let field = (HeaderName::from_static(name), HeaderValue::from_static("Bearer a.b.c"));
+            let found = extract(&HeaderMap::from_iter([field]), &"/".parse().unwrap(), true).unwrap();
+            let decides = found.bearer.is_some() || found.apikey.is_some();
+            assert_eq!(decides, IDENTITY.iter().any(|known| known.eq_ignore_ascii_case(name)), "{name}");
+        }
+    }
 
     #[test]
     fn gaps_are_filled_with_the_exact_values_and_rooms_have_the_last_word() {
