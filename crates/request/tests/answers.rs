@@ -338,6 +338,8 @@ async fn sec_23_there_is_no_key_for_other_work_than_proven_reads() {
     assert!(key(&work, &depends).is_some());
     assert!(key(&Work { proof: None, ..work.clone() }, &depends).is_none(), "not proven");
     assert!(key(&Work { read_only: false, ..work.clone() }, &depends).is_none(), "may write");
+    let hides_own = ["public", "pg_catalog"].into_iter().collect();
+    assert!(key(&Work { search_path: hides_own, ..work.clone() }, &depends).is_none(), "names mean something else");
     let mut anything = work.clone();
     anything.proof.as_mut().unwrap().settings = SettingsRead::Any;
     assert!(key(&anything, &depends).is_none(), "may look at anything");

@@ -18,12 +18,13 @@ use super::timeless::{Named, Sorts, named};
 use super::{FIRST_OF_USERS, Object, Objects, Proven, Sort, Stands};
 use crate::cells::Cells;
 use crate::error::LoadError;
-use crate::pace::Room;
 use crate::snapshot;
 use crate::sql::{self, ANSWER_FACTS, Query};
 
 /// Most questions in a row; each follows objects one step further.
 const MOST_STEPS: usize = 24;
+/// What there is of PostgreSQL's own, or could be taken for it.
+const OF_ALL: [Query; 4] = [sql::OWN_CODE, sql::SHADOWS_OF_FUNCTIONS, sql::SHADOWS_OF_OPERATORS, sql::SHADOWS_OF_TYPES];
 /// What reading may lead to.
 const OF_OBJECTS: [Query; 4] =
     [sql::CODE_OF_FUNCTIONS, sql::CODE_OF_RELATIONS, sql::CODE_OF_TYPES, sql::CODE_OF_OPERATORS];
@@ -73,7 +74,7 @@ impl Dependencies {
 }
 
 /// Works out what reading these relations and calling these functions depends on, by the schema as it is now. It is known as long
-/// as what is `proven` now stands; nothing is known where nobody tells of changes.
+/// as what is `proven` now stands; nothing is known where nobody tells of changes. The session is one in which no code of users runs.
 pub async fn dependencies(
     session: &mut Session,
     proven: &Proven,
@@ -81,20 +82,26 @@ pub async fn dependencies(
     functions: &[u32],
     timeout: Duration,
 ) -> Result<Dependencies, LoadError> {
-    snapshot::open(session, timeout).await?;
-    let found = within(session, relations, functions).await;
-    let found = snapshot::end(session, found).await?;
+    let found = within(session, relations, functions, timeout).await;
+    let away = session.look_away().await.map_err(|source| LoadError::Query { query: "dependencies", source });
+    let found = found?;
+    away?;
     Ok(Dependencies { stands: proven.stands().clone(), ..found })
 }
 
-async fn within(session: &mut Session, relations: &[u32], functions: &[u32]) -> Result<Dependencies, LoadError> {
+async fn within(
+    session: &mut Session,
+    relations: &[u32],
+    functions: &[u32],
+    timeout: Duration,
+) -> Result<Dependencies, LoadError> {
     let roots: BTreeSet<u64> = relations.iter().chain(functions).map(|oid| u64::from(*oid)).collect();
-    let Some(objects) = reached(session, roots).await? else { return Ok(Dependencies::default()) };
+    let Some(objects) = reached(session, roots, timeout).await? else { return Ok(Dependencies::default()) };
     let named: HashMap<u64, Option<Named>> =
         objects.all.iter().map(|(number, of)| (*number, everything_named(of))).collect();
-    let own = named.values().flatten().flat_map(Named::oids);
-    let asked: BTreeSet<u32> = own.chain(objects.all.keys().filter_map(|number| u32::try_from(*number).ok())).collect();
-    let facts = facts(session, &asked).await?;
+    let own = named.values().flatten().flat_map(Named::oids).map(u64::from);
+    let asked: BTreeSet<u64> = own.chain(objects.all.keys().copied()).collect();
+    let facts = facts(session, asked, timeout).await?;
     let graph = Graph { objects: &objects, named: &named, facts: &facts };
     let found = |oids: &[u32], sort| oids.iter().filter_map(|oid| Some((*oid, graph.depends(*oid, sort)?))).collect();
     let (relations, functions) = (found(relations, Sort::Relation), found(functions, Sort::Function));
@@ -102,29 +109,23 @@ async fn within(session: &mut Session, relations: &[u32], functions: &[u32]) -> 
 }
 
 /// Everything that these lead to; `None` where there is no end to it or something could be taken for PostgreSQL's own.
-async fn reached(session: &mut Session, roots: BTreeSet<u64>) -> Result<Option<Objects>, LoadError> {
-    let mut objects = Objects::default();
-    take(session, &mut objects, sql::OWN_CODE, None).await?;
-    let (mut known, mut next) = (HashSet::new(), roots);
+async fn reached(session: &mut Session, roots: BTreeSet<u64>, timeout: Duration) -> Result<Option<Objects>, LoadError> {
+    let (mut objects, mut known, mut next) = (Objects::default(), HashSet::new(), roots);
+    let mut queries = [&OF_ALL[..], &OF_OBJECTS].concat();
     for _ in 0..MOST_STEPS {
-        if next.is_empty() {
-            return Ok((!objects.shadowed).then_some(objects));
+        let oids: Vec<u64> = next.iter().copied().collect();
+        for (query, answer) in queries.iter().zip(snapshot::look(session, &queries, &oids, timeout).await?) {
+            answer.rows.iter().try_for_each(|row| objects.take(query.name, row))?;
         }
-        let oids = serde_json::json!(next).to_string();
-        for query in OF_OBJECTS {
-            take(session, &mut objects, query, Some(&oids)).await?;
-        }
-        known.extend(next.iter().copied());
+        queries = OF_OBJECTS.to_vec();
+        known.extend(oids);
         let leads = next.iter().flat_map(|number| objects.leads(*number));
         next = leads.filter(|number| !known.contains(number)).collect();
+        if next.is_empty() {
+            return Ok((!objects.is_shadowed(&mut HashMap::new())).then_some(objects));
+        }
     }
     Ok(None)
-}
-
-async fn take(session: &mut Session, objects: &mut Objects, query: Query, oids: Option<&str>) -> Result<(), LoadError> {
-    let parameter = [oids];
-    let answer = snapshot::ask(session, query, &parameter[..usize::from(oids.is_some())], Room::NotNeeded).await?;
-    answer.rows.iter().try_for_each(|row| objects.take(query.name, row))
 }
 
 /// What all expressions of these objects name; `None` when one of them is not recognised.
@@ -145,11 +146,11 @@ struct Facts {
     restless: HashSet<u32>,
 }
 
-async fn facts(session: &mut Session, asked: &BTreeSet<u32>) -> Result<Facts, LoadError> {
-    let oids = serde_json::json!(asked).to_string();
-    let answer = snapshot::ask(session, ANSWER_FACTS, &[Some(&oids)], Room::NotNeeded).await?;
+async fn facts(session: &mut Session, asked: BTreeSet<u64>, timeout: Duration) -> Result<Facts, LoadError> {
+    let oids: Vec<u64> = asked.into_iter().collect();
+    let answers = snapshot::look(session, &[ANSWER_FACTS], &oids, timeout).await?;
     let mut facts = Facts::default();
-    for row in &answer.rows {
+    for row in answers.iter().flat_map(|answer| &answer.rows) {
         let mut cells = Cells::new(ANSWER_FACTS.name, row);
         let sort = cells.text()?;
         let list = match sort {

@@ -45,7 +45,8 @@ impl AnswerKey {
         let stands = is_of_it && proof.stands.flag().load(Ordering::Acquire);
         let SettingsRead::Only(_) = &proof.settings else { return None };
         let only_reads = work.read_only && target.transaction.pre_request.is_none();
-        if !stands || !only_reads || work.statements.iter().any(asks_the_clock) {
+        let is_known = stands && only_reads && !work.search_path.hides_own();
+        if !is_known || work.statements.iter().any(asks_the_clock) {
             return None;
         }
         let catalog = target.catalog.get()?;
