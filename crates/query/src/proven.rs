@@ -20,6 +20,8 @@ use crate::type_name::TypeName;
 /// Places of [`Known::named`].
 const RELATIONS: usize = 0;
 const FUNCTIONS: usize = 1;
+/// `date`, `time`, `timestamp`, and the last two with a time zone.
+const MOMENTS: [u32; 5] = [1082, 1083, 1114, 1184, 1266];
 
 /// That the plan runs only PostgreSQL's own code, if it is proven. After one that writes, its session has forgotten nothing
 /// but where sequences stand.
@@ -62,7 +64,8 @@ struct Known<'a> {
     proven: &'a Proven,
     /// What the code looks at that was come across.
     settings: RefCell<SettingsRead>,
-    /// Which relations and functions were, where that is asked for. A plan that writes has no such list.
+    /// Which relations and functions were, where that is asked for. A plan that writes or looks at the clock has no such list; whoever
+    /// proves another part of a plan has to say here whether it does.
     named: Option<RefCell<[BTreeSet<u32>; 2]>>,
 }
 
@@ -337,6 +340,11 @@ fn is_own(cast: Option<&TypeName>) -> bool {
     cast.is_none_or(|name| name.own_oid().is_some())
 }
 
+/// Whether a text that is cast may be read as a moment that depends on when it is read (`today`).
+fn asks_the_clock(cast: Option<&TypeName>) -> bool {
+    cast.and_then(TypeName::own_oid).is_some_and(|oid| MOMENTS.contains(&oid))
+}
+
 /// Whether values are stored as they come.
 fn is_stored(columns: &[InputColumn]) -> bool {
     columns.iter().all(|column| column.convert.is_none())
@@ -359,12 +367,16 @@ impl Row<'_, '_> {
             Value::Star | Value::One => true,
             Value::Field(field) => self.field(field),
         };
-        value && is_own(select.cast.as_ref()) && self.aggregate(select.aggregate.as_ref())
+        value && self.cast(select.cast.as_ref()) && self.aggregate(select.aggregate.as_ref())
+    }
+
+    fn cast(&self, cast: Option<&TypeName>) -> bool {
+        is_own(cast) && (self.known.named.is_none() || !asks_the_clock(cast))
     }
 
     fn aggregate(&self, aggregate: Option<&Aggregate>) -> bool {
         aggregate.is_none_or(|aggregate| {
-            is_own(aggregate.cast.as_ref()) && aggregate.filter.iter().all(|condition| self.condition(condition))
+            self.cast(aggregate.cast.as_ref()) && aggregate.filter.iter().all(|condition| self.condition(condition))
         })
     }
 
