@@ -177,14 +177,19 @@ impl Patroni {
         self.members.iter().map(|member| format!("http://127.0.0.1:{}", member.api)).collect()
     }
 
-    /// Ports of the servers: the leader's, and the other one's.
-    pub fn ports(&self) -> Result<(u16, u16)> {
+    /// Port of the leader's server.
+    pub fn leader(&self) -> Result<u16> {
         let told = self.told()?;
         let members = told["members"].as_array().context("no members")?;
         let leader = members.iter().find(|member| member["role"] == "leader").context("no leader")?;
-        let port = leader["port"].as_u64().and_then(|port| u16::try_from(port).ok()).context("no port")?;
-        let other = self.members.iter().find(|m| m.port != port && m.patroni.is_some()).context("one member only")?;
-        Ok((port, other.port))
+        leader["port"].as_u64().and_then(|port| u16::try_from(port).ok()).context("no port")
+    }
+
+    /// Ports of the servers: the leader's, and that of another one whose Patroni runs.
+    pub fn ports(&self) -> Result<(u16, u16)> {
+        let leader = self.leader()?;
+        let is_other = |member: &&Member| member.port != leader && member.patroni.is_some();
+        Ok((leader, self.members.iter().find(is_other).context("one member only")?.port))
     }
 
     /// The superuser's URL of this server.

@@ -82,7 +82,7 @@ async fn members_that_come_later_are_used_and_those_that_left_are_not() {
     assert_eq!(write(&caller, 1, 1).await.status, 201);
     tokio::task::block_in_place(|| cluster.stop(one)).unwrap();
     eventually("another one leads", PATIENCE, async || {
-        cluster.ports().is_ok_and(|(leader, _)| leader == three)
+        cluster.leader().is_ok_and(|leader| leader == three)
             && value(&mut on_three, "select pg_is_in_recovery()").await == "f"
     })
     .await;
@@ -99,7 +99,7 @@ async fn members_that_come_later_are_used_and_those_that_left_are_not() {
     let mut n = 2;
     eventually("writes go to the last one", PATIENCE, async || {
         n += 1;
-        write(&caller, 1, n).await.status == 201 && cluster.ports().is_ok_and(|(leader, _)| leader == four)
+        write(&caller, 1, n).await.status == 201 && cluster.leader().is_ok_and(|leader| leader == four)
     })
     .await;
     eventually("reads to the one before", PATIENCE, async || readers(&caller).await == [three].into()).await;
