@@ -229,7 +229,8 @@ impl Patroni {
 
 impl Drop for Patroni {
     fn drop(&mut self) {
-        // Members first, which stop their PostgreSQL.
+        // Members first, which stop their PostgreSQL, all at once.
+        self.members.iter().filter_map(|member| member.patroni.as_ref()).for_each(ask_to_end);
         for mut member in std::mem::take(&mut self.members).into_iter().rev() {
             match &mut member.patroni {
                 Some(patroni) => end(patroni),
@@ -246,10 +247,13 @@ fn launch(folder: &Path, name: &str, command: &mut Command) -> Result<Child> {
     child.with_context(|| format!("cannot start {name}; `scripts/install-tools test` installs it"))
 }
 
+fn ask_to_end(child: &Child) {
+    let _ = kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM);
+}
+
 /// Asks a process to end, and makes it after ten seconds.
 fn end(child: &mut Child) {
-    let pid = Pid::from_raw(child.id().cast_signed());
-    let _ = kill(pid, Signal::SIGTERM);
+    ask_to_end(child);
     let end = Instant::now() + Duration::from_secs(10);
     while matches!(child.try_wait(), Ok(None)) && Instant::now() < end {
         std::thread::sleep(Duration::from_millis(50));
