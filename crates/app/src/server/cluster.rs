@@ -164,3 +164,66 @@ impl Roster {
 fn watched(server: &ListedServer, connect: &ConnectOptions, is_near: bool) -> Watched {
     Watched { host: server.host.clone(), connect: connect.clone(), is_near }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use ferrobase_base::config::{Atom as _, HttpUrl};
+    use ferrobase_pg::config::{DatabaseUrl, ReadPreference};
+    use ferrobase_request::FreshnessKey;
+    use ferrobase_request::install::{Login, Logins};
+
+    use super::*;
+
+    fn rules(section: &DatabaseSection) -> Rules {
+        Rules {
+            prefers_replicas: section.read_preference == ReadPreference::Replica,
+            wait: section.freshness_wait,
+            statement_timeout: None,
+            key: FreshnessKey::derived_from(Some(b"of the test"), "default"),
+        }
+    }
+
+    /// Nothing listens on these ports: who is used does not depend on who answers.
+    #[tokio::test]
+    async fn sec_found_servers_are_few_and_listed_ones_stay() {
+        let section = DatabaseSection {
+            url: DatabaseUrl::parse("postgresql://owner@127.0.0.1:1,127.0.0.1:2/app"),
+            patroni: vec![HttpUrl::parse("http://127.0.0.1:3").unwrap()],
+            ..DatabaseSection::default()
+        };
+        let cluster = Cluster::watch(&section).unwrap().unwrap();
+        let roster = &cluster.roster;
+        let nobody = || Login { user: "nobody".to_owned(), password: None };
+        let logins = Logins { request: nobody(), service: nobody(), rooms: HashMap::new() };
+        let readers = || Readers::new(&section, &section.owner().unwrap(), &logins);
+        let first = cluster.replicas(readers(), rules(&section));
+        assert!(roster.join(Host::tcp("127.0.0.1", 4)) && !roster.join(Host::tcp("127.0.0.1", 4)), "once");
+        assert!(!roster.join(Host::tcp("127.0.0.1", 2)), "it is listed");
+        assert_eq!(first.status().len(), 3);
+        // The target is made anew when the database is there, with what came meanwhile.
+        let replicas = cluster.replicas(readers(), rules(&section));
+        assert_eq!(replicas.status().len(), 3);
+        let joined = (5..100).filter(|port| roster.join(Host::tcp("127.0.0.1", *port))).count();
+        assert_eq!((joined, replicas.status().len()), (MOST_FOUND - 1, MOST_FOUND + 2));
+        for known in roster.known() {
+            assert_eq!(roster.forget(known.number), !known.is_listed, "{known:?}");
+            assert!(!roster.forget(known.number), "once");
+        }
+        let left: Vec<String> = replicas.status().into_iter().map(|(status, _)| status.server).collect();
+        assert_eq!(left, ["127.0.0.1:1", "127.0.0.1:2"]);
+        assert!(roster.join(Host::tcp("127.0.0.1", 4)), "there is room again");
+        assert_eq!(roster.known().last().map(|known| known.number), Some(MOST_FOUND + 2), "a number is given once");
+    }
+
+    #[tokio::test]
+    async fn one_server_alone_is_watched_where_patroni_may_name_others() {
+        let url = DatabaseUrl::parse("postgresql://owner@127.0.0.1:1/app");
+        let alone = DatabaseSection { url, ..DatabaseSection::default() };
+        assert!(Cluster::watch(&alone).unwrap().is_none());
+        let patroni = vec![HttpUrl::parse("http://127.0.0.1:3").unwrap()];
+        let cluster = Cluster::watch(&DatabaseSection { patroni, ..alone }).unwrap().unwrap();
+        assert_eq!(cluster.servers().status().len(), 1);
+    }
+}

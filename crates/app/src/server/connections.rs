@@ -36,7 +36,7 @@ pub(super) struct Readers {
 }
 
 impl Readers {
-    fn new(section: &DatabaseSection, owner: &ConnectOptions, logins: &Logins) -> Self {
+    pub(super) fn new(section: &DatabaseSection, owner: &ConnectOptions, logins: &Logins) -> Self {
         let connect = owner.clone().with_target_session_attrs(TargetSessionAttrs::Standby);
         Self { section: on_demand(section), connect, logins: logins.clone() }
     }
