@@ -54,6 +54,11 @@ impl Caller {
         Self { client: client(), base: app.url("/rest/v1"), bearer: None }
     }
 
+    /// The same, waiting so long for an answer.
+    pub(crate) fn with_patience(app: &App, patience: Duration) -> Self {
+        Self { client: client_with(patience), ..Self::of(app) }
+    }
+
     /// The same with this token.
     pub(crate) fn with(&self, token: impl Into<String>) -> Self {
         Self { bearer: Some(token.into()), ..self.clone() }
@@ -92,7 +97,11 @@ impl Caller {
 
 /// A client that keeps connections, follows nothing and gives up.
 pub(crate) fn client() -> Client {
-    Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build().unwrap()
+    client_with(PATIENCE)
+}
+
+fn client_with(patience: Duration) -> Client {
+    Client::builder().timeout(patience).redirect(reqwest::redirect::Policy::none()).build().unwrap()
 }
 
 /// `/ready`: status and what is missing.

@@ -29,6 +29,34 @@ async fn a_request_under_way_is_finished_and_idle_connections_are_closed() {
     assert_eq!(server.task.await.unwrap(), Ended { cut: 0 });
 }
 
+/// Whoever connected before the door closed is answered: also one whom the server did not get to yet, and one who asks a moment
+/// later.
+#[tokio::test]
+async fn a_connection_that_was_just_made_may_still_ask() {
+    const ASK: &[u8] = b"GET /rest/v1/hello HTTP/1.1\r\nhost: x\r\n\r\n";
+    let server = start().await;
+    let mut accepted = server.connect().await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    // On this one thread nobody is accepted before the next await: these wait in the socket's queue.
+    let waiting: Vec<_> = (0..20)
+        .map(|_| {
+            let stream = std::net::TcpStream::connect(server.address).unwrap();
+            stream.set_nonblocking(true).unwrap();
+            stream
+        })
+        .collect();
+    server.lifecycle.enter(Phase::Closing);
+    let mut waiting: Vec<_> = waiting.into_iter().map(|stream| TcpStream::from_std(stream).unwrap()).collect();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(TcpStream::connect(server.address).await.is_err(), "nobody is let in any more");
+    for stream in waiting.iter_mut().chain([&mut accepted]) {
+        stream.write_all(ASK).await.unwrap();
+        let answer = read_all(stream).await;
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("hello"), "answered, then closed: {answer}");
+    }
+    assert_eq!(server.task.await.unwrap(), Ended { cut: 0 });
+}
+
 #[tokio::test]
 async fn http2_streams_under_way_are_finished_too() {
     let server = start().await;

@@ -92,7 +92,8 @@ impl Client {
     }
 
     /// A client for one host that the operator named in the configuration: it may be on this machine or in a private
-    /// network. Only for URLs of which nobody else chose any part, and without redirects, which others choose.
+    /// network. Only for URLs of which nobody else chose any part, or a host that is trusted with more than this call (a member of a
+    /// cluster, whose database is connected to), and without redirects, which others choose.
     pub fn for_named(bounds: Bounds, authorities: Authorities) -> Self {
         let bounds = Bounds { redirects: 0, ..bounds };
         Self { guard: Guard::for_named(), bounds, tls: Tls::trusting(authorities) }

@@ -225,3 +225,50 @@ async fn promoted(pair: &Pair, servers: &Servers, pool: &Pool) {
     pair.primary.kill();
     eventually("one is left", async || servers.trouble().is_none()).await;
 }
+
+/// A standby that nobody knew at the start answers reads and takes over; what was there before is forgotten.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_join_and_leave_while_they_are_watched() {
+    let (pair, guide) = (Pair::start().await, Guide::default());
+    let connect = ConnectOptions::parse(&pair.primary.url()).unwrap();
+    let watched = |cluster: &PrivateCluster, name: &str| Watched {
+        host: Host::tcp(name, cluster.port()),
+        connect: connect.clone(),
+        is_near: true,
+    };
+    let bounds = Bounds { max_lag: Duration::from_millis(500), max_waiting: 10 };
+    let servers = Servers::watch(vec![watched(&pair.primary, "127.0.0.1")], bounds, guide.clone());
+    assert!(servers.settle(SOON).await);
+    let primary_only = connect.clone().with_target_session_attrs(ferrobase_pg::options::TargetSessionAttrs::ReadWrite);
+    let pool = Pool::new(primary_only.with_guide(guide.clone()), PoolOptions::default());
+    pool.run(batch(&["create table t (n int)"])).await.unwrap();
+
+    assert_eq!(servers.join(watched(&pair.standby, "127.0.0.1")), 1);
+    eventually("it answers reads", async || servers.pick(None, all) == Pick::Replica(1)).await;
+    assert_eq!(servers.join(watched(&pair.primary, "localhost")), 2);
+    let usual = [Standing::Primary, Standing::Replica, Standing::Twin];
+    eventually("the primary under another name", async || standings(&servers) == usual).await;
+    assert_eq!(servers.trouble(), None);
+    assert!(servers.leave(1), "and is forgotten, though it answers");
+    tokio::time::timeout(SOON, servers.lost(1)).await.expect("whoever asked it is told");
+    assert_eq!((servers.pick(None, all), servers.status().len()), (Pick::Primary, 2));
+    let watches = "select count(*)::text from pg_stat_activity where application_name = 'ferrobase watch'";
+    let mut direct = session(&pair.standby).await;
+    let left = async |direct: &mut Session| {
+        direct.query(watches, &[]).await.unwrap().rows.first().unwrap().text(0) == Some("0")
+    };
+    let began = Instant::now();
+    while !left(&mut direct).await {
+        assert!(began.elapsed() < PATIENCE, "it is still watched");
+    }
+
+    assert_eq!(servers.join(watched(&pair.standby, "127.0.0.1")), 3);
+    eventually("it is back", async || servers.pick(None, all) == Pick::Replica(3)).await;
+    assert!(!servers.leave(0), "it takes writes");
+    pair.primary.kill();
+    pair.standby.promote().await.unwrap();
+    eventually("the other one is the primary", async || standings(&servers)[2] == Standing::Primary).await;
+    assert!(servers.leave(0) && servers.leave(2));
+    pool.run(batch(&["insert into t values (1)"])).await.unwrap();
+    assert_eq!((standings(&servers), servers.trouble()), (vec![Standing::Primary], None));
+}

@@ -6,12 +6,15 @@
 //! anybody.
 //! Invariant: a read with a token never sees less than the token promises.
 //! Invariant: whoever waits for a replica holds no connection, and is bounded in time and number.
+//! Invariant: a server without connections here, because it came just now or has left, is chosen for nothing.
 //! Read on: `ferrobase_pg::servers` (who is fresh), `freshness` (tokens), docs/adr/0012.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use ferrobase_catalog::Catalog;
 use ferrobase_pg::servers::{Pick, ServerStatus};
 use ferrobase_pg::{Batch, Error as PgError, Isolation, Lsn, Mode, Pool, PoolStats, Position, Servers, SqlState};
@@ -60,14 +63,22 @@ impl Member {
     fn pool(&self, role: &str) -> Option<&Pool> {
         if role == SERVICE_ROLE { self.service.as_ref() } else { Some(&self.request) }
     }
+
+    /// Takes no more work and closes every connection. The caller bounds the wait.
+    pub async fn close(&self) {
+        self.request.close().await;
+        if let Some(service) = &self.service {
+            service.close().await;
+        }
+    }
 }
 
 /// The servers that may answer reads, and how that goes.
 #[derive(Debug)]
 pub struct Replicas {
     servers: Servers,
-    /// One for each of the servers.
-    members: Vec<Member>,
+    /// By the number of the server.
+    members: ArcSwap<BTreeMap<usize, Arc<Member>>>,
     rules: Rules,
     counters: Counters,
     schema: Mutex<Option<Schema>>,
@@ -112,23 +123,21 @@ pub struct ReadStats {
 /// A replica that was chosen; counted as long as it lives.
 pub(crate) struct Chosen<'a> {
     replicas: &'a Replicas,
-    index: usize,
-    pool: &'a Pool,
+    number: usize,
+    member: Arc<Member>,
+    role: &'a str,
 }
 
 impl Drop for Chosen<'_> {
     fn drop(&mut self) {
-        self.member().under_way.fetch_sub(1, Relaxed);
+        self.member.under_way.fetch_sub(1, Relaxed);
     }
 }
 
-impl<'a> Chosen<'a> {
-    fn member(&self) -> &'a Member {
-        &self.replicas.members[self.index]
-    }
-
-    pub(crate) fn pool(&self) -> &'a Pool {
-        self.pool
+impl Chosen<'_> {
+    pub(crate) fn pool(&self) -> &Pool {
+        // Where there is none for this role the server was not chosen.
+        self.member.pool(self.role).unwrap_or(&self.member.request)
     }
 
     /// The batch as it runs there: no longer than statements may take on a replica.
@@ -144,15 +153,15 @@ impl<'a> Chosen<'a> {
 
     /// Whether what the catalog says holds there, too.
     pub(crate) fn knows(&self, catalog: &Arc<Catalog>) -> bool {
-        self.replicas.holds(catalog, self.index)
+        self.replicas.holds(catalog, self.number)
     }
 
-    pub(crate) fn anonymous(&self) -> &'a Share {
-        &self.member().anonymous
+    pub(crate) fn anonymous(&self) -> &Share {
+        &self.member.anonymous
     }
 
-    pub(crate) fn streams_of(&self, role: &str) -> &'a Share {
-        &self.member().streams[usize::from(role == SERVICE_ROLE)]
+    pub(crate) fn streams(&self) -> &Share {
+        &self.member.streams[usize::from(self.role == SERVICE_ROLE)]
     }
 
     /// The answer of the replica; none when the primary has to be asked.
@@ -160,7 +169,7 @@ impl<'a> Chosen<'a> {
         let answer = tokio::select! {
             biased;
             answer = work => answer,
-            () = self.replicas.servers.lost(self.index) => {
+            () = self.replicas.servers.lost(self.number) => {
                 self.fell_back("it does not answer any more");
                 return None;
             }
@@ -179,7 +188,7 @@ impl<'a> Chosen<'a> {
                 None
             }
             Verdict::Gone => {
-                self.replicas.servers.suspect(self.index);
+                self.replicas.servers.suspect(self.number);
                 self.fell_back(error);
                 None
             }
@@ -193,14 +202,36 @@ impl<'a> Chosen<'a> {
 }
 
 impl Replicas {
-    /// Of these servers, each with its connections.
-    pub fn new(servers: Servers, members: Vec<Member>, rules: Rules) -> Self {
+    /// Of these servers, each with its number and connections.
+    pub fn new(servers: Servers, members: impl IntoIterator<Item = (usize, Member)>, rules: Rules) -> Self {
+        let members = members.into_iter().map(|(number, member)| (number, Arc::new(member)));
+        let members = ArcSwap::from_pointee(members.collect());
         Self { servers, members, rules, counters: Counters::default(), schema: Mutex::default() }
+    }
+
+    /// One more server has connections for reads.
+    pub fn join(&self, number: usize, member: Member) {
+        let member = Arc::new(member);
+        self.members.rcu(|members| {
+            let mut members = BTreeMap::clone(members);
+            members.insert(number, Arc::clone(&member));
+            members
+        });
+    }
+
+    /// A server has none any more; gives them, to be closed.
+    pub fn leave(&self, number: usize) -> Option<Arc<Member>> {
+        let before = self.members.rcu(|members| {
+            let mut members = BTreeMap::clone(members);
+            members.remove(&number);
+            members
+        });
+        before.get(&number).cloned()
     }
 
     /// Whether what the catalog says, and what it proves of code, holds on a replica: it does once everything was replayed
     /// that had been committed when the catalog was first seen.
-    fn holds(&self, catalog: &Arc<Catalog>, index: usize) -> bool {
+    fn holds(&self, catalog: &Arc<Catalog>, number: usize) -> bool {
         let mut schema = self.schema.lock().unwrap_or_else(PoisonError::into_inner);
         let known = match &mut *schema {
             Some(known) if std::ptr::eq(known.catalog.as_ptr(), Arc::as_ptr(catalog)) => known,
@@ -209,7 +240,7 @@ impl Replicas {
         if known.place.is_none() {
             known.place = self.servers.written_since(known.seen);
         }
-        known.place.is_some_and(|place| self.servers.has_reached(index, place))
+        known.place.is_some_and(|place| self.servers.has_reached(number, place))
     }
 
     /// Who is watched.
@@ -226,7 +257,7 @@ impl Replicas {
     }
 
     /// The replica that answers a read; none when the primary does.
-    pub(crate) async fn choose(&self, context: &RequestContext, mode: Mode) -> Option<Chosen<'_>> {
+    pub(crate) async fn choose<'a>(&'a self, context: &'a RequestContext, mode: Mode) -> Option<Chosen<'a>> {
         let chosen = self.find(context, mode).await;
         if chosen.is_none() {
             self.counters.on_primary.fetch_add(1, Relaxed);
@@ -234,7 +265,7 @@ impl Replicas {
         chosen
     }
 
-    async fn find(&self, context: &RequestContext, mode: Mode) -> Option<Chosen<'_>> {
+    async fn find<'a>(&'a self, context: &'a RequestContext, mode: Mode) -> Option<Chosen<'a>> {
         let freshness = context.freshness.as_deref();
         let prefers = match freshness.and_then(|freshness| freshness.from) {
             Some(from) => from == ReadFrom::Replica,
@@ -245,8 +276,9 @@ impl Replicas {
             return None;
         }
         let role = context.identity.role();
-        let busy = |index: usize| {
-            let member: &Member = self.members.get(index)?;
+        let busy = |number: usize| {
+            let members = self.members.load();
+            let member = members.get(&number)?;
             let is_usable = member.pool(role)?.outage().is_none();
             is_usable.then(|| member.under_way.load(Relaxed))
         };
@@ -254,8 +286,8 @@ impl Replicas {
             None => None,
             Some(token) => Some(self.place(token)?.lsn),
         };
-        let index = match (self.servers.pick(at_least, busy), at_least) {
-            (Pick::Replica(index), _) => index,
+        let number = match (self.servers.pick(at_least, busy), at_least) {
+            (Pick::Replica(number), _) => number,
             (Pick::Later, Some(lsn)) => {
                 self.counters.waits.fetch_add(1, Relaxed);
                 let until = context.deadline.min(Instant::now() + self.rules.wait);
@@ -267,10 +299,9 @@ impl Replicas {
             }
             (Pick::Primary | Pick::Later, _) => return None,
         };
-        let member = &self.members[index];
-        let pool = member.pool(role)?;
+        let member = Arc::clone(self.members.load().get(&number)?);
         member.under_way.fetch_add(1, Relaxed);
-        Some(Chosen { replicas: self, index, pool })
+        Some(Chosen { replicas: self, number, member, role })
     }
 
     /// The place that a token names, when it is ours, of this history, and nothing that the primary has not written.
@@ -310,8 +341,10 @@ impl Replicas {
 
     /// How the servers stand, and their connections for reads.
     pub fn status(&self) -> Vec<(ServerStatus, PoolStats)> {
-        let status = self.servers.status();
-        status.into_iter().zip(&self.members).map(|(status, member)| (status, member.request.stats())).collect()
+        let members = self.members.load();
+        let stats = |status: &ServerStatus| members.get(&status.number).map(|member| member.request.stats());
+        let status = self.servers.status().into_iter();
+        status.filter_map(|status| stats(&status).map(|stats| (status, stats))).collect()
     }
 
     /// Whether reads whose callers say nothing are answered by a replica now.
@@ -321,11 +354,9 @@ impl Replicas {
 
     /// Takes no more work and closes every connection. The caller bounds the wait.
     pub async fn close(&self) {
-        for member in &self.members {
-            member.request.close().await;
-            if let Some(service) = &member.service {
-                service.close().await;
-            }
+        let members = self.members.load_full();
+        for member in members.values() {
+            member.close().await;
         }
     }
 }

@@ -112,7 +112,7 @@ pub async fn lines(target: &Target, context: &RequestContext, work: Work) -> Res
     {
         let (copy, _) = prepare(target, context, Work { proof: None, ..work })?;
         let copy = chosen.bounded(copy);
-        let shares = (target.anonymous.as_ref().map(|_| chosen.anonymous()), chosen.streams_of(role));
+        let shares = (target.anonymous.as_ref().map(|_| chosen.anonymous()), chosen.streams());
         if let Some(answer) = chosen.ask(lines_at(chosen.pool(), shares, target, context, copy, skip)).await {
             return answer;
         }

@@ -26,7 +26,8 @@ use tokio::task::JoinHandle;
 
 use crate::config::{Config, Loaded};
 
-use super::connections::{self, Cluster};
+use super::cluster::Cluster;
+use super::connections;
 use super::head_start::{Ahead, HeadStart};
 use super::installation::{Installation, install_what_can_be};
 use super::key_fetcher::KeyFetcher;
@@ -288,7 +289,7 @@ impl Backend {
     /// Waits, where there are several servers, until it is known which is which, so that nothing is installed on the wrong one.
     async fn hear_servers(&self) {
         if let Some(cluster) = &self.cluster {
-            cluster.servers.settle(SERVERS_PATIENCE).await;
+            cluster.settle(SERVERS_PATIENCE).await;
         }
     }
 
@@ -300,7 +301,7 @@ impl Backend {
     /// One attempt to install, for commands that explain instead of waiting.
     pub(crate) async fn try_install(&self) -> Result<Installation> {
         let loaded = self.configuration();
-        if let Some(trouble) = self.cluster.as_ref().and_then(|cluster| cluster.servers.trouble()) {
+        if let Some(trouble) = self.cluster.as_ref().and_then(|cluster| cluster.servers().trouble()) {
             bail!("{trouble}");
         }
         let owner = self.listener(&loaded.config)?;

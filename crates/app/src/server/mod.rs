@@ -7,6 +7,7 @@
 
 mod advice;
 pub(crate) mod backend;
+mod cluster;
 pub(crate) mod connections;
 mod front;
 mod head_start;
@@ -115,9 +116,8 @@ pub(crate) fn refuse(loaded: &Loaded) -> Result<()> {
 
 impl Server {
     /// Binds and answers; the database is brought up by whoever calls ([`Backend::bring_up`] or [`Backend::adopt`]).
-    pub(crate) async fn start(mut loaded: Loaded, sources: Sources, options: Options) -> Result<Self> {
+    pub(crate) async fn start(loaded: Loaded, sources: Sources, options: Options) -> Result<Self> {
         let log = log::init(&log_settings(&loaded, options))?;
-        patroni::discover(&mut loaded.config.database).await?;
         warn(&loaded);
         let lifecycle = Lifecycle::default();
         let current = Current::new(loaded);
@@ -256,7 +256,7 @@ impl Server {
         if self.options.in_production {
             refuse(&next)?;
         }
-        // The connections are those of the start, and so is everything that was worked out from their section.
+        // The connections are those of the start.
         next.config.database = self.current.get().config.database.clone();
         // Everything that can fail is made before anything is swapped.
         let prepared = self.prepare(&next)?;

@@ -34,6 +34,10 @@ const COUNTERS: [Counter; 15] = [
     ("database_foreign_answers_total", "Answers to another request, which were refused", |stats| stats.desyncs),
 ];
 
+/// How a server can stand, once it was asked.
+const STANDINGS: [Standing; 6] =
+    [Standing::Primary, Standing::Replica, Standing::Behind, Standing::Away, Standing::Stranger, Standing::Twin];
+
 /// Adds them to a registry.
 pub(super) fn register(metrics: &Metrics, backend: &Arc<Backend>, traces: &Arc<Traces>) {
     let known = Arc::clone(traces);
@@ -86,7 +90,7 @@ fn servers(backend: &Backend) -> Vec<Sample> {
     let Some(replicas) = &target.pools.replicas else { return Vec::new() };
     let (status, reads) = (replicas.status(), replicas.stats());
     let mut samples = Vec::new();
-    for standing in [Standing::Primary, Standing::Replica, Standing::Behind, Standing::Away, Standing::Stranger] {
+    for standing in STANDINGS {
         samples.extend(status.iter().map(|(server, _)| {
             let value = f64::from(u8::from(server.standing == standing));
             let sample = Sample::gauge("database_server", "How a server stands: 1 for what it is", value);

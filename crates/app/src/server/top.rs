@@ -181,7 +181,7 @@ impl Sources {
             such.map(|one| one.execute_us).sum()
         };
         let target = self.backend.target();
-        let is_here = target.pools.owner.connect_options().hosts().iter().all(Host::is_this_machine);
+        let is_here = target.pools.owner.connect_options().known_hosts().iter().all(Host::is_this_machine);
         Facts {
             waiting: pool.waiting,
             active: pool.active,

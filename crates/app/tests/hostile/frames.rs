@@ -1,12 +1,10 @@
 //! HTTP/2 as no library would send it.
 
-use std::time::Duration;
-
 use ferrobase_testkit::App;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::{MIB, connect, pour};
+use super::{MIB, PATIENCE, connect, pour};
 
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
@@ -56,24 +54,27 @@ impl Frames {
         Self(stream)
     }
 
-    /// Reads frames until nothing comes for a moment, or the connection ends.
-    pub(super) async fn hear(&mut self) -> Heard {
+    /// Reads frames until enough was heard or the connection ends: whoever asks says what comes in the end, and the test fails
+    /// when it does not come.
+    pub(super) async fn hear(&mut self, is_enough: impl Fn(&Heard) -> bool) -> Heard {
         let mut heard = Heard::default();
+        let listening = tokio::time::timeout(PATIENCE, self.listen(&mut heard, is_enough)).await;
+        assert!(listening.is_ok(), "not within {PATIENCE:?}: {heard:?}");
+        heard
+    }
+
+    async fn listen(&mut self, heard: &mut Heard, is_enough: impl Fn(&Heard) -> bool) {
         let mut head = [0; 9];
-        loop {
-            match tokio::time::timeout(Duration::from_millis(500), self.0.read_exact(&mut head)).await {
-                Err(_) => return heard,
-                Ok(Err(_)) => {
-                    heard.ended = true;
-                    return heard;
-                }
-                Ok(Ok(_)) => {}
+        while !is_enough(heard) {
+            if self.0.read_exact(&mut head).await.is_err() {
+                heard.ended = true;
+                return;
             }
             let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
             let mut payload = vec![0; length];
             if self.0.read_exact(&mut payload).await.is_err() {
                 heard.ended = true;
-                return heard;
+                return;
             }
             match head[3] {
                 HEADERS => heard.heads += 1,
@@ -82,6 +83,13 @@ impl Frames {
                 _ => {}
             }
         }
+    }
+}
+
+impl Heard {
+    /// Calm was asked for; whoever goes on sending may lose that word with the connection.
+    fn is_refused(&self) -> bool {
+        self.goodbye == Some(11) || self.ended
     }
 }
 
@@ -98,7 +106,7 @@ pub(super) async fn many_streams(app: &App) -> String {
         connections.push(frames);
     }
     for mut frames in connections {
-        said.push(frames.hear().await);
+        said.push(frames.hear(Heard::is_refused).await);
     }
     format!("{said:?}")
 }
@@ -124,10 +132,7 @@ pub(super) async fn rapid_resets(app: &App) -> String {
             }
             sent += 100;
         }
-        connections.push((sent, frames.hear().await));
-    }
-    for (sent, heard) in &connections {
-        assert!(heard.goodbye == Some(11) || heard.ended, "calm was not asked for after {sent}: {heard:?}");
+        connections.push((sent, frames.hear(Heard::is_refused).await));
     }
     format!("{connections:?}")
 }
@@ -154,7 +159,6 @@ pub(super) async fn compressed_fields(app: &App) -> String {
     // Literal field with indexing, its value of 3,900 bytes: 127 + 3,773 in the coding of whole numbers.
     block.extend(b"\x40\x01a\x7f\xbd\x1d");
     block.extend([b'v'; 3900]);
-    let mut said = Vec::new();
     let first = frame(HEADERS, END_STREAM | END_HEADERS, 1, &block);
     let _ = frames.0.write_all(&first).await;
     let mut bomb = get("/rest/v1/pages?select=id&limit=1");
@@ -166,7 +170,7 @@ pub(super) async fn compressed_fields(app: &App) -> String {
             break;
         }
     }
-    said.push(frames.hear().await);
+    let said = frames.hear(Heard::is_refused).await;
     format!("200 times 62 MB of fields in 16 kB: {said:?}")
 }
 
@@ -181,6 +185,9 @@ pub(super) async fn pings_and_settings(app: &App) -> String {
     format!("at most {} kB were taken", most / 1024)
 }
 
+/// As many as are allowed at once, nearly.
+const STREAMS: usize = 250;
+
 /// Answers for which there is no room: every stream's window is closed.
 pub(super) async fn closed_windows(app: &App) -> String {
     let block = get("/rest/v1/pages?id=eq.1");
@@ -188,13 +195,14 @@ pub(super) async fn closed_windows(app: &App) -> String {
     for _ in 0..4 {
         let mut frames = Frames::open(app, &[0, 4, 0, 0, 0, 0]).await;
         let flood: Vec<u8> =
-            (0..250).flat_map(|number| frame(HEADERS, END_STREAM | END_HEADERS, 2 * number + 1, &block)).collect();
+            (0..STREAMS as u32).flat_map(|n| frame(HEADERS, END_STREAM | END_HEADERS, 2 * n + 1, &block)).collect();
         frames.0.write_all(&flood).await.unwrap();
         connections.push(frames);
     }
     let mut heads = 0;
     for frames in &mut connections {
-        heads += frames.hear().await.heads;
+        heads += frames.hear(|heard| heard.heads == STREAMS).await.heads;
     }
+    assert_eq!(heads, 4 * STREAMS, "all of them were made, and kept for whoever does not take them");
     format!("{heads} answers of 64 kB wait")
 }

@@ -111,6 +111,13 @@ impl Activity {
             && !self.multiplexed.load(Ordering::Relaxed)
     }
 
+    /// How long the first request may still take to come, within so long of the beginning; nothing once it has come.
+    pub(super) fn may_still_begin(&self, within: Duration) -> Option<Duration> {
+        let never_used = self.handed_over.load(Ordering::Relaxed) == 0;
+        let left = millis(within).saturating_sub(self.now());
+        (never_used && left > 0).then(|| Duration::from_millis(left))
+    }
+
     /// Whether the connection may go on.
     pub(super) fn verdict(&self, limits: &ConnectionLimits) -> Verdict {
         let now = self.now();

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::net::{TcpListener, TcpSocket, UnixListener};
 
-use super::transport::Transport;
+use super::transport::{Detached, Transport};
 
 /// Connections that the kernel may hold before we accept them.
 const BACKLOG: u32 = 4096;
@@ -121,6 +121,45 @@ impl Socket {
             }
         }
     }
+}
+
+impl Socket {
+    /// Listens no longer; gives those who had connected and were not accepted yet, whom the kernel would reset.
+    pub(super) fn close(self) -> io::Result<Vec<(Detached, Option<IpAddr>)>> {
+        match self {
+            Self::Tcp(listener) => {
+                let listener = listener.into_std()?;
+                waiting(|| {
+                    let (stream, address) = listener.accept()?;
+                    stream.set_nonblocking(true)?;
+                    stream.set_nodelay(true)?;
+                    Ok((Detached::Tcp(stream), Some(address.ip())))
+                })
+            }
+            Self::Unix { listener, _path } => {
+                let listener = listener.into_std()?;
+                waiting(|| {
+                    let (stream, _) = listener.accept()?;
+                    stream.set_nonblocking(true)?;
+                    Ok((Detached::Unix(stream), None))
+                })
+            }
+        }
+    }
+}
+
+/// Accepts until nobody waits, at most as many as may wait.
+fn waiting<T>(accept: impl Fn() -> io::Result<T>) -> io::Result<Vec<T>> {
+    let mut accepted = Vec::new();
+    for _ in 0..BACKLOG {
+        match accept() {
+            Ok(one) => accepted.push(one),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            // Of that connection, or of the process: the next call tells.
+            Err(_) => {}
+        }
+    }
+    Ok(accepted)
 }
 
 /// Opens every socket of an endpoint: a host name may have several addresses.

@@ -1,7 +1,8 @@
 //! The life of one HTTP connection.
 //!
 //! Drives hyper, hands requests to the handler, and meanwhile looks at the clock and at the server's phase: a bad
-//! connection is dropped, an unused one retired, and when the server closes every one finishes its request first.
+//! connection is dropped, an unused one retired, and when the server closes every one finishes its request first; one that was
+//! made a moment ago may still send it.
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -19,7 +20,7 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 
 use super::activity::{Activity, Behind, RequestGuard, Verdict};
 use super::seldom::Seldom;
@@ -35,6 +36,9 @@ const STREAMS: u32 = 256;
 const STREAM_WINDOW: u32 = 256 * 1024;
 /// How long a connection that was told to end may take for it when nothing is under way.
 const FAREWELL: Duration = Duration::from_secs(5);
+/// How long after it was made a connection may wait for its first request, where the server closes meanwhile: whoever connects
+/// means to ask, and nobody told them to go elsewhere.
+const FIRST: Duration = Duration::from_secs(1);
 
 pub(super) struct Connection<S> {
     pub(super) handler: S,
@@ -55,11 +59,12 @@ impl<S: Handler> Connection<S> {
         let mut closing = pin!(self.lifecycle.reached(Phase::Closing));
         let mut clock = tokio::time::interval(tick(&self.limits));
         let mut seldom = Seldom::default();
-        let mut retired_at = None;
+        let (mut retired_at, mut first) = (None, None);
         loop {
-            let event = poll_fn(|cx| match http.as_mut().poll(cx) {
-                Poll::Ready(ended) => Poll::Ready(Event::Ended(ended.err())),
-                Poll::Pending => seldom.poll(cx, |cx| {
+            let event = poll_fn(|cx| match (http.as_mut().poll(cx), &mut first) {
+                (Poll::Ready(ended), _) => Poll::Ready(Event::Ended(ended.err())),
+                (Poll::Pending, Some(first)) => first_or_never(&activity, first, cx),
+                (Poll::Pending, None) => seldom.poll(cx, |cx| {
                     if retired_at.is_none() && closing.as_mut().poll(cx).is_ready() {
                         return Poll::Ready(Event::Closing);
                     }
@@ -73,7 +78,11 @@ impl<S: Handler> Connection<S> {
                     }
                     return;
                 }
-                Event::Closing => true,
+                Event::Closing => {
+                    let left = activity.may_still_begin(FIRST);
+                    first = left.map(|left| Box::pin(tokio::time::sleep(left)));
+                    first.is_none()
+                }
                 Event::Tick => {
                     untaken.drop_stale(self.limits.stall);
                     match activity.verdict(&self.limits) {
@@ -108,6 +117,12 @@ enum Event<E> {
     Ended(Option<E>),
     Closing,
     Tick,
+}
+
+/// Waits until the first request has come, or will not come any more.
+fn first_or_never<E>(activity: &Activity, first: &mut Pin<Box<Sleep>>, cx: &mut Context<'_>) -> Poll<Event<E>> {
+    let is_over = activity.may_still_begin(FIRST).is_none() || first.as_mut().poll(cx).is_ready();
+    if is_over { Poll::Ready(Event::Closing) } else { Poll::Pending }
 }
 
 /// Often enough to notice each limit within a half of it.

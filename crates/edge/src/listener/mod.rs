@@ -175,13 +175,24 @@ async fn accept_loop<S: Handler>(mut socket: Socket, shared: Arc<Shared<S>>) {
     loop {
         let accepted = tokio::select! {
             accepted = socket.accept() => accepted,
-            () = &mut closing => return,
+            () = &mut closing => break,
         };
         match accepted {
             Ok((transport, address)) => admit(transport, address, &shared),
             Err(error) => rest_after(&error).await,
         }
     }
+    match socket.close() {
+        Ok(last) => last.into_iter().for_each(|(detached, address)| match detached.attach() {
+            Ok(transport) => admit(transport, address, &shared),
+            Err(error) => lost(&error),
+        }),
+        Err(error) => lost(&error),
+    }
+}
+
+fn lost(error: &std::io::Error) {
+    tracing::warn!(error = error as &dyn std::error::Error, "A connection was lost on its way");
 }
 
 /// An error of one connection is forgotten; one of the process (no file descriptors left) needs a pause, or the loop
@@ -213,7 +224,7 @@ fn admit<S: Handler>(transport: Transport, address: Option<IpAddr>, shared: &Arc
         let _place = place;
         match detached.and_then(Detached::attach) {
             Ok(transport) => admitted(transport, address, slot, shared).await,
-            Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "A connection was lost on its way"),
+            Err(error) => lost(&error),
         }
     };
     tasks.spawn_on(served, &runtime);

@@ -90,8 +90,8 @@ section! {
         primary: Option<ServerAddress> = None;
         /// Streaming replicas that may answer reads; one that is promoted becomes the primary.
         replicas: Vec<ReplicaAddress> = Vec::new();
-        /// Where Patroni answers HTTP, for example `http://db-a:8008`; several are tried in order. The members of its cluster are added
-        /// to the servers at start, and those that it keeps out of reads (`noloadbalance`) answer none.
+        /// Where Patroni answers HTTP, for example `http://db-a:8008`; several are tried in order. The members of its cluster are used
+        /// while it names them, also those that join later; those that it keeps out of reads (`noloadbalance`) answer none.
         patroni: Vec<HttpUrl> = Vec::new();
         /// Which server answers reads, when the request does not say (`X-Ferrobase-Read`).
         read_preference: ReadPreference = ReadPreference::Primary;

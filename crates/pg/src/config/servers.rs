@@ -19,7 +19,7 @@ pub struct ListedServer {
 }
 
 impl DatabaseSection {
-    /// All servers, when there are several. One alone is not watched.
+    /// All servers that are listed. One alone is not watched, unless Patroni may name others.
     ///
     /// # Errors
     /// A URL that cannot be read; `check` has said so before.
@@ -76,7 +76,7 @@ impl DatabaseSection {
                 hosts.push(server.host);
             }
         }
-        let several = hosts.len() > 1 && options.target == TargetSessionAttrs::Any;
+        let several = (hosts.len() > 1 || !self.patroni.is_empty()) && options.target == TargetSessionAttrs::Any;
         let options = options.with_hosts(hosts);
         Ok(if several { options.with_target_session_attrs(TargetSessionAttrs::ReadWrite) } else { options })
     }

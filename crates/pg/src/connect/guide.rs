@@ -1,5 +1,6 @@
 //! Which of several servers is the primary, as far as somebody watches them (`servers`): it is tried first, and a
-//! connection to another one that was the primary before is not used again. While it is in doubt, nothing is written.
+//! connection to another one that was the primary before is not used again. While it is in doubt, nothing is written. It also
+//! knows servers that nobody listed: those that joined the cluster since.
 //!
 //! Everything that is made from the same options shares their guide: pools, listeners, the owner's sessions. Without
 //! one, hosts are tried in the order in which they are written.
@@ -33,6 +34,8 @@ struct Known {
     primary: Option<Host>,
     /// Servers that do not answer.
     away: Vec<Host>,
+    /// Servers that joined, beside those that options list.
+    joined: Vec<Host>,
 }
 
 impl Default for Guide {
@@ -66,15 +69,33 @@ impl Guide {
         }
     }
 
-    /// Brings hosts into the order in which they are tried: the primary, those of which nothing is known, those that do not
-    /// answer.
-    pub(crate) fn order(&self, hosts: &mut [Host]) {
+    /// A server may be the primary that no options list.
+    pub fn join(&self, host: &Host) {
+        let mut known = self.lock();
+        if !known.joined.contains(host) {
+            known.joined.push(host.clone());
+        }
+    }
+
+    /// A server that joined is not one of the cluster any more. Options that list it go on trying it.
+    pub fn leave(&self, host: &Host) {
+        let mut known = self.lock();
+        known.joined.retain(|joined| joined != host);
+        known.away.retain(|away| away != host);
+    }
+
+    /// The hosts that options list and those that joined, in the order in which they are tried: the primary, those of which
+    /// nothing is known, those that do not answer.
+    pub(crate) fn order(&self, listed: &[Host]) -> Vec<Host> {
         let known = self.lock();
+        let joined = known.joined.iter().filter(|joined| !listed.contains(joined));
+        let mut hosts: Vec<Host> = listed.iter().chain(joined).cloned().collect();
         hosts.sort_by_key(|host| match host {
             host if known.primary.as_ref() == Some(host) => 0,
             host if known.away.contains(host) => 2,
             _ => 1,
         });
+        hosts
     }
 
     /// How often the primary moved.
@@ -115,11 +136,7 @@ mod tests {
     fn the_primary_is_tried_first_and_who_is_away_last() {
         let guide = Guide::default();
         let host = |name: &str| Host::tcp(name, 5432);
-        let ordered = || {
-            let mut hosts = vec![host("a"), host("b"), host("c")];
-            guide.order(&mut hosts);
-            hosts
-        };
+        let ordered = || guide.order(&[host("a"), host("b"), host("c")]);
         assert_eq!(ordered(), [host("a"), host("b"), host("c")], "nothing is known");
         guide.answers(&host("a"), false);
         guide.lead(&host("c"));
@@ -128,5 +145,24 @@ mod tests {
         guide.lead(&host("a"));
         guide.lead(&host("a"));
         assert_eq!((ordered(), guide.moves()), (vec![host("a"), host("b"), host("c")], 1));
+    }
+
+    #[test]
+    fn servers_that_joined_are_tried_until_they_leave() {
+        let guide = Guide::default();
+        let host = |name: &str| Host::tcp(name, 5432);
+        let ordered = || guide.order(&[host("a")]);
+        ["b", "a", "b"].iter().for_each(|joined| guide.join(&host(joined)));
+        assert_eq!(ordered(), [host("a"), host("b")], "each once");
+        guide.lead(&host("b"));
+        guide.answers(&host("a"), false);
+        assert_eq!(ordered(), [host("b"), host("a")]);
+        guide.leave(&host("b"));
+        assert_eq!(ordered(), [host("a")]);
+        guide.leave(&host("a"));
+        assert_eq!(ordered(), [host("a")], "what is listed stays");
+        guide.join(&host("c"));
+        guide.lead(&host("c"));
+        assert_eq!((ordered(), guide.moves()), (vec![host("c"), host("a")], 1), "after one that has left, too");
     }
 }

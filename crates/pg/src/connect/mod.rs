@@ -61,7 +61,7 @@ pub(crate) async fn connect(options: &ConnectOptions) -> Result<Connection, Erro
         hosts.shuffle(&mut rand::rng());
     }
     if let Some(guide) = &options.guide {
-        guide.order(&mut hosts);
+        hosts = guide.order(&hosts);
     }
     let passes: &[TargetSessionAttrs] =
         if options.target == PreferStandby { &[Standby, Any] } else { std::slice::from_ref(&options.target) };

@@ -259,12 +259,6 @@ impl ConnectOptions {
         self
     }
 
-    /// Tries hosts in their own order.
-    pub(crate) fn without_guide(mut self) -> Self {
-        self.guide = None;
-        self
-    }
-
     /// Whether a server that takes no writes is the wrong one.
     pub(crate) fn is_for_primary(&self) -> bool {
         use TargetSessionAttrs::{Any, Primary, ReadWrite};
@@ -342,6 +336,11 @@ impl ConnectOptions {
     /// The hosts in the order in which they are tried; empty means the local server.
     pub fn hosts(&self) -> &[Host] {
         &self.hosts
+    }
+
+    /// These, and those that joined since, as far as a guide knows of them.
+    pub fn known_hosts(&self) -> Vec<Host> {
+        self.guide.as_ref().map_or_else(|| self.hosts.clone(), |guide| guide.order(&self.hosts))
     }
 
     /// The user, when one was given.

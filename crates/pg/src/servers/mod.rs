@@ -5,7 +5,8 @@
 //! ([`Servers::pick`]) or wait for one that has what they wrote ([`Servers::wait`]); whoever waits holds no connection.
 //! The pools of the primary are led to it by a [`Guide`].
 //!
-//! Every server that is listed may be any of both: roles change with a failover, the list stays as it is.
+//! Every server may be any of both: roles change with a failover. Servers come and go ([`Servers::join`], [`Servers::leave`]) when
+//! somebody knows of it who keeps the cluster; each has a number that no other one gets.
 //! Invariant: this module only watches. It promotes nobody and writes nothing but, when somebody waits for a write that
 //! PostgreSQL has not put on disk, an empty record behind it.
 
@@ -14,16 +15,19 @@ mod probe;
 mod state;
 mod watch;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch as channel};
+use tokio::task::AbortHandle;
 
 pub(crate) use self::state::not_one_primary;
 pub use self::state::{Leader, Pick, Standing, Trouble};
 
 use self::state::State;
+use self::watch::Outline;
 use crate::connect::guide::Guide;
 use crate::lsn::{Lsn, Position};
 use crate::options::{ConnectOptions, Host, TargetSessionAttrs};
@@ -54,6 +58,8 @@ pub struct Bounds {
 /// How a server stands, for numbers and reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerStatus {
+    /// Its number.
+    pub number: usize,
     /// Where it is.
     pub server: String,
     /// How it stands.
@@ -67,38 +73,82 @@ pub struct ServerStatus {
 pub struct Servers(Arc<Inner>);
 
 struct Inner {
-    watched: Vec<Watched>,
     guide: Guide,
     state: Mutex<State>,
+    slots: RwLock<BTreeMap<usize, Slot>>,
     /// Whether writes are refused, so that nobody has to take the lock who only wants to write.
     is_troubled: AtomicBool,
     /// Has everybody asked at once.
     hurry: Arc<Notify>,
     /// Tells that something changed.
     changes: channel::Sender<u64>,
-    /// By server: whether it answers.
-    answers: Vec<channel::Sender<bool>>,
     nudges: AtomicU64,
 }
 
+/// The watch over one server; ends when dropped.
+struct Slot {
+    /// Whether it answers.
+    answers: channel::Receiver<bool>,
+    watch: AbortHandle,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.watch.abort();
+    }
+}
+
 impl Servers {
-    /// Begins to watch. Must be called on a runtime.
+    /// Begins to watch these, which get the numbers from 0 on. Must be called on a runtime.
     pub fn watch(watched: Vec<Watched>, bounds: Bounds, guide: Guide) -> Self {
-        let known = watched.iter().map(|server| (server.host.to_string(), server.is_near));
-        let inner = Arc::new(Inner {
-            state: Mutex::new(State::new(known, bounds.max_lag, bounds.max_waiting)),
-            answers: watched.iter().map(|_| channel::Sender::new(false)).collect(),
-            watched: watched.into_iter().map(alone).collect(),
+        let inner = Inner {
+            state: Mutex::new(State::new(bounds.max_lag, bounds.max_waiting)),
+            slots: RwLock::default(),
             guide,
             is_troubled: AtomicBool::new(false),
             hurry: Arc::default(),
             changes: channel::Sender::new(0),
             nudges: AtomicU64::new(0),
-        });
-        for index in 0..inner.watched.len() {
-            tokio::spawn(watch::watch(Arc::downgrade(&inner), index));
+        };
+        let servers = Self(Arc::new(inner));
+        // All are known before the first can answer and be taken for the only one.
+        let numbers: Vec<usize> = {
+            let mut state = servers.0.lock();
+            watched.iter().map(|server| state.join(server.host.clone(), server.is_near)).collect()
+        };
+        numbers.into_iter().zip(watched).for_each(|(number, server)| servers.begin(number, server));
+        servers
+    }
+
+    /// Watches one more, which connections to the primary look for as well from now on; gives its number. Must be called on a
+    /// runtime.
+    pub fn join(&self, server: Watched) -> usize {
+        self.0.guide.join(&server.host);
+        let number = self.0.lock().join(server.host.clone(), server.is_near);
+        self.begin(number, server);
+        number
+    }
+
+    /// Forgets a server: it answers nothing any more, what waits for it is told so. False, and nothing, while it takes writes.
+    pub fn leave(&self, number: usize) -> bool {
+        let (mut state, now) = (self.0.lock(), Instant::now());
+        let Some(host) = state.host(number).cloned() else { return true };
+        let before = Outline::of(&state, now);
+        if !state.leave(number, now) {
+            return false;
         }
-        Self(inner)
+        self.0.guide.leave(&host);
+        self.0.pass_on(state, &before, (number, None), now);
+        self.0.slots.write().unwrap_or_else(PoisonError::into_inner).remove(&number);
+        true
+    }
+
+    fn begin(&self, number: usize, server: Watched) {
+        let (told, answers) = channel::channel(false);
+        let watch = watch::Watch { inner: Arc::downgrade(&self.0), number, connect: alone(server), told };
+        let watch = tokio::spawn(watch.run()).abort_handle();
+        let mut slots = self.0.slots.write().unwrap_or_else(PoisonError::into_inner);
+        slots.insert(number, Slot { answers, watch });
     }
 
     /// Waits until every server was asked once; false when that takes longer.
@@ -127,8 +177,8 @@ impl Servers {
     }
 
     /// Whether a server has this place.
-    pub fn has_reached(&self, index: usize, lsn: Lsn) -> bool {
-        self.0.lock().has_reached(index, lsn)
+    pub fn has_reached(&self, number: usize, lsn: Lsn) -> bool {
+        self.0.lock().has_reached(number, lsn)
     }
 
     /// A transaction on the primary ended at this place.
@@ -153,7 +203,7 @@ impl Servers {
             let (place, woken) = {
                 let mut state = self.0.lock();
                 match state.pick(Some(at_least), &busy, Instant::now()) {
-                    Pick::Replica(index) => return Some(index),
+                    Pick::Replica(number) => return Some(number),
                     Pick::Primary => return None,
                     Pick::Later => state.wait_for(at_least)?,
                 }
@@ -165,23 +215,23 @@ impl Servers {
     }
 
     /// Waits until a server does not answer any more.
-    pub async fn lost(&self, index: usize) {
-        let mut answers = self.0.answers[index].subscribe();
-        if answers.wait_for(|answers| !answers).await.is_err() {
-            // The sender is ours and lives as long as we do.
-            std::future::pending::<()>().await;
+    pub async fn lost(&self, number: usize) {
+        let slot = self.0.slots.read().unwrap_or_else(PoisonError::into_inner).get(&number).map(|s| s.answers.clone());
+        if let Some(mut answers) = slot {
+            // An error: nobody watches it any more.
+            let _ = answers.wait_for(|answers| !answers).await;
         }
     }
 
     /// A request found that it cannot use a server: nobody else is sent there before it has answered again.
-    pub fn suspect(&self, index: usize) {
-        self.0.lock().suspect(index, Instant::now());
+    pub fn suspect(&self, number: usize) {
+        self.0.lock().suspect(number, Instant::now());
         self.0.hurry.notify_waiters();
     }
 
     /// Somebody who keeps the cluster says whether a server is kept out of reads; gives whether that is new.
-    pub fn set_aside(&self, index: usize, is_aside: bool) -> bool {
-        self.0.lock().set_aside(index, is_aside, Instant::now())
+    pub fn set_aside(&self, number: usize, is_aside: bool) -> bool {
+        self.0.lock().set_aside(number, is_aside, Instant::now())
     }
 
     /// Has every server asked at once.
@@ -192,12 +242,15 @@ impl Servers {
     /// How everybody stands.
     pub fn status(&self) -> Vec<ServerStatus> {
         let (state, now) = (self.0.lock(), Instant::now());
-        let of = |index| ServerStatus {
-            server: state.name(index).to_owned(),
-            standing: state.standing(index, now),
-            lag: state.lag(index),
+        let of = |number| {
+            Some(ServerStatus {
+                number,
+                server: state.host(number)?.to_string(),
+                standing: state.standing(number, now),
+                lag: state.lag(number),
+            })
         };
-        (0..self.0.watched.len()).map(of).collect()
+        state.numbers().filter_map(of).collect()
     }
 
     /// Callers who wait for a replica.
@@ -230,11 +283,10 @@ impl Drop for Place<'_> {
     }
 }
 
-/// The options lead to this server, whatever it is.
-fn alone(mut server: Watched) -> Watched {
-    let connect = server.connect.with_hosts([server.host.clone()]).with_application_name("ferrobase watch");
-    server.connect = connect.with_target_session_attrs(TargetSessionAttrs::Any).without_guide();
-    server
+/// Options that lead to this server, whatever it is.
+fn alone(server: Watched) -> ConnectOptions {
+    let connect = server.connect.with_hosts([server.host]).with_application_name("ferrobase watch");
+    connect.with_target_session_attrs(TargetSessionAttrs::Any)
 }
 
 impl std::fmt::Debug for Servers {

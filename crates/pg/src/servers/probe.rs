@@ -1,5 +1,6 @@
 //! The question that every watched server is asked some ten times a second, and its answer.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
@@ -33,6 +34,8 @@ pub(super) struct Answer {
     pub(super) durable: Lsn,
     pub(super) timeline: u32,
     pub(super) system: u64,
+    /// Tells whether two answers are those of one server: its process's start, and where that was reached.
+    pub(super) instance: u64,
 }
 
 /// Asks. An error means that the session is of no use any more.
@@ -63,6 +66,11 @@ fn read(row: Row<'_>, asked: Instant) -> Option<Answer> {
         durable: Lsn::parse(row.text(2)?)?,
         timeline: row.text(3)?.parse().ok()?,
         system: row.text(4)?.parse().ok()?,
+        instance: {
+            let mut hasher = DefaultHasher::new();
+            row.text(5)?.hash(&mut hasher);
+            hasher.finish()
+        },
     })
 }
 

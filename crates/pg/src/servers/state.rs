@@ -1,10 +1,13 @@
 //! What is known about the servers, and what follows from it: who is the primary, whether it may be written to, which
 //! replicas may answer. No I/O and no clock: whoever asks or tells brings the time.
 //!
+//! Servers have numbers, which are never given twice: whoever still holds the number of one that left finds nobody.
+//!
 //! Invariant: a replica answers only while it was seen within [`STALE`], belongs to the primary's cluster and timeline,
 //! and is not further behind than allowed.
 //! Invariant: while two servers take writes, or the only one that does is of another cluster or of an older timeline than
 //! the primary was, nothing is written ([`State::trouble`]): which history is the right one is for a person to say.
+//! Invariant: a server that takes writes does not leave, so that nobody who is wrong about the cluster hides a second primary.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,6 +19,7 @@ use tokio::sync::oneshot;
 use super::lag::History;
 use super::probe::Answer;
 use crate::lsn::{Lsn, Position};
+use crate::options::Host;
 
 /// What was seen longer ago is not known any more.
 pub(super) const STALE: Duration = Duration::from_secs(1);
@@ -89,6 +93,8 @@ pub enum Standing {
     Behind,
     /// Another cluster, another timeline, or a primary that is not the one.
     Stranger,
+    /// A server that is there already, under another name.
+    Twin,
 }
 
 impl Standing {
@@ -101,6 +107,7 @@ impl Standing {
             Self::Replica => "replica",
             Self::Behind => "behind",
             Self::Stranger => "stranger",
+            Self::Twin => "twin",
         }
     }
 }
@@ -117,7 +124,8 @@ pub enum Pick {
 }
 
 pub(super) struct State {
-    servers: Vec<Server>,
+    servers: BTreeMap<usize, Server>,
+    next_server: usize,
     max_lag: Duration,
     max_waiting: usize,
     /// The cluster, once a primary was seen.
@@ -133,7 +141,7 @@ pub(super) struct State {
 }
 
 struct Server {
-    name: String,
+    host: Host,
     /// It is in the region of this process, or there are no regions.
     is_near: bool,
     seen: Seen,
@@ -144,6 +152,8 @@ struct Server {
     suspected: Option<Instant>,
     /// Somebody who keeps the cluster says that it is not for reads.
     is_aside: bool,
+    /// Another one is the same server under another name, and counts.
+    is_twin: bool,
 }
 
 enum Seen {
@@ -153,22 +163,10 @@ enum Seen {
 }
 
 impl State {
-    pub(super) fn new(
-        servers: impl IntoIterator<Item = (String, bool)>,
-        max_lag: Duration,
-        max_waiting: usize,
-    ) -> Self {
-        let server = |(name, is_near)| Server {
-            name,
-            is_near,
-            seen: Seen::Nothing,
-            lag: Duration::ZERO,
-            leads_since: None,
-            suspected: None,
-            is_aside: false,
-        };
+    pub(super) fn new(max_lag: Duration, max_waiting: usize) -> Self {
         Self {
-            servers: servers.into_iter().map(server).collect(),
+            servers: BTreeMap::new(),
+            next_server: 0,
             max_lag,
             max_waiting,
             system: None,
@@ -182,9 +180,39 @@ impl State {
         }
     }
 
+    /// One more server; gives its number.
+    pub(super) fn join(&mut self, host: Host, is_near: bool) -> usize {
+        let number = self.next_server;
+        self.next_server += 1;
+        let server = Server {
+            host,
+            is_near,
+            seen: Seen::Nothing,
+            lag: Duration::ZERO,
+            leads_since: None,
+            suspected: None,
+            is_aside: false,
+            is_twin: false,
+        };
+        self.servers.insert(number, server);
+        number
+    }
+
+    /// A server is not one of the cluster any more; false, and nothing, while it takes writes.
+    pub(super) fn leave(&mut self, number: usize, now: Instant) -> bool {
+        if self.answer(number).is_some_and(|answer| !answer.is_standby) {
+            return false;
+        }
+        self.servers.remove(&number);
+        self.primary = self.primary.filter(|primary| *primary != number);
+        self.judge();
+        self.wake(now);
+        true
+    }
+
     /// A server answered.
-    pub(super) fn answered(&mut self, index: usize, answer: Answer, now: Instant) {
-        let server = &mut self.servers[index];
+    pub(super) fn answered(&mut self, number: usize, answer: Answer, now: Instant) {
+        let Some(server) = self.servers.get_mut(&number) else { return };
         if answer.is_standby {
             server.leads_since = None;
         } else {
@@ -195,19 +223,21 @@ impl State {
         }
         server.seen = Seen::Answer(answer);
         self.judge();
-        if self.primary == Some(index) && self.trouble.is_none() {
+        if self.primary == Some(number) && self.trouble.is_none() {
             self.history.note(answer.asked, answer.durable);
             self.advance(Position { timeline: answer.timeline, lsn: answer.reached });
         }
-        if answer.is_standby {
-            self.servers[index].lag = self.history.lag(answer.reached, answer.asked);
+        if answer.is_standby
+            && let Some(server) = self.servers.get_mut(&number)
+        {
+            server.lag = self.history.lag(answer.reached, answer.asked);
         }
         self.wake(now);
     }
 
     /// A server did not.
-    pub(super) fn failed(&mut self, index: usize, now: Instant) {
-        let server = &mut self.servers[index];
+    pub(super) fn failed(&mut self, number: usize, now: Instant) {
+        let Some(server) = self.servers.get_mut(&number) else { return };
         server.seen = Seen::Failure;
         server.leads_since = None;
         self.judge();
@@ -215,14 +245,16 @@ impl State {
     }
 
     /// A request found that it cannot use a server.
-    pub(super) fn suspect(&mut self, index: usize, now: Instant) {
-        self.servers[index].suspected = Some(now);
+    pub(super) fn suspect(&mut self, number: usize, now: Instant) {
+        let Some(server) = self.servers.get_mut(&number) else { return };
+        server.suspected = Some(now);
         self.wake(now);
     }
 
     /// Says whether a server is kept out of reads; gives whether that is new.
-    pub(super) fn set_aside(&mut self, index: usize, is_aside: bool, now: Instant) -> bool {
-        let is_new = std::mem::replace(&mut self.servers[index].is_aside, is_aside) != is_aside;
+    pub(super) fn set_aside(&mut self, number: usize, is_aside: bool, now: Instant) -> bool {
+        let Some(server) = self.servers.get_mut(&number) else { return false };
+        let is_new = std::mem::replace(&mut server.is_aside, is_aside) != is_aside;
         self.wake(now);
         is_new
     }
@@ -237,17 +269,19 @@ impl State {
     /// Who is the primary, and whether that is beyond doubt.
     fn judge(&mut self) {
         // At first everybody is heard, so that the first to answer is not taken for the only one.
-        if self.system.is_none() && self.servers.iter().any(|server| matches!(server.seen, Seen::Nothing)) {
+        self.find_twins();
+        if self.system.is_none() && self.servers.values().any(|server| matches!(server.seen, Seen::Nothing)) {
             return;
         }
-        let leaders: Vec<(usize, Answer)> = (0..self.servers.len())
-            .filter_map(|index| Some((index, self.answer(index).filter(|answer| !answer.is_standby)?)))
+        let ones = self.servers.iter().filter(|(_, server)| !server.is_twin);
+        let leaders: Vec<(usize, Answer)> = ones
+            .filter_map(|(number, _)| Some((*number, self.answer(*number).filter(|answer| !answer.is_standby)?)))
             .collect();
         match leaders.as_slice() {
             [] => self.trouble = None,
-            [(index, answer)] => self.accept(*index, *answer),
+            [(number, answer)] => self.accept(*number, *answer),
             _ if self.are_at_once(&leaders) => {
-                let all = leaders.iter().map(|(index, answer)| self.leader(*index, *answer)).collect();
+                let all = leaders.iter().filter_map(|(number, answer)| self.leader(*number, *answer)).collect();
                 self.trouble = Some(Trouble::Split(all));
             }
             // The old primary may have gone just before the new one came; its next answer will tell.
@@ -255,37 +289,53 @@ impl State {
         }
     }
 
+    /// Of several names of one server one counts: the primary's, else that which was there first.
+    fn find_twins(&mut self) {
+        let mut counted: Vec<Answer> = self.primary.and_then(|primary| self.answer(primary)).into_iter().collect();
+        for (number, server) in &mut self.servers {
+            let Seen::Answer(answer) = server.seen else {
+                server.is_twin = false;
+                continue;
+            };
+            let is_same = |other: &Answer| (other.system, other.instance) == (answer.system, answer.instance);
+            server.is_twin = self.primary != Some(*number) && counted.iter().any(is_same);
+            counted.push(answer);
+        }
+    }
+
     /// Whether each was seen as a primary after the last of them had become one.
     fn are_at_once(&self, leaders: &[(usize, Answer)]) -> bool {
-        let last = leaders.iter().filter_map(|(index, _)| self.servers[*index].leads_since).max();
-        let newcomer = leaders.iter().position(|(index, _)| self.servers[*index].leads_since == last);
+        let since = |number: &usize| self.servers.get(number).and_then(|server| server.leads_since);
+        let last = leaders.iter().filter_map(|(number, _)| since(number)).max();
+        let newcomer = leaders.iter().position(|(number, _)| since(number) == last);
         leaders.iter().enumerate().all(|(n, (_, answer))| Some(n) == newcomer || Some(answer.asked) >= last)
     }
 
-    fn accept(&mut self, index: usize, answer: Answer) {
+    fn accept(&mut self, number: usize, answer: Answer) {
         if self.system.is_some_and(|system| system != answer.system) {
-            self.trouble = Some(Trouble::Foreign(self.leader(index, answer)));
+            self.trouble = self.leader(number, answer).map(Trouble::Foreign);
             return;
         }
         if answer.timeline < self.position.timeline {
-            self.trouble = Some(Trouble::Outdated(self.leader(index, answer)));
+            self.trouble = self.leader(number, answer).map(Trouble::Outdated);
             return;
         }
-        if self.primary != Some(index) || answer.timeline != self.position.timeline {
+        if self.primary != Some(number) || answer.timeline != self.position.timeline {
             self.history.forget();
             self.position = Position { timeline: answer.timeline, lsn: answer.reached };
         }
         self.system = Some(answer.system);
-        self.primary = Some(index);
+        self.primary = Some(number);
         self.trouble = None;
     }
 
-    fn leader(&self, index: usize, answer: Answer) -> Leader {
-        Leader { server: self.servers[index].name.clone(), system: answer.system, timeline: answer.timeline }
+    fn leader(&self, number: usize, answer: Answer) -> Option<Leader> {
+        let server = self.host(number)?.to_string();
+        Some(Leader { server, system: answer.system, timeline: answer.timeline })
     }
 
-    fn answer(&self, index: usize) -> Option<Answer> {
-        match self.servers[index].seen {
+    fn answer(&self, number: usize) -> Option<Answer> {
+        match self.servers.get(&number)?.seen {
             Seen::Answer(answer) => Some(answer),
             _ => None,
         }
@@ -303,7 +353,7 @@ impl State {
 
     /// Whether it is known who the primary is, and whether there is one.
     pub(super) fn is_settled(&self) -> bool {
-        self.system.is_some() || self.servers.iter().all(|server| !matches!(server.seen, Seen::Nothing))
+        self.system.is_some() || self.servers.values().all(|server| !matches!(server.seen, Seen::Nothing))
     }
 
     /// The cluster, and where the primary is known to be.
@@ -323,24 +373,25 @@ impl State {
             .map(|answer| answer.reached)
     }
 
-    pub(super) fn has_reached(&self, index: usize, lsn: Lsn) -> bool {
-        self.answer(index).is_some_and(|answer| answer.reached >= lsn)
+    pub(super) fn has_reached(&self, number: usize, lsn: Lsn) -> bool {
+        self.answer(number).is_some_and(|answer| answer.reached >= lsn)
     }
 
-    pub(super) fn number(&self) -> usize {
-        self.servers.len()
+    pub(super) fn numbers(&self) -> impl Iterator<Item = usize> {
+        self.servers.keys().copied()
     }
 
-    pub(super) fn name(&self, index: usize) -> &str {
-        &self.servers[index].name
+    pub(super) fn host(&self, number: usize) -> Option<&Host> {
+        self.servers.get(&number).map(|server| &server.host)
     }
 
-    pub(super) fn lag(&self, index: usize) -> Option<Duration> {
-        self.answer(index).filter(|answer| answer.is_standby).map(|_| self.servers[index].lag)
+    pub(super) fn lag(&self, number: usize) -> Option<Duration> {
+        self.answer(number).filter(|answer| answer.is_standby)?;
+        self.servers.get(&number).map(|server| server.lag)
     }
 
-    pub(super) fn standing(&self, index: usize, now: Instant) -> Standing {
-        let server = &self.servers[index];
+    pub(super) fn standing(&self, number: usize, now: Instant) -> Standing {
+        let Some(server) = self.servers.get(&number) else { return Standing::Unknown };
         let answer = match &server.seen {
             Seen::Nothing => return Standing::Unknown,
             Seen::Failure => return Standing::Away,
@@ -349,8 +400,11 @@ impl State {
         if now.saturating_duration_since(answer.asked) > STALE {
             return Standing::Away;
         }
+        if server.is_twin {
+            return Standing::Twin;
+        }
         if !answer.is_standby {
-            return if self.primary == Some(index) { Standing::Primary } else { Standing::Stranger };
+            return if self.primary == Some(number) { Standing::Primary } else { Standing::Stranger };
         }
         let Some(system) = self.system else { return Standing::Unknown };
         if answer.system != system || answer.timeline != self.position.timeline {
@@ -359,38 +413,49 @@ impl State {
         if server.lag > self.max_lag { Standing::Behind } else { Standing::Replica }
     }
 
-    fn may_answer(&self, index: usize, now: Instant) -> bool {
-        let server = &self.servers[index];
-        server.suspected.is_none() && !server.is_aside && self.standing(index, now) == Standing::Replica
-    }
-
     /// The replicas that come into question: near ones before others, and the others only where the primary is not near.
     fn candidates(&self, now: Instant) -> Vec<usize> {
         let of = |is_near: bool| -> Vec<usize> {
-            let all = 0..self.servers.len();
-            all.filter(|index| self.servers[*index].is_near == is_near && self.may_answer(*index, now)).collect()
+            let may_answer = |number: usize, server: &Server| {
+                let is_free = server.suspected.is_none() && !self.is_kept_out(server);
+                is_free && self.standing(number, now) == Standing::Replica
+            };
+            let all = self.servers.iter().map(|(number, server)| (*number, server));
+            all.filter(|(number, server)| server.is_near == is_near && may_answer(*number, server))
+                .map(|(number, _)| number)
+                .collect()
         };
         let near = of(true);
-        let primary = self.primary.filter(|index| self.standing(*index, now) == Standing::Primary);
-        if !near.is_empty() || primary.is_some_and(|index| self.servers[index].is_near) { near } else { of(false) }
+        let primary = self.primary.filter(|number| self.standing(*number, now) == Standing::Primary);
+        let primary_is_near = primary.and_then(|number| self.servers.get(&number)).is_some_and(|server| server.is_near);
+        if !near.is_empty() || primary_is_near { near } else { of(false) }
+    }
+
+    /// Whether it is not for reads, under whichever of its names that was said.
+    fn is_kept_out(&self, server: &Server) -> bool {
+        let is_same = |other: &Server| match (&other.seen, &server.seen) {
+            (Seen::Answer(a), Seen::Answer(b)) => (a.system, a.instance) == (b.system, b.instance),
+            _ => false,
+        };
+        server.is_aside || self.servers.values().any(|other| other.is_aside && is_same(other))
     }
 
     /// Which server answers a read that must see everything up to `at_least`: of those that may, the one with the least
     /// to do.
     pub(super) fn pick(&mut self, at_least: Option<Lsn>, busy: impl Fn(usize) -> Option<usize>, now: Instant) -> Pick {
         let candidates: Vec<(usize, usize)> =
-            self.candidates(now).into_iter().filter_map(|index| Some((index, busy(index)?))).collect();
+            self.candidates(now).into_iter().filter_map(|number| Some((number, busy(number)?))).collect();
         if candidates.is_empty() {
             return Pick::Primary;
         }
-        let has_it = |index: usize| at_least.is_none_or(|lsn| self.has_reached(index, lsn));
-        let ready: Vec<_> = candidates.into_iter().filter(|(index, _)| has_it(*index)).collect();
+        let has_it = |number: usize| at_least.is_none_or(|lsn| self.has_reached(number, lsn));
+        let ready: Vec<_> = candidates.into_iter().filter(|(number, _)| has_it(*number)).collect();
         // Those with equally little to do take turns.
         self.turn = self.turn.wrapping_add(1);
         let turn = self.turn;
         let number = ready.len();
         let rotated = (0..number).map(|n| ready[(n + turn) % number]);
-        rotated.min_by_key(|(_, busy)| *busy).map_or(Pick::Later, |(index, _)| Pick::Replica(index))
+        rotated.min_by_key(|(_, busy)| *busy).map_or(Pick::Later, |(number, _)| Pick::Replica(number))
     }
 
     /// Waits for a replica to get there, unless too many wait already. Whoever is woken asks again.
@@ -424,7 +489,7 @@ impl State {
         if self.waiters.is_empty() {
             return;
         }
-        let reached = self.candidates(now).into_iter().filter_map(|index| Some(self.answer(index)?.reached)).max();
+        let reached = self.candidates(now).into_iter().filter_map(|number| Some(self.answer(number)?.reached)).max();
         let still = match reached {
             Some(reached) => self.waiters.split_off(&(Lsn(reached.0.saturating_add(1)), 0)),
             None => BTreeMap::new(),
@@ -436,189 +501,4 @@ impl State {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const A: usize = 0;
-    const B: usize = 1;
-    const C: usize = 2;
-
-    /// Three servers of one cluster, and a clock.
-    struct Scene {
-        state: State,
-        now: Instant,
-    }
-
-    impl Scene {
-        fn new() -> Self {
-            Self::of([true, true, true])
-        }
-
-        fn of(near: [bool; 3]) -> Self {
-            let servers = ["a", "b", "c"].map(str::to_owned).into_iter().zip(near);
-            Self { state: State::new(servers, Duration::from_millis(500), 2), now: Instant::now() }
-        }
-
-        fn pass(&mut self, ms: u64) {
-            self.now += Duration::from_millis(ms);
-        }
-
-        fn says(&mut self, index: usize, is_standby: bool, timeline: u32, lsn: u64) {
-            self.says_of(7, index, is_standby, timeline, lsn);
-        }
-
-        fn says_of(&mut self, system: u64, index: usize, is_standby: bool, timeline: u32, lsn: u64) {
-            let (reached, asked) = (Lsn(lsn), self.now);
-            self.pass(1);
-            let answer = Answer { asked, is_standby, reached, durable: reached, timeline, system };
-            self.state.answered(index, answer, self.now);
-        }
-
-        fn usual(&mut self) {
-            self.says(A, false, 1, 10);
-            self.says(B, true, 1, 10);
-            self.says(C, true, 1, 10);
-        }
-
-        fn pick(&mut self, at_least: Option<u64>) -> Pick {
-            self.state.pick(at_least.map(Lsn), |_| Some(0), self.now)
-        }
-
-        fn standing(&self, index: usize) -> Standing {
-            self.state.standing(index, self.now)
-        }
-    }
-
-    #[test]
-    fn reads_go_to_whoever_has_least_to_do_and_equals_take_turns() {
-        let mut scene = Scene::new();
-        assert_eq!(scene.pick(None), Pick::Primary, "nobody is known");
-        scene.says(A, false, 1, 10);
-        scene.says(B, true, 1, 10);
-        assert_eq!((scene.pick(None), scene.state.primary()), (Pick::Primary, None), "not everybody was heard");
-        scene.says(C, true, 1, 10);
-        scene.usual();
-        assert_eq!(scene.state.primary(), Some(A));
-        let picked: Vec<_> = (0..2).map(|_| scene.pick(None)).collect();
-        assert!(picked.contains(&Pick::Replica(B)) && picked.contains(&Pick::Replica(C)), "{picked:?}");
-        let busy = |index| Some(if index == B { 1 } else { 0 });
-        assert_eq!(scene.state.pick(None, busy, scene.now), Pick::Replica(C));
-        let closed = |index| (index == B).then_some(9);
-        assert_eq!(scene.state.pick(None, closed, scene.now), Pick::Replica(B));
-    }
-
-    #[test]
-    fn who_is_away_behind_or_suspected_answers_nothing() {
-        let mut scene = Scene::new();
-        scene.usual();
-        scene.usual();
-        scene.state.failed(B, scene.now);
-        assert_eq!((scene.standing(B), scene.pick(None)), (Standing::Away, Pick::Replica(C)));
-        scene.state.suspect(C, scene.now);
-        assert_eq!(scene.pick(None), Pick::Primary);
-        scene.says(C, true, 1, 10);
-        assert_eq!(scene.pick(None), Pick::Replica(C), "it answered since");
-        scene.pass(1100);
-        assert_eq!((scene.standing(C), scene.pick(None)), (Standing::Away, Pick::Primary), "long ago");
-        scene.says(A, false, 1, 20);
-        scene.pass(501);
-        scene.says(C, true, 1, 10);
-        assert_eq!((scene.standing(C), scene.pick(None)), (Standing::Behind, Pick::Primary));
-        scene.says(C, true, 1, 20);
-        assert_eq!(scene.pick(None), Pick::Replica(C));
-        assert_eq!(scene.state.lag(C), Some(Duration::ZERO));
-    }
-
-    #[test]
-    fn whoever_waits_is_woken_when_it_is_there_or_never_will_be() {
-        let mut scene = Scene::new();
-        scene.usual();
-        scene.usual();
-        assert_eq!(scene.pick(Some(11)), Pick::Later);
-        let (_, mut first) = scene.state.wait_for(Lsn(11)).unwrap();
-        let (place, mut second) = scene.state.wait_for(Lsn(12)).unwrap();
-        assert!(scene.state.wait_for(Lsn(1)).is_none(), "bounded");
-        assert_eq!(scene.state.awaited(), Some((Lsn(11), Lsn(12))));
-        scene.says(B, true, 1, 11);
-        assert!(first.try_recv().is_ok() && second.try_recv().is_err());
-        assert_eq!(scene.pick(Some(11)), Pick::Replica(B));
-        scene.state.failed(B, scene.now);
-        assert!(second.try_recv().is_err(), "there is another replica");
-        scene.state.failed(C, scene.now);
-        assert!(second.try_recv().is_ok() && scene.state.waiting() == 0);
-        scene.state.give_up(place);
-    }
-
-    #[test]
-    fn near_ones_go_first_and_a_near_primary_before_far_ones() {
-        let mut far_primary = Scene::of([false, true, false]);
-        far_primary.usual();
-        far_primary.usual();
-        assert_eq!(far_primary.pick(None), Pick::Replica(B));
-        far_primary.state.failed(B, far_primary.now);
-        assert_eq!(far_primary.pick(None), Pick::Replica(C));
-        let mut near_primary = Scene::of([true, true, false]);
-        near_primary.usual();
-        near_primary.usual();
-        near_primary.state.failed(B, near_primary.now);
-        assert_eq!(near_primary.pick(None), Pick::Primary);
-        near_primary.state.failed(A, near_primary.now);
-        assert_eq!(near_primary.pick(None), Pick::Replica(C), "better far than not at all");
-    }
-
-    #[test]
-    fn sec_14_another_timeline_or_cluster_is_a_stranger() {
-        let mut scene = Scene::new();
-        scene.usual();
-        scene.says_of(8, B, true, 1, 10);
-        scene.says(C, true, 2, 10);
-        assert_eq!((scene.standing(B), scene.standing(C)), (Standing::Stranger, Standing::Stranger));
-        assert_eq!(scene.pick(None), Pick::Primary);
-    }
-
-    #[test]
-    fn a_promoted_standby_becomes_the_primary_and_moves_on() {
-        let mut scene = Scene::new();
-        scene.usual();
-        scene.state.failed(A, scene.now);
-        assert_eq!((scene.state.primary(), scene.pick(None)), (Some(A), Pick::Replica(C)), "reads go on");
-        scene.says(B, false, 2, 9);
-        assert_eq!((scene.state.primary(), scene.state.trouble()), (Some(B), None));
-        assert_eq!(scene.state.position(), Some((7, Position { timeline: 2, lsn: Lsn(9) })));
-        assert_eq!(scene.standing(C), Standing::Stranger, "until it follows");
-        scene.says(C, true, 2, 9);
-        assert_eq!(scene.standing(C), Standing::Replica);
-        // The old one comes back and believes that nothing happened.
-        scene.says(A, false, 1, 12);
-        assert_eq!(scene.state.trouble(), None, "the other one may have gone just before");
-        scene.says(B, false, 2, 9);
-        assert!(matches!(scene.state.trouble(), Some(Trouble::Split(leaders)) if leaders.len() == 2));
-        assert_eq!(scene.state.primary(), Some(B), "who it is does not change");
-        scene.state.failed(B, scene.now);
-        assert!(matches!(scene.state.trouble(), Some(Trouble::Outdated(leader)) if leader.timeline == 1));
-        scene.says(A, true, 2, 9);
-        scene.says(B, false, 2, 9);
-        assert_eq!((scene.state.primary(), scene.state.trouble()), (Some(B), None));
-    }
-
-    #[test]
-    fn a_primary_that_goes_as_another_comes_is_no_split() {
-        let mut scene = Scene::new();
-        scene.usual();
-        scene.says(A, false, 1, 10);
-        scene.says(B, false, 2, 10);
-        assert_eq!((scene.state.trouble(), scene.state.primary()), (None, Some(A)));
-        scene.state.failed(A, scene.now);
-        assert_eq!((scene.state.trouble(), scene.state.primary()), (None, Some(B)));
-    }
-
-    #[test]
-    fn another_cluster_never_takes_over() {
-        let mut scene = Scene::new();
-        scene.usual();
-        scene.state.failed(A, scene.now);
-        scene.says_of(8, B, false, 5, 10);
-        assert!(matches!(scene.state.trouble(), Some(Trouble::Foreign(leader)) if leader.system == 8));
-        assert_eq!(scene.state.primary(), Some(A));
-    }
-}
+mod tests;

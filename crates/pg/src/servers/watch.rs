@@ -3,15 +3,19 @@
 //! Ten times a second, and every few milliseconds while somebody waits for a replica. A server that does not answer is out
 //! within a second, however it fell silent: a refused or broken connection at once, a frozen one after [`PATIENCE`].
 
+use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, MutexGuard, Weak};
 use std::time::{Duration, Instant};
+
+use tokio::sync::watch as channel;
 
 use super::probe::{self, Answer, PATIENCE};
 use super::state::{Standing, State};
 use super::{Inner, Trouble};
 use crate::lsn::Lsn;
+use crate::options::{ConnectOptions, Host};
 use crate::session::Session;
 
 /// Between questions, and while somebody waits for the answer.
@@ -23,55 +27,115 @@ const RETRY: Duration = Duration::from_millis(250);
 const NUDGE_AFTER: Duration = Duration::from_millis(20);
 const NUDGE_PAUSE: Duration = Duration::from_millis(100);
 
-/// Watches until nobody is interested any more.
-pub(super) async fn watch(inner: Weak<Inner>, index: usize) {
-    loop {
-        let Some(connect) = inner.upgrade().map(|inner| inner.watched[index].connect.clone()) else { return };
-        let mut opening = Box::pin(Session::connect(&connect));
-        let opened = match tokio::time::timeout(PATIENCE, &mut opening).await {
-            Ok(opened) => opened,
-            Err(_) => {
-                tell(&inner, index, Err(format!("no connection within {PATIENCE:?}")));
-                opening.await
+/// The watch over one server.
+pub(super) struct Watch {
+    pub(super) inner: Weak<Inner>,
+    pub(super) number: usize,
+    pub(super) connect: ConnectOptions,
+    /// Whether it answers.
+    pub(super) told: channel::Sender<bool>,
+}
+
+impl Watch {
+    /// Watches until nobody is interested any more.
+    pub(super) async fn run(self) {
+        while self.inner.strong_count() > 0 {
+            let mut opening = Box::pin(Session::connect(&self.connect));
+            let opened = match tokio::time::timeout(PATIENCE, &mut opening).await {
+                Ok(opened) => opened,
+                Err(_) => {
+                    self.tell(Err(format!("no connection within {PATIENCE:?}")));
+                    opening.await
+                }
+            };
+            match opened {
+                Ok(mut session) => Box::pin(self.follow(&mut session)).await,
+                Err(error) => self.tell(Err(error.to_string())),
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+
+    /// Asks again and again, until the server does not answer or nobody is interested.
+    async fn follow(&self, session: &mut Session) {
+        let Some(hurry) = self.inner.upgrade().map(|inner| Arc::clone(&inner.hurry)) else { return };
+        let mut unwritten = Unwritten::default();
+        loop {
+            let answer = probe::ask(session).await;
+            let is_over = answer.is_err();
+            self.tell(answer);
+            if is_over {
+                return;
+            }
+            // From here on nobody hurries unheard.
+            let mut hurried = pin!(hurry.notified());
+            hurried.as_mut().enable();
+            let Some((pause, nudge)) = self.inner.upgrade().map(|inner| {
+                let state = inner.lock();
+                let pause = if state.waiting() > 0 { SHORT_PAUSE } else { PAUSE };
+                (pause, unwritten.is_due(&state, self.number, Instant::now()))
+            }) else {
+                return;
+            };
+            if nudge {
+                if let Some(inner) = self.inner.upgrade() {
+                    inner.nudges.fetch_add(1, Relaxed);
+                }
+                // One that fails shows at the next question.
+                let _ = probe::nudge(session).await;
+            }
+            let _ = tokio::time::timeout(pause, hurried).await;
+        }
+    }
+
+    /// Passes on what a server said, and what follows from it.
+    fn tell(&self, said: Result<Answer, String>) {
+        let Some(inner) = self.inner.upgrade() else { return };
+        let now = Instant::now();
+        let mut state = inner.lock();
+        // It may have left just now.
+        let Some(host) = state.host(self.number).cloned() else { return };
+        let before = Outline::of(&state, now);
+        let (answers, why) = match said {
+            Ok(answer) => {
+                state.answered(self.number, answer, now);
+                (true, None)
+            }
+            Err(why) => {
+                state.failed(self.number, now);
+                (false, Some(why))
             }
         };
-        match opened {
-            Ok(mut session) => Box::pin(follow(&inner, index, &mut session)).await,
-            Err(error) => tell(&inner, index, Err(error.to_string())),
-        }
-        tokio::time::sleep(RETRY).await;
+        inner.guide.answers(&host, answers);
+        self.told.send_if_modified(|known: &mut bool| std::mem::replace(known, answers) != answers);
+        inner.pass_on(state, &before, (self.number, why.as_deref()), now);
     }
 }
 
-/// Asks again and again, until the server does not answer or nobody is interested.
-async fn follow(inner: &Weak<Inner>, index: usize, session: &mut Session) {
-    let Some(hurry) = inner.upgrade().map(|inner| Arc::clone(&inner.hurry)) else { return };
-    let mut unwritten = Unwritten::default();
-    loop {
-        let answer = probe::ask(session).await;
-        let is_over = answer.is_err();
-        tell(inner, index, answer);
-        if is_over {
-            return;
+impl Inner {
+    /// Passes on what follows from a change, of which `why` was told by one of the servers.
+    pub(super) fn pass_on(
+        &self,
+        state: MutexGuard<'_, State>,
+        before: &Outline,
+        why: (usize, Option<&str>),
+        now: Instant,
+    ) {
+        let after = Outline::of(&state, now);
+        // Under the lock, so that what is passed on comes in the order in which it was found out.
+        self.is_troubled.store(after.trouble.is_some(), Relaxed);
+        self.guide.doubt(after.trouble.is_some());
+        if before.primary != after.primary
+            && let Some(primary) = after.primary.and_then(|primary| state.host(primary))
+        {
+            self.guide.lead(primary);
         }
-        // From here on nobody hurries unheard.
-        let mut hurried = pin!(hurry.notified());
-        hurried.as_mut().enable();
-        let Some((pause, nudge)) = inner.upgrade().map(|inner| {
-            let state = inner.lock();
-            let pause = if state.waiting() > 0 { SHORT_PAUSE } else { PAUSE };
-            (pause, unwritten.is_due(&state, index, Instant::now()))
-        }) else {
-            return;
-        };
-        if nudge {
-            if let Some(inner) = inner.upgrade() {
-                inner.nudges.fetch_add(1, Relaxed);
-            }
-            // One that fails shows at the next question.
-            let _ = probe::nudge(session).await;
+        if *before != after {
+            let name = |number: usize| state.host(number).map(Host::to_string).unwrap_or_default();
+            after.say(before, name, why);
         }
-        let _ = tokio::time::timeout(pause, hurried).await;
+        drop(state);
+        self.changes.send_modify(|changes| *changes = changes.wrapping_add(1));
     }
 }
 
@@ -83,9 +147,9 @@ struct Unwritten {
 }
 
 impl Unwritten {
-    fn is_due(&mut self, state: &State, index: usize, now: Instant) -> bool {
+    fn is_due(&mut self, state: &State, number: usize, now: Instant) -> bool {
         let awaited: Option<Lsn> = state.awaited().map(|(_, last)| last);
-        let is_unwritten = state.primary() == Some(index) && state.durable() < awaited;
+        let is_unwritten = state.primary() == Some(number) && state.durable() < awaited;
         if !is_unwritten {
             self.since = None;
             return false;
@@ -100,60 +164,24 @@ impl Unwritten {
     }
 }
 
-/// Passes on what a server said, and what follows from it.
-fn tell(inner: &Weak<Inner>, index: usize, said: Result<Answer, String>) {
-    let Some(inner) = inner.upgrade() else { return };
-    let now = Instant::now();
-    let mut state = inner.lock();
-    let before = Outline::of(&state, now);
-    let (answers, why) = match said {
-        Ok(answer) => {
-            state.answered(index, answer, now);
-            (true, None)
-        }
-        Err(why) => {
-            state.failed(index, now);
-            (false, Some(why))
-        }
-    };
-    let after = Outline::of(&state, now);
-    // Under the lock, so that what is passed on comes in the order in which it was found out.
-    inner.is_troubled.store(after.trouble.is_some(), Relaxed);
-    inner.guide.doubt(after.trouble.is_some());
-    inner.guide.answers(&inner.watched[index].host, answers);
-    if before.primary != after.primary
-        && let Some(primary) = after.primary
-    {
-        inner.guide.lead(&inner.watched[primary].host);
-    }
-    let changed = |known: &mut bool| std::mem::replace(known, answers) != answers;
-    inner.answers[index].send_if_modified(changed);
-    drop(state);
-    if before != after {
-        after.say(&before, &inner, index, why.as_deref());
-    }
-    inner.changes.send_modify(|changes| *changes = changes.wrapping_add(1));
-}
-
-/// What the log is interested in.
+/// What others are interested in: those who write, and the log.
 #[derive(PartialEq, Eq)]
-struct Outline {
-    standings: Vec<Standing>,
+pub(super) struct Outline {
+    standings: BTreeMap<usize, Standing>,
     primary: Option<usize>,
     trouble: Option<Trouble>,
 }
 
 impl Outline {
-    fn of(state: &State, now: Instant) -> Self {
+    pub(super) fn of(state: &State, now: Instant) -> Self {
         Self {
-            standings: (0..state.number()).map(|index| state.standing(index, now)).collect(),
+            standings: state.numbers().map(|number| (number, state.standing(number, now))).collect(),
             primary: state.primary(),
             trouble: state.trouble().cloned(),
         }
     }
 
-    fn say(&self, before: &Self, inner: &Inner, told: usize, why: Option<&str>) {
-        let name = |index: usize| inner.watched[index].host.to_string();
+    fn say(&self, before: &Self, name: impl Fn(usize) -> String, (told, why): (usize, Option<&str>)) {
         if before.primary != self.primary
             && let Some(primary) = self.primary
         {
@@ -166,11 +194,9 @@ impl Outline {
             (Some(_), None) => tracing::info!("there is one primary; writing goes on"),
             _ => {}
         }
-        for (index, (then, now)) in before.standings.iter().zip(&self.standings).enumerate() {
-            if then == now {
-                continue;
-            }
-            let (server, why) = (name(index), why.filter(|_| index == told).unwrap_or_default());
+        for (number, now) in &self.standings {
+            let Some(then) = before.standings.get(number).filter(|then| *then != now) else { continue };
+            let (server, why) = (name(*number), why.filter(|_| *number == told).unwrap_or_default());
             match (then, now) {
                 (_, Standing::Away) => tracing::warn!(server, why, "a database server does not answer"),
                 (_, Standing::Behind) => tracing::warn!(server, "a replica is too far behind; it answers no reads"),
@@ -181,6 +207,7 @@ impl Outline {
                     tracing::info!(server, "a replica answers reads");
                 }
                 (_, Standing::Replica) => tracing::info!(server, "a replica answers reads again"),
+                (_, Standing::Twin) => tracing::info!(server, "this is one of the other servers under another name"),
                 (_, Standing::Primary | Standing::Unknown) => {}
             }
         }
