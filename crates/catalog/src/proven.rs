@@ -10,6 +10,7 @@
 //! in a database that does not tell. Pure but for its queries. What is looked at: `sql/code_own_list.sql` and those beside it.
 
 pub(crate) mod depends;
+pub(crate) mod reached;
 mod timeless;
 
 use std::collections::{HashMap, HashSet};

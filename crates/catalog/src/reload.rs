@@ -26,7 +26,8 @@ use crate::load::load_with;
 use crate::model::Catalog;
 use crate::pace::Room;
 use crate::proven::prove;
-use crate::renewal::{rehearse, renew};
+use crate::proven::reached::rehearse;
+use crate::renewal::renew;
 use crate::scope::Scope;
 use crate::shapes::sample;
 

@@ -17,22 +17,12 @@ use ferrobase_pg::{Session, StatementResult};
 use crate::cells::Cells;
 use crate::error::LoadError;
 use crate::model::{Catalog, NameRef, Relation};
-use crate::pace::REST;
-use crate::proven::{Objects, Proven};
-use crate::snapshot;
-use crate::sql::{self, IDENTITIES, Query};
+use crate::proven::Proven;
+use crate::proven::reached::{Reached, reached};
+use crate::sql::IDENTITIES;
 
 /// Most relations that are remembered: some dozen microseconds of PostgreSQL each.
 const MOST: usize = 300;
-/// Most questions in a row; each follows objects one step further.
-const MOST_STEPS: usize = 24;
-
-/// What is asked once: which relations these are, and what there is of PostgreSQL's own or could be taken for it.
-const OF_ALL: [Query; 5] =
-    [IDENTITIES, sql::OWN_CODE, sql::SHADOWS_OF_FUNCTIONS, sql::SHADOWS_OF_OPERATORS, sql::SHADOWS_OF_TYPES];
-/// What reading may lead to.
-const OF_OBJECTS: [Query; 4] =
-    [sql::CODE_OF_FUNCTIONS, sql::CODE_OF_RELATIONS, sql::CODE_OF_TYPES, sql::CODE_OF_OPERATORS];
 
 /// The relations that were asked for.
 #[derive(Debug, Default)]
@@ -78,45 +68,11 @@ pub(crate) async fn renew(
     asked: &[u32],
     timeout: Duration,
 ) -> Result<Proven, LoadError> {
-    let (mut objects, mut kept) = (Objects::default(), Vec::new());
-    let mut next: Vec<u64> = asked.iter().map(|oid| u64::from(*oid)).collect();
-    let queries = [&OF_ALL[..], &OF_OBJECTS].concat();
-    for (query, answer) in queries.iter().zip(snapshot::look(session, &queries, &next, timeout).await?) {
-        match query.name {
-            name if name == IDENTITIES.name => kept = unchanged(&answer, catalog)?,
-            // Nobody tells of changes.
-            name if name == sql::OWN_CODE.name && answer.rows.is_empty() => return Ok(Proven::default()),
-            _ => take(&mut objects, *query, &answer)?,
-        }
-    }
-    let mut known: HashSet<u64> = HashSet::new();
-    for _ in 0..MOST_STEPS {
-        known.extend(next.iter().copied());
-        next = next.iter().flat_map(|number| objects.leads(*number)).filter(|number| !known.contains(number)).collect();
-        next.sort_unstable();
-        next.dedup();
-        if next.is_empty() {
-            return Ok(objects.proven_reads(&kept));
-        }
-        for (query, answer) in OF_OBJECTS.iter().zip(snapshot::look(session, &OF_OBJECTS, &next, timeout).await?) {
-            take(&mut objects, *query, &answer)?;
-        }
-    }
-    Ok(Proven::default())
-}
-
-/// Asks what a renewal asks, of nothing and a little at a time, so that the session answers the next one without planning.
-pub(crate) async fn rehearse(session: &mut Session, timeout: Duration) -> Result<(), LoadError> {
-    // What was seen twice is prepared, and what is prepared is planned when it runs.
-    for query in OF_ALL.iter().chain(&OF_OBJECTS).flat_map(|query| [*query; 3]) {
-        snapshot::look(session, &[query], &[], timeout).await?;
-        tokio::time::sleep(REST).await;
-    }
-    session.look_away().await.map_err(|source| LoadError::Query { query: "renewal", source })
-}
-
-fn take(objects: &mut Objects, query: Query, answer: &StatementResult) -> Result<(), LoadError> {
-    answer.rows.iter().try_for_each(|row| objects.take(query.name, row))
+    let roots = asked.iter().map(|oid| u64::from(*oid)).collect();
+    Ok(match reached(session, roots, timeout).await? {
+        Some(Reached { objects, identities }) => objects.proven_reads(&unchanged(&identities, catalog)?),
+        None => Proven::default(),
+    })
 }
 
 /// Those that have the name, the columns and the types that the catalog knows.

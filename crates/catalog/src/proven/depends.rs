@@ -14,20 +14,13 @@ use std::time::Duration;
 
 use ferrobase_pg::Session;
 
+use super::reached::{Reached, reached};
 use super::timeless::{Named, Sorts, named};
 use super::{FIRST_OF_USERS, Object, Objects, Proven, Sort, Stands};
 use crate::cells::Cells;
 use crate::error::LoadError;
 use crate::snapshot;
-use crate::sql::{self, ANSWER_FACTS, Query};
-
-/// Most questions in a row; each follows objects one step further.
-const MOST_STEPS: usize = 24;
-/// What there is of PostgreSQL's own, or could be taken for it.
-const OF_ALL: [Query; 4] = [sql::OWN_CODE, sql::SHADOWS_OF_FUNCTIONS, sql::SHADOWS_OF_OPERATORS, sql::SHADOWS_OF_TYPES];
-/// What reading may lead to.
-const OF_OBJECTS: [Query; 4] =
-    [sql::CODE_OF_FUNCTIONS, sql::CODE_OF_RELATIONS, sql::CODE_OF_TYPES, sql::CODE_OF_OPERATORS];
+use crate::sql::ANSWER_FACTS;
 
 /// What an answer depends on, apart from who asks for what.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,7 +89,12 @@ async fn within(
     timeout: Duration,
 ) -> Result<Dependencies, LoadError> {
     let roots: BTreeSet<u64> = relations.iter().chain(functions).map(|oid| u64::from(*oid)).collect();
-    let Some(objects) = reached(session, roots, timeout).await? else { return Ok(Dependencies::default()) };
+    let Some(Reached { objects, .. }) = reached(session, roots, timeout).await? else {
+        return Ok(Dependencies::default());
+    };
+    if objects.is_shadowed(&mut HashMap::new()) {
+        return Ok(Dependencies::default());
+    }
     let named: HashMap<u64, Option<Named>> =
         objects.all.iter().map(|(number, of)| (*number, everything_named(of))).collect();
     let own = named.values().flatten().flat_map(Named::oids).map(u64::from);
@@ -106,26 +104,6 @@ async fn within(
     let found = |oids: &[u32], sort| oids.iter().filter_map(|oid| Some((*oid, graph.depends(*oid, sort)?))).collect();
     let (relations, functions) = (found(relations, Sort::Relation), found(functions, Sort::Function));
     Ok(Dependencies { relations, functions, ..Dependencies::default() })
-}
-
-/// Everything that these lead to; `None` where there is no end to it or something could be taken for PostgreSQL's own.
-async fn reached(session: &mut Session, roots: BTreeSet<u64>, timeout: Duration) -> Result<Option<Objects>, LoadError> {
-    let (mut objects, mut known, mut next) = (Objects::default(), HashSet::new(), roots);
-    let mut queries = [&OF_ALL[..], &OF_OBJECTS].concat();
-    for _ in 0..MOST_STEPS {
-        let oids: Vec<u64> = next.iter().copied().collect();
-        for (query, answer) in queries.iter().zip(snapshot::look(session, &queries, &oids, timeout).await?) {
-            answer.rows.iter().try_for_each(|row| objects.take(query.name, row))?;
-        }
-        queries = OF_OBJECTS.to_vec();
-        known.extend(oids);
-        let leads = next.iter().flat_map(|number| objects.leads(*number));
-        next = leads.filter(|number| !known.contains(number)).collect();
-        if next.is_empty() {
-            return Ok((!objects.is_shadowed(&mut HashMap::new())).then_some(objects));
-        }
-    }
-    Ok(None)
 }
 
 /// What all expressions of these objects name; `None` when one of them is not recognised.

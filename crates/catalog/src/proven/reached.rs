@@ -1,0 +1,71 @@
+//! Everything that some objects lead to, asked for step by step in one snapshot.
+//!
+//! A load reads all objects of a database; here are a few and what they lead to, which takes some milliseconds. What does not depend
+//! on an answer goes in one round trip, and each step further in one more. Who asks: `renewal`, `depends`.
+//! Invariant: one moment, until `Session::look_away`.
+
+use std::collections::{BTreeSet, HashSet};
+use std::time::Duration;
+
+use ferrobase_pg::{Session, StatementResult};
+
+use super::Objects;
+use crate::error::LoadError;
+use crate::pace::REST;
+use crate::snapshot;
+use crate::sql::{self, IDENTITIES, Query};
+
+/// Most questions in a row; each follows objects one step further.
+const MOST_STEPS: usize = 24;
+/// What is asked once: what the objects are called now, and what there is of PostgreSQL's own or could be taken for it.
+const OF_ALL: [Query; 5] =
+    [IDENTITIES, sql::OWN_CODE, sql::SHADOWS_OF_FUNCTIONS, sql::SHADOWS_OF_OPERATORS, sql::SHADOWS_OF_TYPES];
+/// What reading may lead to.
+const OF_OBJECTS: [Query; 4] =
+    [sql::CODE_OF_FUNCTIONS, sql::CODE_OF_RELATIONS, sql::CODE_OF_TYPES, sql::CODE_OF_OPERATORS];
+
+/// What was found.
+#[derive(Default)]
+pub(crate) struct Reached {
+    pub(crate) objects: Objects,
+    /// What the roots among relations are called, as `IDENTITIES` tells it.
+    pub(crate) identities: StatementResult,
+}
+
+/// From these roots on; `None` where nobody tells of changes, or there is no end to it.
+pub(crate) async fn reached(
+    session: &mut Session,
+    roots: BTreeSet<u64>,
+    timeout: Duration,
+) -> Result<Option<Reached>, LoadError> {
+    let (mut found, mut known, mut next) = (Reached::default(), HashSet::new(), roots);
+    let mut queries = [&OF_ALL[..], &OF_OBJECTS].concat();
+    for _ in 0..MOST_STEPS {
+        let oids: Vec<u64> = next.iter().copied().collect();
+        for (query, answer) in queries.iter().zip(snapshot::look(session, &queries, &oids, timeout).await?) {
+            match query.name {
+                name if name == IDENTITIES.name => found.identities = answer,
+                name if name == sql::OWN_CODE.name && answer.rows.is_empty() => return Ok(None),
+                name => answer.rows.iter().try_for_each(|row| found.objects.take(name, row))?,
+            }
+        }
+        queries = OF_OBJECTS.to_vec();
+        known.extend(oids);
+        let leads = next.iter().flat_map(|number| found.objects.leads(*number));
+        next = leads.filter(|number| !known.contains(number)).collect();
+        if next.is_empty() {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+/// Asks all of that of nothing and a little at a time, so that the session answers the next time without planning.
+pub(crate) async fn rehearse(session: &mut Session, timeout: Duration) -> Result<(), LoadError> {
+    // What was seen twice is prepared, and what is prepared is planned when it runs.
+    for query in OF_ALL.iter().chain(&OF_OBJECTS).flat_map(|query| [*query; 3]) {
+        snapshot::look(session, &[query], &[], timeout).await?;
+        tokio::time::sleep(REST).await;
+    }
+    session.look_away().await.map_err(|source| LoadError::Query { query: "rehearsal", source })
+}
