@@ -12,6 +12,7 @@
 
 mod lag;
 mod probe;
+mod standing;
 mod state;
 mod watch;
 
@@ -23,8 +24,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch as channel};
 use tokio::task::AbortHandle;
 
-pub(crate) use self::state::not_one_primary;
-pub use self::state::{Leader, Pick, Standing, Trouble};
+pub(crate) use self::standing::not_one_primary;
+pub use self::standing::{Leader, Pick, Standing, Trouble};
 
 use self::state::State;
 use self::watch::Outline;

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch as channel;
 
 use super::probe::{self, Answer, PATIENCE};
-use super::state::{Standing, State};
+use super::standing::Standing;
+use super::state::State;
 use super::{Inner, Trouble};
 use crate::lsn::Lsn;
 use crate::options::{ConnectOptions, Host};
