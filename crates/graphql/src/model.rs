@@ -13,6 +13,7 @@ use indexmap::IndexMap;
 
 use crate::made::{InputShape, Made};
 use crate::mistakes::Mistake;
+use crate::naming::is_enum_value;
 use crate::scalar::{Class, ValueType};
 use crate::views::{Documents, Place};
 
@@ -335,10 +336,22 @@ impl Table {
         self.fields.get(name).is_some_and(|field| !hidden(field))
     }
 
-    /// Columns that the role may read and whose values can be told apart and put in order.
+    /// Columns that an enum can name, that the role may read and whose values can be told apart and put in order.
     pub(crate) fn comparable(&self) -> impl Iterator<Item = (&String, &Column)> {
         let compares = |column: &Column| column.readable && !column.computed && column.value.class.is_ordered();
-        self.columns().filter(move |(_, _, column)| compares(column)).map(|(name, _, column)| (name, column))
+        let may = move |(name, _, column): &(&String, &Field, &Column)| is_enum_value(name) && compares(column);
+        self.columns().filter(may).map(|(name, _, column)| (name, column))
+    }
+
+    /// Columns that an enum can name and that the role may change.
+    pub(crate) fn changeable(&self) -> impl Iterator<Item = &str> {
+        let may = |(name, _, column): &(&String, &Field, &Column)| is_enum_value(name) && column.updatable;
+        self.columns().filter(may).map(|(name, ..)| name.as_str())
+    }
+
+    /// Keys that an enum can name.
+    pub(crate) fn named_keys(&self) -> impl Iterator<Item = &UniqueKey> {
+        self.keys.iter().filter(|key| is_enum_value(&key.name))
     }
 
     /// Whether it has texts that the role may read.

@@ -36,6 +36,11 @@ pub(crate) fn is_name(name: &str) -> bool {
     bytes.next().is_some_and(begins) && bytes.all(goes_on) && !name.starts_with("__")
 }
 
+/// Whether it can also be a value of an enum, which none of GraphQL's own values can.
+pub(crate) fn is_enum_value(name: &str) -> bool {
+    is_name(name) && !matches!(name, "true" | "false" | "null")
+}
+
 /// `blog_post` as `blogPost`.
 pub(crate) fn camel(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
@@ -134,6 +139,11 @@ mod tests {
             [("a", true), ("_a1", true), ("", false), ("1a", false), ("a b", false), ("ä", false), ("__a", false)]
         {
             assert_eq!(is_name(name), expected, "{name}");
+            assert_eq!(is_enum_value(name), expected, "{name}");
         }
+        for name in ["true", "false", "null"] {
+            assert!(is_name(name) && !is_enum_value(name), "{name}");
+        }
+        assert!(is_enum_value("True") && is_enum_value("nulls"));
     }
 }

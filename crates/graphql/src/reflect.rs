@@ -21,7 +21,7 @@ use indexmap::IndexMap;
 use crate::directive::{self, Directive, ForeignKey};
 use crate::mistakes::Mistake;
 use crate::model::{Column, Field, FieldKind, Model, MutationField, QueryField, Table, TableId};
-use crate::naming::{Naming, is_name, lower_first};
+use crate::naming::{Naming, is_enum_value, is_name, lower_first};
 use crate::scalar::{Class, ValueType};
 
 /// The size of a page that does not say its size.
@@ -304,6 +304,12 @@ impl Reflecting<'_> {
             let text = format!("its name for GraphQL, `{name}`, is no name or not free: it is left out");
             self.mistake(format_args!("{}.{own}", table.relation.name), text);
             return;
+        }
+        if matches!(&kind, FieldKind::Column(column) if !column.computed) && !is_enum_value(&name) {
+            let text = format!(
+                "its name for GraphQL, `{name}`, is no value of an enum: nothing that lists columns can name it"
+            );
+            self.mistake(format_args!("{}.{own}", table.relation.name), text);
         }
         let field = Field { description: commented.description, deprecated: commented.directive.deprecated, kind };
         table.fields.insert(name, field);

@@ -15,6 +15,7 @@ mod inside;
 mod introspection;
 mod joined;
 mod limits;
+mod names;
 mod nested;
 mod plans;
 mod proofs;

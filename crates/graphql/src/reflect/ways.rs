@@ -6,7 +6,7 @@ use ferrobase_catalog::{Column, Generated, Junction, Link, Privilege, QualifiedN
 use ferrobase_query::plan::Join;
 
 use super::{Reflecting, Sight};
-use crate::directive::{self, ForeignKey};
+use crate::directive::{self, Commented, ForeignKey};
 use crate::model::{Field, FieldKind, Reference, TableId};
 use crate::naming::{is_name, lower_first, upper_first};
 
@@ -145,19 +145,33 @@ impl Reflecting<'_> {
                 let join = Join::Columns(columns.clone());
                 (FieldKind::Many(Reference { table: target, join, nullable: true, refers: false }), name)
             }
-            Link::Computed { function, to_one } => {
-                let row_type = self.model.tables[id].relation.name.clone();
-                let join = Join::Function { function: function.clone(), row_type };
-                let field = Reference { table: target, join, nullable: true, refers: false };
-                let name = self.naming.field(function.name.trim_start_matches('_'));
-                (if *to_one { FieldKind::One(field) } else { FieldKind::Many(field) }, name)
-            }
+            Link::Computed { function, to_one } => return self.computed_way(id, target, function, *to_one),
             Link::ManyToMany(_) => return,
         };
         let said = directive::read(way.comment.as_deref()).directive;
         let refers = matches!(&kind, FieldKind::One(to) if to.refers);
         let name = if refers { said.foreign_name } else { said.local_name }.unwrap_or(name);
         self.lead(id, &name, way.columns(), kind);
+    }
+
+    /// A way by a function of the row, with the name and the words that its comment gives it. Where it gives one row it is a
+    /// value of a column too, for want of a way.
+    fn computed_way(&mut self, id: TableId, target: TableId, function: &QualifiedName, to_one: bool) {
+        let row_type = self.model.tables[id].relation.name.clone();
+        let comment = self.sight.catalog.row_function(function, &row_type).and_then(|of| of.comment.as_deref());
+        let Commented { directive, description } = directive::read(comment);
+        let own = directive.name.unwrap_or_else(|| self.naming.field(function.name.trim_start_matches('_')));
+        let join = Join::Function { function: function.clone(), row_type };
+        let to = Reference { table: target, join, nullable: true, refers: false };
+        let kind = if to_one { FieldKind::One(to) } else { FieldKind::Many(to) };
+        let table = &mut self.model.tables[id];
+        if table.relation.computed_fields.get(&function.name).is_some_and(|value| value.function == *function) {
+            let is_value =
+                |kind: &FieldKind| matches!(kind, FieldKind::Column(of) if of.computed && of.name == function.name);
+            table.fields.retain(|_, field| !is_value(&field.kind));
+        }
+        let names = [own.clone(), format!("{own}By")];
+        self.add_way(id, &names, Field { description, deprecated: directive.deprecated, kind });
     }
 
     /// Adds a field that leads to other rows, under a name that is free.
@@ -171,10 +185,14 @@ impl Reflecting<'_> {
 
     /// The same under the first of these names that is free.
     fn lead_by(&mut self, id: TableId, names: &[String], kind: FieldKind) {
+        self.add_way(id, names, Field { description: None, deprecated: None, kind });
+    }
+
+    fn add_way(&mut self, id: TableId, names: &[String], field: Field) {
         let table = &mut self.model.tables[id];
         match names.iter().find(|name| is_name(name) && !table.fields.contains_key(*name)) {
             Some(name) => {
-                table.fields.insert(name.clone(), Field { description: None, deprecated: None, kind });
+                table.fields.insert(name.clone(), field);
             }
             None => {
                 let object = table.relation.name.clone();

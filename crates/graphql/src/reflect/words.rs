@@ -7,7 +7,7 @@ use ferrobase_catalog::{Catalog, DeclaredType, QualifiedName, TypeClass};
 use super::Reflecting;
 use crate::directive;
 use crate::model::EnumType;
-use crate::naming::is_name;
+use crate::naming::{is_enum_value, is_name};
 use crate::scalar::{Class, ValueType};
 
 impl Reflecting<'_> {
@@ -49,7 +49,7 @@ impl Reflecting<'_> {
             values.iter().map(|value| (value.clone(), mappings.get(value).unwrap_or(value).clone())).collect();
         let is_word = |(place, (_, word)): (usize, &(String, String))| {
             let is_free = words.iter().take(place).all(|(_, other)| other != word);
-            is_free && is_name(word) && !matches!(word.as_str(), "true" | "false" | "null")
+            is_free && is_enum_value(word)
         };
         if !words.iter().enumerate().all(is_word) || !is_name(&name) || !self.take(&name) {
             return ValueType::of_class(Class::String);

@@ -74,7 +74,7 @@ impl Drawing<'_> {
                 let table = table(id);
                 let drawn = field(name, optional(&table.type_of("InsertResponse")));
                 let mut drawn = argument(drawn, "objects", full_list(&table.type_of("InsertInput")), None);
-                if !table.keys.is_empty() {
+                if table.named_keys().next().is_some() {
                     drawn = argument(drawn, "onConflict", optional(&table.type_of("OnConflict")), None);
                 }
                 described(drawn, &format!("Adds rows of type `{}`.", table.type_name))

@@ -8,18 +8,17 @@ use super::build::{
     required,
 };
 use crate::model::{Table, TableId, UniqueKey};
-use crate::naming::{camel, upper_first};
+use crate::naming::{camel, is_enum_value, upper_first};
 
 impl Drawing<'_> {
     /// What is said about keys of a table.
     pub(super) fn keys(&mut self, id: TableId) {
         let table = &self.model.tables[id];
-        if table.insertable && !table.keys.is_empty() {
+        if table.insertable && table.named_keys().next().is_some() {
             self.on_conflict(table);
         }
         if table.updatable {
-            let columns = table.columns().filter(|(_, _, column)| column.updatable).map(|(name, _, _)| name.as_str());
-            let columns: Vec<_> = columns.collect();
+            let columns: Vec<_> = table.changeable().collect();
             if !columns.is_empty() {
                 enumeration(&mut self.schema, &table.type_of("UpdateColumn"), None, columns);
             }
@@ -35,10 +34,12 @@ impl Drawing<'_> {
 
     fn on_conflict(&mut self, table: &Table) {
         let key = table.type_of("Key");
-        enumeration(&mut self.schema, &key, None, table.keys.iter().map(|key| key.name.as_str()));
-        let first = table.keys.first().map(|key| Value::Enum(super::build::name(&key.name)));
+        enumeration(&mut self.schema, &key, None, table.named_keys().map(|key| key.name.as_str()));
+        // The first of all keys, or none: what is said when nothing is said.
+        let first = table.keys.first().filter(|key| is_enum_value(&key.name));
+        let first = first.map(|key| Value::Enum(super::build::name(&key.name)));
         let mut fields = vec![input_with_default("key", required(&key), first)];
-        if table.updatable && table.columns().any(|(_, _, column)| column.updatable) {
+        if table.updatable && table.changeable().next().is_some() {
             fields.push(input("update", list_of_required(&table.type_of("UpdateColumn"))));
             fields.push(input("where", optional(&table.type_of("Filter"))));
         }
