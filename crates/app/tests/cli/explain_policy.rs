@@ -135,6 +135,47 @@ async fn missing_policies_and_privileges_are_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_the_table_cannot_hold_is_malformed_and_no_policy_is_to_blame() {
+    let case = Case::new().await;
+    let domains = "create domain word as text not null check (value <> 'no');
+                   create table public.words (id int primary key, word word, short varchar(3), note text);
+                   alter table public.words enable row level security;
+                   create policy anyone on public.words using (true) with check (true);
+                   create policy seen on public.words as restrictive for update using (note is null)";
+    case.database.script(domains).await;
+    let ask = |table: &str, command: &str, row: Value| {
+        let row = row.to_string();
+        case.run(&["--table", table, "--role", "anon", "--command", command, "--row", &row])
+    };
+    for (command, row, said) in [
+        ("insert", json!({"id": "x", "word": "a"}), "words.id: invalid input syntax for type integer: \"x\" (22P02)"),
+        ("update", json!({"id": "x"}), "words.id: invalid input syntax"),
+        (
+            "select",
+            json!({"id": 3_000_000_000_u64}),
+            "words.id: value \"3000000000\" is out of range for type integer (22003)",
+        ),
+        (
+            "insert",
+            json!({"id": 1, "word": "a", "short": "long"}),
+            "words.short: value too long for type character varying(3) (22001)",
+        ),
+        ("insert", json!({"id": 1, "word": "no"}), "words.word: value for domain word violates check constraint"),
+        ("insert", json!({"id": 1}), "words: domain word does not allow null values (23502)"),
+    ] {
+        let ran = ask("words", command, row);
+        assert!(ran.code() == Some(1) && ran.err.contains("the row is malformed: "), "{command}: {ran:?}");
+        assert!(ran.err.contains(said) && !ran.err.contains("policy"), "{command}: {ran:?}");
+    }
+    // A part of a row is enough for what changes; and a row that fits is judged.
+    assert!(ask("words", "update", json!({"note": "x"})).succeeds().contains("refused"));
+    assert!(ask("words", "insert", json!({"id": 1, "word": "a"})).succeeds().contains("allowed"));
+    // What a role may not reach is not the row's fault.
+    let ran = ask("private.kept", "insert", json!({"id": 1}));
+    assert!(ran.succeeds().contains("lacks USAGE on schema private"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn it_is_readable_and_mistakes_are_told() {
     let case = Case::new().await;
     let claims = json!({ "sub": ANN }).to_string();

@@ -4,10 +4,10 @@
 //! row is a bound parameter.
 
 use ferrobase_catalog::QualifiedName;
-use ferrobase_pg::{Error, Session};
+use ferrobase_pg::{DbError, Error, Session};
 use ferrobase_query::CatalogSql;
 use ferrobase_query::sql::{JSONB, Sql};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::table::{ExplainError, Table};
 
@@ -54,6 +54,48 @@ pub(super) async fn with_defaults(session: &mut Session, table: &Table, row: &Js
     Ok(whole)
 }
 
+/// Refuses values that their columns cannot hold: each policy would fail of them, and none would be to blame.
+pub(super) async fn check_values(
+    session: &mut Session,
+    name: &QualifiedName,
+    table: &Table,
+    row: &JsonRow,
+) -> Result<(), ExplainError> {
+    for (column, value) in row {
+        let of = table.column(&name.name, column)?;
+        let json = json!({ column: value }).to_string();
+        let mut sql = Sql::of("SELECT pg_catalog.to_jsonb(it.*)::text FROM pg_catalog.jsonb_to_record(");
+        sql.typed(Some(json.into()), JSONB).push(") AS it(").ident(column).push(" ");
+        sql.catalog(&CatalogSql::written_by_catalog(&of.type_name)).push(")");
+        is_held(attempt(session, sql).await?, || format!("{}.{column}", name.name))?;
+    }
+    Ok(())
+}
+
+/// Refuses a whole row that the table cannot hold, as one without a value where a domain wants one.
+pub(super) async fn check_row(session: &mut Session, name: &QualifiedName, row: &JsonRow) -> Result<(), ExplainError> {
+    let mut sql = Sql::of("SELECT pg_catalog.to_jsonb(it.*)::text FROM ");
+    as_row(&mut sql, name, row).push(" AS it");
+    is_held(attempt(session, sql).await?, || name.name.clone())
+}
+
+/// Whether values were what their types want. What else PostgreSQL refuses, as what a role may not look at, is said elsewhere.
+fn is_held(outcome: Attempt, place: impl Fn() -> String) -> Result<(), ExplainError> {
+    match outcome {
+        Err(error) if ["22", "23"].iter().any(|class| error.code.as_str().starts_with(class)) => {
+            Err(ExplainError::Malformed { place: place(), reason: error.message.clone(), code: error.code.to_string() })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes the row as a relation.
+fn as_row<'s>(sql: &'s mut Sql, name: &QualifiedName, row: &JsonRow) -> &'s mut Sql {
+    let json = Value::Object(row.clone()).to_string();
+    sql.push("pg_catalog.jsonb_populate_record(NULL::").qualified(name).push(", ");
+    sql.typed(Some(json.into()), JSONB).push(")")
+}
+
 /// What an expression says of a row: true, false, NULL, or the failure that it ends in.
 pub(super) async fn expression(
     session: &mut Session,
@@ -61,22 +103,25 @@ pub(super) async fn expression(
     text: &str,
     row: &JsonRow,
 ) -> Result<Result<Option<bool>, String>, Error> {
-    let json = Value::Object(row.clone()).to_string();
     let mut sql = Sql::of("SELECT (");
-    sql.catalog(&CatalogSql::written_by_catalog(text)).push(") FROM pg_catalog.jsonb_populate_record(NULL::");
-    sql.qualified(name).push(", ").typed(Some(json.into()), JSONB).push(") AS ").ident(&name.name);
+    sql.catalog(&CatalogSql::written_by_catalog(text)).push(") FROM ");
+    as_row(&mut sql, name, row).push(" AS ").ident(&name.name);
     let found = attempt(session, sql).await?;
-    Ok(found.map(|rows| rows.first().cloned().flatten().map(|value| value == "t")))
+    let said = found.map(|rows| rows.first().cloned().flatten().map(|value| value == "t"));
+    Ok(said.map_err(|error| error.message.clone()))
 }
 
+/// What came of a statement: the first column of its rows, or what PostgreSQL says against it.
+type Attempt = Result<Vec<Option<String>>, Box<DbError>>;
+
 /// Runs a statement that may fail without ending the transaction.
-async fn attempt(session: &mut Session, sql: Sql) -> Result<Result<Vec<Option<String>>, String>, Error> {
+async fn attempt(session: &mut Session, sql: Sql) -> Result<Attempt, Error> {
     session.script("savepoint ferrobase_attempt").await?;
     match run(session, sql).await {
         Ok(rows) => Ok(Ok(rows)),
         Err(Error::Db(error)) => {
             session.script("rollback to savepoint ferrobase_attempt").await?;
-            Ok(Err(error.message.clone()))
+            Ok(Err(error))
         }
         Err(error) => Err(error),
     }

@@ -158,7 +158,13 @@ impl Asking<'_> {
             (wanted, ..) => Some(evaluate::find_row(self.session, self.name, &table, wanted).await?),
         };
         self.become_role().await?;
+        if let Some(row) = &question.row {
+            evaluate::check_values(self.session, self.name, &table, row).await?;
+        }
         let new = self.new_row(&table, existing.as_ref()).await?;
+        if let (Privilege::Insert, Some(new)) = (question.command, &new) {
+            evaluate::check_row(self.session, self.name, new).await?;
+        }
         let missing_privileges = missing(question, &table);
         let asks = table.row_security && !table.is_bypassed;
         let mut steps = Vec::new();

@@ -37,6 +37,16 @@ pub enum ExplainError {
         /// The column.
         column: String,
     },
+    /// A row that the table cannot hold, whatever policies say.
+    #[error("the row is malformed: {place}: {reason} ({code})")]
+    Malformed {
+        /// The column, or the table where no single one is to blame.
+        place: String,
+        /// What PostgreSQL says.
+        reason: String,
+        /// Its code.
+        code: String,
+    },
     /// No row, or more than one.
     #[error("{found} rows match; one is needed")]
     NotOneRow {
