@@ -449,7 +449,7 @@ fn reload_on_notice(
                         tracing::info!("listening to notifications again");
                     }
                 }
-                Event::Notification(notification) if notification.payload == "reload config" => {}
+                // `reload config` too: settings of roles are part of the catalog, and `ALTER ROLE` tells nobody.
                 Event::Notification(_) => trigger.request(),
                 // The listener has logged it and connects again by itself.
                 Event::Disconnected { .. } => {

@@ -55,6 +55,25 @@ async fn settings_in_the_database_count_and_are_read_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn settings_of_roles_are_read_again_with_the_configuration() {
+    let deployment = Deployment::new().await;
+    let memory =
+        "create function api.memory() returns text language sql stable as $$ select current_setting('work_mem') $$";
+    deployment.database.script(memory).await;
+    let app = deployment.start().await;
+    let anon = deployment.role("anon");
+    for (size, how) in [("7MB", Some("notify pgrst, 'reload config'")), ("9MB", None)] {
+        deployment.database.script(&format!("alter role {anon} set work_mem = '{size}'")).await;
+        assert_ne!(get(&app, "/rpc/memory").await.1, format!("\"{size}\""), "ALTER ROLE tells nobody");
+        match how {
+            Some(notify) => deployment.database.script(notify).await,
+            None => signal(&app, Signal::SIGUSR2),
+        }
+        eventually(&app, size, async || get(&app, "/rpc/memory").await.1 == format!("\"{size}\"")).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_function_may_set_settings() {
     let deployment = Deployment::new().await;
     let login = deployment.role("login");

@@ -109,7 +109,7 @@ pub(super) async fn serve(settings: Settings, origin: Origin) -> Result<ExitCode
             }
             heard = signals.next() => match heard {
                 Heard::Schema => server.reload_schema(&reloader).await,
-                Heard::Configuration => server.reload_configuration(&mut listener).await,
+                Heard::Configuration => server.reload_configuration(&reloader, &mut listener).await,
                 Heard::Stop(signal) => break signal,
             },
             event = next_event(&mut listener) => server.heard(event, &mut known, &reloader, &mut listener).await?,

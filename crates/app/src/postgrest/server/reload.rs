@@ -67,8 +67,8 @@ impl Server {
         reloader.trigger().request();
     }
 
-    /// SIGUSR2 or `reload config`.
-    pub(super) async fn reload_configuration(&mut self, listener: &mut Option<Listener>) {
+    /// SIGUSR2 or `reload config`. Settings of roles are read with the schema cache.
+    pub(super) async fn reload_configuration(&mut self, reloader: &Reloader, listener: &mut Option<Listener>) {
         let found = if self.settings.db_config { self.database_settings().await } else { Ok(BTreeMap::new()) };
         let found = found.unwrap_or_else(|error| {
             tracing::info!("Failed to query database settings for the config parameters. {error}");
@@ -84,6 +84,7 @@ impl Server {
         if self.settings.channel_enabled != listener.is_some() {
             *listener = self.listen();
         }
+        reloader.trigger().request();
     }
 
     async fn database_settings(&self) -> Result<BTreeMap<String, String>, ferrobase_pg::Error> {
@@ -127,7 +128,7 @@ impl Server {
                 }
                 "reload config" => {
                     tracing::info!("Received a config reload message on the \"{channel}\" channel");
-                    self.reload_configuration(listener).await;
+                    self.reload_configuration(reloader, listener).await;
                 }
                 _ => {}
             },
