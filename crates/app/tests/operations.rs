@@ -52,6 +52,61 @@ async fn every_metric_of_the_seed_has_a_series() {
 }
 
 #[tokio::test]
+async fn names_in_the_configuration_that_are_wrong_are_told() {
+    let database = support::installed().await;
+    let app = support::serve(&database);
+    let app = app.env("FERROBASE_REST__PRE_REQUEST", "look").env("FERROBASE_REST__ANON_ROLE", "nobody_at_all");
+    let app = app.env("FERROBASE_REST__ROOT_SPEC", "private.spec").env("FERROBASE_AUTH__ALLOWED_ROLES", "anon,gone");
+    let app = app.start().await.unwrap();
+    for said in [
+        "rest.pre_request: there is no function look without arguments",
+        "rest.root_spec: there is no function private.spec without arguments",
+        "rest.anon_role: requests without credentials are refused, because no request may run as nobody_at_all",
+        "auth.allowed_roles: no request may run as gone",
+    ] {
+        eventually(said, PATIENCE, async || app.log().contains(said)).await;
+    }
+    // Each once, however often the catalog is loaded; and a function with arguments is not the one that is meant.
+    let loads = || app.log().matches("catalog loaded").count();
+    let before = loads();
+    database.script("create function public.look(a int) returns void language sql as ''; notify pgrst").await;
+    eventually("a load", PATIENCE, async || loads() > before).await;
+    assert_eq!(app.log().matches("\"wrong_name\"").count(), 4, "{}", app.log());
+    drop(app);
+    let more = "create function public.look() returns void language sql as ''; create schema private;
+                create function private.spec() returns json language sql as $$ select '{}'::json $$";
+    database.script(more).await;
+    let app = support::serve(&database).env("FERROBASE_REST__PRE_REQUEST", "public.look");
+    let app = app.env("FERROBASE_REST__ROOT_SPEC", "private.spec").start().await.unwrap();
+    eventually("comments are judged", PATIENCE, async || app.log().contains("catalog loaded")).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(!app.log().contains("wrong_name"), "{}", app.log());
+}
+
+#[tokio::test]
+async fn settings_of_roles_count_after_a_word_on_the_channel() {
+    let database = support::installed().await;
+    let memory =
+        "create function public.memory() returns text language sql stable as $$ select current_setting('work_mem') $$";
+    database.script(memory).await;
+    let app = support::serve(&database).start().await.unwrap();
+    let caller = Caller::of(&app);
+    let (caller, name) = (&caller, database.name());
+    let has = async |size: &str| caller.get("/rpc/memory").await.json() == json!(size);
+    for (size, notify) in [("7MB", "notify pgrst, 'reload config'"), ("9MB", "notify ferrobase, 'reload config'")] {
+        database.script(&format!("alter role anon in database {name} set work_mem = '{size}'")).await;
+        assert!(!has(size).await, "ALTER ROLE tells nobody");
+        database.script(notify).await;
+        let mut left = 100;
+        while !has(size).await {
+            left -= 1;
+            assert!(left > 0, "{size} does not count; the log:\n{}", app.log());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn rate_limits_are_what_the_configuration_says() {
     let database = support::library().await;
     let app = support::serve(&database).env("FERROBASE_SECURITY__RATE_LIMIT__ENABLED", "true").start().await.unwrap();

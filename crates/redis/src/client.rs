@@ -54,6 +54,14 @@ impl Client {
         Ok(Self { link, names, keeping })
     }
 
+    /// Whether a client could be started with these options; contacts nobody.
+    ///
+    /// # Errors
+    /// As [`Client::start`].
+    pub fn check(options: Options) -> Result<(), Error> {
+        Connector::new(options).map(drop)
+    }
+
     /// Counts requests for all nodes that have the same prefix.
     pub fn limits(&self) -> Arc<dyn SharedCounts> {
         Arc::new(SharedWindows::new(Arc::clone(&self.link), self.names.clone()))

@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::exposure::Exposure;
 use crate::replicas::Replicas;
 use crate::role_settings::RoleLimits;
-use crate::roles::{Owners, SERVICE_ROLE};
+use crate::roles::{self, Owners, Refusal, SERVICE_ROLE};
 use crate::share::{Share, ShareStats};
 
 /// Whose habits a target has.
@@ -195,6 +195,11 @@ impl Target {
         let owners = Arc::new((Arc::clone(catalog), Owners::of(catalog, &self.exposure.schemas)));
         self.owners.store(Some(Arc::clone(&owners)));
         look(&owners.1)
+    }
+
+    /// Why no request may run as this role; nothing where it may.
+    pub fn refuses(&self, catalog: &Arc<Catalog>, role: &str) -> Option<Refusal> {
+        self.with_owners(catalog, |owners| roles::admit(role, catalog, owners).err())
     }
 
     /// How anonymous requests fare that wait for their share of the connections.

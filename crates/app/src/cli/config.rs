@@ -8,6 +8,7 @@ use ferrobase_base::config::{ConfigErrors, Place, Problem};
 use serde_json::{Value, json};
 
 use crate::config::{Environment, Loaded, load, refusals, report, show, show_json};
+use crate::server::unusable;
 
 use super::settings::ConfigArguments;
 use super::terminal;
@@ -25,7 +26,7 @@ pub(super) struct ConfigCommand {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Reads everything and says what is wrong; contacts nothing.
+    /// Reads everything, the files that it names too, and says what is wrong; contacts nothing.
     #[command(
         after_help = "Example:\n  ferrobase config check --config /etc/ferrobase/ferrobase.yaml\n\nExit code 1 when `ferrobase serve` would not start with it."
     )]
@@ -74,25 +75,31 @@ fn check(config: &ConfigArguments, json: bool, environment: Environment) -> Resu
         }
         Err(errors) => return Err(errors.into()),
     };
+    let unusable = unusable(&loaded);
     if json {
-        terminal::print_json(&verdict(&loaded))?;
+        terminal::print_json(&verdict(&loaded, &unusable))?;
     } else {
-        terminal::print(&report(&loaded))?;
+        terminal::print(&report(&loaded, &unusable))?;
     }
-    Ok(if refusals(&loaded, false).is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let starts = unusable.is_empty() && refusals(&loaded, false).is_empty();
+    Ok(if starts { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn invalid(errors: &ConfigErrors) -> Value {
     json!({ "valid": false, "problems": list(&errors.0) })
 }
 
-fn verdict(loaded: &Loaded) -> Value {
-    json!({
-        "valid": true,
+fn verdict(loaded: &Loaded, unusable: &[Problem]) -> Value {
+    let mut verdict = json!({
+        "valid": unusable.is_empty(),
         "file": loaded.file,
         "warnings": list(&loaded.warnings),
         "serve_refuses": list(&refusals(loaded, false)),
-    })
+    });
+    if !unusable.is_empty() {
+        verdict["problems"] = list(unusable).into();
+    }
+    verdict
 }
 
 fn list(problems: &[Problem]) -> Vec<Value> {

@@ -10,7 +10,7 @@ use ferrobase_embedded::Running;
 
 use crate::config::{Environment, Flag, Loaded, Sources, load};
 use crate::dev::database;
-use crate::server::{Options, Server, Signals, refuse};
+use crate::server::{Options, Server, Signals, refuse_start};
 
 use super::settings::{ConfigArguments, ServerArguments};
 use super::terminal;
@@ -41,7 +41,7 @@ pub(super) fn run(arguments: &ServeArguments, environment: Environment) -> Resul
     }
     let sources = arguments.config.sources("serve", environment, flags)?;
     let loaded = load(&sources)?;
-    refuse(&loaded)?;
+    refuse_start(&loaded)?;
     let options = Options {
         log_query: arguments.server.log_query,
         notice: NOTICE,

@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, stdout};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use clap::Args;
 use ferrobase_egress::{Authorities, Bounds, Client};
 
 use crate::config::Environment;
+use crate::dev::project::Project;
 use crate::server::top::{PoolTop, StatementTop, Top};
 
 use super::settings::FileArguments;
@@ -33,7 +35,8 @@ const NARROWEST: usize = 60;
 pub(super) struct TopArguments {
     #[command(flatten)]
     file: FileArguments,
-    /// Address of the admin port; else that of the configuration (`server.admin_host`, `server.admin_port`).
+    /// Address of the admin port; else that of the configuration (`server.admin_port`), else that of the `ferrobase dev` which
+    /// runs in this folder.
     #[arg(long, value_name = "URL")]
     url: Option<String>,
     /// Seconds between two looks.
@@ -53,13 +56,22 @@ pub(super) fn run(arguments: &TopArguments, environment: Environment) -> Result<
     }
     let url = match &arguments.url {
         Some(url) => url.trim_end_matches('/').to_owned(),
-        None => {
-            let server = arguments.file.load(environment)?.config.server;
-            format!("http://{}:{}", reachable(&server.admin_host), server.admin_port)
-        }
+        None => found(&arguments.file, environment)?,
     };
     terminal::block_on(watch(arguments, format!("{url}/debug/top")))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The admin port that is configured, else that of the `dev` that runs in this folder, else the usual one.
+fn found(file: &FileArguments, environment: Environment) -> Result<String> {
+    let loaded = file.load(environment)?;
+    if loaded.tree.at("server.admin_port").is_none()
+        && let Some(dev) = Project::at(Path::new("."))?.alive()?
+    {
+        return Ok(dev.admin_url);
+    }
+    let server = &loaded.config.server;
+    Ok(format!("http://{}:{}", reachable(&server.admin_host), server.admin_port))
 }
 
 /// Whoever listens everywhere is found on this machine too.

@@ -31,6 +31,7 @@ pub use environment::Environment;
 pub use load::{Flag, Loaded, Sources, load};
 pub use print::{report, show, show_json};
 pub use readiness::refusals;
+pub(crate) use readiness::refused;
 pub use reload::{Current, Reloaded};
 pub use rooms::{
     AdminSection, FunctionsSection, JobsSection, PatternsSection, RealtimeSection, StorageProvider, StorageSection,

@@ -17,16 +17,19 @@ pub fn show_json(loaded: &Loaded) -> serde_json::Value {
     loaded.config.show().to_json()
 }
 
-/// The verdict of `config check`: which file, what is odd, and what would keep `serve` from starting.
-pub fn report(loaded: &Loaded) -> String {
+/// The verdict of `config check`: which file, what is odd, and what would keep `serve` from starting. `unusable` is what no
+/// command could use to serve.
+pub fn report(loaded: &Loaded, unusable: &[Problem]) -> String {
+    let verdict = if unusable.is_empty() { "valid" } else { "well-formed, but what it says cannot be used" };
     let mut text = match &loaded.file {
-        Some(file) => format!("{} is valid\n", file.display()),
-        None => "no configuration file was found; defaults, environment and flags are valid\n".to_owned(),
+        Some(file) => format!("{} is {verdict}\n", file.display()),
+        None => format!("no configuration file was found; what defaults, environment and flags say is {verdict}\n"),
     };
+    list(&mut text, "error", unusable);
     list(&mut text, "warning", &loaded.warnings);
     let refusals = refusals(loaded, false);
     if !refusals.is_empty() {
-        text.push_str("`ferrobase dev` starts with it; before production, `ferrobase serve` asks for more:\n");
+        text.push_str("`ferrobase dev` asks for no more; before production, `ferrobase serve` asks for more:\n");
     }
     list(&mut text, "  serve", &refusals);
     text

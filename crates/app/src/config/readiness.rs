@@ -72,7 +72,8 @@ fn not_built(tree: &Node, key: &str, what: &str) -> Problem {
     Problem { key: key.to_owned(), place: place(tree, key), fault: Fault::NotBuilt { what: what.to_owned() } }
 }
 
-fn refused(tree: &Node, key: &str, reason: &str) -> Problem {
+/// A key whose value cannot be used.
+pub(crate) fn refused(tree: &Node, key: &str, reason: &str) -> Problem {
     Problem { key: key.to_owned(), place: place(tree, key), fault: Fault::Refused(reason.to_owned()) }
 }
 

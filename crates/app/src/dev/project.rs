@@ -11,8 +11,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use ferrobase_base::Secret;
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
-use nix::unistd::{Uid, User, geteuid};
+use nix::sys::signal::kill;
+use nix::unistd::{Pid, Uid, User, geteuid};
 use rand::distr::{Alphanumeric, SampleString as _};
 use serde::{Deserialize, Serialize};
 
@@ -90,6 +92,15 @@ impl Project {
     /// How to reach the `dev` that runs; `None` when none has said so.
     pub(crate) fn running(&self) -> Result<Option<RunningDev>> {
         self.read("dev.json")
+    }
+
+    /// The same of one whose process is still there: one that was killed took nothing back.
+    pub(crate) fn alive(&self) -> Result<Option<RunningDev>> {
+        let is_there = |dev: &RunningDev| {
+            let pid = i32::try_from(dev.pid).map(Pid::from_raw);
+            pid.is_ok_and(|pid| kill(pid, None) != Err(Errno::ESRCH))
+        };
+        Ok(self.running()?.filter(is_there))
     }
 
     /// Says how to reach this `dev`.

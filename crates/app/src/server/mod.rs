@@ -15,9 +15,11 @@ mod installation;
 mod keeper;
 mod key_fetcher;
 mod key_ring;
+mod names;
 mod numbers;
 mod outbound;
 mod patroni;
+mod rehearsal;
 mod sharing;
 mod signals;
 mod target;
@@ -33,6 +35,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use arc_swap::ArcSwap;
+use ferrobase_base::config::Problem;
 use ferrobase_base::error::causes;
 use ferrobase_edge::listener::{Tls, Workers};
 use ferrobase_edge::log::{self, LogHandle, LogSettings};
@@ -44,6 +47,7 @@ use backend::Backend;
 pub(crate) use backend::default_privileges;
 use front::Front;
 pub(crate) use front::auth_settings;
+pub(crate) use rehearsal::unusable;
 use sharing::Sharing;
 pub(crate) use signals::{Heard, Signals};
 pub(crate) use target::{exposure, scope};
@@ -106,11 +110,19 @@ pub(crate) struct Options {
 
 /// What `serve` cannot work without, or must not work with.
 pub(crate) fn refuse(loaded: &Loaded) -> Result<()> {
-    let refusals = refusals(loaded, false);
-    if refusals.is_empty() {
+    refuse_if_any(&refusals(loaded, false))
+}
+
+/// The same, and what no start could use.
+pub(crate) fn refuse_start(loaded: &Loaded) -> Result<()> {
+    refuse_if_any(&[refusals(loaded, false), unusable(loaded)].concat())
+}
+
+fn refuse_if_any(problems: &[Problem]) -> Result<()> {
+    if problems.is_empty() {
         return Ok(());
     }
-    let listed: Vec<String> = refusals.iter().map(ToString::to_string).collect();
+    let listed: Vec<String> = problems.iter().map(ToString::to_string).collect();
     bail!("`ferrobase serve` does not work with this configuration:\n  {}", listed.join("\n  "))
 }
 

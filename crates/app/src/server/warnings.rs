@@ -1,5 +1,5 @@
 //! What operators should know of the catalog: relations that are hidden although they are granted, or exposed against advice,
-//! and what comments for GraphQL say in vain. Now, and whenever a load of the catalog brings something new; each once.
+//! what comments for GraphQL say in vain, and names in the configuration that are wrong. Now, and whenever a load of the catalog brings something new; each once.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,6 +9,8 @@ use ferrobase_request::Registry;
 use tokio::sync::watch;
 
 use crate::config::Loaded;
+
+use super::names;
 
 /// A schema with more relations is judged once, at the start: it keeps a processor busy for most of a second, and a reload
 /// is to go unnoticed. `ferrobase graphql check` says the rest.
@@ -24,7 +26,9 @@ pub(super) fn tell(
     let current = Arc::new(current);
     tokio::spawn(async move {
         let mut mistaken = None;
+        let mut misnamed = names::Said::default();
         loop {
+            misnamed = names::tell(&registry, &current().config, &misnamed).await;
             let (registry, current) = (Arc::clone(&registry), Arc::clone(&current));
             // It looks at everything there is, some of it for several roles: too long for a thread that answers requests.
             let told = move || {

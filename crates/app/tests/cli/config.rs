@@ -36,6 +36,48 @@ fn what_keeps_serve_from_starting_is_listed_and_fails() {
 }
 
 #[test]
+fn what_every_start_reads_is_looked_at_by_the_check_as_by_the_start() {
+    let project = Project::empty();
+    let (database, key) = ("postgresql://owner@127.0.0.1:1/app", format!("auth: {{jwt_secret: {SECRET}}}\n"));
+    project.write("garbage.pem", "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n");
+    project.write("empty.pem", "nothing\n");
+    project.write("list.json", "[1]");
+    let at = |rest: &str| format!("{key}database: {{url: {database}}}\n{rest}");
+    let tls = |mode: &str| format!("{key}database: {{url: {database}, ssl_mode: verify-full, {mode}}}\n");
+    let table = [
+        ("graphql.trusted_documents", at("graphql: {trusted_documents: nope.json}"), "cannot read nope.json"),
+        ("graphql.trusted_documents", at("graphql: {trusted_documents: list.json}"), "list.json"),
+        ("server.tls", at("server: {tls: {cert: nope.pem, key: nope.key}}"), "cannot read nope.pem"),
+        ("server.tls", at("server: {tls: {cert: garbage.pem, key: garbage.pem}}"), "cannot read garbage.pem"),
+        ("server.tls", at("server: {tls: {cert: empty.pem, key: empty.pem}}"), "empty.pem holds no certificate"),
+        ("observability.log", at("observability: {log: {file: nope/x.log}}"), "nope/x.log"),
+        ("observability.log", at("observability: {log: {file: list.json/x.log}}"), "list.json/x.log"),
+        ("redis", at("redis: {tls: true, tls_root_cert: nope.pem}"), "nope.pem"),
+        ("redis", at("redis: {tls: true, tls_root_cert: garbage.pem}"), "ertificate"),
+        ("redis", at("redis: {tls: true, tls_cert: nope.pem, tls_key: nope.key}"), "nope.pem"),
+        ("database", tls("ssl_root_cert: nope.pem"), "nope.pem"),
+        ("database", tls("ssl_root_cert: empty.pem"), "empty.pem"),
+        ("database", tls("ssl_cert: nope.pem, ssl_key: nope.key"), "nope.pem"),
+    ];
+    for (key, config, said) in table {
+        project.write("ferrobase.yaml", &config);
+        let ran = project.run(&["config", "check"]);
+        assert_eq!(ran.code(), Some(1), "{config}{ran:?}");
+        assert!(ran.out.starts_with("ferrobase.yaml is well-formed, but"), "{config}{ran:?}");
+        let line = ran.out.lines().find(|line| line.starts_with(&format!("error: {key}"))).unwrap_or_default();
+        assert!(line.contains("ferrobase.yaml:") && line.contains(said), "{config}{ran:?}");
+        let verdict: serde_json::Value =
+            serde_json::from_str(&project.run(&["config", "check", "--json"]).out).unwrap();
+        assert_eq!((&verdict["valid"], &verdict["problems"][0]["key"]), (&json!(false), &json!(key)), "{verdict}");
+        // The start refuses it in the same words.
+        project.run(&["serve"]).fails(&[line.trim_start_matches("error: ")]);
+    }
+    project.write("ferrobase.yaml", &at("observability: {log: {file: x.log}}"));
+    project.run(&["config", "check"]).succeeds();
+    assert!(!project.file("x.log").exists(), "looking makes nothing");
+}
+
+#[test]
 fn problems_name_key_place_and_the_nearest_key() {
     let project = Project::empty();
     project.write("bad.yaml", "sever:\n  port: 1\nserver:\n  prot: 8000\n  request_timeout: soon\n");

@@ -115,6 +115,24 @@ async fn two_projects_run_side_by_side() {
 }
 
 #[tokio::test]
+async fn top_asks_the_dev_of_its_folder_unless_a_port_is_configured() {
+    let project = Project::new();
+    let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = holder.local_addr().unwrap().port().to_string();
+    drop(holder);
+    let dev = project.start(&["dev", "--admin-port", &port]).ready();
+    assert_eq!(insert(&dev, "watch me").await, 201);
+    let told = project.run(&["top", "--json"]).json();
+    let names: Vec<_> = told["statements"].as_array().unwrap().iter().filter_map(|of| of["name"].as_str()).collect();
+    assert!(names.contains(&"POST todos"), "{names:?}");
+    let configured = Ran::of(project.command(&["top", "--json"]).env("FERROBASE_SERVER__ADMIN_PORT", "1"));
+    configured.fails(&["http://127.0.0.1:1/"]);
+    let _ = dev.stop(Signal::SIGKILL);
+    let ran = project.run(&["top", "--json"]);
+    assert!(!ran.err.contains(&port), "what a killed dev left says nothing: {ran:?}");
+}
+
+#[tokio::test]
 async fn an_ordinary_user_needs_no_rights() {
     let project = Project::of_user();
     project.run(&["init"]).succeeds();

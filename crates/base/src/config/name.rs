@@ -43,6 +43,8 @@ impl Atom for QualifiedName {
 
     fn parse(text: &str) -> Option<Self> {
         match text.trim().split_once('.') {
+            // `a.b.c` is a mistake more often than a name with a dot in it.
+            Some((_, name)) if name.contains('.') => None,
             Some((schema, name)) => {
                 Some(Self { schema: Some(Identifier::parse(schema)?), name: Identifier::parse(name)? })
             }
@@ -138,6 +140,9 @@ mod tests {
     fn names() {
         assert_eq!(QualifiedName::parse("app.check").unwrap().to_string(), "app.check");
         assert_eq!(QualifiedName::parse("check").unwrap().schema, None);
+        for bad in ["", "a.b.c", "a..b", ".a", "a."] {
+            assert_eq!(QualifiedName::parse(bad), None, "{bad}");
+        }
         assert!(QualifiedName::parse("a.").is_none());
         assert!(Identifier::parse("Weird name").is_some());
         assert!(Identifier::parse("a\0b").is_none());

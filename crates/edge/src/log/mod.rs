@@ -150,6 +150,16 @@ fn open_sink(settings: &LogSettings) -> Result<Sink, LogError> {
     }
 }
 
+/// Whether [`init`] could open the log with these settings; makes no file.
+///
+/// # Errors
+/// The level is none, or the file cannot be written.
+pub fn check(settings: &LogSettings) -> Result<(), LogError> {
+    parse_level(&settings.level)?;
+    let Some(path) = &settings.file else { return Ok(()) };
+    sink::check(path).map_err(|source| LogError::File { path: path.clone(), source })
+}
+
 /// `crit` is PostgREST's word for "only what is fatal"; here that is `error`.
 fn parse_level(level: &str) -> Result<EnvFilter, LogError> {
     let words = if level.eq_ignore_ascii_case("crit") { "error" } else { level };

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
+use nix::unistd::{AccessFlags, access};
+
 /// Bytes that may wait for the writing thread.
 const BOUND: usize = 8 * 1024 * 1024;
 /// Between two writes, unless somebody is in a hurry.
@@ -196,9 +198,34 @@ fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).open(path)
 }
 
+/// Whether [`Sink::file`] could open it; a file that is not there is not made.
+pub(super) fn check(path: &Path) -> io::Result<()> {
+    match OpenOptions::new().append(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            access(folder, AccessFlags::W_OK | AccessFlags::X_OK).map_err(io::Error::from)
+        }
+        opened => opened.map(drop),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_can_be_opened_is_known_before_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ferrobase.log");
+        check(&path).unwrap();
+        assert!(!path.exists());
+        std::fs::write(&path, "kept\n").unwrap();
+        check(&path).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "kept\n");
+        for bad in [dir.path().to_owned(), dir.path().join("no/ferrobase.log"), path.join("below")] {
+            assert!(check(&bad).is_err() && open(&bad).is_err(), "{bad:?}");
+        }
+    }
 
     #[test]
     fn lines_arrive_whole_in_order_and_across_a_rotation() {

@@ -16,7 +16,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::verify::{Check, Verifier};
 use crate::error::Error;
-use crate::options::{ConnectOptions, RootCert, Ssl, SslMode};
+use crate::options::{ConnectOptions, Host, RootCert, Ssl, SslMode};
 
 /// The TLS configuration of some options, made at first use.
 #[derive(Clone, Default)]
@@ -35,6 +35,17 @@ pub(crate) fn client_config(options: &ConnectOptions) -> Result<Arc<ClientConfig
     }
     let config = Arc::new(build(&options.ssl)?);
     Ok(options.tls_cache.0.get_or_init(|| config).clone())
+}
+
+impl ConnectOptions {
+    /// Reads the certificates and the key that a connection with TLS would need. Sockets of this machine need none.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is none of its kind.
+    pub fn check_certificates(&self) -> Result<(), Error> {
+        let has_tcp = self.hosts().iter().any(|host| matches!(host, Host::Tcp { .. }));
+        if self.ssl.mode == SslMode::Disable || !has_tcp { Ok(()) } else { client_config(self).map(drop) }
+    }
 }
 
 /// What is checked for a mode; as in libpq a root certificate that was given is used by `require` as well, and the

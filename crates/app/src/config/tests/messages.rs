@@ -69,6 +69,7 @@ fn keys_that_contradict_each_other() {
         ("auth: {jwt_secret: short}", "auth.jwt_secret"),
         ("auth: {jwt_secret_is_base64: true}", "auth.jwt_secret_is_base64"),
         ("auth: {allowed_roles: []}", "auth.allowed_roles"),
+        ("rest: {pre_request: foo.bar.baz}", "rest.pre_request"),
         ("auth: {path: auth}", "auth.path"),
         ("auth: {external: {google: {}}}", "auth.external.google.client_id"),
         ("observability: {tracing: {enabled: true}}", "observability.tracing.endpoint"),

@@ -21,7 +21,7 @@ fn sec_28_no_printed_form_shows_a_secret() {
         show(&loaded, false),
         show(&loaded, true),
         show_json(&loaded).to_string(),
-        report(&loaded),
+        report(&loaded, &[]),
         format!("{loaded:?}"),
         format!("{:?}", sources("", &[("A", CANARY)]).environment),
     ];

@@ -58,7 +58,8 @@ fn what_is_built_is_not_refused() {
 
 #[test]
 fn the_report_of_config_check() {
-    let text = report(&loaded("realtime: {max_sockets: 3}\n", &[]));
+    let loaded = loaded("realtime: {max_sockets: 3}\n", &[]);
+    let text = report(&loaded, &[]);
     assert!(
         text.starts_with(
             "ferrobase.yaml is valid\nwarning: realtime (ferrobase.yaml:1): the realtime API is not built yet"
@@ -66,4 +67,7 @@ fn the_report_of_config_check() {
         "{text}"
     );
     assert!(text.contains("serve: auth.jwt_secret"), "{text}");
+    let text = report(&loaded, &[crate::config::refused(&loaded.tree, "server.tls", "cannot read it")]);
+    assert!(text.starts_with("ferrobase.yaml is well-formed, but"), "{text}");
+    assert!(text.contains("\nerror: server.tls: cannot read it\n"), "{text}");
 }
