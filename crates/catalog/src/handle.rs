@@ -16,9 +16,9 @@ use crate::model::Catalog;
 use crate::proven::{Proven, Stands};
 use crate::retire::retire;
 
-/// How long it is worth to wait for a renewal, and the least time between two that somebody may wait for: everybody can say
-/// that the schema changed, and nobody can make requests wait for more than this share of the time.
-const RENEWAL: (Duration, Duration) = (Duration::from_millis(150), Duration::from_secs(1));
+/// The least time between two renewals that somebody may wait for: everybody can say that the schema changed, and nobody can
+/// make requests wait for more than a share of the time.
+const LEAST_BETWEEN: Duration = Duration::from_secs(1);
 
 /// A place that holds the newest catalog of one target. Cheap to clone; clones share the place.
 #[derive(Clone, Debug, Default)]
@@ -65,6 +65,9 @@ struct Heard {
 pub(crate) struct Moment(u64);
 
 impl CatalogHandle {
+    /// How long it is worth to wait for a renewal.
+    pub const WAIT: Duration = Duration::from_millis(150);
+
     /// A handle without a catalog: nothing was loaded yet.
     pub fn new() -> Self {
         Self::default()
@@ -117,12 +120,14 @@ impl CatalogHandle {
         in_force.map(|in_force| Arc::clone(&in_force.proven))
     }
 
-    /// The same, but where proofs are being renewed it waits for them, 150 ms at most.
-    pub async fn proven_soon(&self, catalog: &Catalog) -> Option<Arc<Proven>> {
+    /// The same, but where proofs are being renewed it waits for them: until so long after the word of the change, and
+    /// [`Self::WAIT`] at most.
+    pub async fn proven_soon(&self, catalog: &Catalog, patience: Duration) -> Option<Arc<Proven>> {
         let mut renewed = pin!(self.0.renewed.notified());
         // From here on nothing is missed.
         renewed.as_mut().enable();
         if let Some(until) = self.due() {
+            let until = until - Self::WAIT.saturating_sub(patience);
             let _ = tokio::time::timeout_at(until.into(), renewed).await;
         }
         self.proven_of(catalog)
@@ -206,9 +211,9 @@ impl CatalogHandle {
             old.proven.stands.flag().store(false, Ordering::Release);
             heard.asked = old.proven.asked.list();
             let now = Instant::now();
-            let is_soon = heard.last_due.is_some_and(|last| now < last + RENEWAL.1);
+            let is_soon = heard.last_due.is_some_and(|last| now < last + LEAST_BETWEEN);
             if heard.listens && heard.renews && !heard.asked.is_empty() && !is_soon {
-                (heard.due, heard.last_due) = (Some(now + RENEWAL.0), Some(now));
+                (heard.due, heard.last_due) = (Some(now + Self::WAIT), Some(now));
             }
             retire(Arc::clone(&old.proven));
         }
@@ -255,17 +260,17 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_renewal_is_waited_for_as_long_as_it_may_be() {
         let (handle, catalog) = proving();
-        assert!(handle.proven_soon(&catalog).await.is_some());
+        assert!(handle.proven_soon(&catalog, CatalogHandle::WAIT).await.is_some());
         handle.doubt();
         let renewing = handle.clone();
         tokio::spawn(async move {
-            tokio::time::sleep(RENEWAL.0 / 2).await;
+            tokio::time::sleep(CatalogHandle::WAIT / 2).await;
             prove(&renewing);
         });
-        assert!(handle.proven_soon(&catalog).await.is_some());
+        assert!(handle.proven_soon(&catalog, CatalogHandle::WAIT).await.is_some());
         handle.doubt();
         assert!(handle.due().is_none(), "somebody says so all the time");
-        assert!(handle.proven_soon(&catalog).await.is_none());
+        assert!(handle.proven_soon(&catalog, CatalogHandle::WAIT).await.is_none());
     }
 
     #[tokio::test]
@@ -273,13 +278,13 @@ mod tests {
         let (handle, catalog) = proving();
         handle.doubt();
         let began = Instant::now();
-        assert!(handle.proven_soon(&catalog).await.is_none());
-        assert!(began.elapsed() >= RENEWAL.0 / 2, "until it is late");
+        assert!(handle.proven_soon(&catalog, CatalogHandle::WAIT).await.is_none());
+        assert!(began.elapsed() >= CatalogHandle::WAIT / 2, "until it is late");
         let (handle, catalog) = proving();
         handle.doubt();
         let waits = tokio::spawn({
             let (handle, catalog) = (handle.clone(), Arc::clone(&catalog));
-            async move { handle.proven_soon(&catalog).await }
+            async move { handle.proven_soon(&catalog, CatalogHandle::WAIT).await }
         });
         tokio::task::yield_now().await;
         handle.not_due();

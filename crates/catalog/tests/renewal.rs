@@ -188,7 +188,7 @@ async fn proofs_are_renewed_as_soon_as_a_change_is_heard_of() {
     ask_for_all_but(&before, &handle.proven().unwrap(), "never_asked");
     database.script("create policy hook on hooked using (id = hook())").await;
     reloader.trigger().request();
-    until("renewed proofs", async || handle.proven_soon(&before).await.is_some()).await;
+    until("renewed proofs", async || handle.proven_soon(&before, CatalogHandle::WAIT).await.is_some()).await;
     let renewed = names(&before, handle.proven_of(&before).as_deref());
     assert!(renewed.contains(&"own_rows".to_owned()) && !renewed.contains(&"never_asked".to_owned()), "{renewed:?}");
     // At once only so often: else requests would always wait for somebody who says all the time that something changed.

@@ -134,8 +134,10 @@ pub struct Target {
     streams: [Share; 2],
 }
 
-/// Requests that go on without proofs while these are being renewed.
+/// Requests that go on without proofs while it takes long to renew these.
 const UNKNOWN: usize = 4;
+/// How long after the word of a change all wait for the renewal, which leaves it the processors: it takes some milliseconds of one.
+const PATIENCE: Duration = Duration::from_millis(50);
 
 /// What is known of the code that a request may run, to be kept until it is answered.
 pub struct Known<'t> {
@@ -166,9 +168,9 @@ impl Target {
         }
     }
 
-    /// What is proven of the objects that this catalog tells of. While that is being renewed a few requests at a time go on
-    /// without, and the others wait for it or for their turn: what nobody knows anything about takes a connection for
-    /// itself, and opening many at once makes everybody wait longer.
+    /// What is proven of the objects that this catalog tells of. While that is being renewed requests wait for it: what nobody
+    /// knows anything about takes a connection for itself, and opening many at once makes everybody wait longer. When it takes long a few
+    /// at a time go on without.
     pub async fn proven(&self, catalog: &Catalog) -> Known<'_> {
         let proven = self.catalog.proven_of(catalog);
         if proven.is_some() || !self.catalog.is_being_renewed() {
@@ -176,10 +178,14 @@ impl Target {
         }
         // Boxed: every request's future would carry it.
         Box::pin(async {
+            let proven = self.catalog.proven_soon(catalog, PATIENCE).await;
+            if proven.is_some() || !self.catalog.is_being_renewed() {
+                return Known { proven, _turn: None };
+            }
             tokio::select! {
                 biased;
                 turn = self.unknown.acquire() => Known { proven: None, _turn: turn.ok() },
-                proven = self.catalog.proven_soon(catalog) => Known { proven, _turn: None },
+                proven = self.catalog.proven_soon(catalog, CatalogHandle::WAIT) => Known { proven, _turn: None },
             }
         })
         .await

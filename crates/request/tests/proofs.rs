@@ -1,4 +1,4 @@
-//! Requests while proofs are being renewed: a few go on without, the others wait for their turn.
+//! Requests while proofs are being renewed: they wait for that, and when it takes long a few at a time go on without.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use ferrobase_catalog::{Connect, ReloadOptions, Reloader, Scope};
 use ferrobase_pg::Session;
+use futures_util::future::join_all;
 use tokio::sync::watch;
 
 use crate::support::{Fixture, owner};
@@ -44,17 +45,15 @@ async fn a_few_requests_go_on_while_proofs_are_renewed_and_the_others_wait_for_t
     let began = Instant::now();
     reloader.trigger().request();
     assert!(handle.is_being_renewed());
-    let mut turns = Vec::new();
-    for _ in 0..4 {
-        let known = target.proven(&catalog).await;
-        assert!(known.proven.is_none());
-        turns.push(known);
-    }
+    let mut turns = join_all((0..4).map(|_| target.proven(&catalog))).await;
+    assert!(turns.iter().all(|known| known.proven.is_none()));
+    let waited = began.elapsed();
+    assert!(waited >= Duration::from_millis(50), "{waited:?}: before that all of them wait");
     let fifth = tokio::spawn({
         let (target, catalog) = (Arc::clone(&target), Arc::clone(&catalog));
         async move { (target.proven(&catalog).await.proven.is_none(), Instant::now()) }
     });
-    tokio::time::sleep(Duration::from_millis(40)).await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
     let freed = Instant::now();
     drop(turns.pop());
     let (is_unknown, went_on) = fifth.await.unwrap();
