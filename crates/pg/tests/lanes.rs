@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use ferrobase_pg::{Batch, Error, Pool};
 
 use crate::support::messages::{Act, MessageProxy};
-use crate::support::{BatchExt, batch, cell, database, eventually, login, options, pool, statement};
+use crate::support::{BatchExt, batch, cell, database, eventually, login, options, pool, statement, value};
 
 /// Reads that may share a connection.
 fn shareable(sql: &str, parameters: &[Option<&str>]) -> Batch {
@@ -216,6 +216,10 @@ async fn a_batch_on_a_lane_whose_proof_falls_is_answered_by_nobody() {
     let stands = Arc::new(AtomicBool::new(true));
     let proven = |me: &str, seconds: &str| Batch { proof: Some(Arc::clone(&stands)), ..who(me, seconds) };
     assert_eq!(cell(&pool.run(proven("one-", "0")).await.unwrap()), Some("one-fbpg_one"));
+    let mut other = database.connect().await;
+    let sessions = "select string_agg(pid::text, ' ' order by pid) from pg_stat_activity
+                    where usename = 'fbpg_one' and datname = current_database()";
+    let before = value(&mut other, sessions).await.unwrap();
     let asked: Vec<_> = (0..20)
         .map(|number| {
             let (pool, batch) = (pool.clone(), proven(&number.to_string(), "0.004"));
@@ -233,6 +237,10 @@ async fn a_batch_on_a_lane_whose_proof_falls_is_answered_by_nobody() {
         }
     }
     assert!(in_doubt > 0, "the last of twenty waited for more than six milliseconds");
+    // To close the connection and open another one would take longer than to look what was left there.
+    eventually("the lane let go", async || pool.stats().idle == pool.stats().size).await;
+    let after = value(&mut other, sessions).await.unwrap();
+    assert!(before.split(' ').all(|pid| after.split(' ').any(|other| other == pid)), "{before}: {after}");
     assert!(matches!(pool.run(proven("late", "0")).await, Err(Error::Doubt)));
     assert_eq!(cell(&pool.run(who("after-", "0")).await.unwrap()), Some("after-fbpg_one"));
 }

@@ -170,7 +170,8 @@ impl Shared {
         };
         if begins {
             let (shared, lane, since) = (self.clone(), lane.clone(), started);
-            let driver = Driver { shared, lane, under_way: VecDeque::new(), since, patience: LATE.0, in_time: 0 };
+            let (under_way, patience) = (VecDeque::new(), LATE.0);
+            let driver = Driver { shared, lane, under_way, since, patience, in_time: 0, in_doubt: false };
             tokio::spawn(driver.run());
         } else {
             lane.arrival.notify_one();
@@ -213,6 +214,8 @@ struct Driver {
     /// When an answer is late.
     patience: Duration,
     in_time: u32,
+    /// Something ran on the connection that nobody knows: its proof fell meanwhile.
+    in_doubt: bool,
 }
 
 impl Drop for Driver {
@@ -232,6 +235,8 @@ impl Drop for Driver {
 enum End {
     /// There was no more work for it.
     Idle,
+    /// It has to be checked.
+    InDoubt,
     /// It was lost, or is not as it was.
     Lost,
 }
@@ -240,8 +245,10 @@ impl Driver {
     async fn run(mut self) {
         loop {
             let Ok(mut lease) = self.acquire().await else { return };
+            self.in_doubt = false;
             match self.drive(&mut lease).await {
                 Ok(End::Idle) => lease.give_back(),
+                Ok(End::InDoubt) => lease.for_user_code(true).give_back(),
                 Ok(End::Lost) => lease.close(),
                 Err(error) => self.lose(lease, &error),
             }
@@ -305,6 +312,9 @@ impl Driver {
             self.send_what_waits(lease);
             if self.under_way.is_empty() {
                 lease.session().all_answered();
+                if self.in_doubt {
+                    return Ok(End::InDoubt);
+                }
                 let session = lease.session();
                 if self.shared.has_leftovers(session) || self.shared.is_expired(session) || !session.is_alive() {
                     return Ok(End::Lost);
@@ -321,12 +331,20 @@ impl Driver {
         }
     }
 
-    /// Appends as many of those who wait as may be under way.
+    fn takes_more(&self) -> bool {
+        self.under_way.len() < DEPTH && !self.in_doubt && !self.lane.is_held_up.load(Relaxed)
+    }
+
+    /// Appends as many of those who wait as may be under way. What nobody knows any more runs elsewhere.
     fn send_what_waits(&mut self, lease: &mut Lease) {
-        while self.under_way.len() < DEPTH && !self.lane.is_held_up.load(Relaxed) {
+        while self.takes_more() {
             let Some(job) = self.lane.next_job() else { return };
             if job.done.is_closed() {
                 self.lane.no_longer(job.takes);
+                continue;
+            }
+            if job.batch.is_in_doubt() {
+                self.answer(job, Verdict::Elsewhere);
                 continue;
             }
             match lease.session().append(&job.batch) {
@@ -351,7 +369,7 @@ impl Driver {
                 self.give_up_on_nobody()?;
                 continue;
             }
-            let can_take = self.under_way.len() < DEPTH && !self.lane.is_held_up.load(Relaxed);
+            let can_take = self.takes_more();
             let lane = Arc::clone(&self.lane);
             tokio::select! {
                 biased;
@@ -403,9 +421,11 @@ impl Driver {
             let in_doubt = job.batch.is_in_doubt();
             self.answer(job, verdict);
             self.lane.is_held_up.store(false, Relaxed);
-            if in_doubt {
-                // Those under way are asked again elsewhere.
-                return Err(Error::Closed);
+            if in_doubt && !std::mem::replace(&mut self.in_doubt, true) {
+                // Those behind it may see what it left: they are asked again elsewhere.
+                for waiting in &mut self.under_way {
+                    let _ = waiting.job.detach().send(Verdict::Elsewhere);
+                }
             }
         }
         Ok(any)
