@@ -9,6 +9,7 @@
 use std::cell::OnceCell;
 use std::collections::HashMap;
 
+use http::{HeaderMap, HeaderValue};
 use percent_encoding::{percent_decode_str, utf8_percent_encode};
 use serde_json::value::RawValue;
 
@@ -26,6 +27,8 @@ const KEY: &str = "$ref";
 const OPEN: &str = "%7B";
 const CLOSE: &str = "%7D";
 const COMMA: &str = "%2C";
+/// Last words of parameters that hold filters.
+const FILLED: [&str; 3] = ["and", "or", "having"];
 
 /// What references lead into.
 pub(super) trait Answers {
@@ -160,8 +163,46 @@ fn separated<T>(
     Ok(())
 }
 
+/// Refuses references in fields: nothing there would be replaced.
+pub(super) fn check_fields(headers: &HeaderMap) -> Result<(), BatchError> {
+    let refers = |value: &HeaderValue| has_pointer(&String::from_utf8_lossy(value.as_bytes()));
+    match headers.iter().find(|(_, value)| refers(value)) {
+        Some((name, _)) => Err(misplaced(name.as_str())),
+        None => Ok(()),
+    }
+}
+
+fn misplaced(place: &str) -> BatchError {
+    BatchError::Operation(format!(
+        "there is a reference in '{place}'; only bodies, filters and arguments of functions may refer to earlier answers"
+    ))
+}
+
+/// Refuses references in parameters that are neither filters nor arguments, such as `limit` and `order`.
+fn check_parameters(query: &Query) -> Result<(), BatchError> {
+    for pair in query.canonical.split('&') {
+        let Some((key, value)) = pair.split_once('=') else { continue };
+        let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let key = decoded(key);
+        let is_filled =
+            query.filter_fields.contains(&key) || FILLED.contains(&key.rsplit('.').next().unwrap_or_default());
+        if !is_filled && has_pointer(&decoded(value)) {
+            return Err(misplaced(&key));
+        }
+    }
+    Ok(())
+}
+
+/// Whether there is a reference anywhere in a text.
+fn has_pointer(text: &str) -> bool {
+    text.split('{').skip(1).any(|rest| rest.split_once('}').is_some_and(|(inner, _)| is_pointer(inner)))
+}
+
 /// Puts values in the place of the references of a query string that was taken apart.
 pub(super) fn fill_query(query: &mut Query, answers: &dyn Answers) -> Result<(), BatchError> {
+    if query.canonical.contains(OPEN) {
+        check_parameters(query)?;
+    }
     for (_, filter) in &mut query.filters {
         fill_operation(&mut filter.operation, answers)?;
     }
