@@ -240,9 +240,7 @@ impl RestRequest {
             head,
             rules,
             |_| false,
-            |_, query, _, _| {
-                Ok(Some(Payload::Staged { keys, listed: query.columns.is_some() }))
-            },
+            |_, query, _, _| Ok(Some(Payload::Staged { keys, listed: query.columns.is_some() })),
         )
     }
 

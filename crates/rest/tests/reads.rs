@@ -181,3 +181,21 @@ async fn names_of_any_kind() {
         "/odd%20%22name%22%2Fx?select=%22a.b%22,%C3%BC,ID%20column&ID%20column=eq.1&%22a.b%22=eq.x&order=%22a.b%22";
     assert_eq!(api.get(target).await, json!([{"a.b": "x", "ü": "y", "ID column": 1}]));
 }
+
+#[tokio::test]
+async fn the_hints_of_an_ambiguous_self_join_work() {
+    let tables = "create table public.parent (
+         id int primary key, name text, boss int references public.parent, buddy int references public.parent);
+         insert into public.parent values (1, 'top', null, null), (2, 'low', 1, null), (3, 'pal', null, 1);";
+    let api = api(tables).await;
+    let ambiguous = api.send("GET /parent?select=name,parent(name)", &[], "").await;
+    assert_eq!(ambiguous.code(), "PGRST201");
+    let hint = ambiguous.json()["hint"].as_str().expect("a hint").to_owned();
+    for (way, found) in
+        [("parent!parent_boss_fkey", "low"), ("parent!parent_buddy_fkey", "pal"), ("parent!boss", "low")]
+    {
+        assert!(hint.contains(&format!("'{way}'")) || way == "parent!boss", "{hint}");
+        let got = api.get(&format!("/parent?select=name,{way}(name)&id=eq.1")).await;
+        assert_eq!(got, json!([{"name": "top", "parent": [{"name": found}]}]), "{way}");
+    }
+}

@@ -199,7 +199,9 @@ impl Error {
             Self::Preferences(unknown) => format!("Invalid preferences: {}", unknown.join(", ")),
             Self::MaxAffected(rows) => format!("The query affects {rows} rows"),
             Self::NotImplemented(why) => why.clone(),
-            Self::DuplicateKeys(places) => format!("Elements whose key comes more than once, counted from 0: {}", listed(places)),
+            Self::DuplicateKeys(places) => {
+                format!("Elements whose key comes more than once, counted from 0: {}", listed(places))
+            }
             Self::RowsNotFound { rows, places } => {
                 format!("{rows} elements changed nothing, counted from 0: {}", listed(places))
             }
