@@ -61,7 +61,7 @@ section! {
         pre_request: Option<QualifiedName> = None;
         /// Function that runs when settings are read from the database.
         pre_config: Option<QualifiedName> = None;
-        /// Function that answers at the root instead of the OpenAPI description.
+        /// Function that answers at the root instead of the OpenAPI description; its schema must be exposed, without one it is the request's.
         root_spec: Option<QualifiedName> = None;
         /// Allows `count()`, `sum()`, `avg()`, `min()`, `max()` in `select`.
         aggregates_enabled: bool = true;

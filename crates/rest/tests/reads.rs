@@ -1,8 +1,9 @@
 //! GET and HEAD of tables and views.
 
+use ferrobase_request::{Profile, TransactionRules};
 use serde_json::json;
 
-use crate::harness::{Api, api};
+use crate::harness::{Api, Setup, api};
 
 const BLOG: &str = "
 create table public.users (id int primary key, name text not null, data jsonb);
@@ -198,4 +199,12 @@ async fn the_hints_of_an_ambiguous_self_join_work() {
         let got = api.get(&format!("/parent?select=name,{way}(name)&id=eq.1")).await;
         assert_eq!(got, json!([{"name": "top", "parent": [{"name": found}]}]), "{way}");
     }
+    assert_eq!(
+        api.get("/parent?select=name,boss(name)&id=eq.2").await,
+        json!([{"name": "low", "boss": {"name": "top"}}])
+    );
+    let transaction = TransactionRules { profile: Profile::Postgrest, ..TransactionRules::default() };
+    let upstream = Setup { transaction, ..Setup::default() }.start(tables).await;
+    let unknown = upstream.send("GET /parent?select=name,parent!parent_boss_fkey(name)", &[], "").await;
+    assert_eq!(unknown.code(), "PGRST200", "as PostgREST has it");
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
+use ferrobase_request::{Profile, TransactionRules};
 use ferrobase_testkit::token;
 use futures_util::{StreamExt, stream};
 use serde_json::json;
@@ -340,4 +341,8 @@ async fn columns_choose_of_csv_what_they_choose_of_json() {
     let changed =
         api.send("PATCH /items?columns=name,note&on=name&select=note,price", &[CSV, FULL], "name,note,other\nb,x,y\n");
     assert_eq!(changed.await.json(), json!([{"note": "x", "price": 1}]));
+    // PostgREST goes by the header.
+    let transaction = TransactionRules { profile: Profile::Postgrest, ..TransactionRules::default() };
+    let upstream = Setup { transaction, ..Setup::default() }.start(ITEMS).await;
+    assert_eq!(upstream.send(target, &[CSV, FULL], body).await.code(), "PGRST204");
 }
