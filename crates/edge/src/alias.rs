@@ -60,12 +60,13 @@ pub(crate) fn resolve<'p>(aliases: &[Alias], path: &'p str) -> Resolved<'p> {
     }
 }
 
-/// Names the schema as PostgREST's clients do, unless the caller did.
+/// Names the schema as PostgREST's clients do. A client that names its usual schema with every request means the one in
+/// the path all the same.
 pub(crate) fn name_schema(method: &Method, headers: &mut HeaderMap, schema: &str) {
-    let reads = matches!(*method, Method::GET | Method::HEAD);
-    let field = HeaderName::from_static(if reads { "accept-profile" } else { "content-profile" });
+    let writes = matches!(*method, Method::POST | Method::PATCH | Method::PUT | Method::DELETE);
+    let field = HeaderName::from_static(if writes { "content-profile" } else { "accept-profile" });
     if let Ok(value) = HeaderValue::try_from(schema) {
-        headers.entry(field).or_insert(value);
+        headers.insert(field, value);
     }
 }
 
@@ -96,8 +97,12 @@ mod tests {
         let mut headers = HeaderMap::new();
         name_schema(&Method::GET, &mut headers, "shop");
         name_schema(&Method::POST, &mut headers, "shop");
-        name_schema(&Method::GET, &mut headers, "other");
         assert_eq!(headers["accept-profile"], "shop");
+        for method in [Method::GET, Method::HEAD, Method::OPTIONS] {
+            name_schema(&method, &mut headers, "other");
+            assert_eq!(headers.get_all("accept-profile").iter().collect::<Vec<_>>(), ["other"], "the path's counts");
+            headers.insert("accept-profile", HeaderValue::from_static("usual"));
+        }
         assert_eq!(headers["content-profile"], "shop");
     }
 }

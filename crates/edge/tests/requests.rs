@@ -51,6 +51,14 @@ async fn the_seeds_paths_are_served_and_logged_as_sent() {
 }
 
 #[tokio::test]
+async fn the_schema_of_the_path_counts_whatever_the_profile_says() {
+    let server = start().await;
+    let url = format!("http://{}/api/v1/tables/shop/uri", server.address);
+    let usual = client().get(url).header("accept-profile", "public").send().await.unwrap();
+    assert_eq!(usual.json::<Value>().await.unwrap()["profile"], "shop");
+}
+
+#[tokio::test]
 async fn a_panic_costs_one_request() {
     let server = start().await;
     let connection = client();

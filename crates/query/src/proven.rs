@@ -194,7 +194,7 @@ impl<'a> Known<'a> {
             })
             && match distinct {
                 None | Some(Distinct::Rows) => true,
-                Some(Distinct::On(fields)) => fields.iter().all(|field| row.field(field)),
+                Some(Distinct::On(values)) => values.iter().all(sorts),
             }
             && order.iter().all(|order| sorts(&order.by))
             && embeds.iter().all(|embed| self.embed(embed))

@@ -257,7 +257,7 @@ async fn pages_of_rows_that_differ_are_the_same_in_both_forms() {
     for (after, expected) in [(None, vec![1, 2, 3]), (Some("n1"), vec![2, 3]), (Some("n2"), vec![3])] {
         let mut page = page("things", vec![edges(vec![member("id", value("id", Scalar::Plain))]), info()]);
         page.read.order = vec![by("name"), Order { direction: Some(Direction::Ascending), ..by("id") }];
-        page.read.distinct = Some(Distinct::On(vec![Field::column("name")]));
+        page.read.distinct = Some(Distinct::On(vec![OrderBy::Field(Field::column("name"))]));
         page.keyset.keys = vec![
             Key { not_null: false, type_name: None },
             Key { not_null: true, type_name: Some(CatalogSql::written_by_catalog("int4")) },

@@ -320,7 +320,7 @@ async fn each_row_gets_values_of_its_own() {
     let filtered = db.run(&silent(update(json_rows, vec![eq("name", "y")], false))).await;
     assert_eq!(filtered.missing, Some(Missing { rows: 2, places: vec![0, 1] }));
     for (json, strict, code) in [
-        (r#"[{"id": 1, "budget": 9}, {"id": 2, "budget": 9}, {"id": "1", "budget": 8}]"#, false, "FB112:1:0"),
+        (r#"[{"id": 1, "budget": 9}, {"id": 2, "budget": 9}, {"id": "1", "budget": 8}]"#, false, "FB112:2:0,2"),
         (r#"[{"id": 1, "budget": 9}, {"id": null, "budget": 9}]"#, true, "FB113:1:1"),
     ] {
         let error = db.try_run(&silent(update(json, vec![], strict))).await.unwrap_err();

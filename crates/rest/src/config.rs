@@ -61,7 +61,7 @@ section! {
         pre_request: Option<QualifiedName> = None;
         /// Function that runs when settings are read from the database.
         pre_config: Option<QualifiedName> = None;
-        /// Function that answers at the root instead of the OpenAPI description.
+        /// Function that answers at the root instead of the OpenAPI description; its schema must be exposed, without one it is the request's.
         root_spec: Option<QualifiedName> = None;
         /// Allows `count()`, `sum()`, `avg()`, `min()`, `max()` in `select`.
         aggregates_enabled: bool = true;
@@ -112,6 +112,11 @@ impl RestSection {
         }
         for schema in self.schemas.iter().filter(|schema| is_reserved(schema)) {
             report.refuse("schemas", format!("`{schema}` holds the server's own state and cannot be exposed"));
+        }
+        if let Some(schema) = self.root_spec.as_ref().and_then(|function| function.schema.as_ref())
+            && !self.schemas.contains(schema)
+        {
+            report.refuse("root_spec", format!("`{schema}` is not one of rest.schemas"));
         }
         if self.max_cost.is_some_and(|cost| cost <= 0.0) {
             report.refuse("max_cost", "must be more than 0");

@@ -44,7 +44,12 @@ pub enum Root {
     /// The description of the API.
     Description,
     /// A function that makes one.
-    Function(String),
+    Function {
+        /// Its schema, whatever the request's is; none is the request's.
+        schema: Option<String>,
+        /// Its name.
+        name: String,
+    },
     /// Nothing.
     Nothing,
 }
@@ -235,11 +240,7 @@ impl RestRequest {
             head,
             rules,
             |_| false,
-            |_, query, content_type, _| {
-                // As for ordinary bodies: csv says itself which columns it has.
-                let listed = content_type.is_ndjson() && query.columns.is_some();
-                Ok(Some(Payload::Staged { keys, listed }))
-            },
+            |_, query, _, _| Ok(Some(Payload::Staged { keys, listed: query.columns.is_some() })),
         )
     }
 
@@ -250,7 +251,10 @@ impl RestRequest {
         payload: impl FnOnce(&Action, &Query, &MediaType, bool) -> Result<Option<Payload>, Error>,
     ) -> Result<Self, Error> {
         let resource = resource(head.path, rules)?;
-        let profile = profile::choose(head.method, head.headers, &rules.schemas)?;
+        let mut profile = profile::choose(head.method, head.headers, &rules.schemas)?;
+        if let (true, Root::Function { schema: Some(schema), .. }) = (is_root(head.path), &rules.root) {
+            profile.schema.clone_from(schema);
+        }
         let action = action(resource, head.method)?;
         let arguments = matches!(
             action,
@@ -268,7 +272,9 @@ impl RestRequest {
             && content_type == MediaType::Json
             && query.columns.is_none();
         let payload = payload(&action, &query, &content_type, nestable)?;
-        let columns = columns(payload.as_ref(), &query);
+        // PostgREST goes by the header of csv and by the keys of a form, whatever the list says.
+        let lists = extended && action.takes_columns() && !is_merge_patch(&content_type);
+        let columns = columns(payload.as_ref(), &query, lists);
         let accept = match first_text(head.headers, header::ACCEPT) {
             Some(field) => media::accept(&field),
             None => vec![MediaType::Any],
@@ -322,16 +328,19 @@ enum Resource {
     Function(String),
 }
 
+fn is_root(path: &str) -> bool {
+    path.is_empty() || path == "/"
+}
+
 fn resource(path: &str, rules: &Rules) -> Result<Resource, Error> {
-    let path = path.strip_prefix('/').unwrap_or(path);
-    if path.is_empty() {
+    if is_root(path) {
         return match &rules.root {
             Root::Description => Ok(Resource::Root),
-            Root::Function(name) => Ok(Resource::Function(name.clone())),
+            Root::Function { name, .. } => Ok(Resource::Function(name.clone())),
             Root::Nothing => Err(Error::RootDisabled),
         };
     }
-    let mut segments = path.split('/');
+    let mut segments = path.strip_prefix('/').unwrap_or(path).split('/');
     match (segments.next(), segments.next(), segments.next()) {
         // As it stands: a relation of this name is read under `openapi%2Ejson`.
         (Some(DOCUMENT), None, _) if rules.document => Ok(Resource::Document),
@@ -402,13 +411,15 @@ fn payload(action: &Action, query: &Query, body: &Bytes, content_type: &MediaTyp
     Ok(Some(body::read(body, content_type, usage, listed)?))
 }
 
-fn columns(payload: Option<&Payload>, query: &Query) -> BTreeSet<String> {
-    match payload {
-        Some(Payload::Unscanned { .. } | Payload::Staged { listed: true, .. }) => {
-            query.columns.clone().unwrap_or_default()
+/// The columns that are used; `lists` says that `columns=` counts for every type of body.
+fn columns(payload: Option<&Payload>, query: &Query, lists: bool) -> BTreeSet<String> {
+    match (payload, &query.columns) {
+        (Some(Payload::Unscanned { .. } | Payload::Staged { listed: true, .. }), listed) => {
+            listed.clone().unwrap_or_default()
         }
-        Some(payload) => payload.keys(),
-        None => BTreeSet::new(),
+        (Some(Payload::Json { .. }), Some(listed)) if lists => listed.clone(),
+        (Some(payload), _) => payload.keys(),
+        (None, _) => BTreeSet::new(),
     }
 }
 

@@ -58,7 +58,10 @@ impl Settings {
     pub fn new(section: &RestSection, reserved: Vec<String>) -> Self {
         let root = match (&section.openapi_mode, &section.root_spec) {
             (OpenApiMode::Disabled, _) => Root::Nothing,
-            (_, Some(function)) => Root::Function(function.name.as_str().to_owned()),
+            (_, Some(function)) => Root::Function {
+                schema: function.schema.as_ref().map(|schema| schema.as_str().to_owned()),
+                name: function.name.as_str().to_owned(),
+            },
             (_, None) => Root::Description,
         };
         let rules = Rules {

@@ -178,3 +178,16 @@ async fn the_element_that_failed_is_named_where_its_words_tell() {
         }
     }
 }
+
+#[tokio::test]
+async fn all_elements_with_one_key_are_told() {
+    let api = stock().await;
+    let list = r#"[{"sku":"a","amount":1},{"sku":"b","amount":2},{"sku":"a","amount":3},{"sku":"c","amount":4},
+                   {"sku":"b","amount":5},{"sku":"a","amount":6}]"#;
+    let answer = api.send("PATCH /stock", &[], list).await;
+    let told = answer.json()["details"].clone();
+    assert_eq!(
+        (answer.code().as_str(), &told),
+        ("FB112", &json!("Elements whose key comes more than once, counted from 0: 0, 1, 2, 4, 5"))
+    );
+}

@@ -305,3 +305,20 @@ async fn conditions_that_a_write_cannot_keep_are_refused() {
     let put = api.send("PUT /counters?id=eq.700", &[("if-none-match", "*")], body).await;
     assert_eq!(put.status, 204, "PostgREST overwrites: {put:?}");
 }
+
+#[tokio::test]
+async fn if_match_of_anything_wants_a_row_of_a_read_too() {
+    let api = api(NOTES).await;
+    let any = [("if-match", "*")];
+    for target in ["/notes?id=eq.1", "/notes?select=id", "/notes?id=eq.1&select=body"] {
+        assert_eq!(api.send(&format!("GET {target}"), &any, "").await.status, 200, "{target}");
+    }
+    for target in ["/notes?id=eq.99", "/notes?body=eq.none", "/notes?id=eq.2"] {
+        let answer = api.send(&format!("GET {target}"), &any, "").await;
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (412, "FB131"), "{target}: {answer:?}");
+        assert_eq!(api.get(target).await, serde_json::json!([]));
+    }
+    let empty = tag(&api, "/notes?body=eq.none", &[("prefer", "etag")]).await;
+    let same = api.send("GET /notes?body=eq.none", &[("if-match", &*empty)], "").await;
+    assert_eq!((same.status.as_u16(), same.body.as_str()), (200, "[]"), "a list without rows has a tag all the same");
+}

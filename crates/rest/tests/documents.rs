@@ -151,3 +151,21 @@ async fn an_index_cannot_fill_a_list_without_bound() {
     let refused = patched(&api, 1, &[], &many.into()).await;
     assert!(refused.code() == "FB129" && refused.body.contains("together"), "{refused:?}");
 }
+
+#[tokio::test]
+async fn a_path_whose_column_alone_is_listed_is_refused() {
+    let api = users().await;
+    for (target, body) in [
+        ("PATCH /users?id=eq.1&columns=settings", json!({"settings->theme": "dark"})),
+        ("PATCH /users?id=eq.1&columns=settings,name", json!([{"settings->theme": "dark", "name": "x"}])),
+        ("PATCH /users?columns=id,settings", json!([{"id": 1, "settings->theme": "dark"}])),
+    ] {
+        let answer = api.send(target, &[], body.to_string()).await;
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (400, "FB129"), "{target}: {answer:?}");
+    }
+    assert_eq!(api.value("select settings->>'theme' from users where id = 1").await, "light");
+    let listed = "PATCH /users?id=eq.1&columns=\"settings->theme\"&select=settings->>theme,name";
+    let body = r#"{"settings->theme": "dark", "settings->size": 9, "name": "x"}"#;
+    assert_eq!(api.send(listed, &[SHOW], body).await.json(), json!([{"theme": "dark", "name": null}]));
+    assert_eq!(api.value("select settings->>'size' from users where id = 1").await, "3", "not listed, not used");
+}

@@ -3,6 +3,7 @@
 mod again;
 mod any_body;
 mod batch;
+mod batch_bounds;
 mod bulk;
 mod calls;
 mod conditional;

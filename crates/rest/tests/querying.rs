@@ -366,3 +366,22 @@ async fn an_operator_of_ours_on_another_type_is_the_requests_mistake() {
     // As upstream.
     assert_eq!(refused(&api, "GET /products?name=cs.{a}").await, (404, "42883".to_owned()));
 }
+
+#[tokio::test]
+async fn json_columns_are_compared_as_jsonb_in_every_form_of_distinct() {
+    let api = api("create table public.docs (id int primary key, doc json);
+         insert into docs values (1, '{\"a\": {\"b\": 1}}'), (2, '{\"a\":{\"b\":1}}'), (3, '{\"a\": 2}'), (4, null);")
+    .await;
+    assert_eq!(
+        api.get("/docs?select=id&distinct=doc&order=id").await,
+        json!([{"id": 3}, {"id": 1}, {"id": 4}]),
+        "in the order of jsonb"
+    );
+    assert_eq!(api.get("/docs?select=id&distinct=doc&order=id.desc,doc.desc.nullslast").await[0], json!({"id": 2}));
+    assert_eq!(api.get("/docs?select=id&distinct=doc->a&order=id&id=lt.4").await, json!([{"id": 3}, {"id": 1}]));
+    assert_eq!(api.get("/docs?select=id&distinct=doc->>a&id=lt.4&order=id").await.as_array().map(Vec::len), Some(3));
+    assert_eq!(
+        api.get("/docs?select=doc&distinct=*&order=doc.desc&id=lt.4").await,
+        json!([{"doc": {"a": {"b": 1}}}, {"doc": {"a": 2}}])
+    );
+}

@@ -1,8 +1,9 @@
 //! GET and HEAD of tables and views.
 
+use ferrobase_request::{Profile, TransactionRules};
 use serde_json::json;
 
-use crate::harness::{Api, api};
+use crate::harness::{Api, Setup, api};
 
 const BLOG: &str = "
 create table public.users (id int primary key, name text not null, data jsonb);
@@ -180,4 +181,30 @@ async fn names_of_any_kind() {
     let target =
         "/odd%20%22name%22%2Fx?select=%22a.b%22,%C3%BC,ID%20column&ID%20column=eq.1&%22a.b%22=eq.x&order=%22a.b%22";
     assert_eq!(api.get(target).await, json!([{"a.b": "x", "ü": "y", "ID column": 1}]));
+}
+
+#[tokio::test]
+async fn the_hints_of_an_ambiguous_self_join_work() {
+    let tables = "create table public.parent (
+         id int primary key, name text, boss int references public.parent, buddy int references public.parent);
+         insert into public.parent values (1, 'top', null, null), (2, 'low', 1, null), (3, 'pal', null, 1);";
+    let api = api(tables).await;
+    let ambiguous = api.send("GET /parent?select=name,parent(name)", &[], "").await;
+    assert_eq!(ambiguous.code(), "PGRST201");
+    let hint = ambiguous.json()["hint"].as_str().expect("a hint").to_owned();
+    for (way, found) in
+        [("parent!parent_boss_fkey", "low"), ("parent!parent_buddy_fkey", "pal"), ("parent!boss", "low")]
+    {
+        assert!(hint.contains(&format!("'{way}'")) || way == "parent!boss", "{hint}");
+        let got = api.get(&format!("/parent?select=name,{way}(name)&id=eq.1")).await;
+        assert_eq!(got, json!([{"name": "top", "parent": [{"name": found}]}]), "{way}");
+    }
+    assert_eq!(
+        api.get("/parent?select=name,boss(name)&id=eq.2").await,
+        json!([{"name": "low", "boss": {"name": "top"}}])
+    );
+    let transaction = TransactionRules { profile: Profile::Postgrest, ..TransactionRules::default() };
+    let upstream = Setup { transaction, ..Setup::default() }.start(tables).await;
+    let unknown = upstream.send("GET /parent?select=name,parent!parent_boss_fkey(name)", &[], "").await;
+    assert_eq!(unknown.code(), "PGRST200", "as PostgREST has it");
 }

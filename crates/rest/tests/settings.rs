@@ -1,6 +1,6 @@
 //! What the configuration changes.
 
-use ferrobase_base::config::Identifier;
+use ferrobase_base::config::{Identifier, QualifiedName};
 use ferrobase_rest::config::{OpenApiMode, RestSection, TxEnd, Verbosity};
 use serde_json::json;
 
@@ -79,4 +79,20 @@ async fn schemas_are_chosen_by_profile() {
     let written = [("content-profile", "personal"), ("prefer", "return=representation")];
     assert_eq!(api.send("POST /items", &written, r#"{"own":8}"#).await.json(), json!([{"own": 8}]));
     assert_eq!(api.get("/items").await, json!([]));
+}
+
+#[tokio::test]
+async fn the_function_at_the_root_is_the_one_of_its_schema() {
+    let schemas = ["public", "other"].map(Identifier::from_static).to_vec();
+    let root_spec = QualifiedName { schema: Some(schemas[1].clone()), name: Identifier::from_static("root") };
+    let rest = RestSection { schemas, root_spec: Some(root_spec), ..RestSection::default() };
+    let sql = "create schema other; grant usage on schema other to anon;
+         create function public.root() returns json language sql as $$ select '\"public\"'::json $$;
+         create function other.root() returns json language sql as $$ select '\"other\"'::json $$;";
+    let api = Setup { rest, ..Setup::default() }.start(sql).await;
+    for fields in [&[][..], &[("accept-profile", "public")], &[("accept-profile", "other")]] {
+        let answer = api.send("GET /", fields, "").await;
+        assert_eq!((answer.status.as_u16(), answer.body.as_str()), (200, "\"other\""), "{fields:?}: {answer:?}");
+    }
+    assert_eq!(api.get("/rpc/root").await, json!("public"));
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
+use ferrobase_request::{Profile, TransactionRules};
 use ferrobase_testkit::token;
 use futures_util::{StreamExt, stream};
 use serde_json::json;
@@ -291,4 +292,57 @@ async fn many_rows_in_pieces() {
     let answer = api.send("POST /n", &[NDJSON, ("prefer", "count=exact")], Body::from_stream(rows)).await;
     assert_eq!((answer.status.as_u16(), answer.field("x-total-count")), (201, "60000"), "{answer:?}");
     assert_eq!(api.value("select sum(id) from n").await, "1799970000");
+}
+
+/// A body whose length nobody is told, in small pieces.
+fn chunked(text: &'static str) -> Body {
+    let pieces: Vec<_> =
+        text.as_bytes().chunks(3).map(|piece| Ok::<_, std::io::Error>(Bytes::from_static(piece))).collect();
+    Body::from_stream(stream::iter(pieces))
+}
+
+#[tokio::test]
+async fn csv_with_wrong_quotes_is_refused_whole_and_streamed() {
+    let api = api(ITEMS).await;
+    for (body, line, message) in [
+        ("name,note\na,b\nc,\"x\nd,y\ne,z\n", 3, "A quoted field of the csv does not end"),
+        ("name,note\nc,\"x\"y\n", 2, "A quote in the csv is neither"),
+        ("name,note\nc,x\"y\n", 2, "A quote in the csv is neither"),
+    ] {
+        let whole = api.send("POST /items", &[CSV, ("content-length", &body.len().to_string())], body).await;
+        refused(&whole, 400, "PGRST102", None);
+        let streamed = api.send("POST /items", &[CSV], chunked(body)).await;
+        refused(&streamed, 400, "PGRST102", Some(line));
+        for answer in [whole, streamed] {
+            assert!(answer.json()["message"].as_str().is_some_and(|told| told.starts_with(message)), "{answer:?}");
+        }
+    }
+    assert_eq!(api.value("select count(*) from items").await, "0");
+    let fine = "\u{feff}\"name\",note\r\n\"a \"\"b\"\"\",\"1\r\n2\"\r\n";
+    assert_eq!(api.send("POST /items", &[CSV], fine).await.status, 201);
+    assert_eq!(api.value("select name || '|' || note from items").await, "a \"b\"|1\r\n2");
+}
+
+#[tokio::test]
+async fn columns_choose_of_csv_what_they_choose_of_json() {
+    let api = api(ITEMS).await;
+    let target = "POST /items?columns=name,price&select=name,price,note";
+    let body = "name,other,note\na,1,2\n";
+    let json = api.send(target, &[FULL], r#"[{"name":"json","other":1,"note":2}]"#).await;
+    assert_eq!(json.json(), json!([{"name": "json", "price": null, "note": null}]), "{json:?}");
+    let whole = api.send(target, &[CSV, FULL, ("content-length", "22")], body).await;
+    assert_eq!(whole.json(), json!([{"name": "a", "price": null, "note": null}]), "{whole:?}");
+    let missing = [CSV, ("prefer", "return=representation, missing=default")];
+    let streamed = api.send(target, &missing, chunked("name,other,note\nb,1,2\n")).await;
+    assert_eq!(streamed.json(), json!([{"name": "b", "price": 1, "note": null}]), "{streamed:?}");
+    let form = [("content-type", "application/x-www-form-urlencoded"), FULL];
+    let form = api.send(target, &form, "name=c&other=1&price=4").await;
+    assert_eq!(form.json(), json!([{"name": "c", "price": 4, "note": null}]), "{form:?}");
+    let changed =
+        api.send("PATCH /items?columns=name,note&on=name&select=note,price", &[CSV, FULL], "name,note,other\nb,x,y\n");
+    assert_eq!(changed.await.json(), json!([{"note": "x", "price": 1}]));
+    // PostgREST goes by the header.
+    let transaction = TransactionRules { profile: Profile::Postgrest, ..TransactionRules::default() };
+    let upstream = Setup { transaction, ..Setup::default() }.start(ITEMS).await;
+    assert_eq!(upstream.send(target, &[CSV, FULL], body).await.code(), "PGRST204");
 }

@@ -265,3 +265,31 @@ async fn a_stream_that_the_server_bounds_says_so_before_its_rows() {
     let all = api.send("GET /many?select=id", &[LINES], "").await;
     assert_eq!((lines(&all).len(), all.field("x-max-rows")), (20_000, ""));
 }
+
+#[tokio::test]
+async fn a_stream_whose_embedded_lists_are_bounded_says_so_before_its_rows() {
+    let rest = RestSection { max_rows: Some(3), stream_max_rows: Some(0), ..RestSection::default() };
+    let more = "insert into b select i, 2 from generate_series(10, 19) as i;";
+    let api = Setup { rest, ..Setup::default() }.start(&format!("{TABLES} {more}")).await;
+    for (target, told) in [
+        ("/a?id=eq.2&select=id,b(id)", "3"),
+        ("/a?id=eq.2&select=id,...b(id)", "3"),
+        ("/b?a_id=eq.2&select=id,a(id,b(id))", "3"),
+        ("/rpc/above?lowest=1&select=id,b(id)", "3"),
+        ("/a?id=eq.2&select=id,b(id)&b.limit=2", ""),
+        ("/a?id=eq.2&select=id,b(count())", ""),
+        ("/a?id=eq.2&select=id,b()", ""),
+        ("/b?a_id=eq.2&select=id,a(id)", ""),
+    ] {
+        let answer = api.send(&format!("GET {target}"), &[LINES], "").await;
+        assert_eq!(
+            (answer.field("x-max-embedded-rows"), answer.field("x-max-rows")),
+            (told, ""),
+            "{target}: {answer:?}"
+        );
+    }
+    let cut = lines(&api.send("GET /a?id=eq.2&select=id,b(id)", &[LINES], "").await);
+    assert_eq!(cut[0]["b"].as_array().map(Vec::len), Some(3));
+    let counted = lines(&api.send("GET /a?id=eq.2&select=b(count())", &[LINES], "").await);
+    assert_eq!(counted, [json!({"b": [{"count": 11}]})]);
+}

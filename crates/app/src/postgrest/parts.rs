@@ -70,7 +70,8 @@ fn qualified(name: &Name) -> QualifiedName {
 pub(super) fn rest(settings: &Settings) -> ferrobase_rest::Settings {
     let root = match (settings.openapi_mode, &settings.root_spec) {
         (OpenApiMode::Disabled, _) => Root::Nothing,
-        (_, Some(function)) => Root::Function(function.name.clone()),
+        // Upstream looks for it in the request's schema, whatever its name says.
+        (_, Some(function)) => Root::Function { schema: None, name: function.name.clone() },
         (_, None) => Root::Description,
     };
     let base = ferrobase_rest::Settings::postgrest(settings.schemas.clone());

@@ -91,6 +91,7 @@ const EXPOSED: &[&str] = &[
     "Retry-After",
     "Server-Timing",
     "Transfer-Encoding",
+    "X-Max-Embedded-Rows",
     "X-Max-Rows",
     "X-Missing-Indexes",
     "X-Missing-Rows",

@@ -41,10 +41,7 @@ impl<'a> Planner<'a> {
             }
             // As many terms of the order as there are columns, in the order's order.
             let first = read.order.iter().take(distinct.len());
-            let fields = first.filter_map(|order| match &order.by {
-                OrderBy::Field(field) => Some(field.clone()),
-                _ => None,
-            });
+            let fields = first.map(|order| &order.by).filter(|by| matches!(by, OrderBy::Field(_))).cloned();
             read.distinct = Some(Distinct::On(fields.collect()));
         }
         let (after, before) = (self.place(asked, "after", keys.len())?, self.place(asked, "before", keys.len())?);

@@ -149,8 +149,8 @@ fn lost() -> Sql {
 pub(super) fn guard(update: &UpdateEach) -> Sql {
     let mut key = Sql::new();
     key.join(update.key.iter().map(|column| value(column, "g")), ", ");
-    let mut doubled = Sql::of("SELECT min(g.");
-    doubled.ident(PLACE).push(") - 1 AS place FROM ").ident(GIVEN).push(" AS g GROUP BY ").append(key);
+    let mut doubled = Sql::of("SELECT unnest(array_agg(g.");
+    doubled.ident(PLACE).push(" - 1)) AS place FROM ").ident(GIVEN).push(" AS g GROUP BY ").append(key);
     doubled.push(" HAVING count(*) > 1");
     let mut out = Sql::of("CASE");
     refuse(&mut out, doubled, Refusal::DuplicateKeys);

@@ -108,7 +108,7 @@ impl Compiler {
             shown.extend(terms.iter().map(|_| Shown::TEXT));
         }
         let mut distinct = Sql::new();
-        write_distinct(&mut distinct, &scope);
+        write_distinct(&mut distinct, &scope)?;
         let mut rest = Sql::of(" FROM ");
         rest.append(from);
         write_where(&mut rest, conditions);

@@ -158,7 +158,7 @@ impl Compiler {
             columns.push(Sql::of("1"));
         }
         let mut rows = Sql::of("SELECT ");
-        write_distinct(&mut rows, &scope);
+        write_distinct(&mut rows, &scope)?;
         rows.join(columns, ", ").push(" FROM ").append(from).append(laterals);
         write_where(&mut rows, conditions);
         if terms.is_empty() {

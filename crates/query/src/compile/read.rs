@@ -98,7 +98,7 @@ impl Compiler {
         let Pieces { scope, items, from, conditions } = self.pieces(read, origin, level)?;
         let grouped = scope.grouped;
         let mut out = Sql::of("SELECT ");
-        write_distinct(&mut out, &scope);
+        write_distinct(&mut out, &scope)?;
         let mut group_by = write_items(&mut out, items, grouped);
         group_by.extend(group_keys(&scope));
         out.push(" FROM ").append(from);
@@ -372,16 +372,18 @@ fn write_lock(out: &mut Sql, lock: Lock, alias: &str) {
 }
 
 /// `DISTINCT ` or `DISTINCT ON (...) `, where rows are left out.
-pub(super) fn write_distinct(out: &mut Sql, scope: &Scope<'_>) {
+pub(super) fn write_distinct(out: &mut Sql, scope: &Scope<'_>) -> Result<(), CompileError> {
     match &scope.read.distinct {
         None => {}
         Some(Distinct::Rows) => {
             out.push("DISTINCT ");
         }
-        Some(Distinct::On(fields)) => {
-            out.push("DISTINCT ON (").join(fields.iter().map(|on| field(&scope.alias, on)), ", ").push(") ");
+        Some(Distinct::On(values)) => {
+            let values = values.iter().map(|value| order_value(scope, value)).collect::<Result<Vec<_>, _>>()?;
+            out.push("DISTINCT ON (").join(values, ", ").push(") ");
         }
     }
+    Ok(())
 }
 
 /// Group keys that are no select items.

@@ -89,7 +89,7 @@ pub enum Distinct {
     /// Those that are equal to another one.
     Rows,
     /// All but the first for each value of these; [`Read::order`] begins with them.
-    On(Vec<Field>),
+    On(Vec<OrderBy>),
 }
 
 /// Where rows come from.

@@ -20,9 +20,10 @@ use ferrobase_base::{Kind, PublicError};
 use ferrobase_catalog::Catalog;
 use ferrobase_edge::Streams;
 use ferrobase_pg::End;
+use ferrobase_query::plan::Source;
 use ferrobase_request::{Opening, RequestContext, Stage, Transaction};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use serde_json::Value;
 
 use self::body::{Batch, OnError, Operation};
@@ -56,14 +57,15 @@ pub(crate) async fn run(
     body: &Bytes,
 ) -> Result<Response, PublicError> {
     check_type(headers)?;
+    let preferences = preferences(flow, headers)?;
     let batch = match flow.journal().measure(Stage::Parse, || Batch::read(body, flow.settings.batch_max_operations)) {
         Ok(batch) => batch,
         Err((error, None)) => return Err(error.into()),
         Err((error, Some(index))) => return Ok(of_operation(&error.into(), flow.settings.verbosity, index)),
     };
     flow.journal().runs(summary::BATCH, || summary::BATCH.to_owned());
-    match run_all(flow, catalog, headers, &batch).await {
-        Ok(results) => Ok(answer(results)),
+    match run_all(flow, catalog, &preferences, &batch).await {
+        Ok(results) => Ok(answer(results, &preferences)),
         Err(Failed { error, operation: Some(index) }) => Ok(of_operation(&error, flow.settings.verbosity, index)),
         Err(Failed { error, operation: None }) => Err(error),
     }
@@ -90,18 +92,22 @@ fn check_type(headers: &HeaderMap) -> Result<(), Error> {
     }
 }
 
-fn answer(results: Results) -> Response {
+fn answer(results: Results, preferences: &Preferences) -> Response {
     let mut response = Response::new(axum::body::Body::from(results.into_body()));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
     headers.insert(header::VARY, HeaderValue::from_static("Accept, Prefer, Range"));
+    let applied = preferences.to_string();
+    if let Some(applied) = HeaderValue::try_from(applied).ok().filter(|applied| !applied.is_empty()) {
+        headers.insert(HeaderName::from_static("preference-applied"), applied);
+    }
     response
 }
 
 async fn run_all(
     flow: &Flow<'_>,
     catalog: &Arc<Catalog>,
-    headers: &HeaderMap,
+    preferences: &Preferences,
     batch: &Batch<'_>,
 ) -> Result<Results, Failed> {
     let context = &*flow.caller.0;
@@ -118,15 +124,20 @@ async fn run_all(
             return Err(Failed { error, operation: Some(index) });
         }
     }
-    let end = if flow.settings.rolls_back(preferences(flow, headers).tx) { End::Rollback } else { End::Commit };
+    let end = if flow.settings.rolls_back(preferences.tx) { End::Rollback } else { End::Commit };
     runner.transaction.end(end).await.map_err(|error| failed(error, context))?;
     Ok(runner.results)
 }
 
-/// What the batch as a whole prefers: only how its transaction ends means anything.
-fn preferences(flow: &Flow<'_>, headers: &HeaderMap) -> Preferences {
+/// What the batch as a whole prefers: only how its transaction ends means anything, and whether to be strict.
+fn preferences(flow: &Flow<'_>, headers: &HeaderMap) -> Result<Preferences, Error> {
     let fields = headers.get_all("prefer").iter().filter_map(|field| field.to_str().ok());
-    Preferences::parse(fields, flow.settings.rules.tx_override)
+    let mut all = Preferences::parse(fields, flow.settings.rules.tx_override);
+    all.accept_extensions();
+    match all.refused() {
+        Some(unknown) => Err(Error::Preferences(unknown.to_vec())),
+        None => Ok(Preferences { tx: all.tx, handling: all.handling, ..Preferences::default() }),
+    }
 }
 
 /// The transaction of a batch and what came of it so far.
@@ -172,6 +183,9 @@ impl Runner<'_> {
         let journal = self.flow.journal();
         let request = journal.measure(Stage::Parse, || self.read(operation))?;
         let prepared = journal.measure(Stage::Plan, || self.flow.prepare(&request, self.catalog, operation.lock))?;
+        if operation.lock.is_some() {
+            check_lockable(&prepared)?;
+        }
         // What only reads is kept from writing, and a transaction can be told so only up to a savepoint.
         let guarded = operation.may_fail() || (prepared.only_reads() && !self.only_reads);
         if guarded {
@@ -211,6 +225,7 @@ impl Runner<'_> {
 
     /// The operation as the request that it is, with values where it refers to earlier answers.
     fn read(&self, operation: &Operation<'_>) -> Result<RestRequest, PublicError> {
+        reference::check_fields(&operation.headers)?;
         let body = match operation.body {
             None => Bytes::new(),
             Some(body) => text_of(body.get(), &operation.headers, &self.results)?,
@@ -222,20 +237,46 @@ impl Runner<'_> {
             headers: &operation.headers,
         };
         let mut request = self.flow.read(head, &body, Streams::default())?;
+        if request.prefer.tx.is_some() {
+            // Also under lenient handling: nobody who asked for a rollback expects that the rows are kept.
+            let why = "Prefer: tx=... is for the batch as a whole, whose transaction all operations share";
+            return Err(BatchError::Operation(why.to_owned()).into());
+        }
         reference::fill_query(&mut request.query, &self.results)?;
         Ok(request)
     }
 }
 
-/// The text of a body: of other types than JSON what the JSON text says.
+/// Whether the rows of an operation are such that a lock keeps them: PostgreSQL locks rows of tables, and through views.
+fn check_lockable(prepared: &Prepared<'_>) -> Result<(), BatchError> {
+    let refused = |what| Err(BatchError::Operation(format!("a lock is for rows of tables and views, not for {what}")));
+    let Prepared::One(ready) = prepared else { return refused("what is written") };
+    let query = &ready.planned.query;
+    match &query.read.source {
+        Source::Table(_) if query.explain.is_some() => refused("plans, which read none"),
+        Source::Table(_) if query.keyset.is_some() => refused("pages by cursor"),
+        Source::Table(_) => Ok(()),
+        Source::Function(_) | Source::Derived => refused("those that a function returns"),
+    }
+}
+
+/// The text of a body: of other types than JSON what the JSON text says. JSON of other names (`...+json`) is given
+/// either way.
 fn text_of(json: &str, headers: &HeaderMap, results: &Results) -> Result<Bytes, PublicError> {
-    if check_type(headers).is_err() {
+    if check_type(headers).is_err() && (json.starts_with('"') || !is_named_json(headers)) {
         let text: String = serde_json::from_str(json)
             .map_err(|_| BatchError::Operation("a body that is not JSON must be given as a text".to_owned()))?;
         return Ok(text.into());
     }
     let filled = reference::fill_body(json, results)?;
     Ok(filled.map_or_else(|| Bytes::copy_from_slice(json.as_bytes()), Bytes::from))
+}
+
+/// Whether the type of a body is a kind of JSON, by its name.
+fn is_named_json(headers: &HeaderMap) -> bool {
+    let field = headers.get(header::CONTENT_TYPE).map(|field| String::from_utf8_lossy(field.as_bytes()));
+    let name = field.as_deref().and_then(|field| field.split(';').next()).unwrap_or_default();
+    name.trim().to_ascii_lowercase().ends_with("+json")
 }
 
 /// Whether going back to a savepoint is no way on: the connection or the whole transaction is lost, or the caller's time

@@ -1,7 +1,7 @@
 //! Csv with a header line as a JSON array of objects.
 //!
 //! First stage. Every value is a text, except `NULL`, which is null; PostgreSQL casts the texts to the columns' types.
-//! Empty lines are skipped. Lines must be as long as the header.
+//! Empty lines are skipped. Lines must be as long as the header; quotes must be as RFC 4180 has them (`quotes`).
 
 use std::collections::BTreeSet;
 
@@ -9,11 +9,12 @@ use bytes::Bytes;
 use csv::{ReaderBuilder, StringRecord};
 use indexmap::IndexMap;
 
-use super::{BodyError, Payload};
+use super::{BodyError, Payload, quotes};
 
 /// The payload that a csv body is.
 pub(super) fn to_json(body: &Bytes) -> Result<Payload, BodyError> {
     std::str::from_utf8(body).map_err(|_| BodyError::Encoding)?;
+    quotes::check(body)?;
     let mut reader = ReaderBuilder::new().flexible(true).from_reader(body.as_ref());
     let header = reader.headers().map_err(|_| BodyError::Csv)?.clone();
     if header.is_empty() {

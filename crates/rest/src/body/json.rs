@@ -11,7 +11,7 @@ use std::fmt;
 use bytes::Bytes;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::{BodyError, Payload};
+use super::{BodyError, Entries, Payload};
 
 /// How deep JSON may nest: far more than data needs, far less than PostgreSQL's own stack takes.
 pub(super) const MAX_DEPTH: usize = 512;
@@ -52,6 +52,17 @@ pub(crate) fn check_depth(body: &[u8]) -> Result<(), BodyError> {
         }
     }
     Ok(())
+}
+
+/// Keys with arrows of the objects of a body that was not looked into. Of a body that is no JSON there are none.
+pub(crate) fn path_keys(body: &[u8]) -> BTreeSet<String> {
+    let may_have = body.windows(2).any(|pair| matches!(pair, b"->" | b"\\u"));
+    let objects = match (may_have, super::begins_list(body)) {
+        (false, _) => Vec::new(),
+        (true, true) => serde_json::from_slice::<Vec<Entries<'_>>>(body).unwrap_or_default(),
+        (true, false) => serde_json::from_slice::<Entries<'_>>(body).into_iter().collect(),
+    };
+    objects.into_iter().flat_map(|object| object.0).map(|(key, _)| key).filter(|key| key.contains("->")).collect()
 }
 
 /// What one object of many says: see [`RowKeys::check`].

@@ -2,11 +2,12 @@
 //!
 //! First stage. JSON is scanned for its keys and otherwise passed on byte for byte: PostgreSQL reads it. Csv and forms
 //! become JSON here. Invariant: a payload is valid UTF-8, and the keys of all its objects are the same.
-//! Read on: `json` (the scan), `csv`, `rows` (bodies that are streamed), `request` (when a body counts).
+//! Read on: `json` (the scan), `csv`, `quotes`, `rows` (bodies that are streamed), `request` (when a body counts).
 
 mod csv;
 mod entries;
 mod json;
+mod quotes;
 pub mod rows;
 
 use std::collections::BTreeSet;
@@ -15,6 +16,7 @@ use bytes::Bytes;
 
 pub(crate) use self::entries::Entries;
 pub(crate) use self::json::check_depth;
+pub(crate) use self::json::path_keys;
 use crate::media::MediaType;
 
 /// A body that was understood.
@@ -106,6 +108,12 @@ pub enum BodyError {
     /// Not csv.
     #[error("Empty or invalid csv")]
     Csv,
+    /// A quoted field of csv without its end.
+    #[error("A quoted field of the csv does not end")]
+    CsvOpenQuote,
+    /// Csv whose quotes are not around a field.
+    #[error("A quote in the csv is neither around a field nor doubled in a quoted one")]
+    CsvQuote,
     /// Not a form.
     #[error("Invalid form")]
     Form,
@@ -273,6 +281,8 @@ mod tests {
             ("a,b\nfoo,bar,baz", "All lines must have same number of fields"),
             ("a,a\n1,2\n", r#"[{"a":"2"}] ["a"] true"#),
             ("", "Empty or invalid csv"),
+            ("a,b\n1,\"x\n2,y\n", "A quoted field of the csv does not end"),
+            ("a,b\n1,\"x\"y\n", "A quote in the csv is neither around a field nor doubled in a quoted one"),
         ];
         for (body, wanted) in cases {
             assert_eq!(told(body, &MediaType::Csv, Use::Rows, false), wanted, "{body}");

@@ -123,7 +123,7 @@ pub enum Error {
     /// The values of an order that should go into a cursor are too long.
     #[error("The values of the order are too long for a cursor")]
     PageKey,
-    /// Elements of a list of changes have the same key; where the first of each stands.
+    /// Elements of a list of changes have the same key; where they stand.
     #[error("Two elements of the list have the same key")]
     DuplicateKeys(Vec<u64>),
     /// Elements of a list of changes found no row although all must.
@@ -199,7 +199,9 @@ impl Error {
             Self::Preferences(unknown) => format!("Invalid preferences: {}", unknown.join(", ")),
             Self::MaxAffected(rows) => format!("The query affects {rows} rows"),
             Self::NotImplemented(why) => why.clone(),
-            Self::DuplicateKeys(places) => format!("Elements with a key that comes again: {}", listed(places)),
+            Self::DuplicateKeys(places) => {
+                format!("Elements whose key comes more than once, counted from 0: {}", listed(places))
+            }
             Self::RowsNotFound { rows, places } => {
                 format!("{rows} elements changed nothing, counted from 0: {}", listed(places))
             }

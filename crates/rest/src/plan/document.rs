@@ -14,7 +14,9 @@ use serde_json::value::RawValue;
 
 use super::{PlanError, Planner};
 use crate::ast;
+use crate::body::{self, Payload};
 use crate::parse;
+use crate::request::RestRequest;
 
 /// Most objects of one patch.
 const MAX_OBJECTS: usize = 256;
@@ -55,6 +57,24 @@ impl Planner<'_> {
             }
         }
         Ok(changes)
+    }
+
+    /// A key of the body that leads into a column which `columns=` lists, when it does not list the key: the column
+    /// would be taken for one without a value, and become NULL.
+    pub(super) fn unlisted_path(&self, request: &RestRequest, relation: &Relation) -> Option<String> {
+        if !self.rules.extensions || request.query.columns.is_none() {
+            return None;
+        }
+        let keys = match &request.payload {
+            Some(Payload::Unscanned { raw, .. }) => body::path_keys(raw),
+            Some(payload) => payload.keys(),
+            None => return None,
+        };
+        let is_unlisted = |key: &String| {
+            let is_path = key.contains("->") && relation.column(key).is_none() && !request.columns.contains(key);
+            is_path && parse::body_path(key).is_some_and(|field| request.columns.contains(&field.name))
+        };
+        keys.into_iter().find(is_unlisted)
     }
 }
 

@@ -8,6 +8,7 @@ use ferrobase_catalog::Relation;
 use ferrobase_query::plan::{AggregateComparison, Condition, Distinct, Field, GroupKey, Order, OrderBy, Select, Value};
 
 use super::node::Node;
+use super::tree::comparable;
 use super::{PlanError, Planner};
 use crate::ast::{self, Measure};
 
@@ -34,7 +35,10 @@ impl Planner<'_> {
             .collect::<Result<_, PlanError>>()?;
         let distinct = node.distinct.map(|distinct| match distinct {
             ast::Distinct::Rows => Distinct::Rows,
-            ast::Distinct::On(fields) => Distinct::On(fields.iter().map(|field| self.field(relation, field)).collect()),
+            ast::Distinct::On(fields) => {
+                let by = |field| comparable_order(OrderBy::Field(self.field(relation, field)), relation);
+                Distinct::On(fields.iter().map(by).collect())
+            }
         });
         Ok(Grouping { group_by, having, distinct })
     }
@@ -91,15 +95,32 @@ pub(super) fn groups(node: &Node<'_>) -> bool {
         || node.order.iter().any(|term| matches!(term.measure, Some(Measure::Aggregate(_))))
 }
 
+/// What rows that differ are ordered by: it must be what they are compared by.
+pub(super) fn comparable_order(by: OrderBy, relation: Option<&Relation>) -> OrderBy {
+    let OrderBy::Field(field) = by else { return by };
+    let value = Select { value: Value::Field(field.clone()), cast: None, aggregate: None, name: None };
+    match comparable(value, relation) {
+        Select { cast: None, .. } => OrderBy::Field(field),
+        cast => OrderBy::Value(Box::new(Select { name: None, ..cast })),
+    }
+}
+
 /// `DISTINCT ON` shows the first row of each value, so the order must begin with those columns. Terms of `order` on
 /// them come first, as they were written; the rest of the columns follow, then the rest of the order.
-pub(super) fn distinct_first(order: Vec<Order>, distinct: Option<&Distinct>) -> Vec<Order> {
-    let Some(Distinct::On(fields)) = distinct else { return order };
-    let is_on = |order: &Order| matches!(&order.by, OrderBy::Field(field) if fields.contains(field));
-    let (mut first, rest): (Vec<Order>, Vec<Order>) = order.into_iter().partition(is_on);
-    for field in fields {
-        if !first.iter().any(|order| matches!(&order.by, OrderBy::Field(known) if known == field)) {
-            first.push(Order { by: OrderBy::Field(field.clone()), direction: None, nulls: None });
+pub(super) fn distinct_first(
+    mut order: Vec<Order>,
+    distinct: Option<&Distinct>,
+    relation: Option<&Relation>,
+) -> Vec<Order> {
+    let Some(distinct) = distinct else { return order };
+    for term in &mut order {
+        term.by = comparable_order(term.by.clone(), relation);
+    }
+    let Distinct::On(values) = distinct else { return order };
+    let (mut first, rest): (Vec<Order>, Vec<Order>) = order.into_iter().partition(|order| values.contains(&order.by));
+    for value in values {
+        if !first.iter().any(|order| order.by == *value) {
+            first.push(Order { by: value.clone(), direction: None, nulls: None });
         }
     }
     first.extend(rest);

@@ -31,6 +31,10 @@ impl Planner<'_> {
         let filters = self.root_conditions(request, relation)?;
         Ok(match request.action {
             Action::Delete { .. } => Mutation::Delete(Delete { table: relation.name.clone(), filters, returning }),
+            Action::Update { .. } if let Some(key) = self.unlisted_path(request, relation) => {
+                let why = "columns= has its column and not this key; list the key itself, in double quotes";
+                return Err(PlanError::Inside { key, why });
+            }
             Action::Update { .. } if let Some(update) = self.update_each(request, relation, read)? => update,
             Action::Update { .. } => {
                 let mut changes = self.changes(relation, &request.columns)?;

@@ -32,18 +32,11 @@ impl Needed {
                 needed.add(&field.name);
             }
         }
-        if let Some(Distinct::On(fields)) = &read.distinct {
-            fields.iter().for_each(|field| needed.add(&field.name));
-        }
-        for order in &read.order {
-            match &order.by {
-                OrderBy::Field(field) | OrderBy::Similarity { field, .. } | OrderBy::Distance { field, .. } => {
-                    needed.add(&field.name);
-                }
-                OrderBy::Value(select) => needed.add_select(select),
-                OrderBy::Embedded { .. } => {}
-            }
-        }
+        let distinct = match &read.distinct {
+            Some(Distinct::On(values)) => values.as_slice(),
+            Some(Distinct::Rows) | None => &[],
+        };
+        distinct.iter().chain(read.order.iter().map(|order| &order.by)).for_each(|by| needed.add_order(by));
         for embed in &read.embeds {
             match &embed.join {
                 Join::Columns(pairs) | Join::Junction { parent: pairs, .. } => {
@@ -53,6 +46,16 @@ impl Needed {
             }
         }
         needed
+    }
+
+    fn add_order(&mut self, by: &OrderBy) {
+        match by {
+            OrderBy::Field(field) | OrderBy::Similarity { field, .. } | OrderBy::Distance { field, .. } => {
+                self.add(&field.name);
+            }
+            OrderBy::Value(select) => self.add_select(select),
+            OrderBy::Embedded { .. } => {}
+        }
     }
 
     fn add_select(&mut self, select: &Select) {

@@ -19,7 +19,8 @@ impl<'a> Planner<'a> {
         hint: Option<&str>,
     ) -> Result<&'a Relationship, LookupError> {
         let mut found = self.ways_from(origin);
-        found.retain(|way| is_meant(way, target, hint));
+        let extensions = self.rules.extensions;
+        found.retain(|way| is_meant(way, target, hint, extensions));
         match found.as_slice() {
             [] => Err(LookupError::NoRelationship {
                 origin: origin.to_owned(),
@@ -66,7 +67,7 @@ impl<'a> Planner<'a> {
 }
 
 /// Whether a request that names `target`, with or without a hint, means this relationship.
-fn is_meant(way: &Relationship, target: &str, hint: Option<&str>) -> bool {
+fn is_meant(way: &Relationship, target: &str, hint: Option<&str>, extensions: bool) -> bool {
     let to_target = way.target.name == target;
     let is_to_many = matches!(way.link, Link::OneToMany { .. });
     match (&way.link, hint) {
@@ -77,7 +78,11 @@ fn is_meant(way: &Relationship, target: &str, hint: Option<&str>) -> bool {
             (to_target && is_to_many)
                 || (matches!(way.link, Link::ManyToOne { .. }) && source_column(way) == Some(target))
         }
-        (_, Some(hint)) if way.is_self => to_target && is_to_many && target_column(way) == Some(hint),
+        // The constraint is what the error about several ways names. PostgREST names it and does not take it.
+        (_, Some(hint)) if way.is_self => {
+            let is_constraint = extensions && way.constraint() == Some(hint);
+            to_target && is_to_many && (target_column(way) == Some(hint) || is_constraint)
+        }
         (_, None) => {
             to_target
                 || (!way.target_is_view && (way.constraint() == Some(target) || source_column(way) == Some(target)))

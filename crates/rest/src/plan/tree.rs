@@ -79,7 +79,8 @@ impl Planner<'_> {
             return Err(Error::NotImplemented(why.to_owned()).into());
         }
         let Grouping { group_by, having, distinct } = self.grouping(node, site.relation, &own.select)?;
-        let order = distinct_first(self.orders(node, &site, &own.select, &embeds)?, distinct.as_ref());
+        let order = self.orders(node, &site, &own.select, &embeds)?;
+        let order = distinct_first(order, distinct.as_ref(), site.relation);
         let read = Read {
             select: own.select,
             filters: self.conditions(node, site.relation)?,
@@ -320,7 +321,7 @@ fn has_json(relation: &Relation) -> bool {
 }
 
 /// A value of which PostgreSQL can say whether two are equal: `json` becomes `jsonb`.
-fn comparable(select: Select, relation: Option<&Relation>) -> Select {
+pub(super) fn comparable(select: Select, relation: Option<&Relation>) -> Select {
     let Value::Field(field) = &select.value else { return select };
     let is_json = relation.and_then(|relation| type_class(relation, &field.name)) == Some(TypeClass::Json);
     let ends_as_text = field.path.last().is_some_and(|step| step.as_text);

@@ -290,7 +290,7 @@ fn finish(request: &RestRequest, mut draft: Draft, outcome: &Outcome, facts: Fac
     let chosen = guc::headers(outcome.headers.as_deref())?;
     draft.status = status.unwrap_or(draft.status);
     if facts.extensions {
-        draft.validate(request, facts)?;
+        draft.validate(request, outcome.page, facts)?;
     }
     draft.overrule(chosen);
     Ok(assemble(draft.status, draft.headers, body_of(request, draft.body)))

@@ -22,6 +22,8 @@ pub struct StreamFacts<'a> {
     pub total: Option<u64>,
     /// The number of rows after which the server ends them, where that is not what was asked for.
     pub cut_at: Option<u64>,
+    /// The same of lists that rows hold.
+    pub lists_cut_at: Option<u64>,
     /// `response.headers` as SQL code set it before the rows.
     pub headers: Option<&'a str>,
     /// `response.status` likewise.
@@ -47,6 +49,9 @@ pub fn streamed(request: &RestRequest, facts: StreamFacts<'_>, body: Body) -> Re
     // Whether there are more cannot be known before the rows; a caller that counts this many knows that there may be.
     if let Some(most) = facts.cut_at {
         draft.set(HeaderName::from_static("x-max-rows"), most);
+    }
+    if let Some(most) = facts.lists_cut_at {
+        draft.set(HeaderName::from_static("x-max-embedded-rows"), most);
     }
     draft.applied(&Preferences {
         resolution: None,

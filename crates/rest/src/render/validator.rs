@@ -9,15 +9,15 @@ use ferrobase_query::tag;
 use http::{StatusCode, header};
 
 use super::{Draft, Facts};
-use crate::conditional;
+use crate::conditional::{self, Tags};
 use crate::error::Error;
 use crate::media::MediaType;
 use crate::prefer::Return;
 use crate::request::{Action, CallMethod, RestRequest};
 
 impl Draft {
-    /// Adds the tag and judges the conditions of a read.
-    pub(super) fn validate(&mut self, request: &RestRequest, facts: Facts<'_>) -> Result<(), Error> {
+    /// Adds the tag and judges the conditions of a read that found so many rows.
+    pub(super) fn validate(&mut self, request: &RestRequest, rows: u64, facts: Facts<'_>) -> Result<(), Error> {
         let is_asked = request.prefer.etag || request.conditions.is_some();
         let (is_read, is_tagged) = match &request.action {
             Action::Read { head: false, .. } | Action::Call { method: CallMethod::Get, .. } => {
@@ -33,7 +33,7 @@ impl Draft {
         }
         let current = tag::of(&facts.media.content_type(), &self.body);
         if is_read {
-            self.judge(request, &current)?;
+            self.judge(request, &current, rows)?;
         }
         if !self.headers.contains_key(header::ETAG)
             && let Some(tag) = conditional::field(&current)
@@ -43,9 +43,10 @@ impl Draft {
         Ok(())
     }
 
-    /// `If-Match` comes before `If-None-Match` (RFC 9110, 13.2.2).
-    fn judge(&mut self, request: &RestRequest, current: &str) -> Result<(), Error> {
-        if request.conditions.matches.as_ref().is_some_and(|tags| !tags.has(current)) {
+    /// `If-Match` comes before `If-None-Match` (RFC 9110, 13.2.2). As for writes, `*` matches what is there.
+    fn judge(&mut self, request: &RestRequest, current: &str, rows: u64) -> Result<(), Error> {
+        let fits = |tags: &Tags| tags.has(current) && (rows > 0 || *tags != Tags::Any);
+        if request.conditions.matches.as_ref().is_some_and(|tags| !fits(tags)) {
             return Err(Error::Precondition);
         }
         if let Some(known) = request.conditions.differs.as_ref().and_then(|tags| tags.find(current)) {

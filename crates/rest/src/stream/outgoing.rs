@@ -16,7 +16,7 @@ use bytes::Bytes;
 use ferrobase_base::PublicError;
 use ferrobase_catalog::Function;
 use ferrobase_pg::StatementResult;
-use ferrobase_query::plan::{Body as Rows, Guard, Query, Source};
+use ferrobase_query::plan::{Body as Rows, Embed, EmbedOutput, Guard, Query, Read, Source};
 use ferrobase_query::{compile_count, compile_lines, response_settings};
 use ferrobase_request::Lines;
 use futures_util::{StreamExt as _, stream};
@@ -57,6 +57,7 @@ impl Flow<'_> {
     ) -> Result<Response, PublicError> {
         let query = &mut planned.query;
         let most = self.settings.stream_max_rows;
+        let lists_cut_at = self.settings.max_rows.filter(|most| may_cut_lists(&query.read, *most));
         let cut_at = most.filter(|most| request.window.limit.is_none_or(|asked| asked > *most));
         query.read.window.limit = least(request.window.limit, most);
         // A function is called once, for its rows.
@@ -79,12 +80,27 @@ impl Flow<'_> {
             media,
             total: head.total,
             cut_at,
+            lists_cut_at,
             headers: head.headers.as_deref(),
             status: head.status.as_deref(),
             legacy_paths: &planned.legacy_paths,
         };
         Ok(render::streamed(request, facts, body)?)
     }
+}
+
+/// Whether some list that a row holds may end at the bound on rows. A row is one value in memory, whatever the bound of
+/// the stream is, so its lists keep the bound of ordinary answers.
+fn may_cut_lists(read: &Read, most: u64) -> bool {
+    let may_cut = |embed: &Embed| !embed.to_one && !is_one_row(&embed.read) && embed.read.window.limit == Some(most);
+    let shown = read.embeds.iter().filter(|embed| !matches!(embed.output, EmbedOutput::Hidden));
+    shown.into_iter().any(|embed| may_cut(embed) || may_cut_lists(&embed.read, most))
+}
+
+/// Whether all rows become one: aggregates and nothing to group by.
+fn is_one_row(read: &Read) -> bool {
+    let is_aggregated = !read.select.is_empty() && read.select.iter().all(|select| select.aggregate.is_some());
+    is_aggregated && read.embeds.is_empty() && read.group_by.is_empty()
 }
 
 fn least(asked: Option<u64>, most: Option<u64>) -> Option<u64> {

@@ -66,6 +66,7 @@ fn keys_that_contradict_each_other() {
         ("rest: {schemas: []}", "rest.schemas"),
         ("rest: {schemas: [ferrobase]}", "rest.schemas"),
         ("rest: {page_limit_default: 2000}", "rest.page_limit_default"),
+        ("rest: {root_spec: private.root}", "rest.root_spec"),
         ("auth: {jwt_secret: short}", "auth.jwt_secret"),
         ("auth: {jwt_secret_is_base64: true}", "auth.jwt_secret_is_base64"),
         ("auth: {allowed_roles: []}", "auth.allowed_roles"),

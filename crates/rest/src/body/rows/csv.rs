@@ -1,4 +1,4 @@
-//! Csv with a header line, in pieces: the parser of `csv`, fed by hand.
+//! Csv with a header line, in pieces: the parser of `csv`, fed by hand, and what watches its quotes.
 
 use std::collections::BTreeSet;
 
@@ -7,6 +7,7 @@ use csv_core::{ReadRecordResult, Reader};
 use super::{MAX_ROW, RowError, Sink};
 use crate::body::BodyError;
 use crate::body::csv::{Columns, columns, write_row};
+use crate::body::quotes::{Misplaced, Quotes};
 
 /// Most fields of a line: more than any table has.
 const MAX_FIELDS: usize = 4096;
@@ -18,6 +19,7 @@ const USUAL_ROW: usize = 16 * 1024;
 /// A csv body on its way.
 pub(crate) struct CsvRows {
     reader: Reader,
+    quotes: Quotes,
     /// The first bytes, until there are enough to see whether they are a byte order mark.
     start: Option<Vec<u8>>,
     /// Texts of the fields so far, one behind the other, and where each ends.
@@ -38,6 +40,7 @@ impl Default for CsvRows {
     fn default() -> Self {
         Self {
             reader: Reader::new(),
+            quotes: Quotes::default(),
             start: Some(Vec::new()),
             texts: vec![0; USUAL_ROW],
             text_length: 0,
@@ -77,6 +80,7 @@ impl CsvRows {
         if let Some(start) = self.start.take() {
             self.feed(&start, sink)?;
         }
+        self.quotes.finish()?;
         while !self.is_finished(sink)? {}
         match self.header {
             Some(_) => Ok(()),
@@ -106,6 +110,7 @@ impl CsvRows {
     /// Feeds the parser once; how much it took.
     fn step(&mut self, bytes: &[u8], sink: &mut impl Sink) -> Result<usize, RowError> {
         let (result, taken) = self.read(bytes);
+        self.quotes.see(&bytes[..taken])?;
         match result {
             ReadRecordResult::Record => self.record(sink)?,
             other => self.grow(&other)?,
@@ -194,6 +199,12 @@ impl CsvRows {
     /// An error of a record that is not complete.
     fn error(&self, error: BodyError) -> RowError {
         RowError { line: (self.feeds + 1).saturating_sub(self.feeds_inside()).max(1), error }
+    }
+}
+
+impl From<Misplaced> for RowError {
+    fn from(Misplaced { line, error }: Misplaced) -> Self {
+        Self { line, error }
     }
 }
 
