@@ -218,7 +218,7 @@ async fn a_batch_on_a_lane_whose_proof_falls_is_answered_by_nobody() {
     assert_eq!(cell(&pool.run(proven("one-", "0")).await.unwrap()), Some("one-fbpg_one"));
     let mut other = database.connect().await;
     let sessions = "select string_agg(pid::text, ' ' order by pid) from pg_stat_activity
-                    where usename = 'fbpg_one' and datname = current_database()";
+                    where pid <> pg_backend_pid() and datname = current_database()";
     let before = value(&mut other, sessions).await.unwrap();
     let asked: Vec<_> = (0..20)
         .map(|number| {
