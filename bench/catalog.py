@@ -2,7 +2,7 @@
 
 The slowest of some thousand requests depends on luck, also when nothing else happens. So windows with one reload and
 windows without take turns, in random order, and their slowest requests are compared pair by pair: under a load that leaves
-room, and under one that does not.
+room, under one that does not, and under one of all sorts of requests, some of which take ten times as long as others.
 """
 
 import datetime
@@ -42,6 +42,7 @@ def measure(postgres, binary, given):
     table.say("generating 10,000 tables, 20,000 foreign keys, 5,000 functions")
     generating = time.monotonic()
     postgres.sql((HERE / "sql/catalog.sql").read_text(), "bench")
+    postgres.sql((HERE / "sql/data.sql").read_text(), "bench")
     table.say(f"generated in {time.monotonic() - generating:.0f} s")
     with tempfile.NamedTemporaryFile(mode="r", encoding="utf-8") as log:
         with (server.Server(binary, postgres.url("bench"), secret, given.environment, log.name) as started,
@@ -49,7 +50,7 @@ def measure(postgres, binary, given):
             _, answered = started.wait(PATH, bearer, patience=120)
             windows = Windows(postgres, started, bearer, log, notify)
             windows.rest()
-            loads = {"steady": windows.steady, "full": windows.full}
+            loads = {"steady": windows.steady, "full": windows.full, "mixed": windows.mixed}
             for load in loads.values():
                 load(2)
             pairs = {name: [windows.pair(name, load, f"{number + 1} of {given.rounds}") for number in range(given.rounds)]
@@ -74,6 +75,9 @@ class Windows:
         self.message = scenarios.message(REQUEST, bearer, 1)
         self.messages = postgres.folder / "row.messages"
         self.messages.write_bytes(b"%d\n%b" % (len(self.message), self.message))
+        self.mixture = postgres.folder / "mixed.messages"
+        tokens = {user: scenarios.token(started.secret, user) for user in scenarios.USERS}
+        scenarios.write_messages(self.mixture, scenarios.chosen(None), tokens)
 
     def pair(self, name, load, which):
         """A window of each sort, in either order."""
@@ -132,6 +136,12 @@ class Windows:
     def full(self, seconds):
         """As many requests as there are answers."""
         return throughput.wrk(self.started, self.messages, CONNECTIONS, seconds)
+
+    def mixed(self, seconds):
+        """The five requests of the project's goals, as many as there are answers."""
+        result = throughput.wrk(self.started, self.mixture, CONNECTIONS, seconds)
+        self.postgres.sql("delete from todos where id > 100000", "bench")
+        return result
 
     def observed(self, load):
         """A load, and how many cores were busy with something else meanwhile."""

@@ -209,7 +209,7 @@ def ask(bench, question, tokens, given):
     files = {}
     for name, way in ways:
         files[name, way] = bench.postgres.folder / f"{question.name}.{way}.messages"
-        scenarios.write_messages(files[name, way], request(question, way), tokens)
+        scenarios.write_messages(files[name, way], [request(question, way)], tokens)
         bench._wrk(name, files[name, way], CONNECTIONS, throughput.WARM_UP_SECONDS)
     rounds = {way: [] for way in ways}
     for number in range(given.rounds):

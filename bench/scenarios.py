@@ -104,14 +104,20 @@ def message(request, bearer, todo):
     return f"{request.method} {request.path.format(id=todo)} HTTP/1.1\r\n{head}\r\n{body}".encode()
 
 
-def write_messages(file, request, tokens):
-    """The file that wrk.lua goes through in turn: length, line feed, message."""
+def write_messages(file, requests, tokens):
+    """The file that wrk.lua goes through in turn: length, line feed, message; of several requests about as many of each."""
     choose = random.Random(1)
-    variants = VARIANTS if request.names_row else 1
-    users = USERS[:max(1, MESSAGES_BYTES // (len(request.body) + 1))]
-    messages = [
-        message(request, tokens[user], first_todo(user) + choose.randrange(TODOS_PER_USER))
-        for user in users for _ in range(variants)
-    ]
+    messages = [text for request in requests for text in of_request(request, tokens, choose, len(requests))]
     choose.shuffle(messages)
     file.write_bytes(b"".join(b"%d\n%b" % (len(text), text) for text in messages))
+
+
+def of_request(request, tokens, choose, parts):
+    """Its messages, in one of so many parts of a file."""
+    variants = VARIANTS if request.names_row else 1
+    users = USERS[:max(1, MESSAGES_BYTES // parts // (len(request.body) + 1))]
+    times = VARIANTS // variants if parts > 1 else 1
+    return [
+        message(request, tokens[user], first_todo(user) + choose.randrange(TODOS_PER_USER))
+        for user in users for _ in range(variants * times)
+    ]

@@ -74,7 +74,7 @@ class Bench:
         captured = reference.capture(self.postgres, self.servers["measured"], request, bearer)
         pgbench = reference.Reference(request, captured, self.postgres.folder)
         messages = self.postgres.folder / f"{request.name}.messages"
-        scenarios.write_messages(messages, request, self.tokens)
+        scenarios.write_messages(messages, [request], self.tokens)
         for name in self.servers:
             self._wrk(name, messages, max(self.given.connections), WARM_UP_SECONDS)
         rounds = []
