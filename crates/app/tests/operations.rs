@@ -54,10 +54,12 @@ async fn every_metric_of_the_seed_has_a_series() {
 #[tokio::test]
 async fn names_in_the_configuration_that_are_wrong_are_told() {
     let database = support::installed().await;
-    let app = support::serve(&database);
-    let app = app.env("FERROBASE_REST__PRE_REQUEST", "look").env("FERROBASE_REST__ANON_ROLE", "nobody_at_all");
-    let app = app.env("FERROBASE_REST__ROOT_SPEC", "private.spec").env("FERROBASE_AUTH__ALLOWED_ROLES", "anon,gone");
-    let app = app.start().await.unwrap();
+    let serve = || {
+        let serve = support::serve(&database).env("FERROBASE_REST__SCHEMAS", "public,private");
+        serve.env("FERROBASE_OBSERVABILITY__LOG__LEVEL", "debug").env("FERROBASE_REST__ROOT_SPEC", "private.spec")
+    };
+    let app = serve().env("FERROBASE_REST__PRE_REQUEST", "look").env("FERROBASE_REST__ANON_ROLE", "nobody_at_all");
+    let app = app.env("FERROBASE_AUTH__ALLOWED_ROLES", "anon,gone").start().await.unwrap();
     for said in [
         "rest.pre_request: there is no function look without arguments",
         "rest.root_spec: there is no function private.spec without arguments",
@@ -67,19 +69,17 @@ async fn names_in_the_configuration_that_are_wrong_are_told() {
         eventually(said, PATIENCE, async || app.log().contains(said)).await;
     }
     // Each once, however often the catalog is loaded; and a function with arguments is not the one that is meant.
-    let loads = || app.log().matches("catalog loaded").count();
-    let before = loads();
+    let looks = || app.log().matches("names were looked up").count();
+    let before = looks();
     database.script("create function public.look(a int) returns void language sql as ''; notify pgrst").await;
-    eventually("a load", PATIENCE, async || loads() > before).await;
+    eventually("another look", PATIENCE, async || looks() > before).await;
     assert_eq!(app.log().matches("\"wrong_name\"").count(), 4, "{}", app.log());
     drop(app);
     let more = "create function public.look() returns void language sql as ''; create schema private;
                 create function private.spec() returns json language sql as $$ select '{}'::json $$";
     database.script(more).await;
-    let app = support::serve(&database).env("FERROBASE_REST__PRE_REQUEST", "public.look");
-    let app = app.env("FERROBASE_REST__ROOT_SPEC", "private.spec").start().await.unwrap();
-    eventually("comments are judged", PATIENCE, async || app.log().contains("catalog loaded")).await;
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    let app = serve().env("FERROBASE_REST__PRE_REQUEST", "public.look").start().await.unwrap();
+    eventually("a look", PATIENCE, async || app.log().contains("names were looked up")).await;
     assert!(!app.log().contains("wrong_name"), "{}", app.log());
 }
 

@@ -21,7 +21,8 @@ with native as (
         a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn, a.aggdeserialfn, a.aggmtransfn,
         a.aggminvtransfn, a.aggmfinalfn)
       where a.aggfnoid = p.oid and (f.prolang not in (select oid from native)
-        or f.oid < 16384 and (f.provolatile = 'v' or f.proparallel <> 's'))))
+        or f.oid < 16384
+          and (f.provolatile = 'v' or f.proparallel <> 's' or f.proname in ('pg_input_is_valid', 'pg_input_error_info')))))
     -- It takes as many arguments as one of its name.
     and exists (
       select from own b

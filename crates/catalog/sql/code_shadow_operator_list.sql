@@ -7,7 +7,8 @@ with native as (
 ), unknown as not materialized (
   -- What an operator or a cast should not run. Operators can be made of PostgreSQL's own functions by everybody.
   select p.oid from pg_catalog.pg_proc p
-  where p.prolang not in (select oid from native) or p.oid < 16384 and (p.provolatile = 'v' or p.proparallel <> 's')
+  where p.prolang not in (select oid from native)
+    or p.oid < 16384 and (p.provolatile = 'v' or p.proparallel <> 's' or p.proname in ('pg_input_is_valid', 'pg_input_error_info'))
 ), rows (sort, number, harmless, opaque, leads, trees) as (
   select 'shadow', 0, false, false, '[]'::json, '[]'::json
   where exists (

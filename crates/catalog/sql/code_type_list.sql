@@ -7,7 +7,8 @@ with chosen as (
   select oid from pg_catalog.pg_language where lanname in ('internal', 'c')
 ), unknown as not materialized (
   select p.oid from pg_catalog.pg_proc p
-  where p.prolang not in (select oid from native) or p.oid < 16384 and (p.provolatile = 'v' or p.proparallel <> 's')
+  where p.prolang not in (select oid from native)
+    or p.oid < 16384 and (p.provolatile = 'v' or p.proparallel <> 's' or p.proname in ('pg_input_is_valid', 'pg_input_error_info'))
 ), converted as (
   -- Types with an operator or a cast of somebody's own, which PostgreSQL may choose where we compare or show a value.
   select e.oid

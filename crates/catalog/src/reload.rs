@@ -309,7 +309,13 @@ impl Worker {
             if let Ok(somebody) = timeout(self.options.resample, self.changed()).await {
                 return somebody;
             }
+            // It may take long, and a renewal that is due meanwhile would not be made.
+            self.handle.renews(false);
             self.resample(&catalog).await;
+            self.handle.renews(self.options.proves);
+            if self.wanted.has_changed().is_ok_and(|changed| changed) {
+                return true;
+            }
         }
     }
 
@@ -375,10 +381,12 @@ impl Worker {
     async fn renewed_early(&mut self) -> Option<Early> {
         let (began, catalog, since) = (Instant::now(), self.handle.get()?, self.handle.moment());
         let turn = self.handle.turns();
-        if let Some(Standing { mut session, .. }) = self.standing.take().filter(|standing| standing.turn == turn)
-            && self.renew(&mut session, &catalog, since).await.is_ok()
-        {
-            return Some(Early { began, session });
+        if let Some(Standing { mut session, .. }) = self.standing.take().filter(|standing| standing.turn == turn) {
+            // Its connection may be gone without a word: nobody waits longer than this anyway.
+            let renewing = self.renew(&mut session, &catalog, since);
+            if let Ok(Ok(())) = timeout(CatalogHandle::WAIT, renewing).await {
+                return Some(Early { began, session });
+            }
         }
         let scope = self.scope.borrow().clone();
         let mut session = self.connected(&scope).await.ok()?;
@@ -425,15 +433,16 @@ impl Worker {
             return Ok(());
         }
         let renewing = async {
-            match renew(session, catalog, &asked, RENEWAL).await {
-                // Before the session is free again: somebody waits.
-                Ok(proven) if !proven.is_empty() => self.handle.prove(proven, since),
-                Ok(_) => {}
-                Err(error) => tracing::debug!(error = %causes(&error), "no proof could be renewed"),
+            let proven = renew(session, catalog, &asked, RENEWAL).await.map_err(|error| {
+                tracing::debug!(error = %causes(&error), "no proof could be renewed");
+            })?;
+            // Before the session is free again: somebody waits.
+            if !proven.is_empty() {
+                self.handle.prove(proven, since);
             }
-            session.look_away().await
+            session.look_away().await.map_err(drop)
         };
-        timeout(RENEWAL, renewing).await.map_err(drop)?.map_err(drop)
+        timeout(RENEWAL, renewing).await.map_err(drop)?
     }
 
     /// Proves what it can of the schema as it is now, after a load and not as a part of it: nobody waits for this. Ends

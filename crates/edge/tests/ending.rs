@@ -48,9 +48,12 @@ async fn a_connection_that_was_just_made_may_still_ask() {
     server.lifecycle.enter(Phase::Closing);
     let mut waiting: Vec<_> = waiting.into_iter().map(|stream| TcpStream::from_std(stream).unwrap()).collect();
     tokio::time::sleep(Duration::from_millis(100)).await;
+    // All ask before anybody waits for anything: they have a second.
+    for stream in [&mut accepted].into_iter().chain(&mut waiting) {
+        stream.write_all(ASK).await.unwrap();
+    }
     assert!(TcpStream::connect(server.address).await.is_err(), "nobody is let in any more");
     for stream in waiting.iter_mut().chain([&mut accepted]) {
-        stream.write_all(ASK).await.unwrap();
         let answer = read_all(stream).await;
         assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("hello"), "answered, then closed: {answer}");
     }

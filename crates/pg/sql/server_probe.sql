@@ -20,6 +20,7 @@ select here.is_standby,
                      pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()), 1, 8)
                  )::pg_catalog.bit(32)::pg_catalog.int4 end,
        (select c.system_identifier from pg_catalog.pg_control_system() as c),
-       pg_catalog.concat_ws(' ', pg_catalog.pg_postmaster_start_time(), pg_catalog.inet_server_addr(),
+       -- In seconds: how a time is written depends on the session.
+       pg_catalog.concat_ws(' ', extract(epoch from pg_catalog.pg_postmaster_start_time()), pg_catalog.inet_server_addr(),
                             pg_catalog.inet_server_port())
   from (select pg_catalog.pg_is_in_recovery()) as here(is_standby)

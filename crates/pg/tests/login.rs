@@ -37,6 +37,38 @@ async fn a_wrong_password_is_reported_as_a_refused_login() {
 }
 
 #[tokio::test]
+async fn sec_a_server_that_nobody_listed_proves_that_it_knows_the_password() {
+    let (server, _) = Server::start(false).await;
+    let proof = |user: &str| parse(&server.url(user, "sslmode=disable")).with_proof();
+    let mut session = Session::connect(&proof("scram_user")).await.unwrap();
+    assert_eq!(value(&mut session, "select current_user").await.as_deref(), Some("scram_user"));
+    let error = refused(&proof("md5_user")).await;
+    assert!(error.to_string().contains("not listed"), "{error}");
+
+    // One that lets everybody in proves nothing.
+    let anybody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = anybody.local_addr().unwrap();
+    tokio::spawn(async move {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        while let Ok((mut stream, _)) = anybody.accept().await {
+            let mut startup = [0; 1024];
+            let _ = stream.read(&mut startup).await;
+            let _ = stream.write_all(b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I").await;
+        }
+    });
+    let there = parse(&format!("postgresql://me:geheim@{address}/app?sslmode=disable"));
+    Session::connect(&there).await.expect("listed, it is believed");
+    let error = refused(&there.clone().with_proof()).await;
+    assert!(error.to_string().contains("without proving"), "{error}");
+    // Who is known by the guide alone is not listed.
+    let guide = ferrobase_pg::Guide::default();
+    guide.join(&Host::tcp("127.0.0.1", address.port()));
+    let nobody = parse("postgresql://me:geheim@127.0.0.1:1/app?sslmode=disable").with_guide(guide);
+    let error = refused(&nobody).await;
+    assert!(error.to_string().contains("without proving"), "{error}");
+}
+
+#[tokio::test]
 async fn passwords_in_each_form_and_unix_sockets() {
     let (server, _) = Server::start(false).await;
     for user in ["scram_user", "md5_user", "plain_user"] {

@@ -10,12 +10,12 @@
 //! Read on: `ferrobase_pg::servers` (who is fresh), `freshness` (tokens), docs/adr/0012.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use ferrobase_catalog::Catalog;
+use ferrobase_catalog::{Catalog, Proof};
 use ferrobase_pg::servers::{Pick, ServerStatus};
 use ferrobase_pg::{Batch, Error as PgError, Isolation, Lsn, Mode, Pool, PoolStats, Position, Servers, SqlState};
 
@@ -84,11 +84,13 @@ pub struct Replicas {
     schema: Mutex<Option<Schema>>,
 }
 
-/// A catalog, and the place up to which a replica must have come for it to hold there.
+/// A catalog and a moment of proofs, and the place up to which a replica must have come for both to hold there.
 #[derive(Debug)]
 struct Schema {
     /// Not kept alive, only told apart.
     catalog: Weak<Catalog>,
+    /// The flag of all proofs of one moment: a renewed proof is of another one than the catalog.
+    stands: Weak<AtomicBool>,
     seen: Instant,
     place: Option<Lsn>,
 }
@@ -151,9 +153,9 @@ impl Chosen<'_> {
         batch
     }
 
-    /// Whether what the catalog says holds there, too.
-    pub(crate) fn knows(&self, catalog: &Arc<Catalog>) -> bool {
-        self.replicas.holds(catalog, self.number)
+    /// Whether what the catalog says, and this proof, holds there, too.
+    pub(crate) fn knows(&self, catalog: &Arc<Catalog>, proof: &Proof) -> bool {
+        self.replicas.holds(catalog, proof, self.number)
     }
 
     pub(crate) fn anonymous(&self) -> &Share {
@@ -230,12 +232,20 @@ impl Replicas {
     }
 
     /// Whether what the catalog says, and what it proves of code, holds on a replica: it does once everything was replayed
-    /// that had been committed when the catalog was first seen.
-    fn holds(&self, catalog: &Arc<Catalog>, number: usize) -> bool {
+    /// that had been committed when they were first seen.
+    fn holds(&self, catalog: &Arc<Catalog>, proof: &Proof, number: usize) -> bool {
+        let stands = proof.stands.flag();
+        let is_it = |known: &Schema| {
+            std::ptr::eq(known.catalog.as_ptr(), Arc::as_ptr(catalog))
+                && std::ptr::eq(known.stands.as_ptr(), Arc::as_ptr(stands))
+        };
         let mut schema = self.schema.lock().unwrap_or_else(PoisonError::into_inner);
         let known = match &mut *schema {
-            Some(known) if std::ptr::eq(known.catalog.as_ptr(), Arc::as_ptr(catalog)) => known,
-            other => other.insert(Schema { catalog: Arc::downgrade(catalog), seen: Instant::now(), place: None }),
+            Some(known) if is_it(known) => known,
+            other => {
+                let (catalog, stands) = (Arc::downgrade(catalog), Arc::downgrade(stands));
+                other.insert(Schema { catalog, stands, seen: Instant::now(), place: None })
+            }
         };
         if known.place.is_none() {
             known.place = self.servers.written_since(known.seen);

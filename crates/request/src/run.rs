@@ -119,7 +119,7 @@ async fn read_somewhere(
     let batch = batch(context, work.clone(), role, &target.transaction);
     if let Some(chosen) = replicas.choose(context, batch.mode).await {
         // The catalog is the primary's: what it proves of code may not hold on the replica yet.
-        let copy = match chosen.knows(catalog) {
+        let copy = match work.proof.as_ref().is_none_or(|proof| chosen.knows(catalog, proof)) {
             true => batch.clone(),
             false => self::batch(context, Work { proof: None, ..work }, role, &target.transaction),
         };

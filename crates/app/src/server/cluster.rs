@@ -125,7 +125,7 @@ impl Roster {
         if let Some((replicas, readers)) = &state.readers
             && let Some(replicas) = replicas.upgrade()
         {
-            replicas.join(number, readers.member(&server));
+            replicas.join(number, readers.member(&server, false));
         }
         state.entries.push(Entry { number, server, is_listed: false });
         true
@@ -148,7 +148,7 @@ impl Roster {
 
     fn replicas(&self, readers: Readers, rules: Rules) -> Arc<Replicas> {
         let mut state = self.lock();
-        let members = state.entries.iter().map(|entry| (entry.number, readers.member(&entry.server)));
+        let members = state.entries.iter().map(|entry| (entry.number, readers.member(&entry.server, entry.is_listed)));
         let replicas = Arc::new(Replicas::new(self.servers.clone(), members, rules));
         state.readers = Some((Arc::downgrade(&replicas), readers));
         replicas

@@ -41,27 +41,28 @@ impl Readers {
         Self { section: on_demand(section), connect, logins: logins.clone() }
     }
 
-    /// Nothing is connected yet.
-    pub(super) fn member(&self, server: &ListedServer) -> Member {
+    /// Nothing is connected yet. A server that was found and not listed has to prove itself first.
+    pub(super) fn member(&self, server: &ListedServer, is_listed: bool) -> Member {
         let (request, service) = shares(&self.section);
+        let connect = self.connect.clone().with_hosts([server.host.clone()]);
+        let connect = if is_listed { connect } else { connect.with_proof() };
         match &server.login {
             None => Member::new(
-                self.pool(server, &self.logins.request, "ferrobase read", request, is_ours(&self.section)),
-                Some(self.pool(server, &self.logins.service, "ferrobase service read", service, true)),
+                self.pool(&connect, &self.logins.request, "ferrobase read", request, is_ours(&self.section)),
+                Some(self.pool(&connect, &self.logins.service, "ferrobase service read", service, true)),
             ),
             Some((user, password)) => {
                 let own = Login { user: user.clone(), password: password.clone() };
-                Member::new(self.pool(server, &own, "ferrobase read", request, false), None)
+                Member::new(self.pool(&connect, &own, "ferrobase read", request, false), None)
             }
         }
     }
 
-    fn pool(&self, server: &ListedServer, login: &Login, name: &str, number: u32, is_ours: bool) -> Pool {
+    fn pool(&self, connect: &ConnectOptions, login: &Login, name: &str, number: u32, is_ours: bool) -> Pool {
         let bounds = self.section.pool(number as usize);
         let acquire_timeout = bounds.acquire_timeout.min(REPLICA_PATIENCE);
         let bare_login = is_ours && bounds.pooler == Pooler::Direct;
-        let connect = self.connect.clone().with_hosts([server.host.clone()]);
-        let connect = connect.with_login(&login.user, login.password.clone()).with_application_name(name);
+        let connect = connect.clone().with_login(&login.user, login.password.clone()).with_application_name(name);
         Pool::new(self.section.guarded(connect), PoolOptions { bare_login, acquire_timeout, ..bounds })
     }
 }

@@ -42,6 +42,7 @@ pub(super) async fn tell(registry: &Registry, config: &Config, said: &Said) -> S
     for wrong in now.difference(&said.0) {
         tracing::warn!(code = "wrong_name", key = wrong.key, "{}: {}", wrong.key, wrong.text);
     }
+    tracing::debug!(wrong = now.len(), "names were looked up");
     Said(now)
 }
 

@@ -29,6 +29,8 @@ pub(crate) struct Circumstances<'a> {
     pub(crate) private: bool,
     /// `tls-server-end-point` of the server's certificate.
     pub(crate) end_point: Option<Vec<u8>>,
+    /// Only a server that proves that it knows the password is believed, and told it.
+    pub(crate) wants_proof: bool,
 }
 
 /// Logs in. The outer result is about the connection, the inner one is the server's refusal.
@@ -123,6 +125,11 @@ impl Authentication<'_> {
         if self.circumstances.options.channel_binding == ChannelBinding::Require && !self.proven {
             return Err(refused("channel_binding=require, and the server did not bind the login to the TLS channel"));
         }
+        if self.circumstances.wants_proof && !self.proven {
+            return Err(refused(
+                "a server that is not listed let us in without proving that it belongs to the cluster",
+            ));
+        }
         self.proven = true;
         Ok(())
     }
@@ -136,19 +143,24 @@ impl Authentication<'_> {
         if !self.circumstances.private {
             return Err(refused("the server asks for the password in clear over an unencrypted connection"));
         }
-        self.check_binding_possible()?;
+        self.check_may_be_told()?;
         password_message(self.password()?)
     }
 
     fn md5(&self, salt: &[u8]) -> Result<Vec<u8>, Error> {
-        self.check_binding_possible()?;
+        self.check_may_be_told()?;
         let salt = salt.try_into().map_err(|_| MALFORMED)?;
         password_message(&md5_hash(self.circumstances.user.as_bytes(), self.password()?.as_bytes(), salt))
     }
 
-    fn check_binding_possible(&self) -> Result<(), Error> {
+    fn check_may_be_told(&self) -> Result<(), Error> {
         if self.circumstances.options.channel_binding == ChannelBinding::Require {
             return Err(refused("channel_binding=require, and the server does not ask for SCRAM"));
+        }
+        if self.circumstances.wants_proof {
+            return Err(refused(
+                "a server that is not listed has to ask for SCRAM, which proves that it belongs to the cluster",
+            ));
         }
         Ok(())
     }

@@ -23,7 +23,7 @@ use self::login::{Circumstances, Greeting, login};
 use self::stream::{Address, Stream};
 use crate::db_error::DbError;
 use crate::error::Error;
-use crate::options::{ConnectOptions, Host, SslMode, TargetSessionAttrs};
+use crate::options::{ConnectOptions, Host, RootCert, SslMode, TargetSessionAttrs};
 use crate::sqlstate::SqlState;
 use crate::wire::{Channel, write};
 
@@ -56,7 +56,7 @@ pub(crate) async fn connect(options: &ConnectOptions) -> Result<Connection, Erro
     use TargetSessionAttrs::{Any, PreferStandby, Standby};
 
     let user = user_name(options)?;
-    let mut hosts = if options.hosts.is_empty() { vec![Host::local(5432)] } else { options.hosts.clone() };
+    let mut hosts = if options.hosts.is_empty() { vec![local()] } else { options.hosts.clone() };
     if options.load_balance {
         hosts.shuffle(&mut rand::rng());
     }
@@ -77,6 +77,11 @@ pub(crate) async fn connect(options: &ConnectOptions) -> Result<Connection, Erro
     }
     let host = hosts.iter().map(Host::to_string).collect::<Vec<_>>().join(", ");
     Err(Error::Connect { host, source: Box::new(last) })
+}
+
+/// Who is meant when nobody is named.
+fn local() -> Host {
+    Host::local(5432)
 }
 
 /// The user to log in as: the configured one, otherwise the operating system's, as libpq does.
@@ -168,7 +173,18 @@ async fn attempt(
 ) -> Result<Connection, Error> {
     let stream = open(options, peer, treatment).await?;
     let peer = Peer { tls: matches!(stream, Stream::Tls(_)), ..peer.clone() };
-    let circumstances = Circumstances { options, user, private: stream.is_private(), end_point: end_point(&stream) };
+    // Who came by the guide is no host of these options.
+    let is_listed = if options.hosts.is_empty() { peer.host == local() } else { options.hosts.contains(&peer.host) };
+    let is_stranger = options.wants_proof || (options.guide.is_some() && !is_listed);
+    let is_certified =
+        peer.tls && options.ssl.mode == SslMode::VerifyFull && matches!(options.ssl.root_cert, RootCert::File(_));
+    let circumstances = Circumstances {
+        options,
+        user,
+        private: stream.is_private(),
+        end_point: end_point(&stream),
+        wants_proof: is_stranger && !is_certified,
+    };
     let mut channel = Channel::new(stream, options.max_reply_bytes);
     let greeting = match login(&mut channel, &circumstances).await? {
         Ok(greeting) => greeting,

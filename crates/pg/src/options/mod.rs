@@ -189,6 +189,7 @@ pub struct ConnectOptions {
     pub(crate) max_reply_bytes: usize,
     pub(crate) tls_cache: TlsCache,
     pub(crate) guide: Option<Guide>,
+    pub(crate) wants_proof: bool,
     pub(crate) names: Names,
 }
 
@@ -211,6 +212,7 @@ impl Default for ConnectOptions {
             max_reply_bytes: 256 * 1024 * 1024,
             tls_cache: TlsCache::default(),
             guide: None,
+            wants_proof: false,
             names: Names::default(),
         }
     }
@@ -323,6 +325,14 @@ impl ConnectOptions {
         let name = name.into();
         self.startup.retain(|(known, _)| *known != name);
         self.startup.push((name, value.into()));
+        self
+    }
+
+    /// For a server that no operator named: it has to prove that it belongs to the cluster, by knowing the password (SCRAM) or by a
+    /// certificate of the authority that is configured, checked in full. Nobody else is told the password or believed an answer.
+    #[must_use]
+    pub fn with_proof(mut self) -> Self {
+        self.wants_proof = true;
         self
     }
 

@@ -248,7 +248,7 @@ impl Driver {
             self.in_doubt = false;
             match self.drive(&mut lease).await {
                 Ok(End::Idle) => lease.give_back(),
-                Ok(End::InDoubt) => lease.for_user_code(true).give_back(),
+                Ok(End::InDoubt) => lease.give_back_in_doubt(),
                 Ok(End::Lost) => lease.close(),
                 Err(error) => self.lose(lease, &error),
             }

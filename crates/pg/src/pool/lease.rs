@@ -56,6 +56,16 @@ impl Lease {
         self.release();
     }
 
+    /// The holder is done with it, and something may have run that nobody knows.
+    pub(super) fn give_back_in_doubt(mut self) {
+        let Some(session) = self.session.take() else { return };
+        let is_sound = !session.is_broken() && session.is_between_flushes() && !self.shared.has_leftovers(&session);
+        match is_sound {
+            true => settle::spawn(self.shared.clone(), session, Way::CheckOnce),
+            false => self.shared.discard(session),
+        }
+    }
+
     /// The session is not to be used again.
     pub(super) fn close(mut self) {
         if let Some(session) = self.session.take() {

@@ -34,6 +34,8 @@ pub(super) enum Way {
     Rollback,
     /// User code ran.
     Check,
+    /// It may have, where it does not otherwise.
+    CheckOnce,
     /// A statement is running that nobody waits for.
     Cancel,
 }
@@ -82,7 +84,8 @@ async fn settle(mut held: Held, way: Way) {
     let grace = held.shared.options.cancel_grace;
     let at_rest = match way {
         Way::Rollback => within(grace, held.session().script("rollback")).await.is_ok(),
-        Way::Check => check(&mut held, grace).await,
+        Way::Check => check(&mut held, grace, Way::Check).await,
+        Way::CheckOnce => check(&mut held, grace, Way::CheckOnce).await,
         Way::Cancel => cancel(&mut held, grace).await,
     };
     if at_rest {
@@ -114,9 +117,14 @@ pub(super) fn checked(shared: &Arc<Shared>, session: Box<Session>, is_clean: boo
     shared.discard(session);
 }
 
-async fn check(held: &mut Held, grace: Duration) -> bool {
+async fn check(held: &mut Held, grace: Duration, way: Way) -> bool {
     count(&held.shared.counters.resets);
-    match within(grace, held.session().check_and_reset()).await {
+    let session = held.session();
+    let checked = match way {
+        Way::CheckOnce => within(grace, session.check_once()).await,
+        _ => within(grace, session.check_and_reset()).await,
+    };
+    match checked {
         Ok(()) => true,
         Err(error) => {
             count(&held.shared.counters.dirty);
@@ -131,7 +139,7 @@ async fn cancel(held: &mut Held, grace: Duration) -> bool {
     match end_statement(held, grace).await {
         // The signal was sent before the server closed the cancelling connection, so the check is the last statement
         // that it can hit.
-        Ok(()) if held.counts && held.shared.options.pooler == Pooler::Direct => check(held, grace).await,
+        Ok(()) if held.counts && held.shared.options.pooler == Pooler::Direct => check(held, grace, Way::Check).await,
         Err(Error::Deadline) => {
             terminate(held, grace).await;
             false

@@ -121,9 +121,10 @@ impl Servers {
         servers
     }
 
-    /// Watches one more, which connections to the primary look for as well from now on; gives its number. Must be called on a
-    /// runtime.
+    /// Watches one more that nobody listed, which connections to the primary look for as well from now on; gives its number. It is
+    /// believed nothing before it proved that it belongs to the cluster ([`ConnectOptions::with_proof`]). Must be called on a runtime.
     pub fn join(&self, server: Watched) -> usize {
+        let server = Watched { connect: server.connect.with_proof(), ..server };
         self.0.guide.join(&server.host);
         let number = self.0.lock().join(server.host.clone(), server.is_near);
         self.begin(number, server);

@@ -173,10 +173,7 @@ impl State {
         if self.system.is_none() && self.servers.values().any(|server| matches!(server.seen, Seen::Nothing)) {
             return;
         }
-        let ones = self.servers.iter().filter(|(_, server)| !server.is_twin);
-        let leaders: Vec<(usize, Answer)> = ones
-            .filter_map(|(number, _)| Some((*number, self.answer(*number).filter(|answer| !answer.is_standby)?)))
-            .collect();
+        let leaders = self.leaders();
         match leaders.as_slice() {
             [] => self.trouble = None,
             [(number, answer)] => self.accept(*number, *answer),
@@ -251,9 +248,18 @@ impl State {
         self.primary
     }
 
-    /// Whether it is known who the primary is, and whether there is one.
+    /// Whether every server was asked once, and of several primaries it is known whether they are that at once: before that the only
+    /// one may be one of two.
     pub(super) fn is_settled(&self) -> bool {
-        self.system.is_some() || self.servers.values().all(|server| !matches!(server.seen, Seen::Nothing))
+        let is_one = self.leaders().len() < 2 || self.trouble.is_some();
+        is_one && self.servers.values().all(|server| !matches!(server.seen, Seen::Nothing))
+    }
+
+    /// Who answered last that they are the primary, each server once.
+    fn leaders(&self) -> Vec<(usize, Answer)> {
+        let ones = self.servers.iter().filter(|(_, server)| !server.is_twin);
+        ones.filter_map(|(number, _)| Some((*number, self.answer(*number).filter(|answer| !answer.is_standby)?)))
+            .collect()
     }
 
     /// The cluster, and where the primary is known to be.

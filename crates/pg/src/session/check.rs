@@ -29,6 +29,14 @@ impl Session {
     /// session must not be used again.
     pub(crate) async fn check_and_reset(&mut self) -> Result<(), Error> {
         if self.doing != Doing::Check {
+            self.statements.keep_few();
+        }
+        self.check_once().await
+    }
+
+    /// The same for a session in which unknown code does not run otherwise: it keeps its statements.
+    pub(crate) async fn check_once(&mut self) -> Result<(), Error> {
+        if self.doing != Doing::Check {
             self.make_ready().await?;
             if self.status != b'I' {
                 self.script("rollback").await?;
@@ -46,6 +54,7 @@ impl Session {
     /// Appends the check to a flush that was just encoded, so that it runs right behind it, without a trip of its own.
     pub(super) fn append_check(&mut self) {
         let flush = std::mem::replace(&mut self.progress, Progress::new(self.options.max_reply_bytes));
+        self.statements.keep_few();
         self.encode_check_flush();
         let check = std::mem::replace(&mut self.progress, flush);
         self.following.push_back((Doing::Check, check));
@@ -89,7 +98,6 @@ impl Session {
     }
 
     fn encode_check_flush(&mut self) {
-        self.statements.keep_few();
         self.begin_flush();
         self.encode_check();
         for control in

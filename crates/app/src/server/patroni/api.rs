@@ -13,7 +13,7 @@ use ferrobase_base::config::{Atom as _, Host as Name, HttpUrl};
 use ferrobase_egress::{Authorities, Bounds, Client};
 use ferrobase_pg::Host;
 use ferrobase_pg::config::DatabaseSection;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::super::cluster::MOST_FOUND;
 
@@ -27,16 +27,28 @@ const LARGEST: usize = 256 * 1024;
 pub(super) struct Cluster {
     /// Its name; older versions do not tell.
     scope: Option<String>,
+    #[serde(deserialize_with = "readable")]
     pub(super) members: Vec<Member>,
+}
+
+/// Those that can be read: an odd member says nothing about the others.
+fn readable<'de, D: Deserializer<'de>>(all: D) -> Result<Vec<Member>, D::Error> {
+    let all = Vec::<serde_json::Value>::deserialize(all)?;
+    let read = |member: serde_json::Value| match serde_json::from_value(member) {
+        Ok(member) => Some(member),
+        Err(error) => {
+            tracing::debug!(error = &error as &dyn std::error::Error, "a member of Patroni's cluster cannot be read");
+            None
+        }
+    };
+    Ok(all.into_iter().filter_map(read).collect())
 }
 
 /// A member; one that was made just now may have no address yet.
 #[derive(Debug, Deserialize)]
 pub(super) struct Member {
-    #[serde(default)]
-    role: String,
-    #[serde(default)]
-    state: String,
+    role: Option<String>,
+    state: Option<String>,
     host: Option<String>,
     port: Option<u16>,
     api_url: Option<String>,
@@ -46,22 +58,34 @@ pub(super) struct Member {
 
 #[derive(Debug, Default, Deserialize)]
 struct Tags {
-    #[serde(default)]
-    noloadbalance: bool,
+    noloadbalance: Option<serde_json::Value>,
+}
+
+impl Tags {
+    /// As Patroni takes it: whatever is not false in Python.
+    fn is_set(tag: Option<&serde_json::Value>) -> bool {
+        use serde_json::Value;
+        match tag {
+            None | Some(Value::Null | Value::Bool(false)) => false,
+            Some(Value::Number(number)) => number.as_f64() != Some(0.0),
+            Some(Value::String(text)) => !text.is_empty(),
+            Some(_) => true,
+        }
+    }
 }
 
 impl Member {
     pub(super) fn is_leader(&self) -> bool {
-        ["leader", "standby_leader", "master", "primary"].contains(&self.role.as_str())
+        self.role.as_deref().is_some_and(|role| ["leader", "standby_leader", "master", "primary"].contains(&role))
     }
 
     /// Whether its PostgreSQL runs and has what the leader has.
     pub(super) fn is_up(&self) -> bool {
-        ["running", "streaming"].contains(&self.state.as_str())
+        self.state.as_deref().is_some_and(|state| ["running", "streaming"].contains(&state))
     }
 
     pub(super) fn may_answer(&self) -> bool {
-        !self.tags.noloadbalance && self.is_up()
+        !Tags::is_set(self.tags.noloadbalance.as_ref()) && self.is_up()
     }
 
     /// Whether it says where it is at all.
@@ -160,7 +184,8 @@ impl Apis {
     }
 
     fn is_other(&self, cluster: &Cluster) -> bool {
-        self.scope.as_ref().zip(cluster.scope.as_ref()).is_some_and(|(known, told)| known != told)
+        // Who told it once always does.
+        self.scope.is_some() && self.scope != cluster.scope
     }
 
     /// Remembers where else to ask.
@@ -223,7 +248,17 @@ pub(super) mod tests {
         }
         let zero = cluster(r#"{"members": [{"host": "db", "port": 0}]}"#);
         assert_eq!(zero.members[0].host(), None);
-        assert!(serde_json::from_str::<Cluster>(r#"{"members": [{"host": "db", "port": 70000}]}"#).is_err());
+    }
+
+    #[test]
+    fn an_odd_member_says_nothing_about_the_others() {
+        let text = r#"{"members": [{"host": "db", "port": 70000}, 5, {"host": "a", "role": null, "state": "streaming"},
+            {"host": "b", "state": "streaming", "tags": {"noloadbalance": "true", "failover_priority": [1]}},
+            {"host": "c", "state": "streaming", "tags": {"noloadbalance": 0}}]}"#;
+        let read: Vec<_> =
+            cluster(text).members.iter().map(|m| (m.host().unwrap().to_string(), m.may_answer())).collect();
+        let expected = [("a:5432", true), ("b:5432", false), ("c:5432", true)];
+        assert_eq!(read, expected.map(|(host, answers)| (host.to_owned(), answers)));
     }
 
     #[test]
@@ -268,6 +303,6 @@ pub(super) mod tests {
         apis.learn(&cluster(CLUSTER));
         let other = cluster(r#"{"scope": "d", "members": []}"#);
         assert!(apis.is_other(&other) && !apis.is_other(&cluster(CLUSTER)));
-        assert!(!apis.is_other(&cluster(r#"{"members": []}"#)), "older versions do not tell");
+        assert!(apis.is_other(&cluster(r#"{"members": []}"#)), "it told its name before");
     }
 }

@@ -270,6 +270,20 @@ fn a_second_primary_that_joins_is_a_split_and_stays_one_until_it_stops() {
     assert!(scene.state.trouble().is_none() && scene.state.leave(joined, scene.now));
 }
 
+/// Nothing is installed before that: on which of two would not be known.
+#[test]
+fn nothing_is_settled_before_whoever_joined_was_asked_and_is_no_second_primary() {
+    let mut scene = Scene::new();
+    scene.usual();
+    assert!(scene.state.is_settled());
+    let joined = scene.state.join(Host::tcp("d", 5432), true);
+    assert!(!scene.state.is_settled());
+    scene.says(joined, false, 1, 10);
+    assert!(!scene.state.is_settled() && scene.state.trouble().is_none(), "the first may have stopped just now");
+    scene.says(A, false, 1, 11);
+    assert!(scene.state.is_settled() && scene.state.trouble().is_some());
+}
+
 #[test]
 fn one_server_under_two_names_counts_once() {
     let mut scene = Scene::new();
