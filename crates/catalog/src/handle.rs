@@ -138,8 +138,8 @@ impl CatalogHandle {
         self.due().is_some_and(|until| until > Instant::now())
     }
 
-    /// Until when a renewal is waited for that was heard to be due.
-    pub(crate) fn due(&self) -> Option<Instant> {
+    /// Until when a renewal is waited for that was heard to be due; another moment for each.
+    pub fn due(&self) -> Option<Instant> {
         self.heard().due
     }
 

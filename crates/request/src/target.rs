@@ -5,8 +5,8 @@
 //! Invariant: cache keys of every room begin with [`Target::id`].
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use ferrobase_catalog::{Catalog, CatalogHandle, Proven, QualifiedName};
@@ -130,13 +130,15 @@ pub struct Target {
     pub(crate) looks: Semaphore,
     /// Requests that do not wait for what is being proven.
     unknown: Semaphore,
+    /// Those that did not from the start: of which renewal, and how many came.
+    first: Mutex<(Option<Instant>, usize)>,
     /// How many streams may hold connections of the request pool and of the service pool.
     streams: [Share; 2],
 }
 
-/// Requests that go on without proofs while it takes long to renew these.
+/// Requests that go on without proofs: the first after the word of a change, and while it takes long to renew these so many at a time.
 const UNKNOWN: usize = 4;
-/// How long after the word of a change all wait for the renewal, which leaves it the processors: it takes some milliseconds of one.
+/// How long after the word of a change all others wait for the renewal, which leaves it the processors: it takes some milliseconds of one.
 const PATIENCE: Duration = Duration::from_millis(50);
 
 /// What is known of the code that a request may run, to be kept until it is answered.
@@ -165,12 +167,13 @@ impl Target {
             owners: ArcSwapOption::empty(),
             looks: Semaphore::new(1),
             unknown: Semaphore::new(UNKNOWN),
+            first: Mutex::default(),
         }
     }
 
-    /// What is proven of the objects that this catalog tells of. While that is being renewed requests wait for it: what nobody
-    /// knows anything about takes a connection for itself, and opening many at once makes everybody wait longer. When it takes long a few
-    /// at a time go on without.
+    /// What is proven of the objects that this catalog tells of. While that is being renewed the first few go on without, and the
+    /// others wait for it: what nobody knows anything about takes a connection for itself, and opening many at once makes everybody
+    /// wait longer. When it takes long a few at a time go on.
     pub async fn proven(&self, catalog: &Catalog) -> Known<'_> {
         let proven = self.catalog.proven_of(catalog);
         if proven.is_some() || !self.catalog.is_being_renewed() {
@@ -178,6 +181,9 @@ impl Target {
         }
         // Boxed: every request's future would carry it.
         Box::pin(async {
+            if self.is_of_the_first() {
+                return Known { proven: None, _turn: None };
+            }
             let proven = self.catalog.proven_soon(catalog, PATIENCE).await;
             if proven.is_some() || !self.catalog.is_being_renewed() {
                 return Known { proven, _turn: None };
@@ -189,6 +195,17 @@ impl Target {
             }
         })
         .await
+    }
+
+    /// Whether this is one of the first requests since the renewal that is under way was due.
+    fn is_of_the_first(&self) -> bool {
+        let Some(due) = self.catalog.due() else { return false };
+        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        if first.0 != Some(due) {
+            *first = (Some(due), 0);
+        }
+        first.1 += 1;
+        first.1 <= UNKNOWN
     }
 
     /// The owners of exposed relations, worked out once for each catalog.

@@ -45,6 +45,11 @@ async fn a_few_requests_go_on_while_proofs_are_renewed_and_the_others_wait_for_t
     let began = Instant::now();
     reloader.trigger().request();
     assert!(handle.is_being_renewed());
+    // The first go on at once, and only they.
+    for _ in 0..4 {
+        assert!(target.proven(&catalog).await.proven.is_none());
+    }
+    assert!(began.elapsed() < Duration::from_millis(50), "{:?}", began.elapsed());
     let mut turns = join_all((0..4).map(|_| target.proven(&catalog))).await;
     assert!(turns.iter().all(|known| known.proven.is_none()));
     let waited = began.elapsed();
