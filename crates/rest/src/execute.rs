@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::flow::refused;
 use crate::plan::{Planned, extended};
 use crate::plan_cache::Values;
-use crate::request::RestRequest;
+use crate::request::{Action, RestRequest};
 use crate::settings::Settings;
 
 /// What a statement gave.
@@ -78,7 +78,12 @@ pub(crate) async fn execute(
     values: &Values,
 ) -> Result<Option<Executed>, Error> {
     let (work, own) = compiled_work(settings, request, planned, statements, values);
-    let reply = match ferrobase_request::run(target, context, work).await {
+    let mut reply = ferrobase_request::run(target, context, work).await;
+    if reply.as_ref().is_err_and(|error| may_have_lost_a_race(request, error)) {
+        let (work, _) = compiled_work(settings, request, planned, statements, values);
+        reply = ferrobase_request::run(target, context, work).await;
+    }
+    let reply = match reply {
         Ok(reply) => Some(reply),
         Err(error) if error.is_doubt() => return Ok(None),
         Err(error) if names_what_is_gone(&statements.compiled, &error) => None,
@@ -91,6 +96,14 @@ pub(crate) async fn execute(
     }
     let statements = Statements::by_postgresql(planned)?;
     Box::pin(execute(target, context, settings, request, planned, &statements, values)).await
+}
+
+/// Whether a PUT failed on a key that another request may just have written with the same row. PostgreSQL promises that a
+/// conflict clause never fails on the key that it names; but where two insert the row at the same moment, the one that
+/// comes second to any other unique key of the table fails on that. Asked again, it finds the row that is there now.
+fn may_have_lost_a_race(request: &RestRequest, error: &ferrobase_request::Error) -> bool {
+    matches!(request.action, Action::Put { .. })
+        && error.db().is_some_and(|error| error.code == pg::SqlState::UNIQUE_VIOLATION)
 }
 
 /// Whether a read failed because its statement names the columns of `*`, and one of them has just gone.

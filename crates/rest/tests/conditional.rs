@@ -285,6 +285,34 @@ async fn of_several_that_put_a_new_row_one_succeeds() {
     assert_eq!(statuses, [204, 412, 412, 412, 412, 412, 412, 412]);
 }
 
+/// Whoever inserts is slow between looking for the key that the URL names and writing the keys.
+const SLOW: &str = "
+create function public.slowly(n int) returns int immutable language plpgsql as
+    'begin perform pg_sleep(0.3); return n; end';
+create table public.counters (id int not null, name text, n int);
+create index on counters (slowly(n));
+alter table counters add primary key (id), add unique (name);
+";
+
+#[tokio::test]
+async fn a_put_that_loses_against_the_same_new_row_is_no_conflict_of_another_key() {
+    let api = Setup { connections: 4, ..Setup::default() }.start(SLOW).await;
+    let statuses = async |id: &str, fields: &[(&str, &str)]| {
+        let line = format!("PUT /counters?id=eq.{id}");
+        let body = format!(r#"{{"id":{id},"name":"x{id}","n":1}}"#);
+        let puts = (0..4).map(|_| api.send(&line, fields, body.clone()));
+        let mut statuses: Vec<u16> =
+            futures_util::future::join_all(puts).await.iter().map(|answer| answer.status.as_u16()).collect();
+        statuses.sort_unstable();
+        statuses
+    };
+    assert_eq!(statuses("1", &[("if-none-match", "*")]).await, [204, 412, 412, 412]);
+    assert_eq!(statuses("2", &[]).await, [204, 204, 204, 204]);
+    // A key that is really another row's is still told.
+    let taken = api.send("PUT /counters?id=eq.3", &[], r#"{"id":3,"name":"x1","n":1}"#).await;
+    assert_eq!((taken.status.as_u16(), taken.code().as_str()), (409, "23505"));
+}
+
 #[tokio::test]
 async fn conditions_that_a_write_cannot_keep_are_refused() {
     let api = api(COUNTERS).await;

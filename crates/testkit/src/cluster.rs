@@ -33,7 +33,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("timezone", "UTC"),
     ("log_min_messages", "warning"),
     // A client that stops halfway through its login holds up every CREATE and DROP DATABASE of the cluster until this
-    // ends (a minute by default): dropping a test's database blocks the thread that its pool was connecting on.
+    // ends (a minute by default).
     ("authentication_timeout", "5s"),
 ];
 

@@ -4,6 +4,8 @@
 
 use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use ferrobase_pg::{ConnectOptions, Session};
 
@@ -52,8 +54,9 @@ impl TestDatabase {
 impl Drop for TestDatabase {
     fn drop(&mut self) {
         let name = std::mem::take(&mut self.name);
+        let (dropped, done) = mpsc::channel();
         // Drop cannot wait in an async context: a thread with its own small runtime does.
-        let dropping = std::thread::spawn(move || {
+        std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             if let Ok(runtime) = runtime {
                 runtime.block_on(async {
@@ -61,10 +64,16 @@ impl Drop for TestDatabase {
                     let _ = admin.script(&format!("drop database if exists {name} with (force)")).await;
                 });
             }
+            let _ = dropped.send(());
         });
-        let _ = dropping.join();
+        let _ = done.recv_timeout(PATIENCE);
     }
 }
+
+/// How long a test waits for its database to be dropped. PostgreSQL waits for every client that is halfway through its
+/// login, and one of the test's own pool gets no further while this very thread waits; the server drops the database
+/// all the same once that client is gone.
+const PATIENCE: Duration = Duration::from_millis(300);
 
 /// An empty database.
 pub async fn database() -> TestDatabase {
