@@ -196,11 +196,14 @@ impl Flow<'_> {
         let drawn = Drawn { statement, template: Arc::clone(&prepared.drawn.template) };
         let ready = Ready { drawn, proof: prepared.proof.clone(), read_only: true, function: None };
         let failed = |error: Error| prepared.root.iter().fold(error, |error, key| error.at(key));
-        let Some(results) = self.run_known(&ready, operating).await.map_err(failed)? else { return Ok(None) };
-        if let Some(answer) = self.written(&ready.drawn.template, results, ending.clone()).await {
-            return Ok(Some(answer));
+        if !prepared.rows_are_odd.load(Ordering::Relaxed) {
+            let Some(results) = self.run_known(&ready, operating).await.map_err(failed)? else { return Ok(None) };
+            if let Some(answer) = self.written(&ready.drawn.template, results, ending.clone()).await {
+                return Ok(Some(answer));
+            }
+            prepared.rows_are_odd.store(true, Ordering::Relaxed);
         }
-        // The schema has just changed: PostgreSQL makes the JSON of whatever the rows are now.
+        // The schema has just changed, or dates are not in the style of ISO: PostgreSQL makes the JSON of whatever comes.
         let document = self.reading(operating, operating.variables)?;
         let drawn = compile_document(&document, None).map_err(|error| Error::from(&error))?;
         let ready = Ready { drawn, proof: None, ..ready };
@@ -297,9 +300,6 @@ impl Flow<'_> {
         if let Some(function) = &ready.function {
             work.isolation = function.isolation.map(isolation);
             work.function_settings = function.settings.clone();
-        }
-        if ready.drawn.template.is_dated() {
-            work.settings.push(("datestyle".into(), "ISO".into()));
         }
         work
     }

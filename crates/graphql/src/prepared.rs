@@ -8,7 +8,7 @@
 //! and a plan whose proofs are of another time is none.
 //! Bounds: plans, bytes of their keys and statements, values in the variables, size of a key.
 
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use apollo_compiler::ExecutableDocument;
@@ -72,6 +72,8 @@ pub(crate) struct Prepared {
     pub(crate) root: Option<String>,
     /// How many rows it may touch.
     pub(crate) cost: f64,
+    /// Rows were not of the form that the catalog let expect, and will not be next time.
+    pub(crate) rows_are_odd: AtomicBool,
     /// Of when its proofs are.
     proven: Option<Weak<Proven>>,
     /// Parameters and the values that belong there.
@@ -103,7 +105,8 @@ impl Prepared {
         cost: f64,
         proven: Option<&Arc<Proven>>,
     ) -> Self {
-        Self { drawn, proof, root, cost, proven: proven.map(Arc::downgrade), holes: Vec::new() }
+        let (proven, rows_are_odd) = (proven.map(Arc::downgrade), AtomicBool::new(false));
+        Self { drawn, proof, root, cost, rows_are_odd, proven, holes: Vec::new() }
     }
 
     fn is_of(&self, proven: Option<&Arc<Proven>>) -> bool {

@@ -62,6 +62,24 @@ async fn rows_are_the_same_whoever_makes_json_of_them() {
     }
 }
 
+/// A database whose dates are texts of another style: PostgreSQL makes the JSON, and policies see its style.
+#[tokio::test]
+async fn dates_are_iso_and_their_style_stays_the_one_of_the_database() {
+    let api =
+        api("do $$ begin execute format('alter database %I set datestyle = ''German''', current_database()); end $$;
+        create table public.days (id int primary key, day date);
+        insert into days values (1, '2020-01-02'), (2, '2021-03-04');
+        alter table days enable row level security; grant select on days to anon;
+        create policy not_2020 on days for select using (day::text not like '2020-%');")
+        .await;
+    api.prove().await;
+    let ask = "{ daysCollection(orderBy: [{id: AscNullsLast}]) { edges { node { id day } } } }";
+    for _ in 0..3 {
+        let rows = api.data(ask).await["daysCollection"]["edges"].clone();
+        assert_eq!(rows, json!([{"node": {"id": 1, "day": "2020-01-02"}}, {"node": {"id": 2, "day": "2021-03-04"}}]));
+    }
+}
+
 #[tokio::test]
 async fn what_was_just_changed_shows_in_rows_below_rows() {
     let api = api(SHOP).await;

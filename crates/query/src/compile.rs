@@ -92,7 +92,7 @@ pub fn compile(query: &Query) -> Result<Compiled, CompileError> {
 /// As [`compile`].
 pub fn compile_rows(query: &Query, catalog: &Catalog) -> Result<Option<Compiled>, CompileError> {
     let Some(form) = rows::form_of(query) else { return Ok(None) };
-    if let Some(packed) = settled(|compiler| compiler.packed(&query.read, form, catalog))? {
+    if let Some(packed) = Compiler::default().packed(&query.read, form, catalog)? {
         let (statement, template) = statement(packed)?;
         return Ok(Some(Compiled { statement, output: Output::Rows(Rows::drawn(template)), estimate: None }));
     }
@@ -100,19 +100,6 @@ pub fn compile_rows(query: &Query, catalog: &Catalog) -> Result<Option<Compiled>
     let sql = Compiler::default().rows(&query.read, Origin::Root, Level::ROOT)?;
     let statement = pg::Statement { formats: rows.formats(), ..finish(sql)? };
     Ok(Some(Compiled { statement, output: Output::Rows(rows), estimate: None }))
-}
-
-/// Dates as text are the cheaper form, but for them the style of dates is set, which must not change what PostgreSQL
-/// makes of values that nobody here knows: where there are such, it writes the dates as well.
-fn settled(
-    compile: impl Fn(&mut Compiler) -> Result<Option<Selection>, CompileError>,
-) -> Result<Option<Selection>, CompileError> {
-    let mut compiler = Compiler::default();
-    let made = compile(&mut compiler)?;
-    if compiler.unknown && made.as_ref().is_some_and(|made| made.template.is_dated()) {
-        return compile(&mut Compiler { own_dates: true, ..Compiler::default() });
-    }
-    Ok(made)
 }
 
 fn statement(selection: Selection) -> Result<(pg::Statement, Template), CompileError> {
@@ -127,7 +114,7 @@ fn statement(selection: Selection) -> Result<(pg::Statement, Template), CompileE
 /// As [`compile`].
 pub fn compile_document(document: &Document, catalog: Option<&Catalog>) -> Result<Drawn, CompileError> {
     if let Some(catalog) = catalog
-        && let Some(flat) = settled(|compiler| compiler.flat(document, catalog))?
+        && let Some(flat) = Compiler::default().flat(document, catalog)?
     {
         let (statement, template) = statement(flat)?;
         return Ok(Drawn { statement, template: Arc::new(template) });
@@ -201,10 +188,6 @@ pub(crate) struct Compiler {
     lock: Option<Lock>,
     /// The rows of the root are handed to a function of the database, which sees its embeds as `jsonb`, as PostgREST has it.
     documents: bool,
-    /// PostgreSQL writes dates in JSON.
-    own_dates: bool,
-    /// There are values of types that nobody here knows, which PostgreSQL makes JSON of.
-    unknown: bool,
 }
 
 /// The name of the CTE that holds what a mutation returned, or a call.

@@ -17,7 +17,7 @@ mod mutation;
 mod near;
 mod read;
 
-pub use answer::{Body, Count, Explain, Guard, JsonForm, Precondition};
+pub use answer::{Body, Count, CsvForm, Explain, Guard, JsonForm, Precondition};
 pub use call::{Argument, ArgumentValue, Arguments, Call, CallerSource, RecordField, Returned, SCALAR, UnnamedType};
 pub use condition::{
     AggregateComparison, Comparison, Condition, Is, KeyTest, LogicOperator, Operation, Operator, PathTest, Quantifier,

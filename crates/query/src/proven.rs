@@ -93,7 +93,7 @@ impl<'a> Known<'a> {
     fn query(&self, query: &Query) -> bool {
         let Query { mutation, read, keyset: _, body, count: _, guard: _, precondition, explain, lock } = query;
         let is_plain = precondition.is_none() && explain.is_none() && lock.is_none();
-        let own_form = matches!(body, Body::None | Body::Json { .. } | Body::Csv | Body::Lines);
+        let own_form = matches!(body, Body::None | Body::Json { .. } | Body::Csv(_) | Body::Lines);
         let written = match mutation {
             None => Some(None),
             Some(mutation) => self.mutation(mutation).map(Some),

@@ -2,7 +2,8 @@
 //!
 //! For a list of twenty rows PostgreSQL spends a quarter of its time on making JSON, for a thousand most of it. A read
 //! qualifies ([`form_of`]) when each of its columns has a type whose JSON follows from its text: see `datum_to_json` in
-//! PostgreSQL. Dates and times are ISO 8601 in JSON whatever `DateStyle` says, so that has to be set ([`Rows::is_dated`]).
+//! PostgreSQL. Dates and times are ISO 8601 in JSON whatever `DateStyle` says: where they come in another style, nothing of the
+//! result is used.
 //! Anything else is left to PostgreSQL. Rows below rows come in binary format (`records`). Why: docs/adr/0008 and 0020.
 //! Compared with PostgreSQL for every type: `tests/rows.rs`, `tests/below.rs`.
 
@@ -65,7 +66,7 @@ fn columns(read: &Read, catalog: &Catalog) -> Option<Vec<Shown>> {
     let relation = catalog.relation(&name.schema, &name.name)?;
     let sent = |column: &Column| Shown::sent(column, &Scalar::Plain);
     let all = |relation: &Relation| relation.columns.values().map(sent).collect::<Option<Vec<_>>>();
-    let (mut columns, mut shows_dates) = (Vec::new(), false);
+    let mut columns = Vec::new();
     for select in &read.select {
         match (&select.value, &select.cast, &select.aggregate) {
             (Value::Star, None, None) => columns.extend(all(relation)?),
@@ -77,11 +78,7 @@ fn columns(read: &Read, catalog: &Catalog) -> Option<Vec<Shown>> {
                 };
                 columns.push(match cast {
                     None => column,
-                    Some(name) => {
-                        let cast = Shown::cast(name.own_oid()?)?;
-                        shows_dates |= column.is_dated() && !cast.is_dated();
-                        cast
-                    }
+                    Some(name) => Shown::cast(name.own_oid()?)?,
                 });
             }
             _ => return None,
@@ -97,9 +94,7 @@ fn columns(read: &Read, catalog: &Catalog) -> Option<Vec<Shown>> {
             EmbedOutput::Spread(_) => return None,
         }
     }
-    // The style of dates is set for those that are written here, and would show in what PostgreSQL writes.
-    let is_mixed = shows_dates || read.embeds.iter().any(|embed| matches!(embed.output, EmbedOutput::Json));
-    (!is_mixed || !columns.iter().any(Shown::is_dated)).then_some(columns)
+    Some(columns)
 }
 
 impl Rows {
@@ -118,14 +113,6 @@ impl Rows {
         match &self.0 {
             How::Columns(columns, _) => shown::formats_of_all(&columns.shown),
             How::Drawn(template) => shown::formats(&template.shown),
-        }
-    }
-
-    /// Whether there are dates: then the style of dates has to be ISO when the rows are written.
-    pub fn is_dated(&self) -> bool {
-        match &self.0 {
-            How::Columns(columns, _) => columns.shown.iter().any(Shown::is_dated),
-            How::Drawn(template) => template.is_dated(),
         }
     }
 

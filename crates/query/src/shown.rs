@@ -101,14 +101,6 @@ impl Shown {
         }
     }
 
-    pub(crate) fn is_dated(&self) -> bool {
-        match &self.form {
-            Form::Date | Form::Timestamp => true,
-            Form::Below(template) => template.is_dated(),
-            _ => false,
-        }
-    }
-
     /// Writes a value; none when it is not of this form.
     #[must_use]
     pub(crate) fn write(&self, value: &[u8], out: &mut Vec<u8>) -> Option<()> {
@@ -117,7 +109,9 @@ impl Shown {
             Form::Number | Form::Finite if is_number(value) => out.extend_from_slice(value),
             Form::Finite => out.extend_from_slice(b"null"),
             Form::Json => out.extend_from_slice(value),
-            Form::Number | Form::Date => quoted(out, |out| out.extend_from_slice(value)),
+            Form::Number => quoted(out, |out| out.extend_from_slice(value)),
+            Form::Date | Form::Timestamp if !is_iso(value) => return None,
+            Form::Date => quoted(out, |out| out.extend_from_slice(value)),
             Form::Text => string(value, out),
             Form::Encoded => encoded(value, out),
             Form::Timestamp => timestamp(value, out),
@@ -168,7 +162,7 @@ pub(crate) enum Form {
     Encoded,
     /// A string.
     Text,
-    /// A string that needs no escapes, written in the style of ISO.
+    /// A string that needs no escapes, in the style of ISO.
     Date,
     /// The same with a time.
     Timestamp,
@@ -344,6 +338,12 @@ fn escape(byte: u8, out: &mut Vec<u8>) {
 /// PostgreSQL writes numbers as JSON does, but for those that are none.
 fn is_number(text: &[u8]) -> bool {
     matches!(text, [b'0'..=b'9', ..] | [b'-', b'0'..=b'9', ..])
+}
+
+/// Whether a date or time is in the style of ISO, as JSON has it, whose first four characters at least are a year. In the other
+/// styles a weekday, or a day or month of two digits comes first.
+fn is_iso(text: &[u8]) -> bool {
+    text.first_chunk::<4>().is_some_and(|year| year.iter().all(u8::is_ascii_digit)) || text.ends_with(b"infinity")
 }
 
 /// `2026-01-02 03:04:05.6+07 BC` as `2026-01-02T03:04:05.6+07:00 BC`.

@@ -92,11 +92,6 @@ impl Template {
         self.pieces.iter().map(raw).sum::<usize>() + self.shown.iter().map(below).sum::<usize>()
     }
 
-    /// Whether there are dates: then the style of dates has to be ISO when the rows are written.
-    pub fn is_dated(&self) -> bool {
-        self.shown.iter().any(Shown::is_dated)
-    }
-
     /// Writes the document. `None` when the columns are not those that were expected, because the schema has changed.
     /// Gives the number of rows.
     #[must_use]

@@ -54,23 +54,23 @@ async fn every_type_below_a_row_is_written_as_postgresql_writes_it() {
 }
 
 #[tokio::test]
-async fn dates_are_written_by_whoever_knows_the_other_values() {
+async fn dates_below_rows_are_read_in_the_style_of_iso_and_a_range_of_times_in_any() {
     let mut bench = Bench::open(&family()).await;
-    // Nothing but known types: the style of dates is set.
-    let plain = owners(&["id", "at"], vec![children(&["id", "c20"])]);
-    let Output::Rows(rows) = packed(&bench, &plain).1 else { panic!("no rows") };
-    assert!(rows.is_dated());
-    // A range of times looks as the style says: nothing is set, and PostgreSQL writes the dates too.
-    let with_range = owners(&["id", "at", "span"], vec![children(&["id", "c20"])]);
-    let Output::Rows(rows) = packed(&bench, &with_range).1 else { panic!("no rows") };
-    assert!(!rows.is_dated());
-    let style = &[("datestyle", "SQL, DMY"), ("timezone", "Asia/Kathmandu")];
-    for read in [plain, with_range] {
-        let (theirs, ours) = bench.both(&Query::list(read), style).await;
+    let style = |style| [("datestyle", style), ("timezone", "Asia/Kathmandu")];
+    let date = format!("c{}", VALUES.iter().position(|(of, _)| *of == "date").unwrap());
+    for columns in [&["id", "at"][..], &["id", "at", "span"]] {
+        let read = owners(columns, vec![children(&["id", &date])]);
+        let (theirs, ours) = bench.both(&Query::list(read), &style("ISO, DMY")).await;
         assert_eq!(ours, theirs);
     }
+    let (statement, output) = packed(&bench, &owners(&["id"], vec![children(&["id", &date])]));
+    let Output::Rows(rows) = output else { panic!("no rows") };
+    for (other, is_read) in [("ISO, DMY", true), ("German", false), ("SQL, DMY", false), ("Postgres, DMY", false)] {
+        let result = bench.result(statement.clone(), &style(other)).await;
+        assert_eq!(rows.outcome(&result).is_some(), is_read, "{other}");
+    }
     let span = owners(&["span"], vec![children(&["id"])]);
-    assert!(bench.both(&Query::list(span), style).await.1.contains("02/01/2026"));
+    assert!(bench.both(&Query::list(span), &style("SQL, DMY")).await.1.contains("02/01/2026"));
 }
 
 #[tokio::test]
@@ -202,7 +202,7 @@ async fn what_only_postgresql_knows_below_a_row_is_left_to_it() {
             ..table("trees", &["id"])
         };
         let (statement, _) = packed(&bench, &read);
-        let (theirs, ours) = bench.both(&Query::list(read), &[("datestyle", "German")]).await;
+        let (theirs, ours) = bench.both(&Query::list(read), &[]).await;
         assert_eq!(ours, theirs, "{what}: {}", statement.sql);
         assert!(ours.len() > 30, "{what}: {ours}");
     }
@@ -247,7 +247,7 @@ async fn records_of_another_form_than_expected_are_refused() {
     let (statement, output) = packed(&bench, &trees());
     let Output::Rows(rows) = output else { panic!("no rows") };
     let is_read = |result| rows.outcome(&result).is_some();
-    assert!(is_read(bench.result(statement.clone(), &[("datestyle", "ISO")]).await));
+    assert!(is_read(bench.result(statement.clone(), &[]).await));
     for (change, back) in [
         ("leaves alter name type bytea using name::bytea", "leaves alter name type text using encode(name, 'escape')"),
         ("leaves alter name type varchar(9)", "leaves alter name type text"),

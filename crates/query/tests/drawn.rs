@@ -12,11 +12,7 @@ pub async fn both(bench: &mut Bench, document: &Document, settings: &[(&'static 
     let mut answers = Vec::new();
     for catalog in [None, Some(bench.catalog.clone())] {
         let drawn = compile_document(document, catalog.as_ref()).unwrap();
-        let mut settings = settings.to_vec();
-        if drawn.template.is_dated() {
-            settings.push(("datestyle", "ISO"));
-        }
-        let result = bench.result(drawn.statement, &settings).await;
+        let result = bench.result(drawn.statement, settings).await;
         let mut out = Vec::new();
         drawn.template.write(&result, &mut out).expect("the columns are as expected");
         let text = String::from_utf8(out.to_vec()).unwrap();
@@ -77,7 +73,7 @@ async fn every_type_is_the_same_in_both_forms() {
         .collect();
     for settings in [
         &[][..],
-        &[("timezone", "America/St_Johns"), ("datestyle", "SQL, DMY")],
+        &[("timezone", "America/St_Johns"), ("datestyle", "ISO, DMY")],
         &[("bytea_output", "escape"), ("intervalstyle", "sql_standard")],
     ] {
         let (theirs, ours) = both(&mut bench, &document(page("everything", vec![edges(node.clone())])), settings).await;

@@ -60,7 +60,7 @@ fn what_is_no_page_is_not_compiled() {
         query.read.window = Window::default();
         query
     };
-    let csv = Query { body: Body::Csv, ..page(None, false) };
+    let csv = Query { body: Body::Csv(CsvForm::Standard), ..page(None, false) };
     let short = page(Some(&[Some("1")]), false);
     for query in [grouped(page(None, false)), unlimited(page(None, false)), csv, short] {
         assert_eq!(compile(&query).unwrap_err(), CompileError::NoPage);

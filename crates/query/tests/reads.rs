@@ -222,8 +222,10 @@ async fn forms_of_the_body() {
     let stripped = Body::Json { form: JsonForm::List, strip_nulls: true };
     assert_eq!(db.json(&with(stripped, eq("id", "4"))).await, json!([{"id": 4, "name": "Orphan"}]));
 
-    assert_eq!(text(db.run(&with(Body::Csv, all())).await), "id,name,client_id\n3,Sky,2\n4,Orphan,");
-    assert_eq!(text(db.run(&with(Body::Csv, eq("id", "99"))).await), "\n");
+    for (form, names) in [(CsvForm::Standard, "id,name,client_id"), (CsvForm::Record, "")] {
+        assert_eq!(text(db.run(&with(Body::Csv(form), all())).await), "id,name,client_id\n3,Sky,2\n4,Orphan,");
+        assert_eq!(text(db.run(&with(Body::Csv(form), eq("id", "99"))).await), format!("{names}\n"));
+    }
     let none = db.run(&with(Body::None, all())).await;
     assert_eq!((none.page, none.body), (2, None));
 }

@@ -428,7 +428,7 @@ pub struct Query {
     pub on: Option<Vec<String>>,
     /// Everything that can be an argument of a function, decoded, in order (GET /rpc).
     pub arguments: Vec<(String, String)>,
-    /// Names of root filters, for telling arguments from filters and for PUT.
+    /// Parameters that are filters, as they are written in the URL, for telling arguments from filters.
     pub filter_fields: BTreeSet<String>,
     /// The query string with its pairs in canonical order (`Content-Location`, `request.path` stays without it).
     pub canonical: String,

@@ -4,6 +4,7 @@
 //! the transaction ended. Failures of the server are logged here, once; failures of the caller are only told.
 
 use std::borrow::Cow;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use ferrobase_base::{Kind, PublicError};
@@ -51,13 +52,19 @@ pub(crate) struct Statements {
     pub(crate) compiled: Compiled,
     /// That no code runs that nobody knows.
     pub(crate) proof: Option<Proof>,
+    /// Rows were not of the form that the catalog let expect, and will not be next time.
+    rows_are_odd: AtomicBool,
 }
 
 impl Statements {
-    /// For a read whose rows were not of the form that the catalog let expect, because the schema has just changed:
-    /// PostgreSQL makes the JSON of whatever they are now.
+    pub(crate) fn new(check: Option<pg::Statement>, compiled: Compiled, proof: Option<Proof>) -> Self {
+        Self { check, compiled, proof, rows_are_odd: AtomicBool::new(false) }
+    }
+
+    /// For a read whose rows are not of the form that the catalog let expect, because the schema has just changed or
+    /// dates are not in the style of ISO: PostgreSQL makes the JSON of whatever they are.
     pub(crate) fn by_postgresql(planned: &Planned) -> Result<Self, Error> {
-        Ok(Self { check: None, compiled: compiled(&planned.query)?, proof: None })
+        Ok(Self::new(None, compiled(&planned.query)?, None))
     }
 }
 
@@ -77,6 +84,9 @@ pub(crate) async fn execute(
     statements: &Statements,
     values: &Values,
 ) -> Result<Option<Executed>, Error> {
+    if statements.rows_are_odd.load(Ordering::Relaxed) {
+        return by_postgresql(target, context, settings, request, planned, values).await;
+    }
     let (work, own) = compiled_work(settings, request, planned, statements, values);
     let mut reply = ferrobase_request::run(target, context, work).await;
     if reply.as_ref().is_err_and(|error| may_have_lost_a_race(request, error)) {
@@ -94,6 +104,18 @@ pub(crate) async fn execute(
     {
         return Ok(Some(executed));
     }
+    statements.rows_are_odd.store(true, Ordering::Relaxed);
+    by_postgresql(target, context, settings, request, planned, values).await
+}
+
+async fn by_postgresql(
+    target: &Target,
+    context: &RequestContext,
+    settings: &Settings,
+    request: &RestRequest,
+    planned: &Planned,
+    values: &Values,
+) -> Result<Option<Executed>, Error> {
     let statements = Statements::by_postgresql(planned)?;
     Box::pin(execute(target, context, settings, request, planned, &statements, values)).await
 }
@@ -205,16 +227,11 @@ fn compiled_work(
     statements: &Statements,
     values: &Values,
 ) -> (Work, usize) {
-    let Statements { check, compiled, proof } = statements;
-    let Compiled { statement, output, estimate } = compiled;
+    let Statements { check, compiled, proof, .. } = statements;
+    let Compiled { statement, estimate, .. } = compiled;
     let own = usize::from(check.is_some());
     let statements = check.iter().chain([statement]).chain(estimate).map(|statement| values.fill(statement)).collect();
-    let mut work = Work { proof: proof.clone(), ..work(settings, request, planned, statements) };
-    if matches!(output, Output::Rows(rows) if rows.is_dated()) {
-        // The order of day and month stays what it is.
-        work.settings.push(("datestyle".into(), "ISO".into()));
-    }
-    (work, own)
+    (Work { proof: proof.clone(), ..work(settings, request, planned, statements) }, own)
 }
 
 /// Statements as the work of one request.

@@ -331,7 +331,7 @@ impl Flow<'_> {
             let rows = if from_rows { compile_rows(&planned.query, catalog) } else { Ok(None) };
             rows.transpose().unwrap_or_else(|| compile(&planned.query)).map_err(|error| refused(&error))
         })?;
-        Ok(Ready { planned, media, statements: Statements { check, compiled, proof } })
+        Ok(Ready { planned, media, statements: Statements::new(check, compiled, proof) })
     }
 
     /// How the answer looks, and whether all that is preferred is known.
@@ -352,7 +352,7 @@ impl Flow<'_> {
             target: &planned.target,
             whole_rows: planned.default_select,
             plans: self.settings.plans,
-            lines: !self.is_postgrest(),
+            is_postgrest: self.is_postgrest(),
         };
         negotiate(&request.accept, circumstances)
     }

@@ -5,7 +5,7 @@
 //! Pure. Nothing fits: 406 with the list of what was asked for (PGRST107).
 
 use ferrobase_catalog::{Catalog, MediaHandler, QualifiedName};
-use ferrobase_query::plan::{Body, Explain, JsonForm};
+use ferrobase_query::plan::{Body, CsvForm, Explain, JsonForm};
 
 use crate::error::Error;
 use crate::media::{MediaType, PlanOptions};
@@ -32,8 +32,8 @@ pub struct Circumstances<'a> {
     pub whole_rows: bool,
     /// Whether plans may be shown.
     pub plans: bool,
-    /// Whether there is NDJSON, which PostgREST does not have.
-    pub lines: bool,
+    /// Whether only what PostgREST makes is made: no NDJSON, and CSV in its form.
+    pub is_postgrest: bool,
 }
 
 /// Chooses.
@@ -73,9 +73,12 @@ fn maker(media: &MediaType, circumstances: Circumstances<'_>) -> Option<(Body, M
 
 fn builtin(media: &MediaType, circumstances: Circumstances<'_>) -> Option<(Body, MediaType)> {
     match media {
-        _ if circumstances.lines && media.is_ndjson() => Some((Body::Lines, MediaType::ndjson())),
+        _ if !circumstances.is_postgrest && media.is_ndjson() => Some((Body::Lines, MediaType::ndjson())),
         MediaType::Any | MediaType::Json => Some((json(JsonForm::List, false), MediaType::Json)),
-        MediaType::Csv => Some((Body::Csv, MediaType::Csv)),
+        MediaType::Csv => {
+            let form = if circumstances.is_postgrest { CsvForm::Record } else { CsvForm::Standard };
+            Some((Body::Csv(form), MediaType::Csv))
+        }
         MediaType::GeoJson => Some((Body::GeoJson, MediaType::GeoJson)),
         _ => None,
     }
@@ -134,7 +137,7 @@ mod tests {
         let target = QualifiedName::new("api", target);
         match negotiate(
             &accept(field),
-            Circumstances { catalog: &catalog, target: &target, whole_rows, plans, lines: true },
+            Circumstances { catalog: &catalog, target: &target, whole_rows, plans, is_postgrest: false },
         ) {
             Err(error) => error.to_string(),
             Ok(Negotiated { media, body, explain }) => {

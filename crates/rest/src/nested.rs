@@ -73,7 +73,7 @@ impl Writer<'_, '_> {
         if let Some(Mutation::Pick(pick)) = &mut tree.planned.query.mutation {
             pick.json = tree::list(written);
         }
-        let statements = Statements { check: None, compiled: compiled(&tree.planned.query)?, proof: None };
+        let statements = Statements::new(None, compiled(&tree.planned.query)?, None);
         let executed =
             execute_within(self.transaction, self.context, self.settings, self.request, &tree.planned, &statements);
         let mut executed = executed.await?;

@@ -299,6 +299,7 @@ impl<'a> Planner<'a> {
         if request.query.cursor.is_some() {
             return Err(PlanError::NoPages("the result of a function"));
         }
+        precondition::check_kept(request)?;
         let row_name = function::row_name(function);
         let relation = match &function.returns.shape {
             ReturnShape::Row { relation: Some(relation), .. } => self.catalog.relations.get(relation),

@@ -321,6 +321,36 @@ async fn rows_of_which_nothing_is_shown_are_told_one_by_one() {
     }
 }
 
+/// Expressions of the database see the style of dates that its operator chose, whatever is selected beside them.
+#[tokio::test]
+async fn nothing_that_is_selected_changes_the_style_of_dates() {
+    let api =
+        api("do $$ begin execute format('alter database %I set datestyle = ''German''', current_database()); end $$;
+        create table public.days (id int primary key, day date, at timestamptz);
+        insert into days values (1, '2020-01-02', '2020-01-02 03:04:05+00'), (2, '2021-03-04', 'infinity');
+        create view public.texts with (security_invoker) as select id, day, at, day::text as text from days;
+        grant select on days, texts to anon; alter table days enable row level security;
+        create policy not_2020 on days for select using (day::text not like '2020-%')")
+        .await;
+    let first = json!({"id": 1, "day": "2020-01-02", "at": "2020-01-02T03:04:05+00:00", "text": "02.01.2020"});
+    for proven in [false, true] {
+        if proven {
+            api.prove().await;
+        }
+        for _ in 0..4 {
+            for (ask, rows) in [
+                ("/days?select=id&order=id", json!([{"id": 1}, {"id": 2}])),
+                ("/days?select=id,day&id=eq.1", json!([{"id": 1, "day": "2020-01-02"}])),
+                ("/days?select=at&order=id", json!([{"at": "2020-01-02T03:04:05+00:00"}, {"at": "infinity"}])),
+                ("/texts?text=eq.02.01.2020", json!([first])),
+                ("/days?select=day,as_text:day::text&id=eq.1", json!([{"day": "2020-01-02", "as_text": "02.01.2020"}])),
+            ] {
+                assert_eq!(api.get(ask).await, rows, "{ask}, proven: {proven}");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_uuid_is_the_same_however_it_comes() {
     let api = api("create table public.keys (id uuid, more uuid); insert into public.keys values

@@ -334,6 +334,35 @@ async fn conditions_that_a_write_cannot_keep_are_refused() {
     assert_eq!(put.status, 204, "PostgREST overwrites: {put:?}");
 }
 
+/// A function may write, and nothing of its state is known before it ran.
+#[tokio::test]
+async fn conditions_of_calls_and_batches_are_refused() {
+    let script = "create function public.bump() returns setof counters language sql as
+        'update counters set n = n + 1 returning *';
+        create function public.shown() returns setof counters language sql stable as 'select * from counters'";
+    let api = api(&format!("{COUNTERS} {script}")).await;
+    let operation = |field: &str| format!(r#"[{{"method":"POST","path":"/rpc/bump","headers":{{"{field}":"*"}}}}]"#);
+    for (line, field, value, body) in [
+        ("POST /rpc/bump", Some("if-match"), "*", "{}".to_owned()),
+        ("POST /rpc/bump", Some("if-match"), "\"abc\"", "{}".to_owned()),
+        ("POST /rpc/bump", Some("if-none-match"), "*", "{}".to_owned()),
+        ("POST /rpc/bump", Some("if-none-match"), "\"abc\"", "{}".to_owned()),
+        ("POST /", None, "", operation("If-Match")),
+        ("POST /", None, "", operation("If-None-Match")),
+        ("POST /", Some("if-match"), "*", r#"[{"method":"POST","path":"/rpc/bump"}]"#.to_owned()),
+        ("POST /", Some("if-none-match"), "\"a\"", r#"[{"method":"POST","path":"/rpc/bump"}]"#.to_owned()),
+    ] {
+        let fields: Vec<_> = field.map(|field| (field, value)).into_iter().collect();
+        let answer = api.send(line, &fields, body.clone()).await;
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (400, "FB134"), "{line} {field:?} {body}");
+    }
+    assert_eq!(api.value("select n from counters").await, "1");
+    let called = api.send("POST /rpc/bump", &[("prefer", "etag")], "{}").await;
+    assert_eq!((called.status.as_u16(), called.field("etag"), called.field("preference-applied")), (200, "", ""));
+    let read = api.send("GET /rpc/shown", &[("if-match", "\"other\"")], "").await;
+    assert_eq!((read.status.as_u16(), read.code().as_str()), (412, "FB131"), "calls that read are judged");
+}
+
 #[tokio::test]
 async fn if_match_of_anything_wants_a_row_of_a_read_too() {
     let api = api(NOTES).await;

@@ -81,6 +81,10 @@ async fn a_document_is_merged() {
     // Other columns are columns, also when their value is an object.
     let extra = api.send("PATCH /users?id=eq.3&select=extra", &[SHOW, MERGE], r#"{"extra": {"a": null}}"#).await;
     assert_eq!(extra.json(), json!([{"extra": {"a": null}}]));
+    // What `columns=` does not name is passed over.
+    let body = r#"{"settings": {"size": 99}, "name": "Dee"}"#;
+    let listed = api.send("PATCH /users?id=eq.1&columns=name&select=name,settings->size", &[SHOW, MERGE], body).await;
+    assert_eq!(listed.json(), json!([{"name": "Dee", "size": 4}]));
 }
 
 #[tokio::test]

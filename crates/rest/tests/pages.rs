@@ -284,3 +284,23 @@ async fn row_security_holds_on_every_page() {
     let ids: Vec<i64> = pages.iter().flatten().filter_map(|row| row["id"].as_i64()).collect();
     assert_eq!(ids, (1..=10).map(|n| n * 3).collect::<Vec<i64>>());
 }
+
+/// `IS NULL` says so of a value whose parts are all NULL, but it is sorted as a value.
+#[tokio::test]
+async fn composite_values_of_nulls_are_sorted_as_values() {
+    let api = api("create type public.place as (street text, zip int);
+        create table public.houses (id int primary key, at place);
+        insert into houses select n, case n % 3 when 0 then null when 1 then row(null, null)::place else row('a', n)::place end
+            from generate_series(1, 12) n")
+    .await;
+    for order in ["at", "at.desc", "at.nullsfirst,id.desc", "at.desc.nullslast"] {
+        let all = api.get(&format!("/houses?select=id&order={order},id")).await;
+        let query = format!("select=id&order={order}&limit=5&cursor=first");
+        let pages = walk(&api, "houses", &query, "next").await;
+        let forward: Vec<Value> = pages.concat();
+        assert_eq!(json!(forward), all, "{order}");
+        let last = format!("select=id&order={order}&limit=5&cursor=last");
+        let backward: Vec<Value> = walk(&api, "houses", &last, "prev").await.into_iter().rev().flatten().collect();
+        assert_eq!(backward, forward, "{order}");
+    }
+}

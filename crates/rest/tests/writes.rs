@@ -1,8 +1,9 @@
 //! POST, PATCH, PUT and DELETE.
 
+use ferrobase_request::{Profile, TransactionRules};
 use serde_json::json;
 
-use crate::harness::{Api, api};
+use crate::harness::{Api, Setup, api};
 
 const ITEMS: &str = "
 create table public.items (
@@ -150,4 +151,57 @@ create trigger soft before delete on public.notes for each row execute function 
     let answer = api.send("DELETE /notes?id=eq.1", &[("prefer", "count=exact")], "").await;
     assert_eq!((answer.status.as_u16(), answer.field("content-range")), (204, "*/0"));
     assert_eq!(api.value("select count(*) from notes where deleted_at is not null").await, "1");
+}
+
+const ODD: &str = r#"
+create table public."Order" ("a,b" int, "c.d" text, "q""uote" text, v bytea, primary key ("a,b", "c.d"));
+insert into "Order" values (1, 'x y', 'C:\temp', '\x00ff'), (2, '(a),"b"', e'two\nlines', null), (3, ' ', '\\', '');
+create table public."näh" ("ä b" text primary key, "a - b" int);
+"#;
+
+#[tokio::test]
+async fn csv_that_was_written_is_read_again() {
+    let api = api(ODD).await;
+    let written = api.send("GET /Order?order=%22a%2Cb%22", &[("accept", "text/csv")], "").await.body;
+    let lines = [
+        r#""a,b",c.d,"q""uote",v"#,
+        r#"1,"x y","C:\temp","\x00ff""#,
+        "2,\"(a),\"\"b\"\"\",\"two\nlines\",",
+        "3,\" \",\"\\\\\",\"\\x\"",
+    ];
+    assert_eq!(written, lines.join("\n"));
+    let all = api.get("/Order?order=%22a%2Cb%22&select=%22a%2Cb%22,%22c.d%22,%22q%5C%22uote%22").await;
+    assert_eq!(api.send("DELETE /Order?%22a%2Cb%22=neq.2", &[], "").await.status, 204);
+    let body: String = [lines[0], lines[1], lines[3]].join("\n");
+    assert_eq!(api.send("POST /Order", &[("content-type", "text/csv")], body).await.status, 201);
+    assert_eq!(api.get("/Order?order=%22a%2Cb%22&select=%22a%2Cb%22,%22c.d%22,%22q%5C%22uote%22").await, all);
+    // Names are told where there are no rows.
+    let none = api.send("GET /Order?v=is.null&%22a%2Cb%22=eq.1", &[("accept", "text/csv")], "").await;
+    assert_eq!(none.body, format!("{}\n", lines[0]));
+}
+
+#[tokio::test]
+async fn csv_is_postgrests_in_its_profile() {
+    let transaction = TransactionRules { profile: Profile::Postgrest, ..TransactionRules::default() };
+    let api = Setup { transaction, ..Setup::default() }.start(ODD).await;
+    let written = api.send("GET /Order?%22a%2Cb%22=eq.1", &[("accept", "text/csv")], "").await.body;
+    assert_eq!(written, "a,b,c.d,q\"uote,v\n1,\"x y\",\"C:\\\\temp\",\"\\\\x00ff\"");
+}
+
+#[tokio::test]
+async fn rows_whose_key_has_names_in_quotes_are_put_and_found_where_they_are_said_to_be() {
+    let api = api(ODD).await;
+    let put = async |line: &str, body: &'static str| api.send(line, &[], body).await.status.as_u16();
+    assert_eq!(put("PUT /Order?%22a%2Cb%22=eq.5&%22c.d%22=eq.x", r#"{"a,b":5,"c.d":"x"}"#).await, 204);
+    assert_eq!(put("PUT /n%C3%A4h?%22%C3%A4%20b%22=eq.5", r#"{"ä b":"5"}"#).await, 204);
+    assert_eq!(put("PUT /n%C3%A4h?%C3%A4%20b=eq.5", r#"{"ä b":"5"}"#).await, 204);
+    for line in ["PUT /Order?%22a%2Cb%22=eq.5", "PUT /Order?%22a%2Cb%22=eq.5&%22c.d%22=eq.x&v=is.null"] {
+        assert_eq!(api.send(line, &[], r#"{"a,b":5,"c.d":"x"}"#).await.code(), "PGRST105", "{line}");
+    }
+    let located = [("prefer", "return=headers-only")];
+    for (line, body) in [("POST /Order", r#"{"a,b":6,"c.d":"x.y"}"#), ("POST /n%C3%A4h", r#"{"ä b":"7"}"#)] {
+        let location = api.send(line, &located, body).await.field("location").to_owned();
+        let found = api.get(&location).await;
+        assert_eq!(found.as_array().unwrap().len(), 1, "{location}: {found}");
+    }
 }

@@ -1,5 +1,6 @@
 //! What operators should know of the catalog: relations that are hidden although they are granted, or exposed against advice,
-//! what comments for GraphQL say in vain, and names in the configuration that are wrong. Now, and whenever a load of the catalog brings something new; each once.
+//! what comments for GraphQL say in vain, names in the configuration that are wrong, and a PostgreSQL that wants an update. Now,
+//! and whenever a load of the catalog brings something new; each once.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -27,7 +28,9 @@ pub(super) fn tell(
     tokio::spawn(async move {
         let mut mistaken = None;
         let mut misnamed = names::Said::default();
+        let mut warned_of = 0;
         loop {
+            warned_of = outdated(&registry, warned_of);
             misnamed = names::tell(&registry, &current().config, &misnamed).await;
             let (registry, current) = (Arc::clone(&registry), Arc::clone(&current));
             // It looks at everything there is, some of it for several roles: too long for a thread that answers requests.
@@ -45,6 +48,37 @@ pub(super) fn tell(
             }
         }
     });
+}
+
+/// Warns of a server whose statements outlive the policies that they were planned with; `said` is the version that was
+/// warned of before. Gives the version that was looked at.
+fn outdated(registry: &Registry, said: u32) -> u32 {
+    let Some(version) = registry.default_target().catalog.get().map(|catalog| catalog.server_version) else {
+        return said;
+    };
+    if let (true, Some(mended)) = (version != said, mended_in(version)) {
+        tracing::warn!(
+            code = "outdated_postgresql",
+            version,
+            "PostgreSQL goes on with the policies of old plans after `grant role`, `revoke role` and `alter role` \
+             (CVE-2026-14666): update it to {mended}, and restart Ferrobase after each of them until then"
+        );
+    }
+    version
+}
+
+/// What mends CVE-2026-14666 in a server of this `server_version_num`; none where it is mended.
+fn mended_in(version: u32) -> Option<&'static str> {
+    let (first, name) = match version / 10_000 {
+        ..14 => return Some("a version that is still supported"),
+        14 => (140_024, "14.24"),
+        15 => (150_019, "15.19"),
+        16 => (160_015, "16.15"),
+        17 => (170_011, "17.11"),
+        18 => (180_005, "18.5"),
+        _ => return None,
+    };
+    (version < first).then_some(name)
 }
 
 fn exposure(registry: &Registry, said: &BTreeSet<String>) -> BTreeSet<String> {
@@ -75,4 +109,28 @@ fn mistakes(registry: &Registry, current: &Loaded, said: Option<BTreeSet<String>
         told.insert(text);
     }
     told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mended_in;
+
+    #[test]
+    fn servers_without_the_fix_are_known() {
+        for (version, mended) in [
+            (130_023, Some("a version that is still supported")),
+            (140_023, Some("14.24")),
+            (140_024, None),
+            (150_018, Some("15.19")),
+            (150_019, None),
+            (160_014, Some("16.15")),
+            (170_010, Some("17.11")),
+            (170_011, None),
+            (180_004, Some("18.5")),
+            (180_005, None),
+            (190_000, None),
+        ] {
+            assert_eq!(mended_in(version), mended, "{version}");
+        }
+    }
 }

@@ -8,7 +8,9 @@ use super::mutation::{self, inserted, location};
 use super::read::{Level, Origin};
 use super::{CompileError, Compiler, SOURCE, call, call_is_shared, cte};
 use crate::guard::Refusal;
-use crate::plan::{Body, Call, Explain, Guard, JsonForm, Mutation, Precondition, Query, Returned, SCALAR, Source};
+use crate::plan::{
+    Body, Call, CsvForm, Explain, Guard, JsonForm, Mutation, Precondition, Query, Returned, SCALAR, Source,
+};
 use crate::sql::{Sql, array_literal};
 use crate::statement::Layout;
 use crate::tag;
@@ -58,7 +60,7 @@ impl Compiler {
         let mut columns = vec![total, page(query)];
         columns.extend(location_column(query));
         columns.push(body(&query.body, query));
-        let shows_lines = query.body == Body::Csv || tagged(query).is_some_and(|check| check.body == Body::Csv);
+        let shows_lines = is_csv(&query.body) || tagged(query).is_some_and(|check| is_csv(&check.body));
         let from = from_rows(rows, shows_lines, &mut ctes);
         let mut out = with(ctes);
         out.push("SELECT ").join(columns, ", ").push(RESPONSE_SETTINGS);
@@ -84,7 +86,7 @@ impl Compiler {
     pub(super) fn check(&mut self, query: &Query) -> Result<Sql, CompileError> {
         let mut ctes = Vec::new();
         let rows = self.rows(&query.read, Origin::Root, Level::ROOT)?;
-        let shows_lines = tagged(query).is_some_and(|check| check.body == Body::Csv);
+        let shows_lines = tagged(query).is_some_and(|check| is_csv(&check.body));
         let from = from_rows(rows, shows_lines, &mut ctes);
         let mut out = with(ctes);
         out.push("SELECT ").append(match &query.precondition {
@@ -233,7 +235,7 @@ fn body(body: &Body, query: &Query) -> Sql {
     match body {
         Body::None => Sql::of("NULL"),
         Body::Json { form, strip_nulls } => json(*form, *strip_nulls, returned),
-        Body::Csv => csv(),
+        Body::Csv(form) => csv(*form),
         Body::Lines => lines(query),
         Body::GeoJson => {
             let mut out =
@@ -281,14 +283,29 @@ fn lines(query: &Query) -> Sql {
     out
 }
 
-/// Header and lines. Field names come from the first row, because only PostgreSQL knows what `*` is.
-fn csv() -> Sql {
-    let mut out =
-        Sql::of("(SELECT coalesce(string_agg(names.name, ','), '') FROM (SELECT json_object_keys(row_to_json(");
-    out.row("first").push(")) AS name FROM (SELECT * FROM ").ident(ROWS).push(" LIMIT 1) AS first) AS names)");
-    out.push(" || E'\\n' || coalesce(string_agg(substring((").row(ANSWER).push(")::text, 2, length((");
-    out.row(ANSWER).push(")::text) - 2), E'\\n'), '')");
+/// Header and lines. Field names come from the rows, because only PostgreSQL knows what `*` is.
+fn csv(form: CsvForm) -> Sql {
+    let (name, first, [single, end]) = match form {
+        // Where there is no row, names come from one of NULLs. In the text of a record a value stands in quotes where RFC 4180
+        // wants it, but its backslashes are doubled.
+        CsvForm::Standard => (
+            "CASE WHEN translate(names.name, E'\",\\n\\r', '') <> names.name \
+             THEN '\"' || pg_catalog.replace(names.name, '\"', '\"\"') || '\"' ELSE names.name END",
+            "fb_rows.* FROM (SELECT) AS one LEFT JOIN fb_rows ON true",
+            ["pg_catalog.replace(", ", E'\\\\\\\\', E'\\\\')"],
+        ),
+        CsvForm::Record => ("names.name", "* FROM fb_rows", ["", ""]),
+    };
+    let mut out = Sql::of("(SELECT coalesce(string_agg(");
+    out.push(name).push(", ','), '') FROM (SELECT json_object_keys(row_to_json(");
+    out.row("first").push(")) AS name FROM (SELECT ").push(first).push(" LIMIT 1) AS first) AS names)");
+    out.push(" || E'\\n' || coalesce(string_agg(").push(single).push("substring((").row(ANSWER);
+    out.push(")::text, 2, length((").row(ANSWER).push(")::text) - 2)").push(end).push(", E'\\n'), '')");
     out
+}
+
+fn is_csv(body: &Body) -> bool {
+    matches!(body, Body::Csv(_))
 }
 
 fn custom(function: &QualifiedName, row_type: Option<&QualifiedName>, returned: Option<Returned>) -> Sql {

@@ -155,13 +155,14 @@ impl<'a> Term<'a> {
     fn equal(&self) -> Sql {
         match self.at {
             Some(Some(value)) => self.compared(" = ", value),
-            _ => self.is_null(" IS NULL"),
+            _ => self.is_null(),
         }
     }
 
-    fn is_null(&self, test: &'static str) -> Sql {
+    /// Whether it is NULL for an order. `IS NULL` also says so of a composite value of NULLs, which is sorted as a value.
+    fn is_null(&self) -> Sql {
         let mut out = self.value.clone();
-        out.push(test);
+        out.push(" IS NOT DISTINCT FROM NULL");
         out
     }
 
@@ -174,10 +175,14 @@ impl<'a> Term<'a> {
                     return Some(further);
                 }
                 let mut out = Sql::of("(");
-                out.append(further).push(" OR ").append(self.is_null(" IS NULL")).push(")");
+                out.append(further).push(" OR ").append(self.is_null()).push(")");
                 Some(out)
             }
-            _ => self.nulls_first.then(|| self.is_null(" IS NOT NULL")),
+            _ => self.nulls_first.then(|| {
+                let mut out = self.value.clone();
+                out.push(" IS DISTINCT FROM NULL");
+                out
+            }),
         }
     }
 

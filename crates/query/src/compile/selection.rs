@@ -97,11 +97,6 @@ impl<'c> Columns<'c> {
         self.relation.columns.keys().map(String::as_str).collect()
     }
 
-    /// Whether it is known what a value looks like as text, or what it is a part of.
-    fn is_known(&self, of: &Field) -> bool {
-        of.convert.is_none() && self.relation.columns.get(&of.name).is_some_and(|column| Shown::of(column).is_some())
-    }
-
     fn column(&self, of: &Field) -> Option<&'c ferrobase_catalog::Column> {
         (of.path.is_empty() && of.convert.is_none()).then(|| self.relation.columns.get(&of.name)).flatten()
     }
@@ -127,7 +122,7 @@ impl Compiler {
             true => Shown::packed(column, scalar),
             false => Shown::sent(column, scalar).map(|shown| (None, shown)),
         });
-        match sent.filter(|(_, shown)| !(self.own_dates && shown.is_dated())) {
+        match sent {
             Some((None, shown)) => (plain, shown),
             Some((Some(function), shown)) => {
                 let mut out = Sql::of("pg_catalog.textin(pg_catalog.");
@@ -135,7 +130,6 @@ impl Compiler {
                 (out, shown)
             }
             None => {
-                self.unknown |= !columns.is_known(of);
                 let mut json = Sql::of("to_json(");
                 json.append(presented(plain, scalar)).push(")");
                 (json, Shown::JSON)
@@ -145,7 +139,6 @@ impl Compiler {
 
     /// A column that PostgreSQL has made JSON of.
     pub(super) fn json(&mut self, columns: &mut Columns<'_>, sql: Sql) -> usize {
-        self.unknown = true;
         columns.add(sql, Shown::JSON)
     }
 }

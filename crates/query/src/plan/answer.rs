@@ -15,7 +15,7 @@ pub enum Body {
         strip_nulls: bool,
     },
     /// Comma-separated values with a header line.
-    Csv,
+    Csv(CsvForm),
     /// A GeoJSON feature collection (needs PostGIS).
     GeoJson,
     /// One JSON text a row, each on a line of its own.
@@ -36,6 +36,15 @@ pub enum JsonForm {
     List,
     /// The only row. [`Guard::single`] or the caller sees to it that there is one.
     Object,
+}
+
+/// How values and names stand in CSV. NULL is an empty field in both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CsvForm {
+    /// As RFC 4180 has it: what is written can be read again.
+    Standard,
+    /// As in the text of a composite value, which doubles backslashes too; names are as they are. PostgREST's form.
+    Record,
 }
 
 /// How rows are counted, apart from those of the answer.

@@ -30,10 +30,12 @@ use self::body::{Batch, OnError, Operation};
 use self::error::BatchError;
 use self::results::{Done, Results};
 use crate::body::BodyError;
+use crate::conditional::Conditions;
 use crate::error::{Error, body as error_body, of_operation, to_response};
 use crate::execute::{execute_within, failed};
 use crate::flow::{Flow, Prepared, Ready};
 use crate::media::MediaType;
+use crate::plan::PlanError;
 use crate::prefer::Preferences;
 use crate::request::{Head, RestRequest};
 use crate::settings::Settings;
@@ -57,6 +59,7 @@ pub(crate) async fn run(
     body: &Bytes,
 ) -> Result<Response, PublicError> {
     check_type(headers)?;
+    check_unconditional(headers)?;
     let preferences = preferences(flow, headers)?;
     let batch = match flow.journal().measure(Stage::Parse, || Batch::read(body, flow.settings.batch_max_operations)) {
         Ok(batch) => batch,
@@ -89,6 +92,16 @@ fn check_type(headers: &HeaderMap) -> Result<(), Error> {
     match MediaType::parse(&String::from_utf8_lossy(field.as_bytes())) {
         MediaType::Json => Ok(()),
         other => Err(BodyError::Type(other).into()),
+    }
+}
+
+/// Conditions are those of operations: a batch has no state of its own to compare with.
+fn check_unconditional(headers: &HeaderMap) -> Result<(), PlanError> {
+    let conditions = Conditions::read(headers);
+    match (conditions.matches, conditions.differs) {
+        (None, None) => Ok(()),
+        (Some(_), _) => Err(PlanError::NotConditional("If-Match")),
+        (None, Some(_)) => Err(PlanError::NotConditional("If-None-Match")),
     }
 }
 

@@ -1,12 +1,13 @@
 //! What the operations of a batch answered, in order, and the one answer that is made of it.
 //!
-//! `[{"status", "headers", "body"}, ...]`. A body that is JSON stands there as PostgreSQL made it; any other text is a
-//! JSON text, and bytes that are no text are in base64 under `"base64"`. An operation in whose place an alternative
-//! ran says so with `"instead_of"`, the error.
+//! `[{"status", "headers", "body"}, ...]`. What stands there follows from the media type of the answer, whatever is in it: JSON
+//! as PostgreSQL made it, a text as a JSON text, anything else in base64 under `"base64"`. An operation in whose place an
+//! alternative ran says so with `"instead_of"`, the error.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -56,7 +57,7 @@ impl Results {
         if self.bytes > self.most {
             return Err(BatchError::ResponseTooLarge { most: self.most });
         }
-        let json = body_json(&done.body);
+        let json = body_json(&done.headers, &done.body);
         let base64 = json.is_none() && !done.body.is_empty();
         let instead_of = done.instead_of.as_deref().and_then(|error| serde_json::from_slice(error).ok());
         let answer = Answer {
@@ -101,38 +102,68 @@ fn joined(headers: &HeaderMap, name: &HeaderName) -> String {
     values.collect::<Vec<_>>().join(", ")
 }
 
-/// A body as JSON: itself, or as a text. Whether it is JSON is looked at, not believed: SQL code may call anything so.
-fn body_json(body: &Bytes) -> Option<Box<RawValue>> {
-    if body.is_empty() {
-        return None;
+/// A body as JSON: itself, or as a text; none where it is neither. The type says what it is, but is not believed: SQL code may
+/// call anything so.
+fn body_json(headers: &HeaderMap, body: &Bytes) -> Option<Box<RawValue>> {
+    let text = std::str::from_utf8(body).ok().filter(|text| !text.is_empty())?;
+    let media = headers.get(CONTENT_TYPE).and_then(|media| media.to_str().ok()).unwrap_or_default();
+    let name = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let (kind, form) = name.split_once('/').unwrap_or_default();
+    let json = || serde_json::from_str::<Box<RawValue>>(text).ok();
+    match form.rsplit_once('+').map_or(form, |(_, suffix)| suffix) {
+        "json" => json().or_else(|| to_raw_value(text).ok()),
+        "text" | "xml" | "yaml" | "x-ndjson" | "x-www-form-urlencoded" => to_raw_value(text).ok(),
+        _ if kind == "text" => to_raw_value(text).ok(),
+        _ => None,
     }
-    let text = std::str::from_utf8(body).ok()?;
-    serde_json::from_str::<Box<RawValue>>(text).ok().or_else(|| to_raw_value(text).ok())
 }
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+    use serde_json::json;
+
     use super::*;
 
     #[test]
     fn answers_stand_in_order_and_within_the_bound() {
-        let done = |body: &'static [u8]| Done {
+        let done = |media: &'static str, body: &'static [u8]| Done {
             status: 200,
-            headers: HeaderMap::new(),
+            headers: HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(media))]),
             body: Bytes::from_static(body),
             instead_of: None,
         };
-        let mut results = Results::new(10);
-        for body in [&b"[1]"[..], b"", b"a,b", b"\xff"] {
-            results.push(&done(body)).unwrap();
+        let mut results = Results::new(40);
+        for (media, body) in [
+            ("application/json; charset=utf-8", &b"[1]"[..]),
+            ("application/json", b""),
+            ("application/geo+JSON", b"{}"),
+            ("application/json", b"a,b"),
+            ("text/plain", b"null"),
+            ("application/x-ndjson", b"{}\n"),
+            ("application/vnd.pgrst.plan+text; for=\"application/json\"", b"1"),
+            ("image/svg+xml", b"2"),
+            ("application/octet-stream", b"123"),
+            ("text/plain", b"\xff"),
+        ] {
+            results.push(&done(media, body)).unwrap();
         }
-        assert_eq!(results.push(&done(b"[12]")), Err(BatchError::ResponseTooLarge { most: 10 }));
-        assert_eq!(
-            results.into_body(),
-            concat!(
-                r#"[{"status":200,"headers":{},"body":[1]},{"status":200,"headers":{},"body":null},"#,
-                r#"{"status":200,"headers":{},"body":"a,b"},{"status":200,"headers":{},"body":null,"base64":"/w=="}]"#
-            )
-        );
+        assert_eq!(results.push(&done("text/csv", &[b'1'; 30])), Err(BatchError::ResponseTooLarge { most: 40 }));
+        let answers: Vec<serde_json::Value> = serde_json::from_slice(&results.into_body()).unwrap();
+        let bodies: Vec<_> = answers.iter().map(|answer| (answer["body"].to_string(), answer.get("base64"))).collect();
+        let (bytes, odd) = (json!("MTIz"), json!("/w=="));
+        let told = [
+            ("[1]", None),
+            ("null", None),
+            ("{}", None),
+            ("\"a,b\"", None),
+            ("\"null\"", None),
+            ("\"{}\\n\"", None),
+            ("\"1\"", None),
+            ("\"2\"", None),
+            ("null", Some(&bytes)),
+            ("null", Some(&odd)),
+        ];
+        assert_eq!(bodies, told.map(|(body, base64)| (body.to_owned(), base64)));
     }
 }

@@ -119,9 +119,9 @@ pub(super) fn merge(relation: &Relation, body: &[u8], mut changes: Changes) -> R
     let mut objects = 0;
     for (name, value) in &object {
         let is_document = relation.column(name).is_some_and(|column| column.type_class == TypeClass::Jsonb);
-        if is_document && value.get().starts_with('{') {
+        // What `columns=` does not name is passed over.
+        if is_document && value.get().starts_with('{') && changes.columns.remove(name) {
             let patch = patch(value, 1, &mut objects)?;
-            changes.columns.remove(name);
             changes.merge.push(MergeInto { column: name.clone(), patch });
         }
     }

@@ -170,7 +170,7 @@ pub(super) fn names_row(request: &RestRequest, relation: &Relation) -> bool {
     !key.is_empty()
         && query.logic.is_empty()
         && query.filters.len() == key.len()
-        && query.filter_fields.len() == key.len()
+        && filtered(request).len() == key.len()
         && query.filters.iter().all(is_key)
 }
 
@@ -183,9 +183,15 @@ fn is_equality(filter: &Filter) -> bool {
 fn check_put(request: &RestRequest, relation: &Relation) -> Result<(), Error> {
     let query = &request.query;
     let key: BTreeSet<&String> = relation.primary_key.iter().collect();
-    let by_key = !key.is_empty() && query.filter_fields.iter().collect::<BTreeSet<_>>() == key;
-    let plain = query.filters.iter().filter(|(path, _)| path.is_empty()).all(|(_, filter)| is_equality(filter));
-    if query.logic.is_empty() && by_key && plain { Ok(()) } else { Err(Error::PutFilters) }
+    let by_key = !key.is_empty() && filtered(request) == key;
+    let plain =
+        |(path, filter): &(Vec<String>, Filter)| path.is_empty() && filter.field.path.is_empty() && is_equality(filter);
+    if query.logic.is_empty() && by_key && query.filters.iter().all(plain) { Ok(()) } else { Err(Error::PutFilters) }
+}
+
+/// What the filters name, quoted in the URL or not.
+fn filtered(request: &RestRequest) -> BTreeSet<&String> {
+    request.query.filters.iter().map(|(_, filter)| &filter.field.name).collect()
 }
 
 pub(super) fn payload(request: &RestRequest) -> Payload {

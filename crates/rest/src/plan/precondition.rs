@@ -11,7 +11,7 @@ use ferrobase_query::plan::{Body, Precondition, Query};
 
 use super::{PlanError, Planned, Planner};
 use crate::conditional::Tags;
-use crate::request::{Action, RestRequest};
+use crate::request::{Action, CallMethod, RestRequest};
 
 impl Planner<'_> {
     /// The read that a PATCH or PUT with `If-Match` begins with; `None` where there is none.
@@ -32,7 +32,7 @@ impl Planner<'_> {
     }
 }
 
-/// Refuses conditions that this write would not look at: one that is passed over is a row lost.
+/// Refuses conditions that this write, or call that may write, would not look at: one that is passed over is a row lost.
 ///
 /// # Errors
 /// FB134: `If-None-Match` of anything but a PUT, or with tags; `If-Match` of a POST, which has no rows to look at.
@@ -40,7 +40,9 @@ pub(super) fn check_kept(request: &RestRequest) -> Result<(), PlanError> {
     let conditions = &request.conditions;
     let unkept = match (&request.action, &conditions.matches, &conditions.differs) {
         (Action::Put { .. }, _, None | Some(Tags::Any)) | (_, None, None) => return Ok(()),
-        (Action::Insert { .. }, Some(_), _) => "If-Match",
+        // These read, and the answer is judged.
+        (Action::Call { method: CallMethod::Get | CallMethod::Head, .. }, ..) => return Ok(()),
+        (Action::Insert { .. } | Action::Call { .. }, Some(_), _) => "If-Match",
         (_, _, Some(_)) => "If-None-Match",
         (_, Some(_), None) => return Ok(()),
     };
@@ -50,7 +52,7 @@ pub(super) fn check_kept(request: &RestRequest) -> Result<(), PlanError> {
 /// Puts what `If-Match` asks for into a query: these tags, of this representation.
 pub fn demand(query: &mut Query, wanted: &Tags, body: &Body, media: &str) {
     let tags = wanted.strong().map(|tags| match body {
-        Body::Json { .. } | Body::Csv | Body::GeoJson => tags,
+        Body::Json { .. } | Body::Csv(_) | Body::GeoJson => tags,
         // Nothing else ever got a tag.
         Body::None | Body::Lines | Body::Custom { .. } => Vec::new(),
     });

@@ -2,6 +2,7 @@
 //!
 //! Last stage. Everything that is not plain ASCII is percent-encoded: a field cannot carry it otherwise.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::Write as _;
 
@@ -40,10 +41,21 @@ pub(super) fn location(relation: &str, key: &[(String, String)]) -> String {
     let pairs: Vec<String> = key
         .iter()
         .map(|(name, filter)| {
-            format!("{}={}", utf8_percent_encode(name, URL_PART), utf8_percent_encode(filter, URL_PART))
+            format!("{}={}", utf8_percent_encode(&parameter(name), URL_PART), utf8_percent_encode(filter, URL_PART))
         })
         .collect();
     format!("/{}?{}", utf8_percent_encode(relation, URL_PART), pairs.join("&"))
+}
+
+/// The name of a column as a query string has it: in quotes, unless it is a plain one.
+fn parameter(name: &str) -> Cow<'_, str> {
+    // As the grammar has it (`parse::name`): words without dashes, joined by single ones.
+    let is_plain = |c: char| c.is_alphabetic() || c.is_ascii_digit() || matches!(c, '_' | ' ' | '$');
+    let is_word = |word: &str| !word.is_empty() && word.trim() == word && word.chars().all(is_plain);
+    if name.split('-').all(is_word) {
+        return name.into();
+    }
+    format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\"")).into()
 }
 
 /// A name as it is, except for bytes that a field cannot hold.

@@ -34,7 +34,7 @@ use crate::error::Error;
 use crate::media::MediaType;
 use crate::prefer::{Count, Preferences, Resolution, Return};
 use crate::range::{self, RangeError};
-use crate::request::{Action, RestRequest};
+use crate::request::{Action, CallMethod, RestRequest};
 
 /// As many fields as an answer has that a browser asked for.
 const FIELDS: usize = 24;
@@ -280,7 +280,9 @@ fn call(request: &RestRequest, outcome: &Outcome, facts: Facts<'_>) -> Draft {
         draft.headers.remove(header::CONTENT_TYPE);
         draft.headers.remove(CONTENT_PROFILE);
     }
-    draft.applied(&Preferences { resolution: None, returns: None, missing: None, ..request.prefer.clone() });
+    let is_post = matches!(request.action, Action::Call { method: CallMethod::Post, .. });
+    let etag = request.prefer.etag && !is_post;
+    draft.applied(&Preferences { resolution: None, returns: None, missing: None, etag, ..request.prefer.clone() });
     draft
 }
 
