@@ -273,8 +273,12 @@ impl RestRequest {
             && query.columns.is_none();
         let payload = payload(&action, &query, &content_type, nestable)?;
         // PostgREST goes by the header of csv and by the keys of a form, whatever the list says.
-        let lists = extended && action.takes_columns() && !is_merge_patch(&content_type);
-        let columns = columns(payload.as_ref(), &query, lists);
+        let lists = extended && action.takes_columns();
+        let mut columns = columns(payload.as_ref(), &query, lists && !is_merge_patch(&content_type));
+        if let (true, Some(listed)) = (lists && is_merge_patch(&content_type), &query.columns) {
+            // What a patch does not name stays as it is.
+            columns.retain(|column| listed.contains(column));
+        }
         let accept = match first_text(head.headers, header::ACCEPT) {
             Some(field) => media::accept(&field),
             None => vec![MediaType::Any],
