@@ -1,8 +1,8 @@
 //! Who is at the other end: the address of the client, not of the proxy in front of us.
 //!
-//! `X-Forwarded-For` and `Forwarded` count only when the connection itself comes from one of `server.trusted_proxies`;
-//! then the rightmost address that is not a trusted proxy is the client. Everything further left was written by the
-//! client and proves nothing.
+//! `X-Forwarded-For` counts only when the connection itself comes from one of `server.trusted_proxies`; then the rightmost
+//! address that is not a trusted proxy is the client. Everything further left was written by the client and proves nothing, and
+//! so does `Forwarded` (RFC 7239): proxies that keep the other field pass it on as it came.
 //! Invariant: a caller can never choose the address under which it is limited, logged or shown to SQL (security 19).
 
 use std::net::IpAddr;
@@ -17,67 +17,34 @@ pub fn client_ip(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[Cidr]) ->
     if !is_trusted(peer, trusted) {
         return Some(peer);
     }
-    let by_list = rightmost_untrusted(forwarded_for_list(headers), trusted);
-    let by_forwarded = rightmost_untrusted(forwarded_elements(headers), trusted);
-    match (by_list, by_forwarded) {
-        (Claim::None, Claim::None) => Some(peer),
-        (Claim::Client(client), Claim::None) | (Claim::None, Claim::Client(client)) => Some(client),
-        (Claim::Client(one), Claim::Client(other)) if one == other => Some(one),
-        // A proxy maintains one of the two fields and passes the other as the client wrote it. When they disagree
-        // nobody can tell which is which, so the request counts as the proxy's own.
-        _ => Some(peer),
-    }
-}
-
-/// What one of the two fields says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Claim {
-    /// The field is absent.
-    None,
-    /// The rightmost address that is no proxy of ours.
-    Client(IpAddr),
-    /// Something that cannot be read stands where the client's address should be.
-    Garbled,
+    // Where nothing readable stands in its place, the request counts as the proxy's own.
+    Some(rightmost_untrusted(&hops(headers), trusted).unwrap_or(peer))
 }
 
 fn is_trusted(address: IpAddr, trusted: &[Cidr]) -> bool {
     trusted.iter().any(|network| network.contains(address))
 }
 
-fn rightmost_untrusted(hops: Vec<Option<IpAddr>>, trusted: &[Cidr]) -> Claim {
-    let mut furthest = Claim::None;
-    for hop in hops.into_iter().rev() {
-        match hop {
-            Some(address) if is_trusted(address, trusted) => furthest = Claim::Client(address),
-            Some(address) => return Claim::Client(address),
-            None => return Claim::Garbled,
+/// The rightmost address that is no proxy of ours; where all are, the furthest.
+fn rightmost_untrusted(hops: &[Option<IpAddr>], trusted: &[Cidr]) -> Option<IpAddr> {
+    let mut furthest = None;
+    for hop in hops.iter().rev() {
+        furthest = *hop;
+        if !is_trusted((*hop)?, trusted) {
+            break;
         }
     }
     furthest
 }
 
-/// All `X-Forwarded-For` entries from left to right.
-fn forwarded_for_list(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
-    entries(headers, "x-forwarded-for").map(|entry| parse_node(&entry)).collect()
-}
-
-/// The `for=` of all `Forwarded` elements (RFC 7239) from left to right.
-fn forwarded_elements(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
-    entries(headers, "forwarded")
-        .map(|element| {
-            let node = element.split(';').find_map(|pair| {
-                let (name, value) = pair.split_once('=')?;
-                name.trim().eq_ignore_ascii_case("for").then(|| value.trim().trim_matches('"').to_owned())
-            })?;
-            parse_node(&node)
-        })
-        .collect()
-}
-
-fn entries<'a>(headers: &'a HeaderMap, name: &'static str) -> impl Iterator<Item = String> + 'a {
-    headers.get_all(name).iter().flat_map(|value| {
-        String::from_utf8_lossy(value.as_bytes()).split(',').map(|entry| entry.trim().to_owned()).collect::<Vec<_>>()
-    })
+/// All `X-Forwarded-For` entries from left to right; none where one cannot be read.
+fn hops(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
+    let mut hops = Vec::new();
+    for value in headers.get_all("x-forwarded-for") {
+        let list = String::from_utf8_lossy(value.as_bytes());
+        hops.extend(list.split(',').map(|entry| parse_node(entry.trim())));
+    }
+    hops
 }
 
 /// `192.0.2.1`, `192.0.2.1:4711`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:4711`.
@@ -128,14 +95,11 @@ mod tests {
     }
 
     #[test]
-    fn forwarded_is_read_and_may_not_contradict_the_other_field() {
-        assert_eq!(resolve("10.0.0.1", &[("forwarded", "for=1.2.3.4;proto=https")]), "1.2.3.4");
-        assert_eq!(
-            resolve("10.0.0.1", &[("forwarded", "for=6.6.6.6, For=\"[2001:db8::1]:47\"; by=10.0.0.1")]),
-            "2001:db8::1"
-        );
-        assert_eq!(resolve("10.0.0.1", &[("forwarded", "proto=https")]), "10.0.0.1");
-        assert_eq!(resolve("10.0.0.1", &[("forwarded", "for=6.6.6.6"), ("x-forwarded-for", "1.2.3.4")]), "10.0.0.1");
-        assert_eq!(resolve("10.0.0.1", &[("forwarded", "for=1.2.3.4"), ("x-forwarded-for", "1.2.3.4")]), "1.2.3.4");
+    fn sec_19_a_field_that_the_proxy_does_not_keep_changes_nothing() {
+        for forwarded in ["for=6.6.6.6", "for=1.2.3.4", "for=_hidden", "proto=https", "for=10.0.0.9", ";;,="] {
+            let fields = [("forwarded", forwarded), ("x-forwarded-for", "1.2.3.4")];
+            assert_eq!(resolve("10.0.0.1", &fields), "1.2.3.4", "{forwarded}");
+            assert_eq!(resolve("10.0.0.1", &fields[..1]), "10.0.0.1", "{forwarded}");
+        }
     }
 }

@@ -93,6 +93,8 @@ pub struct Preferences {
     pub etag: bool,
     /// What is none of these.
     pub unknown: Vec<String>,
+    /// Preferences with a value that is none. To PostgREST they are known and without effect.
+    pub malformed: Vec<String>,
 }
 
 impl Preferences {
@@ -132,17 +134,19 @@ impl Preferences {
         if let Some(zone) = item.strip_prefix("timezone=") {
             keep(&mut self.timezone, zone.to_owned());
         } else if let Some(number) = item.strip_prefix("max-affected=") {
-            // A value that is no number is known and without effect.
-            if let Ok(number) = number.trim().parse() {
-                keep(&mut self.max_affected, number);
+            match number.trim().parse() {
+                Ok(number) => keep(&mut self.max_affected, number),
+                Err(_) => self.malformed.push(item.to_owned()),
             }
         } else {
             self.unknown.push(item.to_owned());
         }
     }
 
-    /// Takes preferences that PostgREST does not know, and to which they stay unknown.
+    /// Takes preferences that PostgREST does not know, and to which they stay unknown; and lets nobody believe in a bound that
+    /// cannot be read.
     pub fn accept_extensions(&mut self) {
+        self.unknown.append(&mut self.malformed);
         if !self.unknown.is_empty() {
             let before = self.unknown.len();
             self.unknown.retain(|item| item != ETAG);
@@ -268,7 +272,16 @@ mod tests {
     #[test]
     fn the_limit_holds_only_when_strict() {
         assert_eq!(Preferences::parse(["max-affected=3"], true).enforced_max_affected(), None);
-        assert_eq!(Preferences::parse(["max-affected=x, handling=strict"], true).enforced_max_affected(), None);
+        for bound in ["x", "1O", "\"1\"", "99999999999999999999", ""] {
+            let mut unread = Preferences::parse([format!("handling=strict, max-affected={bound}").as_str()], true);
+            assert_eq!(
+                (unread.enforced_max_affected(), unread.refused()),
+                (None, None),
+                "{bound}, as PostgREST has it"
+            );
+            unread.accept_extensions();
+            assert_eq!(unread.refused(), Some(&[format!("max-affected={bound}")][..]));
+        }
         assert_eq!(Preferences::parse(["max-affected=3"], true).to_string(), "");
     }
 }

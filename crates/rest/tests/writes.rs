@@ -205,3 +205,21 @@ async fn rows_whose_key_has_names_in_quotes_are_put_and_found_where_they_are_sai
         assert_eq!(found.as_array().unwrap().len(), 1, "{location}: {found}");
     }
 }
+
+/// A limit that is passed over is rows lost.
+#[tokio::test]
+async fn writes_have_no_limit() {
+    let api = items().await;
+    for line in ["DELETE /items?id=gt.0&order=id&limit=1", "DELETE /items?offset=1", "PATCH /items?id=gt.0&limit=1"] {
+        let answer = api.send(line, &[], r#"{"note":"x"}"#).await;
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (400, "FB135"), "{line}");
+    }
+    let unread = [("prefer", "handling=strict, max-affected=1O")];
+    let answer = api.send("DELETE /items?id=gt.0", &unread, "").await;
+    assert_eq!((answer.status.as_u16(), answer.code().as_str()), (400, "PGRST122"));
+    assert_eq!(api.value("select count(*) || ' ' || count(note) from items").await, "2 0");
+    let transaction = TransactionRules { profile: Profile::Postgrest, ..TransactionRules::default() };
+    let api = Setup { transaction, ..Setup::default() }.start(ITEMS).await;
+    assert_eq!(api.send("DELETE /items?id=gt.0&limit=1", &unread, "").await.status, 204, "PostgREST passes over both");
+    assert_eq!(api.value("select count(*) from items").await, "0");
+}

@@ -62,6 +62,9 @@ pub enum PlanError {
     /// FB134: a condition that the method cannot keep; which field it is in.
     #[error("The request cannot be made to depend on this {0}")]
     NotConditional(&'static str),
+    /// FB135: a write with `limit` or `offset`.
+    #[error("A write takes every row that its filters name: it has no limit or offset")]
+    Limited,
     /// FB122: a cursor that is damaged, or was made for another order.
     #[error("The cursor is not one of this list in this order")]
     Cursor,
@@ -187,6 +190,8 @@ impl From<PlanError> for PublicError {
             PlanError::NotConditional(_) => PublicError::new(Kind::Invalid, "FB134", message).hint(
                 "PATCH, PUT and DELETE take If-Match; PUT takes If-None-Match: *, which writes only a row that is new.",
             ),
+            PlanError::Limited => PublicError::new(Kind::Invalid, "FB135", message)
+                .hint("Nothing was written. Name the rows by their key, or bound them with 'Prefer: handling=strict, max-affected=N'."),
             PlanError::MergePatch(_) => PublicError::new(Kind::Invalid, "FB130", message),
             PlanError::Place(_) => PublicError::new(Kind::Invalid, "FB128", message),
             PlanError::NoPages(_) => PublicError::new(Kind::Invalid, "FB124", message),
