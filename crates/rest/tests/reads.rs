@@ -208,3 +208,33 @@ async fn the_hints_of_an_ambiguous_self_join_work() {
     let unknown = upstream.send("GET /parent?select=name,parent!parent_boss_fkey(name)", &[], "").await;
     assert_eq!(unknown.code(), "PGRST200", "as PostgREST has it");
 }
+
+/// Whether an embed has rows is asked of what is shown, at every level.
+#[tokio::test]
+async fn windows_and_groups_of_required_embeds_count_at_every_level() {
+    let api = api("create table public.p (id int primary key); create table public.t (id int primary key, name text);
+        create table public.k (id int primary key, p_id int references p, t_id int references t);
+        create table public.g (id int primary key, k_id int references k, qty int);
+        insert into p values (1), (2); insert into t values (1, 't');
+        insert into k values (1, 1, 1), (2, 1, null), (3, 2, 1); insert into g values (1, 1, 5), (2, 3, 50)")
+    .await;
+    let all = json!([{"id": 1}, {"id": 2}]);
+    for (ask, ids) in [
+        ("select=id,k!inner(g!inner())", all.clone()),
+        ("select=id,k!inner(g!inner())&k.g.offset=100", json!([])),
+        ("select=id,k!inner(g!inner())&k.g.limit=0", json!([])),
+        ("select=id,k!inner(g!inner())&k.g.limit=0&limit=5", json!([])),
+        ("select=id,k(g())&k=not.is.null&k.g=not.is.null&k.g.offset=9", json!([])),
+        ("select=id,k!inner(t!inner())&k.t.offset=1", json!([])),
+        ("select=id,k!inner(g!inner(qty.sum()))&k.g.having=(qty.sum().gt.10)", json!([{"id": 2}])),
+        ("select=id,k(g!inner())&k=is.null&k.g.offset=100", all.clone()),
+    ] {
+        for bound in ["", "&limit=10"] {
+            let answer = api.send(&format!("GET /p?{ask}{bound}&order=id"), &[("prefer", "count=exact")], "").await;
+            let rows = answer.json();
+            let found: Vec<_> = rows.as_array().unwrap_or_else(|| panic!("{ask}: {answer:?}")).iter().map(|row| json!({"id": row["id"]})).collect();
+            assert_eq!(json!(found), ids, "{ask}{bound}: {rows}");
+            assert_eq!(answer.field("x-total-count"), found.len().to_string(), "{ask}{bound}");
+        }
+    }
+}

@@ -6,7 +6,7 @@
 //! hash join over everything beats one lookup a row. Measured in docs/adr/0003.
 
 use super::field::{aggregate, named};
-use super::read::{GroupTerm, Item, Level, Origin, Scope, is_grouped, orders_by};
+use super::read::{GroupTerm, Item, Level, Origin, Scope, orders_by};
 use super::{CompileError, Compiler};
 use crate::plan::{Condition, Embed, EmbedOutput, Read, SpreadColumn, SpreadValue};
 use crate::sql::Sql;
@@ -32,10 +32,9 @@ pub(super) enum Place {
 impl Compiler {
     /// Chooses the place of an embed.
     pub(super) fn place(&mut self, read: &Read, index: usize, embed: &Embed, level: Level) -> Place {
-        let checked = embed.inner || read.filters.iter().any(|condition| asks_for(condition, index));
+        let checked = decides(read, index, embed);
         let columns_are_used = matches!(embed.output, EmbedOutput::Spread(_)) || orders_by(read, index);
-        // EXISTS ignores windows and groups; where they decide whether there are rows, they must be evaluated.
-        let rows_differ = checked && (embed.read.window.can_empty() || is_grouped(embed));
+        let rows_differ = checked && can_be_emptied(&embed.read);
         let compared = read.is_grouped() || read.is_distinct() || level.grouped_above;
         if level.limited && !columns_are_used && !rows_differ && !compared {
             return Place::Lazy;
@@ -189,6 +188,21 @@ pub(super) fn next(scope: &Scope<'_>, embed: &Embed) -> Level {
 }
 
 /// Whether a condition asks whether an embed has rows.
+/// Whether an embed has rows decides about its parent.
+fn decides(read: &Read, index: usize, embed: &Embed) -> bool {
+    embed.inner || read.filters.iter().any(|condition| asks_for(condition, index))
+}
+
+/// EXISTS ignores windows and groups; where they decide whether there are rows, at whatever level, they must be evaluated.
+fn can_be_emptied(read: &Read) -> bool {
+    read.window.can_empty() || read.is_grouped() || is_thinned(read)
+}
+
+/// Whether windows or groups of embeds decide which rows there are.
+pub(super) fn is_thinned(read: &Read) -> bool {
+    read.embeds.iter().enumerate().any(|(index, embed)| decides(read, index, embed) && can_be_emptied(&embed.read))
+}
+
 fn asks_for(condition: &Condition, index: usize) -> bool {
     match condition {
         Condition::Embedded { embed, .. } => *embed == index,

@@ -1,11 +1,11 @@
 //! One node of the read tree as a SELECT.
 
 use super::condition::{ConditionScope, Plain, condition};
-use super::embed::Place;
+use super::embed::{self, Place};
 use super::field::{field, named, ordered, selected, window};
 use super::{CompileError, Compiler, MAX_DEPTH, SOURCE, near};
 use crate::plan::{
-    Condition, Distinct, Embed, Field, GroupKey, Join, Lock, LockStrength, LockWait, Order, OrderBy, Read, Related,
+    Condition, Distinct, Field, GroupKey, Join, Lock, LockStrength, LockWait, Order, OrderBy, Read, Related,
     Source, Value, Window,
 };
 use crate::sql::Sql;
@@ -193,7 +193,7 @@ impl Compiler {
 
     /// [`Self::matching`] for the root.
     pub(super) fn matching_root(&mut self, read: &Read, origin: Origin<'_>) -> Result<Sql, CompileError> {
-        if read.counts_answers() {
+        if read.counts_answers() || embed::is_thinned(read) {
             let all = Read { order: Vec::new(), window: Window::default(), ..read.clone() };
             return self.rows(&all, origin, Level::ROOT);
         }
@@ -416,9 +416,4 @@ pub(super) fn order_value(scope: &Scope<'_>, by: &OrderBy) -> Result<Sql, Compil
 /// Whether an order names an embed.
 pub(super) fn orders_by(read: &Read, index: usize) -> bool {
     read.order.iter().any(|order| matches!(&order.by, OrderBy::Embedded { embed, .. } if *embed == index))
-}
-
-/// Whether rows are put in groups inside an embed.
-pub(super) fn is_grouped(embed: &Embed) -> bool {
-    embed.read.is_grouped()
 }
