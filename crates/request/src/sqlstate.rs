@@ -81,6 +81,11 @@ fn is_missing_role(error: &DbError) -> bool {
     error.message.starts_with("role") && error.message.ends_with("does not exist")
 }
 
+/// PostgreSQL says which column may have been meant, and asks nobody whether the caller may know of it.
+fn suggests_any_column(error: &DbError) -> bool {
+    error.code.as_str() == "42703" && error.routine.as_deref() == Some("errorMissingColumn")
+}
+
 /// What the caller is told.
 pub fn public_error(error: &DbError, audience: Audience) -> PublicError {
     if let Some(raised) = raised::read(error) {
@@ -101,7 +106,7 @@ pub fn public_error(error: &DbError, audience: Audience) -> PublicError {
         _ => {
             let mut public = PublicError::new(kind, code, error.message.clone());
             public.details = error.detail.clone().map(Into::into);
-            public.hint = error.hint.clone();
+            public.hint = error.hint.clone().filter(|_| audience.shows_internals || !suggests_any_column(error));
             public
         }
     };

@@ -74,3 +74,26 @@ async fn sec_22_counts_and_casts_do_not_tell() {
     assert_eq!(cast.status, 400);
     assert!(!cast.body.contains("does not exist"), "{}", cast.body);
 }
+
+#[tokio::test]
+async fn sec_22_hints_name_nothing_that_the_role_has_no_right_to() {
+    let api = crate::harness::api(
+        "create table public.stock (sku text primary key, amount int, secret_price int);
+        create table public.private_notes (id int primary key, sku text references stock);
+        create table public.sheets (id int primary key, sku text references stock);
+        revoke all on stock, private_notes from anon; grant select (sku, amount) on stock to anon",
+    )
+    .await;
+    for (line, named) in [
+        ("/stock?select=sku,private_note(id)", None),
+        ("/stock?select=sku,sheet(id)", Some("sheets")),
+        ("/stock?select=sku,secret_pric", None),
+        ("/stock?select=sku&secret_pric=eq.1", None),
+    ] {
+        let answer = api.send(&format!("GET {line}"), &[], "").await;
+        assert_eq!(answer.status, 400, "{line}: {answer:?}");
+        let hint = answer.json()["hint"].as_str().unwrap_or_default().to_owned();
+        assert!(!answer.body.contains("private_notes") && !answer.body.contains("secret_price"), "{answer:?}");
+        assert_eq!(hint.contains("Perhaps"), named.is_some_and(|named| hint.contains(named)), "{line}: {hint}");
+    }
+}

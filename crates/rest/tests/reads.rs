@@ -232,7 +232,12 @@ async fn windows_and_groups_of_required_embeds_count_at_every_level() {
         for bound in ["", "&limit=10"] {
             let answer = api.send(&format!("GET /p?{ask}{bound}&order=id"), &[("prefer", "count=exact")], "").await;
             let rows = answer.json();
-            let found: Vec<_> = rows.as_array().unwrap_or_else(|| panic!("{ask}: {answer:?}")).iter().map(|row| json!({"id": row["id"]})).collect();
+            let found: Vec<_> = rows
+                .as_array()
+                .unwrap_or_else(|| panic!("{ask}: {answer:?}"))
+                .iter()
+                .map(|row| json!({"id": row["id"]}))
+                .collect();
             assert_eq!(json!(found), ids, "{ask}{bound}: {rows}");
             assert_eq!(answer.field("x-total-count"), found.len().to_string(), "{ask}{bound}");
         }

@@ -5,8 +5,8 @@ use super::embed::{self, Place};
 use super::field::{field, named, ordered, selected, window};
 use super::{CompileError, Compiler, MAX_DEPTH, SOURCE, near};
 use crate::plan::{
-    Condition, Distinct, Field, GroupKey, Join, Lock, LockStrength, LockWait, Order, OrderBy, Read, Related,
-    Source, Value, Window,
+    Condition, Distinct, Field, GroupKey, Join, Lock, LockStrength, LockWait, Order, OrderBy, Read, Related, Source,
+    Value, Window,
 };
 use crate::sql::Sql;
 

@@ -53,8 +53,10 @@ impl<'a> Planner<'a> {
     /// What was probably meant: another target, or another origin when there is no such relation.
     fn similar_way(&self, origin: &str, target: &str) -> Option<Similar> {
         if self.catalog.relation(self.schema, origin).is_some() {
+            let suggests = |name| self.catalog.relations.get(name).is_none_or(|relation| self.sight.suggests(relation));
             let ways = self.ways_from(origin);
-            let meant = misspelt(target, ways.iter().map(|way| way.target.name.as_str()), POSSIBLE)?.to_owned();
+            let known = ways.iter().filter(|way| suggests(&way.target)).map(|way| way.target.name.as_str());
+            let meant = misspelt(target, known, POSSIBLE)?.to_owned();
             return Some(Similar { meant, instead_of: target.to_owned() });
         }
         let origins = self.catalog.relationships.keys().filter(|name| {
