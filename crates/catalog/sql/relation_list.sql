@@ -23,7 +23,8 @@ select
       then pg_catalog.pg_relation_is_updatable(c.oid, true)
     else 0
   end as writable,
-  pg_catalog.to_json(coalesce(c.relacl, pg_catalog.acldefault('r', c.relowner))::text[])
+  pg_catalog.to_json(coalesce(c.relacl, pg_catalog.acldefault('r', c.relowner))::text[]),
+  c.relhassubclass and c.relkind in ('r', 'f')
 from pg_catalog.pg_class c
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 left join pg_catalog.pg_description d

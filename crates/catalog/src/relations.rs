@@ -163,12 +163,14 @@ fn read_relation(cells: &mut Cells<'_>, acls: &mut AclReader) -> Result<Relation
     let security_invoker = cells.flag()?;
     let writable: i32 = cells.number()?;
     let items: Rc<[AclItem]> = acls.read(sql::RELATIONS.name, cells.optional()?)?;
+    let has_heirs = cells.flag()?;
     Ok(Relation {
         oid,
         name,
         kind,
         comment,
         owner,
+        has_heirs,
         insertable: writable & MAY_INSERT != 0,
         updatable: writable & MAY_UPDATE != 0,
         deletable: writable & MAY_DELETE != 0,

@@ -43,6 +43,8 @@ pub struct Relation {
     pub primary_key: Vec<String>,
     /// Unique constraints and indexes usable by ON CONFLICT, without the primary key.
     pub unique_keys: Vec<Vec<String>>,
+    /// Whether other tables inherit from it (or did): their rows are among its own, and its keys do not hold for them.
+    pub has_heirs: bool,
     /// Whether INSERT can work (for views: updatable, or an INSTEAD OF trigger).
     pub insertable: bool,
     /// Whether UPDATE can work.

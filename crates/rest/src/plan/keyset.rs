@@ -77,6 +77,7 @@ fn obstacle(request: &RestRequest, read: &Read) -> Option<&'static str> {
 /// Puts a unique key behind the order, where there is none in it; `false` when nobody knows of one.
 fn complete(order: &mut Vec<Order>, relation: &Relation) -> Result<bool, PlanError> {
     let is_table = matches!(relation.kind, RelationKind::Table | RelationKind::PartitionedTable);
+    let holds = is_table && !relation.has_heirs;
     let never_null =
         |key: &&Vec<String>| key.iter().all(|name| relation.column(name).is_some_and(|column| !column.nullable));
     let mut keys = std::iter::once(&relation.primary_key).filter(|key| !key.is_empty());
@@ -87,7 +88,7 @@ fn complete(order: &mut Vec<Order>, relation: &Relation) -> Result<bool, PlanErr
             .any(|term| matches!(&term.by, OrderBy::Field(field) if field.path.is_empty() && field.name == *name))
     };
     if uniques.clone().any(|key| key.iter().all(|name| has(order, name))) {
-        return Ok(true);
+        return Ok(!relation.has_heirs);
     }
     let Some(key) = keys.next().or_else(|| uniques.next()) else {
         let may_be_unique = !is_table && !order.is_empty();
@@ -98,7 +99,7 @@ fn complete(order: &mut Vec<Order>, relation: &Relation) -> Result<bool, PlanErr
             order.push(Order { by: OrderBy::Field(Field::column(name.as_str())), direction: None, nulls: None });
         }
     }
-    Ok(is_table || relation.kind == RelationKind::MaterializedView && relation.unique_keys.contains(key))
+    Ok(holds || relation.kind == RelationKind::MaterializedView && relation.unique_keys.contains(key))
 }
 
 fn key(by: &OrderBy, relation: &Relation) -> Key {
