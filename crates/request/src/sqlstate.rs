@@ -66,6 +66,11 @@ fn is_of_the_request(error: &DbError) -> bool {
     error.code.class() == "54" || error.code.as_str() == "21000"
 }
 
+/// An upsert through a view met a row of its table that the view does not show.
+fn is_out_of_view(error: &DbError) -> bool {
+    error.code.as_str() == "55000" && error.routine.as_deref() == Some("ExecWithCheckOptions")
+}
+
 /// What the caller can do after losing against another transaction; `None` for other failures. The reference calls
 /// these failures of the server, but nothing is broken, and sending the request again is the answer to them.
 fn lost_against_another(code: &str) -> Option<&'static str> {
@@ -96,6 +101,7 @@ pub fn public_error(error: &DbError, audience: Audience) -> PublicError {
         Kind::Internal if !audience.shows_internals && lost_against_another(error.code.as_str()).is_some() => {
             Kind::Conflict
         }
+        Kind::Internal if !audience.shows_internals && is_out_of_view(error) => Kind::Conflict,
         // Cancelled after the time that it may take, or by somebody on call: the database works.
         Kind::Internal if !audience.shows_internals && error.code.as_str() == CANCELLED => Kind::Timeout,
         kind => kind,

@@ -223,3 +223,17 @@ async fn writes_have_no_limit() {
     assert_eq!(api.send("DELETE /items?id=gt.0&limit=1", &unread, "").await.status, 204, "PostgREST passes over both");
     assert_eq!(api.value("select count(*) from items").await, "0");
 }
+
+#[tokio::test]
+async fn an_upsert_of_a_row_that_the_view_does_not_show_is_a_conflict() {
+    let api = api("create table public.people (id int primary key, first text, state text);
+        create view public.present with (security_invoker) as select id, first from people where state = 'present';
+        insert into people values (2, 'a', 'gone')")
+    .await;
+    let merge = [("prefer", "resolution=merge-duplicates")];
+    for (line, fields) in [("PUT /present?id=eq.2", &[][..]), ("POST /present", &merge)] {
+        let answer = api.send(line, fields, r#"{"id":2,"first":"x"}"#).await;
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (409, "55000"), "{line}: {answer:?}");
+    }
+    assert_eq!(api.value("select first from people").await, "a");
+}
