@@ -1,7 +1,7 @@
 //! GET and HEAD of tables and views.
 
 use ferrobase_request::{Profile, TransactionRules};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{Api, Setup, api};
 
@@ -242,4 +242,23 @@ async fn windows_and_groups_of_required_embeds_count_at_every_level() {
             assert_eq!(answer.field("x-total-count"), found.len().to_string(), "{ask}{bound}");
         }
     }
+}
+
+#[tokio::test]
+async fn rows_are_ordered_by_what_an_embed_shows_or_by_what_it_does_not_show_at_all() {
+    let api = api("create table public.makers (id int primary key, name text, secret text);
+        create table public.films (id int primary key, maker int references makers);
+        revoke all on makers from anon; grant select (id, name) on makers to anon;
+        insert into makers values (1, 'b'), (2, 'a'); insert into films values (1, 1), (2, 2), (3, null)")
+    .await;
+    let ids = |rows: Value| rows.as_array().unwrap().iter().map(|row| row["id"].as_i64().unwrap()).collect::<Vec<_>>();
+    for ask in ["makers(name)&order=makers(name)", "makers()&order=makers(name)", "m:makers(n:name)&order=m(n)"] {
+        assert_eq!(ids(api.get(&format!("/films?select=id,{ask}")).await), [2, 1, 3], "{ask}");
+    }
+    for ask in ["makers(id)&order=makers(name)", "m:makers(n:name)&order=m(name)"] {
+        let answer = api.send(&format!("GET /films?select=id,{ask}"), &[], "").await;
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (400, "FB136"), "{ask}");
+    }
+    let both = api.get("/films?select=id,makers()&order=makers(name).desc,makers(id)").await;
+    assert_eq!(ids(both), [3, 1, 2]);
 }

@@ -65,6 +65,14 @@ pub enum PlanError {
     /// FB135: a write with `limit` or `offset`.
     #[error("A write takes every row that its filters name: it has no limit or offset")]
     Limited,
+    /// FB136: an order by a column of an embed that is not among those selected of it.
+    #[error("'{column}' is not among what is selected of '{target}'")]
+    OrderNotShown {
+        /// The embed.
+        target: String,
+        /// The column.
+        column: String,
+    },
     /// FB122: a cursor that is damaged, or was made for another order.
     #[error("The cursor is not one of this list in this order")]
     Cursor,
@@ -192,6 +200,8 @@ impl From<PlanError> for PublicError {
             ),
             PlanError::Limited => PublicError::new(Kind::Invalid, "FB135", message)
                 .hint("Nothing was written. Name the rows by their key, or bound them with 'Prefer: handling=strict, max-affected=N'."),
+            PlanError::OrderNotShown { target, .. } => PublicError::new(Kind::Invalid, "FB136", message)
+                .hint(format!("Rows are ordered by what an embed shows, under its alias if it has one: select it there, or nothing: {target}().")),
             PlanError::MergePatch(_) => PublicError::new(Kind::Invalid, "FB130", message),
             PlanError::Place(_) => PublicError::new(Kind::Invalid, "FB128", message),
             PlanError::NoPages(_) => PublicError::new(Kind::Invalid, "FB124", message),

@@ -79,7 +79,7 @@ impl Planner<'_> {
             return Err(Error::NotImplemented(why.to_owned()).into());
         }
         let Grouping { group_by, having, distinct } = self.grouping(node, site.relation, &own.select)?;
-        let order = self.orders(node, &site, &own.select, &embeds)?;
+        let order = self.orders(node, &site, &own.select, &mut embeds)?;
         let order = distinct_first(order, distinct.as_ref(), site.relation);
         let read = Read {
             select: own.select,
@@ -221,7 +221,7 @@ impl Planner<'_> {
         node: &Node<'_>,
         site: &Site<'_>,
         select: &[Select],
-        embeds: &[Embed],
+        embeds: &mut [Embed],
     ) -> Result<Vec<ferrobase_query::plan::Order>, PlanError> {
         let mut terms = Vec::with_capacity(node.order.len());
         for term in node.order {
@@ -235,12 +235,33 @@ impl Planner<'_> {
                         let origin = site.name.to_owned();
                         return Err(Error::RelatedOrder { origin, target: target.clone() }.into());
                     }
+                    self.check_shown(&mut embeds[embed], target, &term.field.name)?;
                     OrderBy::Embedded { embed, field: self.field(None, &term.field) }
                 }
             };
             terms.push(order(by, term));
         }
         Ok(terms)
+    }
+
+    /// What orders the parent is read with the embed: by the name that it is shown under, or alone where nothing is shown.
+    fn check_shown(&self, embed: &mut Embed, target: &str, column: &str) -> Result<(), PlanError> {
+        let select = &mut embed.read.select;
+        if embed.output == EmbedOutput::Hidden {
+            if !select.iter().any(|select| *select == Select::column(column)) {
+                select.push(Select::column(column));
+            }
+            return Ok(());
+        }
+        let is_it = |select: &Select| match (&select.name, &select.value) {
+            (Some(name), _) => name == column,
+            (None, Value::Field(field)) => field.name == column,
+            _ => true,
+        };
+        if self.rules.extensions && !select.is_empty() && !select.iter().any(is_it) {
+            return Err(PlanError::OrderNotShown { target: target.to_owned(), column: column.to_owned() });
+        }
+        Ok(())
     }
 
     /// Whether some column of a relation is shown through a function.
