@@ -98,7 +98,7 @@ async fn missing_keys_are_null_or_default() {
         let insert = Insert { missing_is_default, returning, ..insert("notes", notes(), json) };
         showing(Mutation::Insert(insert), table("notes", &["body", "author"]))
     };
-    let list = r#"[{"id": 1, "author": "a"}, {"id": 2, "body": null}, {"author": "c", "id": 3, "body": "said"}]"#;
+    let list = r#"[{"id": 11, "author": "a"}, {"id": 12, "body": null}, {"author": "c", "id": 13, "body": "said"}]"#;
     assert_eq!(
         db.json(&with(true, list)).await,
         json!([{"body": "empty", "author": "a"}, {"body": null, "author": null}, {"body": "said", "author": "c"}])

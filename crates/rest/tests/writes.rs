@@ -1,7 +1,7 @@
 //! POST, PATCH, PUT and DELETE.
 
 use ferrobase_request::{Profile, TransactionRules};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{Api, Setup, api};
 
@@ -236,4 +236,57 @@ async fn an_upsert_of_a_row_that_the_view_does_not_show_is_a_conflict() {
         assert_eq!((answer.status.as_u16(), answer.code().as_str()), (409, "55000"), "{line}: {answer:?}");
     }
     assert_eq!(api.value("select first from people").await, "a");
+}
+
+/// A default is never JSON on its way to its column, and each row has its own.
+#[tokio::test]
+async fn missing_keys_take_what_insert_would_take() {
+    let api = api(
+        "create extension hstore schema extensions;
+        create domain public.color as int;
+        create function public.color(json) returns color language sql immutable as
+            $$ select ('x' || lpad(ltrim($1 #>> '{}', '#'), 8, '0'))::bit(32)::int::color $$;
+        create function public.json(color) returns json language sql immutable as
+            $$ select to_json('#' || lpad(upper(to_hex($1)), 6, '0')) $$;
+        create cast (json as color) with function color(json) as implicit;
+        create cast (color as json) with function json(color) as implicit;
+        create table public.odd (id int primary key, c color default 5, j jsonb not null default 'null',
+            doc json default '{\"a\": 1,   \"a\":2}', list int[] default '[0:1]={1,2}', h extensions.hstore default 'a=>1',
+            name varchar(9) default current_user, small smallint default 1 + 1, u uuid unique default gen_random_uuid());
+        grant all on odd to anon",
+    )
+    .await;
+    let defaults = "select json_agg(json_build_array(c::int, j, doc::text, list::text, h::text, name, small) order by id) from odd";
+    let wanted = json!([5, null, "{\"a\": 1,   \"a\":2}", "[0:1]={1,2}", "\"a\"=>\"1\"", "postgres", 2]);
+    let all = "columns=id,c,j,doc,list,h,name,small,u";
+    let prefer = [("prefer", "missing=default")];
+    let lines = [("prefer", "missing=default"), ("content-type", "application/x-ndjson")];
+    for (fields, body, rows) in [
+        (&prefer[..], r#"{"id":1}"#, 1),
+        (&prefer, r#"[{"id":2},{"id":3}]"#, 2),
+        (&lines, "{\"id\":4}\n{\"id\":5}\n", 2),
+    ] {
+        let answer = api.send(&format!("POST /odd?{all}"), fields, body).await;
+        assert!(answer.status.is_success(), "{body}: {answer:?}");
+        let found: Value = serde_json::from_str(&api.value(defaults).await).unwrap();
+        let mut user = wanted.clone();
+        user[5] = found[0][5].clone();
+        assert_eq!(found, json!(vec![user; rows]), "{body}");
+        assert_eq!(api.send("DELETE /odd?id=gt.0", &[], "").await.status, 204);
+    }
+    let given = r##"[{"id":1,"c":"#000013","j":null},{"id":2,"j":{"a":1},"c":null}]"##;
+    let refused = api.send(&format!("POST /odd?{all}"), &prefer, given).await;
+    assert_eq!(refused.code(), "23502", "null is what was said");
+    let given = given.replace("\"j\":null", "\"j\":false");
+    assert_eq!(api.send(&format!("POST /odd?{all}"), &prefer, given).await.status, 201);
+    let kept = api.value("select json_agg(json_build_array(c::int, j) order by id) from odd").await;
+    assert_eq!(serde_json::from_str::<Value>(&kept).unwrap(), json!([[19, false], [null, {"a": 1}]]));
+    // An update gives each row a default of its own, too.
+    let changed = api.send("PATCH /odd?id=in.(1,2)&columns=u,c", &prefer, "{}").await;
+    assert_eq!(changed.status, 204, "{changed:?}");
+    assert_eq!(api.value("select count(distinct u) || ' ' || sum(c) from odd").await, "2 10");
+    let each = r##"[{"id":1,"c":"#000007"},{"id":2}]"##;
+    let changed = api.send("PATCH /odd?columns=id,c,u", &prefer, each).await;
+    assert_eq!(changed.status, 204, "{changed:?}");
+    assert_eq!(api.value("select count(distinct u) || ' ' || sum(c) from odd").await, "2 12");
 }

@@ -7,7 +7,7 @@
 
 use bytes::Bytes;
 
-use super::mutation::{defaults, names, returned, value};
+use super::mutation::{completed_rows, names, returned, value};
 use super::read::write_where;
 use super::{CompileError, Compiler, SOURCE, cte};
 use crate::guard::Refusal;
@@ -26,12 +26,17 @@ impl Compiler {
     pub(super) fn update_each(&mut self, update: &UpdateEach) -> Result<Vec<Sql>, CompileError> {
         let target = self.aliases.fresh(&update.table.name);
         let body = self.aliases.fresh(GIVEN);
+        // Where defaults were put in, values are what they will be.
+        let value_of = |column: &InputColumn| match update.missing_is_default {
+            true => column_of(&body, &column.name),
+            false => value(column, &body),
+        };
         let mut out = Sql::of("UPDATE ");
         out.qualified(&update.table).push(" AS ").ident(&target).push(" SET ");
         out.join(
             update.columns.iter().map(|column| {
                 let mut set = Sql::new();
-                set.ident(&column.name).push(" = ").append(value(column, &body));
+                set.ident(&column.name).push(" = ").append(value_of(column));
                 set
             }),
             ", ",
@@ -39,7 +44,7 @@ impl Compiler {
         out.push(" FROM ").ident(GIVEN).push(" AS ").ident(&body);
         let by_key = update.key.iter().map(|column| {
             let mut equal = Sql::new();
-            equal.column(&target, &column.name).push(" = ").append(value(column, &body));
+            equal.column(&target, &column.name).push(" = ").append(value_of(column));
             equal
         });
         let conditions = by_key.chain(self.filters(&update.filters, &target)?).collect();
@@ -57,7 +62,7 @@ impl Compiler {
         let body = self.aliases.fresh(GIVEN);
         let mut out = Sql::of("SELECT ");
         out.append(returned(&pick.returning, &target)).push(" FROM ");
-        out.append(places(&pick.key, list(&pick.key, &pick.json, false), &body)).push(" JOIN ");
+        out.append(places(&pick.key, list(&pick.json), &body)).push(" JOIN ");
         out.qualified(&pick.table).push(" AS ").ident(&target).push(" ON ");
         let by_key = pick.key.iter().map(|column| {
             let mut equal = column_of(&target, &column.name);
@@ -78,26 +83,18 @@ fn column_of(alias: &str, name: &str) -> Sql {
 /// The payload's rows with their places.
 fn given(update: &UpdateEach) -> Sql {
     let columns: Vec<InputColumn> = update.key.iter().chain(&update.columns).cloned().collect();
+    if update.missing_is_default {
+        return completed_rows(&columns, &update.json, PLACE);
+    }
     let mut out = Sql::of("SELECT * FROM ");
-    out.append(places(&columns, list(&columns, &update.json, update.missing_is_default), "fb_rows"));
+    out.append(places(&columns, list(&update.json), "fb_rows"));
     out
 }
 
 /// The call that makes rows of a list, without its column list.
-fn list(columns: &[InputColumn], json: &Bytes, missing_is_default: bool) -> Sql {
-    let json = Some(json.clone());
-    let mut out = Sql::new();
-    match missing_is_default.then(|| defaults(columns)).flatten() {
-        None => out.push("json_to_recordset(").typed(json, sql::JSON),
-        Some(defaults) => {
-            out.push("jsonb_to_recordset((SELECT jsonb_agg(")
-                .append(defaults)
-                .push(" || elem.value ORDER BY elem.place)");
-            out.push(" FROM jsonb_array_elements(").typed(json, sql::JSONB);
-            out.push(") WITH ORDINALITY AS elem(value, place))")
-        }
-    };
-    out.push(")");
+fn list(json: &Bytes) -> Sql {
+    let mut out = Sql::of("json_to_recordset(");
+    out.typed(Some(json.clone()), sql::JSON).push(")");
     out
 }
 

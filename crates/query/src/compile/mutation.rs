@@ -17,8 +17,8 @@ pub const CHANGED_SETTING: &str = "ferrobase.changed";
 
 /// Alias of the payload's rows.
 const BODY: &str = "fb_body";
-/// Alias of the payload after defaults were put in.
-const COMPLETED: &str = "fb_completed";
+/// Alias of the payload's rows as JSON, where what a row does not name becomes a default.
+const DOCUMENTS: &str = "fb_documents";
 /// Alias of the table that a streamed payload waits in.
 const STAGED: &str = "fb_staged";
 
@@ -44,7 +44,7 @@ impl Compiler {
         if !insert.columns.is_empty() {
             out.push("(").append(names(&insert.columns)).push(")");
         }
-        out.push(" SELECT ").append(values(&insert.columns, &body)).push(" FROM ");
+        out.push(" SELECT ").append(values(&insert.columns, &body, insert.missing_is_default)).push(" FROM ");
         out.append(payload_rows(&insert.columns, &insert.payload, insert.missing_is_default, &body));
         write_where(&mut out, payload_filters(&insert.matching, &body)?);
         if let Some(conflict) = insert.conflict.as_ref().filter(|conflict| !conflict.columns.is_empty()) {
@@ -68,7 +68,7 @@ impl Compiler {
         out.push("UPDATE ").qualified(&update.table).push(" AS ").ident(&target).push(" SET ");
         let whole = update.columns.iter().map(|column| {
             let mut set = Sql::new();
-            set.ident(&column.name).push(" = ").append(value(column, &body));
+            set.ident(&column.name).push(" = ").append(completed(column, &body, update.missing_is_default));
             set
         });
         let inside = update.inside.iter().map(|set| document::set_inside(set, &body));
@@ -151,12 +151,27 @@ pub(super) fn names(columns: &[InputColumn]) -> Sql {
     out
 }
 
-fn values(columns: &[InputColumn], body: &str) -> Sql {
+fn values(columns: &[InputColumn], body: &str, missing_is_default: bool) -> Sql {
     let mut out = Sql::new();
-    out.join(columns.iter().map(|column| value(column, body)), ", ");
+    out.join(columns.iter().map(|column| completed(column, body, missing_is_default)), ", ");
     out
 }
 
+/// What a row gives, or the default of its column where it does not name it. The default is never JSON on its way.
+pub(super) fn completed(column: &InputColumn, body: &str, missing_is_default: bool) -> Sql {
+    let given = value(column, body);
+    let Some(default) = column.default.as_ref().filter(|_| missing_is_default) else { return given };
+    let mut out = Sql::of("CASE WHEN (");
+    out.column(DOCUMENTS, "doc").push(" -> ").name_literal(&column.name).push(") IS NOT NULL THEN ");
+    out.append(given).push(" ELSE (").catalog(default).push(")");
+    if column.convert.is_none() {
+        out.push("::").catalog(&column.type_name);
+    }
+    out.push(" END");
+    out
+}
+
+/// What a row gives.
 pub(super) fn value(column: &InputColumn, body: &str) -> Sql {
     let mut out = Sql::new();
     match &column.convert {
@@ -166,12 +181,19 @@ pub(super) fn value(column: &InputColumn, body: &str) -> Sql {
     out
 }
 
-/// The payload as rows in FROM.
+/// The payload as rows in FROM. Where defaults are to be put in, each row's JSON is there as well.
 fn payload_rows(columns: &[InputColumn], payload: &Payload, missing_is_default: bool, alias: &str) -> Sql {
-    let defaults = if missing_is_default { defaults(columns) } else { None };
     let mut out = Sql::new();
+    let mut doc = None;
     match payload {
-        Payload::Staged { table, progress } => staged_rows(&mut out, columns, table, progress, defaults, alias),
+        Payload::Staged { table, progress } => {
+            out.push(table).push(" AS ").ident(if columns.is_empty() { alias } else { STAGED });
+            if columns.is_empty() {
+                return out;
+            }
+            out.push(", LATERAL ");
+            doc = Some(staged(progress));
+        }
         Payload::Json { json, is_object } if columns.is_empty() => {
             // `{}` is one row of defaults, `[{}, {}]` two, `[]` none.
             if *is_object {
@@ -181,51 +203,53 @@ fn payload_rows(columns: &[InputColumn], payload: &Payload, missing_is_default: 
             }
             return out;
         }
-        Payload::Json { json, is_object } => json_rows(&mut out, json, *is_object, defaults),
+        Payload::Json { json, is_object } => {
+            let mut body = Sql::new();
+            body.typed(Some(json.clone()), sql::JSON);
+            if *is_object {
+                doc = Some(body);
+            } else if missing_is_default {
+                out.push("json_array_elements(").append(body).push(") AS ").ident(DOCUMENTS).push("(doc), LATERAL ");
+            } else {
+                out.push("json_to_recordset(").append(body);
+            }
+        }
     }
-    if !columns.is_empty() {
-        out.push(") AS ").ident(alias).push("(").append(typed_names(columns)).push(")");
+    match (doc, missing_is_default) {
+        (Some(doc), true) => {
+            out.push("(SELECT ").append(doc).push(" AS doc) AS ").ident(DOCUMENTS).push(", LATERAL json_to_record(");
+            out.column(DOCUMENTS, "doc");
+        }
+        (Some(doc), false) => {
+            out.push("json_to_record(").append(doc);
+        }
+        (None, true) => {
+            out.push("json_to_record(").column(DOCUMENTS, "doc");
+        }
+        (None, false) => {}
     }
+    out.push(") AS ").ident(alias).push("(").append(typed_names(columns)).push(")");
     out
 }
 
-/// The call that makes rows of a JSON value, up to its closing parenthesis.
-fn json_rows(out: &mut Sql, json: &Bytes, is_object: bool, defaults: Option<Sql>) {
-    let json = Some(json.clone());
-    match (defaults, is_object) {
-        (None, true) => out.push("json_to_record(").typed(json, sql::JSON),
-        (None, false) => out.push("json_to_recordset(").typed(json, sql::JSON),
-        // What the object says wins over the default.
-        (Some(defaults), true) => out.push("jsonb_to_record(").append(defaults).push(" || ").typed(json, sql::JSONB),
-        (Some(defaults), false) => {
-            out.push("(SELECT jsonb_agg(").append(defaults).push(" || elem.value) AS rows FROM jsonb_array_elements(");
-            out.typed(json, sql::JSONB).push(") AS elem) AS ").ident(COMPLETED).push(", jsonb_to_recordset(");
-            out.column(COMPLETED, "rows")
-        }
-    };
+/// A row of a table as JSON. The sequence is set before it is taken apart, so that after a failure it says which row that
+/// was; this is why the text only becomes JSON here.
+fn staged(progress: &'static str) -> Sql {
+    let mut doc = Sql::of("(CASE WHEN setval('");
+    doc.push(progress).push("', ").column(STAGED, "line").push(") > 0 THEN ").column(STAGED, "doc").push(" END)::json");
+    doc
 }
 
-/// The same for rows of a table. The sequence is set before a row is taken apart, so that after a failure it says which
-/// row that was; this is why the text only becomes JSON here.
-fn staged_rows(
-    out: &mut Sql,
-    columns: &[InputColumn],
-    table: &'static str,
-    progress: &'static str,
-    defaults: Option<Sql>,
-    alias: &str,
-) {
-    out.push(table).push(" AS ").ident(if columns.is_empty() { alias } else { STAGED });
-    if columns.is_empty() {
-        return;
+/// Rows of a JSON list with their places, and what they do not name is a default.
+pub(super) fn completed_rows(columns: &[InputColumn], json: &Bytes, place: &'static str) -> Sql {
+    let mut out = Sql::of("SELECT ");
+    for column in columns {
+        out.append(completed(column, BODY, true)).push(" AS ").ident(&column.name).push(", ");
     }
-    let mut doc = Sql::of("CASE WHEN setval('");
-    doc.push(progress).push("', ").column(STAGED, "line").push(") > 0 THEN ").column(STAGED, "doc").push(" END");
-    out.push(", LATERAL ");
-    match defaults {
-        None => out.push("json_to_record((").append(doc).push(")::json"),
-        Some(defaults) => out.push("jsonb_to_record(").append(defaults).push(" || (").append(doc).push(")::jsonb"),
-    };
+    out.column(DOCUMENTS, place).push(" FROM json_array_elements(").typed(Some(json.clone()), sql::JSON);
+    out.push(") WITH ORDINALITY AS ").ident(DOCUMENTS).push("(doc, ").ident(place).push("), LATERAL json_to_record(");
+    out.column(DOCUMENTS, "doc").push(") AS ").ident(BODY).push("(").append(typed_names(columns)).push(")");
+    out
 }
 
 fn typed_names(columns: &[InputColumn]) -> Sql {
@@ -239,24 +263,6 @@ fn typed_names(columns: &[InputColumn]) -> Sql {
         ", ",
     );
     out
-}
-
-/// An object of all defaults, when there are any.
-pub(super) fn defaults(columns: &[InputColumn]) -> Option<Sql> {
-    let pairs: Vec<Sql> = columns
-        .iter()
-        .filter_map(|column| {
-            let mut pair = Sql::new();
-            pair.name_literal(&column.name).push(", ").catalog(column.default.as_ref()?);
-            Some(pair)
-        })
-        .collect();
-    if pairs.is_empty() {
-        return None;
-    }
-    let mut out = Sql::of("jsonb_build_object(");
-    out.join(pairs, ", ").push(")");
-    Some(out)
 }
 
 fn on_conflict(conflict: &Conflict, columns: &[InputColumn], filters: Vec<Sql>) -> Sql {
