@@ -271,6 +271,9 @@ impl<'a> Planner<'a> {
             &node,
             Site { source: Source::Derived, name: &relation.name.name, relation: Some(relation), max_rows: None },
         )?;
+        if request.conditions.matches.is_some() && read.is_narrowed() {
+            return Err(PlanError::NotConditional("If-Match, whose tag is not of every row that is written"));
+        }
         let default_select = is_default(&node, &read.select);
         let mutation = mutation(&mut read)?;
         let max_affected = match request.action {

@@ -379,3 +379,35 @@ async fn if_match_of_anything_wants_a_row_of_a_read_too() {
     let same = api.send("GET /notes?body=eq.none", &[("if-match", &*empty)], "").await;
     assert_eq!((same.status.as_u16(), same.body.as_str()), (200, "[]"), "a list without rows has a tag all the same");
 }
+
+/// What a write is held to is about the rows that are written, also where its `select` shows fewer.
+#[tokio::test]
+async fn embeds_that_drop_rows_hide_none_from_the_conditions_of_a_write() {
+    let api = api("create table public.people (id int primary key, last text, boss int references people);
+        insert into people values (1, 'a', null), (2, 'b', 1)")
+    .await;
+    let narrow = "id=in.(1,2)&select=id,boss!inner(id)";
+    assert_eq!(api.get(&format!("/people?{narrow}")).await, serde_json::json!([{"id": 2, "boss": {"id": 1}}]));
+    for line in [
+        format!("PATCH /people?{narrow}"),
+        format!("DELETE /people?{narrow}"),
+        "PATCH /people?id=in.(1,2)&select=count()".to_owned(),
+    ] {
+        for (field, value, status, code) in [
+            ("if-match", "*", 400, "FB134"),
+            ("prefer", "handling=strict,max-affected=1,return=representation", 400, "PGRST124"),
+            ("accept", "application/vnd.pgrst.object+json", 406, "PGRST116"),
+        ] {
+            let fields = [(field, value), FULL];
+            let answer = api.send(&line, &fields, r#"{"last":"mine"}"#).await;
+            assert_eq!((answer.status.as_u16(), answer.code().as_str()), (status, code), "{line} {value}: {answer:?}");
+        }
+    }
+    assert_eq!(api.value("select string_agg(last, '' order by id) from people").await, "ab");
+    // A row that is written and not shown is not the one that was asked for.
+    let one = [("accept", "application/vnd.pgrst.object+json"), FULL];
+    let hidden = api.send("PATCH /people?id=eq.1&select=id,boss!inner(id)", &one, r#"{"last":"mine"}"#).await;
+    assert_eq!((hidden.status.as_u16(), hidden.code().as_str()), (406, "PGRST116"));
+    let shown = api.send("PATCH /people?id=eq.2&select=id,boss!inner(id)", &one, r#"{"last":"mine"}"#).await;
+    assert_eq!((shown.status.as_u16(), shown.json()), (200, serde_json::json!({"id": 2, "boss": {"id": 1}})));
+}

@@ -337,31 +337,50 @@ fn precondition(check: &Precondition, query: &Query) -> Sql {
 
 /// A value that cannot be computed when the number of rows is wrong; see [`crate::guard`].
 fn guard(query: &Query) -> Result<Option<Sql>, CompileError> {
-    guard_of(&query.guard, query.mutation.as_ref())
+    let is_narrowed = query.mutation.is_some() && query.read.is_narrowed();
+    guard_of(&query.guard, query.mutation.as_ref(), if is_narrowed { WRITTEN } else { SHOWN })
 }
 
-/// The same for what a mutation returned.
-pub(super) fn guard_of(guard: &Guard, mutation: Option<&Mutation>) -> Result<Option<Sql>, CompileError> {
+/// The number of rows that are shown.
+pub(super) const SHOWN: &str = "count(*)";
+/// The number of rows that were written, where the answer may show fewer.
+const WRITTEN: &str = "(SELECT count(*) FROM fb_source)";
+
+/// The same for what a mutation returned; `counted` is what is counted.
+pub(super) fn guard_of(
+    guard: &Guard,
+    mutation: Option<&Mutation>,
+    counted: &'static str,
+) -> Result<Option<Sql>, CompileError> {
     let mut out = Sql::of("CASE");
-    let mut refuse = |condition: Sql, refusal: Refusal| {
-        out.push(" WHEN ").append(condition).push(" THEN (").push(refusal.text()).push(" || count(*))::int");
+    let mut refuse = |condition: Sql, counted: &'static str, refusal: Refusal| {
+        out.push(" WHEN ").append(condition).push(" THEN (").push(refusal.text());
+        out.push(" || ").push(counted).push(")::int");
+    };
+    let not_one = |counted: &'static str| {
+        let mut out = Sql::of(counted);
+        out.push(" <> 1");
+        out
     };
     if let (true, Some(Mutation::Insert(insert))) = (guard.absent, mutation) {
         // There was a row to insert, and the one that is there kept its place.
-        let mut condition = Sql::of("count(*) <> 1 AND ");
-        condition.append(mutation::gives_row(insert)?);
-        refuse(condition, Refusal::Exists);
+        let mut condition = not_one(counted);
+        condition.push(" AND ").append(mutation::gives_row(insert)?);
+        refuse(condition, counted, Refusal::Exists);
     }
     if guard.matching {
-        refuse(Sql::of("count(*) <> 1"), Refusal::NotMatching);
+        refuse(not_one(counted), counted, Refusal::NotMatching);
     }
     if guard.single {
-        refuse(Sql::of("count(*) <> 1"), Refusal::NotSingular);
+        refuse(not_one(counted), counted, Refusal::NotSingular);
+        if counted != SHOWN {
+            refuse(not_one(SHOWN), SHOWN, Refusal::NotSingular);
+        }
     }
     if let Some(most) = guard.at_most {
-        let mut condition = Sql::of("count(*) > ");
-        condition.value(most.to_string());
-        refuse(condition, Refusal::TooMany);
+        let mut condition = Sql::of(counted);
+        condition.push(" > ").value(most.to_string());
+        refuse(condition, counted, Refusal::TooMany);
     }
     if *guard == Guard::default() {
         return Ok(None);

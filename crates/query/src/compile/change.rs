@@ -1,6 +1,6 @@
 //! Changes as documents: what became of the rows.
 
-use super::answer::guard_of;
+use super::answer::{SHOWN, guard_of};
 use super::drawn::{constant, edge_name};
 use super::read::Level;
 use super::{CompileError, Compiler, SOURCE};
@@ -48,7 +48,7 @@ impl Compiler {
             [ChangeMember::Row(_)] => out.push(" SELECT ").join(members, ", "),
             _ => out.push(" SELECT json_build_object(").join(members, ", ").push(")"),
         };
-        if let Some(guard) = guard_of(&change.guard, Some(&change.mutation))? {
+        if let Some(guard) = guard_of(&change.guard, Some(&change.mutation), SHOWN)? {
             out.push(", ").append(guard);
         }
         if let Mutation::UpdateEach(update) = &change.mutation {

@@ -53,6 +53,11 @@ impl Read {
         self.asks_for_groups() || self.selects_aggregates()
     }
 
+    /// Whether fewer rows may be shown than there are in what is read.
+    pub fn is_narrowed(&self) -> bool {
+        self.is_grouped() || self.embeds.iter().any(|embed| embed.inner)
+    }
+
     /// Whether rows of the answer are counted after grouping and leaving out: where the request says so. (Aggregates
     /// alone do not: then the rows below them are counted, as PostgREST does.)
     pub(crate) fn counts_answers(&self) -> bool {
