@@ -134,6 +134,10 @@ pub fn public_error(error: &DbError, audience: Audience) -> PublicError {
 /// The sentence that stands for a failure of the server: these codes name files, hosts, memory and limits.
 /// Cancellation, deadlock and lock timeouts stay readable, because the caller can act on them.
 fn masked(error: &DbError, kind: Kind) -> Option<&'static str> {
+    // The words of a function are its author's, whatever code they come with.
+    if error.routine.as_deref() == Some("exec_stmt_raise") {
+        return None;
+    }
     match error.code.as_str() {
         "57014" | "55P03" | "40001" | "40P01" | "53400" | "54001" | "42P17" => None,
         _ => match error.code.class() {

@@ -29,7 +29,7 @@ use crate::negotiate::{Circumstances, Negotiated, negotiate};
 use crate::nested::{Tree, Writer};
 use crate::openapi::Documents;
 use crate::parse::Dialect;
-use crate::plan::{Answer, Estimates, Planned, Planner, Rules, demand};
+use crate::plan::{Answer, Estimates, PlanError, Planned, Planner, Rules, demand};
 use crate::plan_cache::{Basis, Made, PlanCache, Sight, Text, Values};
 use crate::prefer::Count;
 use crate::render::{self, Facts};
@@ -183,6 +183,9 @@ impl Flow<'_> {
         };
         warn_of_targets(&ready.planned.legacy_paths, &request);
         if outgoing::applies(&request, &ready.planned) {
+            if request.conditions.is_some() && !request.action.is_mutation() {
+                return Err(PlanError::NotConditional("field, because its rows are told before all are known").into());
+            }
             let Ready { planned, media, .. } = *ready;
             return Box::pin(self.give_out(&request, planned, &media)).await;
         }

@@ -362,7 +362,8 @@ impl<'a> Planner<'a> {
     fn scope(&self, reads: bool) -> Scope {
         Scope {
             root_conditions: reads,
-            windows: reads,
+            // PostgREST passes over those of what a write shows.
+            windows: reads || self.rules.extensions,
             target_names: self.rules.target_names,
             most_depth: self.rules.max_embed_depth,
         }

@@ -97,3 +97,22 @@ async fn values_are_only_values() {
     }
     assert_eq!(api.value("select count(*) from projects").await, "1");
 }
+
+/// A function that signs people in says so by `raise invalid_password`, as PostgREST's guide has it.
+#[tokio::test]
+async fn what_a_function_raises_is_told_in_its_words() {
+    let api = crate::harness::api(
+        "create function public.login(code text) returns text language plpgsql as $$
+        begin raise exception using errcode = code, message = 'invalid user or password', hint = 'Try again.'; end $$",
+    )
+    .await;
+    for (code, status) in [("28P01", 403), ("28000", 403), ("08001", 503), ("57000", 500), ("XX000", 500)] {
+        let answer = api.send("POST /rpc/login", &[], format!(r#"{{"code":"{code}"}}"#)).await;
+        let told = answer.json();
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (status, code), "{answer:?}");
+        assert_eq!(
+            (told["message"].as_str(), told["hint"].as_str()),
+            (Some("invalid user or password"), Some("Try again."))
+        );
+    }
+}

@@ -293,3 +293,13 @@ async fn a_stream_whose_embedded_lists_are_bounded_says_so_before_its_rows() {
     let counted = lines(&api.send("GET /a?id=eq.2&select=b(count())", &[LINES], "").await);
     assert_eq!(counted, [json!({"b": [{"count": 11}]})]);
 }
+
+#[tokio::test]
+async fn conditions_of_a_stream_are_refused() {
+    let api = api("create table public.t (id int primary key); insert into t values (1)").await;
+    for field in ["if-match", "if-none-match"] {
+        let fields = [("accept", "application/x-ndjson"), (field, "\"x\"")];
+        let answer = api.send("GET /t?id=eq.1", &fields, "").await;
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (400, "FB134"), "{field}");
+    }
+}

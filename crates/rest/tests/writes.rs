@@ -1,6 +1,7 @@
 //! POST, PATCH, PUT and DELETE.
 
 use ferrobase_request::{Profile, TransactionRules};
+use ferrobase_rest::config::RestSection;
 use serde_json::{Value, json};
 
 use crate::harness::{Api, Setup, api};
@@ -289,4 +290,36 @@ async fn missing_keys_take_what_insert_would_take() {
     let changed = api.send("PATCH /odd?columns=id,c,u", &prefer, each).await;
     assert_eq!(changed.status, 204, "{changed:?}");
     assert_eq!(api.value("select count(distinct u) || ' ' || sum(c) from odd").await, "2 12");
+}
+
+#[tokio::test]
+async fn what_a_write_shows_of_related_rows_is_bounded() {
+    let api = Setup { rest: RestSection { max_rows: Some(3), ..RestSection::default() }, ..Setup::default() }
+        .start("create table public.p (id int primary key, v text); create table public.c (id int primary key, p int references p);
+            insert into p values (1), (2), (3), (4), (5); insert into c select n, 1 from generate_series(1, 9) n")
+        .await;
+    let lists = async |ask: &str| {
+        let line = format!("PATCH /p?id=gt.0&{ask}");
+        let rows = api.send(&line, &[FULL], r#"{"v":"x"}"#).await.json();
+        let rows = rows.as_array().unwrap_or_else(|| panic!("{ask}: {rows}")).clone();
+        (rows.len(), rows[0]["c"].as_array().map(Vec::len))
+    };
+    assert_eq!(lists("select=id,c(id)&order=id").await, (5, Some(3)));
+    assert_eq!(lists("select=id,c(id)&c.limit=2&c.order=id&order=id").await, (5, Some(2)));
+    assert_eq!(lists("select=id,c(id)&c.offset=8&order=id").await, (5, Some(1)));
+}
+
+#[tokio::test]
+async fn a_strict_upsert_wants_to_know_which_rows_are_the_same() {
+    let api = api("create table public.bag (a int unique, b text)").await;
+    for (prefer, line, status, code) in [
+        ("resolution=merge-duplicates,handling=strict", "POST /bag", 400, "FB137"),
+        ("resolution=ignore-duplicates,handling=strict", "POST /bag", 400, "FB137"),
+        ("resolution=merge-duplicates,handling=strict", "POST /bag?on_conflict=a", 201, ""),
+        ("resolution=merge-duplicates", "POST /bag", 409, "23505"),
+    ] {
+        let answer = api.send(line, &[("prefer", prefer)], r#"{"a":1,"b":"x"}"#).await;
+        let told = if answer.status.is_success() { String::new() } else { answer.code() };
+        assert_eq!((answer.status.as_u16(), told.as_str()), (status, code), "{prefer} {line}");
+    }
 }

@@ -73,6 +73,9 @@ pub enum PlanError {
         /// The column.
         column: String,
     },
+    /// FB137: an upsert, asked for strictly, of a table where nothing says which rows are the same.
+    #[error("Nothing tells which rows of '{0}' are the same: it has no primary key")]
+    NoConflict(String),
     /// FB122: a cursor that is damaged, or was made for another order.
     #[error("The cursor is not one of this list in this order")]
     Cursor,
@@ -202,6 +205,8 @@ impl From<PlanError> for PublicError {
                 .hint("Nothing was written. Name the rows by their key, or bound them with 'Prefer: handling=strict, max-affected=N'."),
             PlanError::OrderNotShown { target, .. } => PublicError::new(Kind::Invalid, "FB136", message)
                 .hint(format!("Rows are ordered by what an embed shows, under its alias if it has one: select it there, or nothing: {target}().")),
+            PlanError::NoConflict(_) => PublicError::new(Kind::Invalid, "FB137", message)
+                .hint("Name the columns of a unique key with on_conflict=."),
             PlanError::MergePatch(_) => PublicError::new(Kind::Invalid, "FB130", message),
             PlanError::Place(_) => PublicError::new(Kind::Invalid, "FB128", message),
             PlanError::NoPages(_) => PublicError::new(Kind::Invalid, "FB124", message),

@@ -56,6 +56,7 @@ impl Planner<'_> {
                 if is_put {
                     check_put(request, relation)?;
                 }
+                self.check_same(request, relation)?;
                 Mutation::Insert(Insert {
                     table: relation.name.clone(),
                     columns: self.input_columns(relation, &request.columns)?,
@@ -80,6 +81,16 @@ impl Planner<'_> {
             return Ok(());
         }
         Err(PlanError::Unwritable { relation: relation.name.clone(), verb })
+    }
+
+    /// PostgREST inserts where it does not know which rows are the same; whoever is strict is told.
+    fn check_same(&self, request: &RestRequest, relation: &Relation) -> Result<(), PlanError> {
+        let is_told = request.query.on_conflict.is_some() || !relation.primary_key.is_empty();
+        let is_strict = self.rules.extensions && request.prefer.is_strict();
+        if is_strict && request.prefer.resolution.is_some() && !is_told {
+            return Err(PlanError::NoConflict(relation.name.name.clone()));
+        }
+        Ok(())
     }
 
     pub(super) fn root_conditions(

@@ -38,7 +38,7 @@ pub(super) struct Node<'q> {
 pub(super) struct Scope {
     /// Conditions at the root choose rows to read, not rows to change.
     pub(super) root_conditions: bool,
-    /// Limits apply.
+    /// Limits of embeds apply. Those of the root do where its conditions choose rows to read.
     pub(super) windows: bool,
     /// Paths may name a relation that has an alias.
     pub(super) target_names: bool,
@@ -51,7 +51,7 @@ impl<'q> Node<'q> {
     pub(super) fn of(query: &'q Query, window: Window, scope: Scope) -> Result<Self, PlanError> {
         let mut root = Self::default();
         root.fill(&query.select, 0, scope.most_depth)?;
-        if scope.windows {
+        if scope.root_conditions {
             root.window = window;
         }
         for (path, filter) in &query.filters {

@@ -181,7 +181,8 @@ impl Planner<'_> {
             source: Source::Table(way.target.clone()),
             name: &way.target.name,
             relation: self.catalog.relations.get(&way.target).map(AsRef::as_ref),
-            max_rows: site.max_rows,
+            // A write shows all of its rows, but not all of what is related to them.
+            max_rows: site.max_rows.or(self.rules.max_rows.filter(|_| self.rules.extensions)),
         };
         let Grown { mut read, columns } = self.grow(child, below, Inherited { shown, ..inherited })?;
         if to_one {
