@@ -28,9 +28,10 @@ impl FreshnessRules {
     /// What a request says. The field counts before the cookie; a wish that is none is not there.
     pub(crate) fn read(self, headers: &HeaderMap) -> Freshness {
         let token = text(headers.get(FRESHNESS)).map(str::to_owned).or_else(|| cookie(headers));
-        let from = match text(headers.get(READ_FROM)) {
-            Some("primary") => Some(ReadFrom::Primary),
-            Some("replica") => Some(ReadFrom::Replica),
+        let is = |wish: &str| text(headers.get(READ_FROM)).is_some_and(|text| text.eq_ignore_ascii_case(wish));
+        let from = match (is("primary"), is("replica")) {
+            (true, _) => Some(ReadFrom::Primary),
+            (_, true) => Some(ReadFrom::Replica),
             _ => None,
         };
         Freshness::new(token, from)
@@ -89,7 +90,8 @@ mod tests {
         assert_eq!(read(std::slice::from_ref(&cookie)).token.as_deref(), Some("c1"));
         assert_eq!(read(&[cookie, (FRESHNESS, "f1")]).token.as_deref(), Some("f1"));
         assert_eq!(read(&[(READ_FROM, "primary")]).from, Some(ReadFrom::Primary));
-        assert_eq!(read(&[(READ_FROM, "replica")]).from, Some(ReadFrom::Replica));
+        assert_eq!(read(&[(READ_FROM, " PRIMARY")]).from, Some(ReadFrom::Primary));
+        assert_eq!(read(&[(READ_FROM, "Replica")]).from, Some(ReadFrom::Replica));
         assert_eq!(read(&[(READ_FROM, "elsewhere")]).from, None);
     }
 

@@ -65,6 +65,10 @@ pub(crate) fn unbuilt_warnings(tree: &Node) -> Vec<Problem> {
     let unbuilt = AuthSection::unbuilt_names().iter();
     let written = unbuilt.map(|name| format!("auth.{name}")).filter(|key| tree.at(key).is_some());
     warnings.extend(written.map(|key| refused(tree, &key, "it is not built yet; the key does nothing")));
+    let of_postgrest = ["rest.pre_config"].into_iter().filter(|key| tree.at(key).is_some());
+    warnings.extend(
+        of_postgrest.map(|key| refused(tree, key, "only `ferrobase postgrest` has its like; the key does nothing")),
+    );
     warnings
 }
 

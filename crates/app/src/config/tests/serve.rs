@@ -58,6 +58,11 @@ fn what_is_built_is_not_refused() {
 
 #[test]
 fn the_report_of_config_check() {
+    let text = report(&loaded("rest: {pre_config: public.settings}\n", &[]), &[]);
+    assert!(
+        text.contains("warning: rest.pre_config (ferrobase.yaml:1): only `ferrobase postgrest` has its like"),
+        "{text}"
+    );
     let loaded = loaded("realtime: {max_sockets: 3}\n", &[]);
     let text = report(&loaded, &[]);
     assert!(
