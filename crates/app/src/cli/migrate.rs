@@ -57,7 +57,7 @@ enum Action {
     },
     /// Applies pending files, each in one transaction.
     #[command(
-        after_help = "Example:\n  ferrobase migrate up --database-url postgresql://owner:secret@db/app\n\nOne runner at a time, others wait. A file that fails leaves nothing; those before it stay applied. A file without a\nstatement is not applied; with others behind it, which then wait too, that is an error."
+        after_help = "Example:\n  ferrobase migrate up --database-url postgresql://owner:secret@db/app\n\nOne runner at a time, others wait. A file that fails leaves nothing; those before it stay applied.\nA file without a statement is not applied. Where others wait behind it, that is an error."
     )]
     Up {
         #[command(flatten)]

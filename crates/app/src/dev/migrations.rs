@@ -120,7 +120,9 @@ pub(crate) async fn up(session: &mut Session, folder: &Path) -> Result<(Report, 
     if let Some(Empty { file, .. }) = &empty {
         terminal::note(&format!("{file} has no statement yet: it is applied when it has, and so are those after it"));
     }
-    let to = empty.as_ref().map(|empty| Version(empty.version.0.saturating_sub(1)));
+    let to = empty.as_ref().map(|empty| empty.version.0.checked_sub(1).map(Version));
+    // Nothing comes before number 0.
+    let Some(to) = to.map_or(Some(None), |to| to.map(Some)) else { return Ok((Report::default(), empty)) };
     let options = UpOptions { to, ..UpOptions::default() };
     let report = ferrobase_migrate::up(session, folder, &options, &mut say).await;
     // A schema that changed, if only in part, is told to every server of this database.

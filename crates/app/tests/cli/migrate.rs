@@ -67,7 +67,10 @@ async fn files_are_made_shown_and_applied() {
 async fn files_behind_one_without_a_statement_fail_the_deployment() {
     let deployment = Deployment::new().await;
     let project = &deployment.project;
+    project.migration("0000_first.sql", "");
     project.migration("0001_users.sql", "create table users (id int primary key);\n");
+    deployment.migrate(&["up"]).fails(&["0000_first.sql has no statement", ": 0001_users.sql\n"]);
+    std::fs::remove_file(project.file("ferrobase/migrations/0000_first.sql")).unwrap();
     project.migration("0002_later.sql", "-- left blank on purpose\n");
     project.migration("0003_notes.sql", "create table notes (id int primary key);\n");
     project.migration("0004_more.sql", "");
