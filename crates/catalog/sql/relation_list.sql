@@ -24,7 +24,14 @@ select
     else 0
   end as writable,
   pg_catalog.to_json(coalesce(c.relacl, pg_catalog.acldefault('r', c.relowner))::text[]),
-  c.relhassubclass and c.relkind in ('r', 'f')
+  c.relhassubclass and c.relkind in ('r', 'f'),
+  -- ON CONFLICT is refused where rules or, for views, triggers write instead (pg_trigger.tgtype: 64 INSTEAD OF, 4 INSERT).
+  not exists (
+    select from pg_catalog.pg_rewrite rule
+    where c.relhasrules and rule.ev_class = c.oid and rule.ev_type in ('2', '3'))
+  and not exists (
+    select from pg_catalog.pg_trigger t
+    where c.relkind = 'v' and c.relhastriggers and t.tgrelid = c.oid and t.tgtype & 68 = 68) as upsertable
 from pg_catalog.pg_class c
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 left join pg_catalog.pg_description d

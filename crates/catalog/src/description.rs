@@ -52,6 +52,7 @@ fn relation(relation: &Relation) -> Value {
         "unique_keys": relation.unique_keys,
         "insertable": relation.insertable,
         "updatable": relation.updatable,
+        "upsertable": relation.upsertable,
         "deletable": relation.deletable,
         "columns": columns,
         "computed_fields": relation.computed_fields.keys().collect::<Vec<_>>(),

@@ -164,6 +164,7 @@ fn read_relation(cells: &mut Cells<'_>, acls: &mut AclReader) -> Result<Relation
     let writable: i32 = cells.number()?;
     let items: Rc<[AclItem]> = acls.read(sql::RELATIONS.name, cells.optional()?)?;
     let has_heirs = cells.flag()?;
+    let takes_conflicts = cells.flag()?;
     Ok(Relation {
         oid,
         name,
@@ -173,6 +174,7 @@ fn read_relation(cells: &mut Cells<'_>, acls: &mut AclReader) -> Result<Relation
         has_heirs,
         insertable: writable & MAY_INSERT != 0,
         updatable: writable & MAY_UPDATE != 0,
+        upsertable: writable & MAY_INSERT != 0 && takes_conflicts,
         deletable: writable & MAY_DELETE != 0,
         row_security,
         security_invoker,

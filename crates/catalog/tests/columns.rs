@@ -160,3 +160,33 @@ async fn columns_of_views_that_show_an_expression_are_read_only_where_it_is_aske
         assert_eq!(found, expected);
     }
 }
+
+#[tokio::test]
+async fn what_rules_or_triggers_write_takes_no_on_conflict() {
+    let sql = "create table plain (id int primary key);
+        create table ruled (id int primary key);
+        create rule also as on update to ruled do also select 1;
+        create table deleted (id int primary key);
+        create rule kept as on delete to deleted do instead nothing;
+        create view shown as select id from plain;
+        create view summed as select count(*) from plain;
+        create view written as select id from plain;
+        create view watched as select id from plain;
+        create function nothing() returns trigger language plpgsql as $$ begin return new; end $$;
+        create trigger on_insert instead of insert on written for each row execute function nothing();
+        create trigger on_delete instead of delete on watched for each row execute function nothing();
+        create trigger before before insert on plain for each row execute function nothing()";
+    let database = crate::database(sql).await;
+    let catalog = load(&database, &Scope::default()).await;
+    for (name, upsertable) in [
+        ("plain", true),
+        ("ruled", false),
+        ("deleted", true),
+        ("shown", true),
+        ("summed", false),
+        ("written", false),
+        ("watched", true),
+    ] {
+        assert_eq!(catalog.relation("public", name).unwrap().upsertable, upsertable, "{name}");
+    }
+}

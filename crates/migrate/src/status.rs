@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::discover::{Migration, Version, discover};
 use crate::error::Error;
 use crate::ledger::{self, Applied, Ledger, Partial};
+use crate::split::split;
 
 /// All migrations in order, those of the folder and those of the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -49,6 +50,8 @@ pub enum State {
     Applied,
     /// In the folder and not applied.
     Pending,
+    /// In the folder, not applied, and without a statement: whoever applies files may wait for one.
+    Empty,
     /// Some statements of a file without a transaction are applied.
     Partial,
     /// Applied, and the file says something else now.
@@ -107,6 +110,8 @@ fn file_entry(file: &Migration, ledger: &Ledger, newest: Option<Version>) -> Ent
         (Some(applied), _) if applied.checksum == file.checksum => State::Applied,
         (Some(_), _) => State::Edited,
         (None, Some(_)) => State::Partial,
+        // One that cannot be split has something in it.
+        (None, None) if split(&file.text).is_ok_and(|statements| statements.is_empty()) => State::Empty,
         (None, None) => State::Pending,
     };
     Entry {

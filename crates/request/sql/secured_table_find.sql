@@ -9,7 +9,13 @@ select
   pg_catalog.pg_has_role(r.oid, c.relowner, 'usage') as owns,
   pg_catalog.has_schema_privilege(r.oid, c.relnamespace, 'usage') as uses_schema,
   pg_catalog.has_table_privilege(r.oid, c.oid, 'delete') as deletes,
-  r.oid is not null as has_role
+  r.oid is not null as has_role,
+  -- The topmost table of a partition: what the API shows.
+  (
+    select pg_catalog.format('%s.%s', root_schema.nspname, root.relname)
+    from pg_catalog.pg_class root
+    join pg_catalog.pg_namespace root_schema on root_schema.oid = root.relnamespace
+    where c.relispartition and root.oid = pg_catalog.pg_partition_root(c.oid)) as partition_of
 from pg_catalog.pg_class c
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 left join pg_catalog.pg_roles r on r.rolname = $3::name

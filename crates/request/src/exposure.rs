@@ -155,7 +155,8 @@ fn code_of_warning(hidden: &Hidden) -> &'static str {
     }
 }
 
-fn why(hidden: &Hidden) -> String {
+/// Why it is hidden, for operators.
+pub fn why(hidden: &Hidden) -> String {
     match hidden {
         Hidden::WithoutRowSecurity => "it has no row-level security".to_owned(),
         Hidden::CannotHaveRowSecurity => "relations of its kind cannot have row-level security".to_owned(),
@@ -166,7 +167,8 @@ fn why(hidden: &Hidden) -> String {
     }
 }
 
-fn remedy(hidden: &Hidden, name: &QualifiedName) -> String {
+/// What shows it all the same, for operators.
+pub fn remedy(hidden: &Hidden, name: &QualifiedName) -> String {
     let sql = quoted(name);
     match hidden {
         Hidden::WithoutRowSecurity => format!(

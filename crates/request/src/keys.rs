@@ -47,6 +47,8 @@ pub struct TokenRequest {
     pub role: Option<String>,
     /// The user.
     pub sub: Option<String>,
+    /// Whom it is for (`auth.jwt_audience`); `None` for that of tokens of an installation without a setting.
+    pub audience: Option<String>,
     /// Seconds until it ends; `None` for an hour.
     pub lifetime: Option<i64>,
     /// Further claims, which win over the ones above.
@@ -57,7 +59,7 @@ pub struct TokenRequest {
 pub fn token(secret: &[u8], request: &TokenRequest, now: i64) -> Result<String, SigningError> {
     let mut claims = Map::new();
     claims.insert("iss".to_owned(), ISSUER.into());
-    claims.insert("aud".to_owned(), "authenticated".into());
+    claims.insert("aud".to_owned(), request.audience.as_deref().unwrap_or("authenticated").into());
     claims.insert("iat".to_owned(), now.into());
     claims.insert("exp".to_owned(), (now + request.lifetime.unwrap_or(60 * 60)).into());
     if let Some(role) = &request.role {

@@ -399,6 +399,7 @@ fn keys_are_tokens_with_a_role_for_ten_years() {
     let request = TokenRequest {
         role: Some("authenticated".into()),
         sub: Some("u1".into()),
+        audience: None,
         lifetime: Some(10),
         claims: json!({"tenant_id": "t1"}).as_object().unwrap().clone(),
     };

@@ -402,3 +402,107 @@ async fn a_foreign_key_to_a_column_that_is_not_granted_is_not_told() {
         assert!(answer.body.contains("people.id"), "{line}: {}", answer.body);
     }
 }
+
+/// An array schema of an enum.
+fn list_of(values: &[&str]) -> Value {
+    let values: Vec<Value> = values.iter().map(|value| json!(value)).chain([Value::Null]).collect();
+    json!({ "type": "array", "items": { "type": ["string", "null"], "enum": values } })
+}
+
+#[tokio::test]
+async fn openapi_3_1_knows_enums_in_arrays_arguments_and_results() {
+    let sql = "create type public.mood as enum ('sad', 'ok');
+        create domain public.feeling as public.mood;
+        create domain public.feelings as public.mood[];
+        create domain public.short as varchar(5);
+        create table public.people (id int primary key, moods public.mood[] not null, feelings public.feelings not null);
+        create function public.cheer(m public.mood, f public.feeling, ms public.mood[], s public.short default 'x')
+            returns public.mood language sql stable as 'select m';
+        create function public.all_of(variadic ms public.mood[]) returns public.mood[] language sql stable as 'select ms';
+        create function public.pairs() returns table (m public.feeling, n int) language sql stable as
+            $$ select 'ok'::public.mood, 1 $$;
+        create function public.tell() returns public.short language sql stable as $$ select 'a' $$";
+    let document = api(sql).await.get("/openapi.json").await;
+    let people = &document["components"]["schemas"]["people"]["properties"];
+    for (column, own) in [("moods", "public.mood[]"), ("feelings", "public.feelings")] {
+        let mut wanted = list_of(&["sad", "ok"]);
+        wanted["x-postgres-type"] = json!(own);
+        assert_eq!(people[column], wanted);
+    }
+    let cheer = &document["paths"]["/rpc/cheer"];
+    let body = at(cheer, "/post/requestBody/content/application~1json/schema/properties");
+    let one = json!({ "type": ["string", "null"], "enum": ["sad", "ok", null] });
+    for name in ["m", "f"] {
+        assert_eq!(body[name], one, "{name}");
+    }
+    assert_eq!(body["ms"]["items"], one);
+    assert_eq!(body["s"], json!({ "type": ["string", "null"] }));
+    let argument = |number: usize| at(cheer, &format!("/get/parameters/{number}/schema")).clone();
+    assert_eq!(argument(0), json!({ "type": "string", "enum": ["sad", "ok"] }));
+    assert_eq!(argument(1), argument(0));
+    assert_eq!(argument(2)["type"], "string", "an array is written as PostgreSQL does");
+    let result = |name: &str| {
+        at(&document["paths"][format!("/rpc/{name}")], "/get/responses/200/content/application~1json/schema").clone()
+    };
+    assert_eq!(result("cheer"), one);
+    assert_eq!(result("all_of")["items"], one);
+    assert_eq!(result("pairs")["items"]["properties"]["m"], one);
+    assert_eq!(result("tell"), json!({ "type": ["string", "null"] }));
+    assert_eq!(
+        at(&document, "/paths/~1rpc~1all_of/get/parameters/0/schema"),
+        &json!({ "type": "array", "items": { "type": "string", "enum": ["sad", "ok"] } })
+    );
+}
+
+#[tokio::test]
+async fn openapi_3_1_lists_put_where_it_works_and_says_of_keys_and_defaults_what_holds() {
+    let sql = "create table public.plain (id int primary key, \"c.d\" text default 'x', note text default 'none');
+        create table public.ruled (id int primary key);
+        create rule also as on insert to public.ruled do also select 1;
+        create table public.fixed (id int primary key, v int);
+        create table public.half (id int primary key, v int, made int);
+        create table public.\"odd key\" (\"a,b\" int primary key, v int);
+        create view public.shown as select id, note from public.plain;
+        create view public.repeated as select p.id, g from public.plain p, generate_series(1, 2) g;
+        create view public.written as select id, v from public.fixed;
+        create function public.nothing() returns trigger language plpgsql as $$ begin return new; end $$;
+        create trigger instead instead of insert or update on public.written for each row execute function public.nothing();
+        revoke all on public.fixed, public.half from anon;
+        grant select, insert, update (v) on public.fixed to anon;
+        grant select, insert, update (id, v) on public.half to anon;
+        insert into public.plain values (1);";
+    let api = api(sql).await;
+    let document = api.get("/openapi.json").await;
+    for (path, has_put) in [
+        ("plain", true),
+        ("odd%20key", true),
+        ("half", true),
+        ("shown", true),
+        ("ruled", false),
+        ("fixed", false),
+        ("written", false),
+        ("repeated", false),
+    ] {
+        let item = &document["paths"][format!("/{path}")];
+        assert_eq!((item.get("get").is_some(), item.get("put").is_some()), (true, has_put), "{path}");
+    }
+    // The names of parameters are as a query string has them, and a PUT as it is described works.
+    let key = at(&document, "/paths/~1odd%20key/put/parameters/0/name");
+    assert_eq!(key, "\"a,b\"");
+    assert_eq!(api.send("PUT /odd%20key?%22a%2Cb%22=eq.1", &[], r#"{"a,b": 1, "v": 2}"#).await.status, 204);
+    let names: Vec<&Value> =
+        document["components"]["parameters"].as_object().unwrap().values().map(|p| &p["name"]).collect();
+    assert!(names.contains(&&json!("\"c.d\"")) && !names.contains(&&json!("c.d")), "{names:?}");
+    let half = at(&document, "/paths/~1half/put/requestBody/content/application~1json/schema/properties");
+    assert_eq!(half.as_object().unwrap().keys().collect::<Vec<_>>(), ["id", "v"], "what may be inserted and changed");
+    assert_eq!(api.send("PUT /half?id=eq.1", &[], r#"{"id": 1, "v": 2}"#).await.status, 204);
+
+    let schemas = &document["components"]["schemas"];
+    assert_eq!(schemas["plain.insert"]["properties"]["note"]["default"], "none");
+    assert_eq!(schemas["plain.update"]["properties"]["note"].get("default"), None);
+    assert_eq!(schemas["plain"]["properties"]["id"]["description"], "Primary key.");
+    for view in ["repeated", "shown"] {
+        let described = schemas[view]["properties"]["id"]["description"].as_str().unwrap();
+        assert!(described.starts_with("Key of a table that the view reads"), "{view}: {described}");
+    }
+}

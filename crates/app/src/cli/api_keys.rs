@@ -1,18 +1,26 @@
 //! `ferrobase keys create|list|revoke`: opaque API keys, in the database that they open.
 
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use ferrobase_auth::api_keys::{self, KeyKind};
 use ferrobase_base::scope::Scopes;
+use ferrobase_catalog::Scope;
 use ferrobase_pg::{Pool, PoolOptions};
+use ferrobase_request::roles::{self, Owners, Refusal};
 use serde_json::json;
 
-use crate::config::Environment;
+use crate::config::{Config, Environment};
+use crate::server::{default_privileges, exposure};
 
+use super::keys::warn_of_role;
 use super::settings::{ConfigArguments, FileArguments};
 use super::{migrate, terminal};
+
+/// Longest wait for a connection.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Args)]
 pub(super) struct CreateArguments {
@@ -58,9 +66,12 @@ pub(super) fn create(
     let role = arguments.role.as_deref().unwrap_or(kind.role());
     let scopes = Scopes::read(arguments.scopes.clone())?;
     let owner = file.with_database(arguments.database_url.clone());
+    let config = owner.load(environment.clone())?.config;
     let (key, stored) = with_pool(&owner, environment, async |pool| {
+        check_role(pool, role, &config).await?;
         Ok(api_keys::create(pool, kind, &arguments.name, role, scopes.as_ref()).await?)
     })?;
+    warn_of_role(role, &config);
     terminal::note("this is the only time that the key is shown");
     if json {
         terminal::print_json(&json!({
@@ -70,6 +81,18 @@ pub(super) fn create(
         terminal::print(&format!("{}\n", key.expose()))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses a role as which no request ever runs. One that is not there at all the key's own statement finds out.
+async fn check_role(pool: &Pool, role: &str, config: &Config) -> Result<()> {
+    let schemas = exposure(config, default_privileges(&config.database)).schemas;
+    let mut session = pool.session(Instant::now() + PATIENCE).await.context("cannot connect as the owner")?;
+    let catalog = ferrobase_catalog::load(&mut session, &Scope::exposing(schemas.clone())).await;
+    let catalog = catalog.context("cannot read the catalog")?;
+    match roles::admit(role, &catalog, &Owners::of(&catalog, &schemas)) {
+        Err(refusal) if refusal != Refusal::Unknown => bail!("--role {role}: no request may run as it: {refusal}"),
+        _ => Ok(()),
+    }
 }
 
 pub(super) fn list(

@@ -10,8 +10,8 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
 use ferrobase_catalog::{Privilege, QualifiedName, Scope};
 use ferrobase_pg::Session;
-use ferrobase_request::exposure::Visibility;
-use ferrobase_request::policies::{Clause, Explanation, Judged, Outcome, Question, Step, explain};
+use ferrobase_request::exposure::{Visibility, remedy as hidden_remedy, why as hidden_why};
+use ferrobase_request::policies::{Clause, ExplainError, Explanation, Judged, Outcome, Question, Step, explain};
 use serde_json::{Map, Value, json};
 
 use crate::config::{Config, Environment};
@@ -47,6 +47,9 @@ pub(super) struct ExplainPolicyArguments {
     /// A row that is there, by the values of columns.
     #[arg(long = "where", value_name = "COLUMN=VALUE")]
     existing: Vec<String>,
+    /// Columns that are read or returned [default: all].
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
+    columns: Vec<String>,
     /// The rows are returned, as with `Prefer: return=representation`.
     #[arg(long)]
     returning: bool,
@@ -83,14 +86,9 @@ pub(super) fn run(arguments: &ExplainPolicyArguments, environment: &Environment)
     let commands = arguments.command.map_or(ALL.to_vec(), |command| vec![command]);
     let (explanations, hidden) = terminal::block_on(async {
         let mut session = Session::connect(&owner).await.context("cannot connect as the owner of the database")?;
-        let mut explanations = Vec::new();
-        for command in commands {
-            let asked = Question { command: command.privilege(), ..question.clone() };
-            explanations.push(explain(&mut session, &asked).await?);
-        }
-        let hidden = hidden(&mut session, &config, &question).await?;
+        let answer = answer(&mut session, &config, &question, &commands).await;
         session.close().await;
-        Ok((explanations, hidden))
+        answer
     })?;
     if arguments.json {
         let table = json!({ "schema": question.table.schema, "name": question.table.name });
@@ -100,6 +98,37 @@ pub(super) fn run(arguments: &ExplainPolicyArguments, environment: &Environment)
         terminal::print(&text(&question, hidden.as_deref(), &explanations))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What each command meets, and why the API does not show the table.
+async fn answer(
+    session: &mut Session,
+    config: &Config,
+    question: &Question,
+    commands: &[Command],
+) -> Result<(Vec<Explanation>, Option<String>)> {
+    let mut explanations = Vec::new();
+    for command in commands {
+        let asked = Question { command: command.privilege(), ..question.clone() };
+        match explain(session, &asked).await {
+            Ok(explanation) => explanations.push(explanation),
+            // Whether it is hidden can be told of what has no policies, too.
+            Err(error @ ExplainError::NoTable { .. }) => {
+                let hidden = hidden(session, config, question).await?.map(|hidden| format!("\n  {hidden}"));
+                bail!("{error}{}", hidden.unwrap_or_default());
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let partition_of = explanations.first().and_then(|explanation| explanation.partition_of.as_ref());
+    let hidden = match partition_of {
+        Some(whole) => Some(format!(
+            "the REST API shows no partitions: its rows are reached through {whole}, whose policies are asked then, \
+             not these"
+        )),
+        None => hidden(session, config, question).await?,
+    };
+    Ok((explanations, hidden))
 }
 
 fn question(arguments: &ExplainPolicyArguments, config: &Config) -> Result<Question> {
@@ -118,6 +147,7 @@ fn question(arguments: &ExplainPolicyArguments, config: &Config) -> Result<Quest
         command: Privilege::Select,
         row: object(arguments.row.as_deref(), "--row")?,
         existing,
+        columns: arguments.columns.clone(),
         returning: arguments.returning,
         search_path: std::iter::once(schema.to_owned()).chain(extra).collect(),
     })
@@ -137,21 +167,17 @@ async fn hidden(session: &mut Session, config: &Config, question: &Question) -> 
     let name = &question.table;
     let exposure = exposure(config, default_privileges(&config.database));
     if !exposure.schemas.contains(&name.schema) {
-        return Ok(Some(format!(
-            "the REST API does not show this table: schema {} is not in rest.schemas",
-            name.schema
-        )));
+        return Ok(Some(format!("the REST API does not show it: schema {} is not in rest.schemas", name.schema)));
     }
     let scope = Scope::exposing(exposure.schemas.clone());
     let catalog = ferrobase_catalog::load(session, &scope).await.context("cannot read the catalog")?;
     let Some(relation) = catalog.relation(&name.schema, &name.name) else { return Ok(None) };
     Ok(match exposure.visibility(&catalog, relation, &question.role) {
         Visibility::Visible => None,
-        Visibility::Hidden(_) => Some(format!(
-            "the REST API hides this table from {}: it has no row-level security, and {name} is not in \
-             rest.allow_unprotected",
-            question.role
-        )),
+        Visibility::Hidden(hidden) => {
+            let (why, remedy) = (hidden_why(&hidden), hidden_remedy(&hidden, name));
+            Some(format!("the REST API hides it from {}: {why}. To expose it, {remedy}", question.role))
+        }
     })
 }
 
@@ -182,6 +208,9 @@ fn text(question: &Question, hidden: Option<&str>, explanations: &[Explanation])
         // What the API hides nobody reaches through it, whatever PostgreSQL would say.
         let through = if hidden.is_some() { "not through the API; for PostgreSQL: " } else { "" };
         let _ = write!(out, "\n{}: {through}{}\n", explanation.command, explanation.verdict);
+        for remark in &explanation.remarks {
+            let _ = writeln!(out, "  but: {remark}");
+        }
         explanation.steps.iter().for_each(|step| write_step(&mut out, step));
     }
     out

@@ -8,13 +8,14 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
 use ferrobase_base::Secret;
+use ferrobase_base::config::Identifier;
 use ferrobase_request::config::TokenSection;
 use ferrobase_request::credentials::ConfiguredKeys;
 use ferrobase_request::keys::{self, ProjectKeys, TokenRequest};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::config::Environment;
+use crate::config::{Config, Environment};
 use crate::dev::project::{Project, new_secret};
 
 use super::settings::FileArguments;
@@ -105,11 +106,15 @@ pub(super) fn run(arguments: &KeysArguments, environment: Environment) -> Result
         }
         _ => {}
     }
-    let tokens = arguments.config.load(environment)?.config.auth.tokens;
+    let config = arguments.config.load(environment)?.config;
+    let tokens = &config.auth.tokens;
     match &arguments.action {
-        None | Some(Action::Show) => show(arguments, &tokens),
-        Some(Action::Token(token)) => make_token(arguments, token, &tokens),
-        Some(Action::Rotate) => rotate(arguments, &tokens),
+        None | Some(Action::Show) => show(arguments, tokens),
+        Some(Action::Token(token)) => {
+            warn_of_role(&token.role, &config);
+            make_token(arguments, token, tokens)
+        }
+        Some(Action::Rotate) => rotate(arguments, tokens),
         // Above.
         Some(_) => Ok(()),
     }?;
@@ -121,10 +126,23 @@ fn show(arguments: &KeysArguments, tokens: &TokenSection) -> Result<()> {
     print_keys(arguments, &keys, None)
 }
 
+/// Says so where a server of this configuration refuses whatever names this role. No more than that: the server may have another.
+pub(super) fn warn_of_role(role: &str, config: &Config) {
+    let is = |known: &Identifier| known.as_str() == role;
+    if config.rest.anon_role.as_ref().is_none_or(|anonymous| !is(anonymous))
+        && !config.auth.tokens.allowed_roles.iter().any(is)
+    {
+        terminal::warn(&format!(
+            "--role {role}: is not in auth.allowed_roles; a server refuses it (FB303) until it is"
+        ));
+    }
+}
+
 fn make_token(arguments: &KeysArguments, token: &TokenArguments, tokens: &TokenSection) -> Result<()> {
     let request = TokenRequest {
         role: Some(token.role.clone()),
         sub: token.sub.clone(),
+        audience: tokens.jwt_audience.clone(),
         lifetime: Some(token.expires_in),
         claims: token.claims.as_deref().map(read_claims).transpose()?.unwrap_or_default(),
     };

@@ -46,7 +46,7 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
-    /// Shows which files are applied, pending, edited or missing.
+    /// Shows which files are applied, pending, empty, edited or missing.
     #[command(after_help = "Examples:\n  ferrobase migrate status\n  ferrobase migrate status --json")]
     Status {
         #[command(flatten)]
@@ -57,7 +57,7 @@ enum Action {
     },
     /// Applies pending files, each in one transaction.
     #[command(
-        after_help = "Example:\n  ferrobase migrate up --database-url postgresql://owner:secret@db/app\n\nOne runner at a time, others wait. A file that fails leaves nothing; those before it stay applied."
+        after_help = "Example:\n  ferrobase migrate up --database-url postgresql://owner:secret@db/app\n\nOne runner at a time, others wait. A file that fails leaves nothing; those before it stay applied.\nA file without a statement is not applied. Where others wait behind it, that is an error."
     )]
     Up {
         #[command(flatten)]
@@ -111,14 +111,23 @@ fn status(arguments: &DatabaseArguments, json: bool, environment: &Environment) 
 fn up(arguments: &DatabaseArguments, json: bool, environment: &Environment) -> Result<()> {
     let owner = owner(&arguments.config, environment)?;
     terminal::note(&format!("migrating {owner}"));
-    let report = terminal::block_on(async {
+    let (report, empty) = terminal::block_on(async {
         let mut session = connect(&owner).await?;
-        Ok(migrations::up(&mut session, &arguments.folder).await?.0)
+        Ok(migrations::up(&mut session, &arguments.folder).await?)
     })?;
     if json {
-        return terminal::print_json(&report);
+        terminal::print_json(&report)?;
     }
-    if report.applied.is_empty() {
+    // A deployment must not go on with half of the schema.
+    if let Some(empty) = empty.filter(|empty| !empty.held_back.is_empty()) {
+        bail!(
+            "{} has no statement, so what comes after it is not applied: {}\n  write it or, as it was never applied, \
+             delete it",
+            empty.file,
+            empty.held_back.join(", ")
+        );
+    }
+    if report.applied.is_empty() && !json {
         terminal::note("nothing to apply");
     }
     Ok(())
@@ -133,6 +142,7 @@ fn line(entry: &Entry) -> String {
     let state = match entry.state {
         State::Applied => "applied",
         State::Pending => "pending",
+        State::Empty => "empty",
         State::Partial => "partial",
         State::Edited => "edited",
         State::Missing => "missing",

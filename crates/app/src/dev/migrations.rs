@@ -104,8 +104,8 @@ async fn round(project: &Project, owner: &ConnectOptions) -> Result<Round, Error
     let options = owner.clone().with_application_name("ferrobase migrate");
     let doing = "connecting to the private PostgreSQL".to_owned();
     let mut session = Session::connect(&options).await.map_err(|source| Error::Connection { doing, source })?;
-    let (_, is_complete) = up(&mut session, &migrations).await?;
-    let seeding = if is_complete { Some(seed_once(&mut session, &seed).await?) } else { None };
+    let (_, empty) = up(&mut session, &migrations).await?;
+    let seeding = if empty.is_none() { Some(seed_once(&mut session, &seed).await?) } else { None };
     session.close().await;
     Ok(Round { seeding })
 }
@@ -114,24 +114,36 @@ async fn seed_once(session: &mut Session, seed: &Path) -> Result<SeedOutcome, Er
     ferrobase_migrate::seed_once(session, seed, &UpOptions::default(), &mut say).await
 }
 
-/// Applies the pending files of a folder, up to the first without a statement; also says whether there was none such.
-pub(crate) async fn up(session: &mut Session, folder: &Path) -> Result<(Report, bool), Error> {
+/// Applies the pending files of a folder, up to the first without a statement; also says which that was.
+pub(crate) async fn up(session: &mut Session, folder: &Path) -> Result<(Report, Option<Empty>), Error> {
     let empty = first_empty(session, folder).await?;
-    if let Some((file, _)) = &empty {
+    if let Some(Empty { file, .. }) = &empty {
         terminal::note(&format!("{file} has no statement yet: it is applied when it has, and so are those after it"));
     }
-    let to = empty.as_ref().map(|(_, version)| Version(version.0.saturating_sub(1)));
+    let to = empty.as_ref().map(|empty| empty.version.0.checked_sub(1).map(Version));
+    // Nothing comes before number 0.
+    let Some(to) = to.map_or(Some(None), |to| to.map(Some)) else { return Ok((Report::default(), empty)) };
     let options = UpOptions { to, ..UpOptions::default() };
     let report = ferrobase_migrate::up(session, folder, &options, &mut say).await;
     // A schema that changed, if only in part, is told to every server of this database.
     let _ = session.execute("notify ferrobase", &[]).await;
-    Ok((report?, empty.is_none()))
+    Ok((report?, empty))
 }
 
-async fn first_empty(session: &mut Session, folder: &Path) -> Result<Option<(String, Version)>, Error> {
-    let plan = ferrobase_migrate::plan(session, folder).await?;
-    let empty = plan.files.into_iter().find(|file| file.statements.is_empty());
-    Ok(empty.map(|file| (file.file, file.version)))
+/// The first file without a statement, before which a round ends.
+pub(crate) struct Empty {
+    /// Its name.
+    pub(crate) file: String,
+    version: Version,
+    /// Files with statements that are not applied because they come after it.
+    pub(crate) held_back: Vec<String>,
+}
+
+async fn first_empty(session: &mut Session, folder: &Path) -> Result<Option<Empty>, Error> {
+    let mut files = ferrobase_migrate::plan(session, folder).await?.files.into_iter();
+    let Some(empty) = files.find(|file| file.statements.is_empty()) else { return Ok(None) };
+    let held_back = files.filter(|file| !file.statements.is_empty()).map(|file| file.file).collect();
+    Ok(Some(Empty { file: empty.file, version: empty.version, held_back }))
 }
 
 /// Whether the same files may do a moment later.

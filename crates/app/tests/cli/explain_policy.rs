@@ -175,6 +175,118 @@ async fn a_row_that_the_table_cannot_hold_is_malformed_and_no_policy_is_to_blame
     assert!(ran.succeeds().contains("lacks USAGE on schema private"));
 }
 
+const COMPUTED: &str = "
+create function public.tenant() returns text language sql stable as $$ select auth.jwt() ->> 'tenant' $$;
+create table public.gent (
+  id int primary key, owner text, tenant text generated always as (split_part(owner, '/', 1)) stored,
+  tenth int generated always as (10 / id) stored);
+create table public.trgt (id serial primary key, tenant text not null, price int check (price < 1000));
+create table public.made (id int generated always as identity, price int constraint cheap check (price < 1000), tag text not null);
+insert into public.trgt (tenant, price) values ('a', 1);
+create function public.stamp() returns trigger language plpgsql as $$ begin new.tenant := tenant(); return new; end $$;
+create trigger stamp before insert on public.trgt for each row execute function stamp();
+create trigger watch before update of price on public.trgt for each row execute function stamp();
+create trigger late after insert on public.trgt for each row execute function stamp();
+create policy t on public.gent using (tenant = tenant()) with check (tenant = tenant());
+create policy t on public.trgt using (tenant = tenant()) with check (tenant = tenant());
+create policy t on public.made using (true) with check (true);
+alter table public.gent enable row level security;
+alter table public.trgt enable row level security;
+alter table public.made enable row level security;
+insert into public.gent values (1, 'a/x');
+insert into public.made (price, tag) values (1, 'a');
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn generated_columns_are_computed_before_policies_are_asked() {
+    let case = Case::new().await;
+    case.database.script(COMPUTED).await;
+    let ask = |command: &str, more: &[&str]| {
+        let asked = ["--table", "gent", "--role", "authenticated", "--claims", r#"{"tenant": "a"}"#];
+        case.ask(&[&asked[..], &["--command", command], more].concat())["allowed"].clone()
+    };
+    for (command, more, allowed) in [
+        ("insert", &["--row", r#"{"id": 2, "owner": "a/y"}"#][..], true),
+        ("insert", &["--row", r#"{"id": 2, "owner": "b/y"}"#], false),
+        ("update", &["--where", "id=1", "--row", r#"{"owner": "a/z"}"#], true),
+        ("update", &["--where", "id=1", "--row", r#"{"owner": "b/z"}"#], false),
+        ("select", &["--row", r#"{"id": 2, "owner": "a/y"}"#], true),
+        ("select", &["--row", r#"{"id": 2, "tenant": "b"}"#], false),
+        ("delete", &["--where", "id=1"], true),
+    ] {
+        assert_eq!(ask(command, more), json!(allowed), "{command} {more:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_constraints_or_generated_columns_refuse_is_malformed() {
+    let case = Case::new().await;
+    case.database.script(COMPUTED).await;
+    let ask = |table: &str, command: &str, more: &[&str]| {
+        let asked = ["--table", table, "--role", "authenticated", "--claims", r#"{"tenant": "a"}"#];
+        case.run(&[&asked[..], &["--command", command], more].concat())
+    };
+    for (table, command, row, said) in [
+        ("gent", "insert", r#"{"id": 2, "tenant": "a"}"#, "gent.tenant: a generated column takes no value (428C9)"),
+        ("gent", "update", r#"{"tenant": "a"}"#, "gent.tenant: a generated column takes no value (428C9)"),
+        ("gent", "insert", r#"{"id": 0, "owner": "a"}"#, "gent.tenth: division by zero (22012)"),
+        ("made", "insert", r#"{"id": 7, "tag": "a"}"#, "made.id: an identity column that is GENERATED ALWAYS"),
+        ("made", "insert", r#"{"price": 5000, "tag": "a"}"#, "made: check constraint \"cheap\" (23514)"),
+        ("made", "update", r#"{"price": 5000}"#, "made: check constraint \"cheap\" (23514)"),
+        ("made", "insert", r#"{"price": 5}"#, "made.tag: null in a column that is NOT NULL (23502)"),
+        ("made", "update", r#"{"tag": null}"#, "made.tag: null in a column that is NOT NULL (23502)"),
+    ] {
+        ask(table, command, &["--row", row]).fails(&["the row is malformed: ", said]);
+    }
+    ask("made", "update", &["--where", "id=1", "--row", r#"{"price": 5000}"#]).fails(&["\"cheap\""]);
+    assert!(ask("made", "insert", &["--row", r#"{"price": 5, "tag": "a"}"#]).succeeds().contains("INSERT: allowed"));
+    assert!(ask("made", "update", &["--row", r#"{"price": 5}"#]).succeeds().contains("depends on the row"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn before_triggers_that_were_not_run_are_named() {
+    let case = Case::new().await;
+    case.database.script(COMPUTED).await;
+    let asked = ["--table", "trgt", "--role", "authenticated", "--claims", r#"{"tenant": "a"}"#, "--command"];
+    let insert = [&asked[..], &["insert", "--row", r#"{"price": 5000}"#]].concat();
+    let told = case.ask(&insert);
+    assert_eq!((&told["allowed"], &told["triggers_not_run"]), (&json!(false), &json!(["stamp"])));
+    let text = case.run(&insert).succeeds();
+    for line in [
+        "  but: BEFORE triggers were not run, which may change the row before policies are asked: \"stamp\"\n",
+        "  but: as it was given, the row breaks trgt.tenant: null in a column that is NOT NULL (23502)\n",
+    ] {
+        assert!(text.contains(line), "no {line:?} in\n{text}");
+    }
+    let told = |more: &[&str]| case.ask(&[&asked[..], more].concat())["triggers_not_run"].clone();
+    assert_eq!(told(&["update", "--where", "id=1", "--row", r#"{"price": 2}"#]), json!(["watch"]));
+    assert_eq!(told(&["update", "--where", "id=1", "--row", r#"{"tenant": "a"}"#]), json!([]));
+    assert_eq!(told(&["delete", "--where", "id=1"]), json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_tells_permissive_from_restrictive_policies_and_columns_that_may_be_read() {
+    let case = Case::new().await;
+    let row = json!({ "id": 3, "body": "much too long", "owner": BOB }).to_string();
+    let told = case.as_ann("notes", "insert", &["--row", &row])["verdict"].clone();
+    let said =
+        "refused: no permissive INSERT policy lets the row pass: \"own\"; and a restrictive one refuses it: \"short\"";
+    assert!(told.as_str().unwrap().starts_with(said), "{told}");
+
+    let select = |more: &[&str]| case.as_ann("sealed", "select", more);
+    let all = select(&["--where", "id=1"])["verdict"].clone();
+    let said = "refused: role authenticated lacks SELECT on sealed (b); it may SELECT a, id, by naming columns";
+    assert!(all.as_str().unwrap().starts_with(said), "{all}");
+    let some = select(&["--where", "id=1", "--columns", "id,a"]);
+    assert_eq!(some["allowed"], json!(true), "{some}");
+    assert_eq!(select(&["--columns", "b"])["missing_privileges"], json!(["SELECT on sealed (b)"]));
+    let returning = ["--row", r#"{"id": 2, "a": "x"}"#, "--returning"];
+    assert_eq!(case.as_ann("sealed", "insert", &returning)["missing_privileges"], json!(["SELECT on sealed (b)"]));
+    let some = case.as_ann("sealed", "insert", &[&returning[..], &["--columns", "id"]].concat());
+    assert_eq!(some["allowed"], json!(true), "{some}");
+    case.run(&["--table", "sealed", "--role", "anon", "--columns", "c"]).fails(&["sealed has no column c"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn it_is_readable_and_mistakes_are_told() {
     let case = Case::new().await;
@@ -193,7 +305,7 @@ async fn it_is_readable_and_mistakes_are_told() {
     for (arguments, said) in [
         (&["--table", "nothing", "--role", "anon"][..], "there is no table public.nothing"),
         (&["--table", "notes", "--role", "nobody"], "there is no role nobody"),
-        (&["--table", "peek", "--role", "anon"], "is no table"),
+        (&["--table", "peek", "--role", "anon"], "public.peek is a view and no table"),
         (&["--table", "notes", "--role", "anon", "--row", "[]"], "must be a JSON object"),
         (&["--table", "notes", "--role", "anon", "--row", "{\"x\": 1}"], "notes has no column x"),
         (&["--table", "notes", "--role", "anon", "--where", "id"], "COLUMN=VALUE"),
@@ -224,6 +336,17 @@ async fn what_the_api_hides_is_told_whatever_policies_say() {
     assert!(hidden.contains("no row-level security") && text.contains(&hidden), "{hidden}\n{text}");
     assert!(text.contains("SELECT: not through the API; for PostgreSQL: allowed"), "{text}");
     assert!(asked("private.kept", "service_role").0.contains("rest.schemas"));
+    let kinds = "create table public.parted (id int) partition by range (id);
+                 create table public.part_1 partition of public.parted for values from (0) to (9);
+                 create materialized view public.copied as select 1 as one";
+    case.database.script(kinds).await;
+    let (partition, text) = asked("part_1", "service_role");
+    assert!(partition.contains("no partitions: its rows are reached through public.parted,"), "{partition}");
+    assert!(text.contains(&partition), "{text}");
+    case.run(&["--table", "copied", "--role", "anon"]).fails(&[
+        "public.copied is a materialized view and no table: it has no policies",
+        "the REST API hides it from anon: relations of its kind cannot have row-level security",
+    ]);
     for (table, role) in [("unprot", "service_role"), ("notes", "authenticated")] {
         assert_eq!(asked(table, role).0, "", "{table} {role}");
     }

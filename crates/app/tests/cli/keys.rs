@@ -50,6 +50,36 @@ async fn a_token_is_accepted_by_the_server() {
     assert_eq!(get(&app.url("/rest/v1/rpc/me"), ended.trim()).await.0, 401);
 }
 
+#[tokio::test]
+async fn a_token_is_for_the_audience_of_the_configuration() {
+    let database = support::installed().await;
+    database.script("create function me() returns text language sql as 'select auth.uid()::text'").await;
+    let audience = ("FERROBASE_AUTH__JWT_AUDIENCE", "my-app");
+    let app = support::serve(&database).env(audience.0, audience.1).start().await.unwrap();
+    let project = Project::empty();
+    let others = keys(&project, &["token", "--sub", ANN]).succeeds();
+    assert_eq!(get(&app.url("/rest/v1/rpc/me"), others.trim()).await.0, 401);
+    let mut command = project.command(&["keys", "token", "--sub", ANN]);
+    let token = Ran::of(command.envs([("FERROBASE_AUTH__JWT_SECRET", SECRET), audience])).succeeds();
+    assert_eq!(claims(token.trim(), SECRET.as_bytes())["aud"], "my-app");
+    assert_eq!(get(&app.url("/rest/v1/rpc/me"), token.trim()).await, (200, format!("\"{ANN}\"")));
+}
+
+#[test]
+fn a_token_of_a_role_that_is_not_allowed_is_made_with_a_word() {
+    let project = Project::empty();
+    let of = |role: &str| keys(&project, &["token", "--role", role]);
+    let told = of("postgres");
+    assert!(told.err.contains("--role postgres: is not in auth.allowed_roles"), "{}", told.err);
+    assert_eq!(claims(told.succeeds().trim(), SECRET.as_bytes())["role"], "postgres");
+    for role in ["anon", "authenticated", "service_role"] {
+        assert!(!of(role).err.contains("allowed_roles"), "{role}");
+    }
+    let mut visitor = project.command(&["keys", "token", "--role", "visitor"]);
+    let visitor = visitor.envs([("FERROBASE_AUTH__JWT_SECRET", SECRET), ("FERROBASE_REST__ANON_ROLE", "visitor")]);
+    assert!(!Ran::of(visitor).err.contains("allowed_roles"), "the anonymous role is allowed by being configured");
+}
+
 #[test]
 fn a_token_says_what_was_asked() {
     let project = Project::empty();

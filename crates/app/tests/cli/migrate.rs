@@ -35,7 +35,7 @@ async fn files_are_made_shown_and_applied() {
     project.write(first.trim(), "create table users (id int primary key, email text);\n");
     assert_eq!(
         deployment.migrate(&["status"]).succeeds(),
-        "pending  0001_create_users.sql\npending  0002_add_index.sql\n"
+        "pending  0001_create_users.sql\nempty    0002_add_index.sql\n"
     );
     let up = deployment.migrate(&["up"]);
     for said in [
@@ -61,6 +61,39 @@ async fn files_are_made_shown_and_applied() {
     assert_eq!(status["migrations"][1]["state"], "applied");
     let table = deployment.migrate(&["status"]).succeeds();
     assert!(table.lines().all(|line| line.starts_with("applied  000")), "{table}");
+}
+
+#[tokio::test]
+async fn files_behind_one_without_a_statement_fail_the_deployment() {
+    let deployment = Deployment::new().await;
+    let project = &deployment.project;
+    project.migration("0000_first.sql", "");
+    project.migration("0001_users.sql", "create table users (id int primary key);\n");
+    deployment.migrate(&["up"]).fails(&["0000_first.sql has no statement", ": 0001_users.sql\n"]);
+    std::fs::remove_file(project.file("ferrobase/migrations/0000_first.sql")).unwrap();
+    project.migration("0002_later.sql", "-- left blank on purpose\n");
+    project.migration("0003_notes.sql", "create table notes (id int primary key);\n");
+    project.migration("0004_more.sql", "");
+    let listed = "applied  0001_users.sql\nempty    0002_later.sql\npending  0003_notes.sql\nempty    0004_more.sql\n";
+    let said =
+        ["0002_later.sql has no statement, so what comes after it is not applied: 0003_notes.sql\n", "delete it"];
+    let refused = deployment.migrate(&["up", "--json"]);
+    assert!(refused.out.contains("0001_users.sql"), "what was applied is told all the same: {}", refused.out);
+    refused.fails(&said);
+    assert!(!deployment.migrate(&["up"]).fails(&said).contains("nothing to apply"));
+    let status = deployment.migrate(&["status"]).succeeds();
+    let states: String = status.lines().map(|line| format!("{}\n", line.split("  20").next().unwrap())).collect();
+    assert_eq!(states, listed);
+
+    std::fs::remove_file(project.file("ferrobase/migrations/0002_later.sql")).unwrap();
+    let up = deployment.migrate(&["up"]);
+    assert!(up.err.contains("applied  0003_notes.sql"), "{}", up.err);
+    up.succeeds();
+    let status = deployment.migrate(&["status", "--json"]).json();
+    assert_eq!(
+        (&status["migrations"][1]["state"], &status["migrations"][2]["state"]),
+        (&json!("applied"), &json!("empty"))
+    );
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ async fn a_new_file_is_applied_while_it_runs() {
     let made = project.run(&["migrate", "new", "add", "notes"]).succeeds();
     assert_eq!(made, "ferrobase/migrations/0003_add_notes.sql\n");
     dev.wait_to_say("0003_add_notes.sql has no statement yet");
-    assert!(project.run(&["migrate", "status"]).succeeds().ends_with("pending  0003_add_notes.sql\n"));
+    assert!(project.run(&["migrate", "status"]).succeeds().ends_with("empty    0003_add_notes.sql\n"));
     project.write(made.trim(), "alter table items add notes text default 'none';\n");
     eventually(&dev.url("/rest/v1/items?select=notes"), &key, r#"[{"notes":"none"}]"#).await;
 

@@ -49,6 +49,8 @@ pub struct Relation {
     pub insertable: bool,
     /// Whether UPDATE can work.
     pub updatable: bool,
+    /// Whether INSERT with ON CONFLICT can work: neither a rule nor an INSTEAD OF trigger writes in its place.
+    pub upsertable: bool,
     /// Whether DELETE can work.
     pub deletable: bool,
     /// Row-level security.

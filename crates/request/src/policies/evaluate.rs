@@ -7,7 +7,7 @@ use ferrobase_catalog::QualifiedName;
 use ferrobase_pg::{DbError, Error, Session};
 use ferrobase_query::CatalogSql;
 use ferrobase_query::sql::{JSONB, Sql};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::table::{ExplainError, Table};
 
@@ -36,61 +36,8 @@ pub(super) async fn find_row(
     }
 }
 
-/// The row as it would be inserted: columns that it does not name have their defaults.
-pub(super) async fn with_defaults(session: &mut Session, table: &Table, row: &JsonRow) -> Result<JsonRow, Error> {
-    let mut whole = row.clone();
-    for column in table.columns.iter().filter(|column| !row.contains_key(&column.name)) {
-        let Some(default) = &column.default else { continue };
-        let mut sql = Sql::of("SELECT pg_catalog.to_jsonb(CAST((");
-        sql.catalog(&CatalogSql::written_by_catalog(default)).push(") AS ");
-        sql.catalog(&CatalogSql::written_by_catalog(&column.type_name)).push("))");
-        // A default that this role cannot compute would refuse the insert itself; the policies are judged without it.
-        if let Ok(Ok(found)) = attempt(session, sql).await
-            && let Some(Some(value)) = found.first()
-        {
-            whole.insert(column.name.clone(), serde_json::from_str(value).unwrap_or(Value::Null));
-        }
-    }
-    Ok(whole)
-}
-
-/// Refuses values that their columns cannot hold: each policy would fail of them, and none would be to blame.
-pub(super) async fn check_values(
-    session: &mut Session,
-    name: &QualifiedName,
-    table: &Table,
-    row: &JsonRow,
-) -> Result<(), ExplainError> {
-    for (column, value) in row {
-        let of = table.column(&name.name, column)?;
-        let json = json!({ column: value }).to_string();
-        let mut sql = Sql::of("SELECT pg_catalog.to_jsonb(it.*)::text FROM pg_catalog.jsonb_to_record(");
-        sql.typed(Some(json.into()), JSONB).push(") AS it(").ident(column).push(" ");
-        sql.catalog(&CatalogSql::written_by_catalog(&of.type_name)).push(")");
-        is_held(attempt(session, sql).await?, || format!("{}.{column}", name.name))?;
-    }
-    Ok(())
-}
-
-/// Refuses a whole row that the table cannot hold, as one without a value where a domain wants one.
-pub(super) async fn check_row(session: &mut Session, name: &QualifiedName, row: &JsonRow) -> Result<(), ExplainError> {
-    let mut sql = Sql::of("SELECT pg_catalog.to_jsonb(it.*)::text FROM ");
-    as_row(&mut sql, name, row).push(" AS it");
-    is_held(attempt(session, sql).await?, || name.name.clone())
-}
-
-/// Whether values were what their types want. What else PostgreSQL refuses, as what a role may not look at, is said elsewhere.
-fn is_held(outcome: Attempt, place: impl Fn() -> String) -> Result<(), ExplainError> {
-    match outcome {
-        Err(error) if ["22", "23"].iter().any(|class| error.code.as_str().starts_with(class)) => {
-            Err(ExplainError::Malformed { place: place(), reason: error.message.clone(), code: error.code.to_string() })
-        }
-        _ => Ok(()),
-    }
-}
-
 /// Writes the row as a relation.
-fn as_row<'s>(sql: &'s mut Sql, name: &QualifiedName, row: &JsonRow) -> &'s mut Sql {
+pub(super) fn as_row<'s>(sql: &'s mut Sql, name: &QualifiedName, row: &JsonRow) -> &'s mut Sql {
     let json = Value::Object(row.clone()).to_string();
     sql.push("pg_catalog.jsonb_populate_record(NULL::").qualified(name).push(", ");
     sql.typed(Some(json.into()), JSONB).push(")")
@@ -112,10 +59,10 @@ pub(super) async fn expression(
 }
 
 /// What came of a statement: the first column of its rows, or what PostgreSQL says against it.
-type Attempt = Result<Vec<Option<String>>, Box<DbError>>;
+pub(super) type Attempt = Result<Vec<Option<String>>, Box<DbError>>;
 
 /// Runs a statement that may fail without ending the transaction.
-async fn attempt(session: &mut Session, sql: Sql) -> Result<Attempt, Error> {
+pub(super) async fn attempt(session: &mut Session, sql: Sql) -> Result<Attempt, Error> {
     session.script("savepoint ferrobase_attempt").await?;
     match run(session, sql).await {
         Ok(rows) => Ok(Ok(rows)),

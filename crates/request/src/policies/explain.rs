@@ -4,7 +4,6 @@
 //! each policy with what it says of the row. Everything runs in one transaction with the role and the claims set as for a
 //! request, and is rolled back.
 
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use ferrobase_catalog::{Privilege, QualifiedName};
@@ -13,7 +12,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::evaluate::{self, JsonRow};
+use super::row::{Given, Rules};
 use super::table::{ExplainError, Table};
+use super::verdict::{all_pass, judge, missing, verdict};
 use super::{Policy, load, name};
 use crate::context::{Claims, Identity, RequestContext, Via};
 use crate::role_settings::RoleLimits;
@@ -39,6 +40,8 @@ pub struct Question {
     pub row: Option<Map<String, Value>>,
     /// Columns and values that find a row which is there.
     pub existing: Vec<(String, String)>,
+    /// Columns that are read or returned; none are all.
+    pub columns: Vec<String>,
     /// The changed rows are returned.
     pub returning: bool,
     /// Schemas in which the role's code finds names.
@@ -112,6 +115,12 @@ pub struct Explanation {
     pub policies: Vec<Policy>,
     /// The sets that are asked.
     pub steps: Vec<Step>,
+    /// The table of which it is a partition, `schema.table`: who reaches rows through that one is not asked these policies.
+    pub partition_of: Option<String>,
+    /// BEFORE triggers that would see the row and were not run: they may change it before it is judged.
+    pub triggers_not_run: Vec<String>,
+    /// What the answer leaves open, in sentences.
+    pub remarks: Vec<String>,
     /// Whether the command would work; nothing when that depends on a row that was not given.
     pub allowed: Option<bool>,
     /// In one sentence.
@@ -151,19 +160,29 @@ impl Asking<'_> {
         let question = self.question;
         let table = Table::find(self.session, &self.name.schema, &self.name.name, &question.role).await?;
         table.check(&self.name.name, question.row.as_ref())?;
+        question.columns.iter().try_for_each(|column| table.column(&self.name.name, column).map(drop))?;
+        let rules = Rules::load(self.session, &table).await?;
         let policies = load(self.session, table.oid, &question.role).await?;
-        let existing = match (&question.existing[..], &question.row, question.command) {
+        let mut existing = match (&question.existing[..], &question.row, question.command) {
             ([], Some(row), Privilege::Select | Privilege::Delete) => Some(row.clone()),
             ([], ..) => None,
             (wanted, ..) => Some(evaluate::find_row(self.session, self.name, &table, wanted).await?),
         };
         self.become_role().await?;
+        let (mut new, mut triggers_not_run, mut remarks) = (None, Vec::new(), Vec::new());
         if let Some(row) = &question.row {
-            evaluate::check_values(self.session, self.name, &table, row).await?;
-        }
-        let new = self.new_row(&table, existing.as_ref()).await?;
-        if let (Privilege::Insert, Some(new)) = (question.command, &new) {
-            evaluate::check_row(self.session, self.name, new).await?;
+            let given = Given { name: self.name, table: &table, rules: &rules, row, command: question.command };
+            given.check_values(self.session).await?;
+            match question.command {
+                Privilege::Insert | Privilege::Update => {
+                    triggers_not_run = given.triggers();
+                    new = Some(self.new_row(given, existing.as_ref(), &triggers_not_run, &mut remarks).await?);
+                }
+                Privilege::Select | Privilege::Delete if question.existing.is_empty() => {
+                    existing = Some(given.generate(self.session, row.clone()).await?);
+                }
+                Privilege::Select | Privilege::Delete => {}
+            }
         }
         let missing_privileges = missing(question, &table);
         let asks = table.row_security && !table.is_bypassed;
@@ -178,9 +197,20 @@ impl Asking<'_> {
             (true, false) => "enabled",
         };
         let allowed = if missing_privileges.is_empty() { all_pass(&steps) } else { Some(false) };
-        let verdict = verdict(question, &missing_privileges, &steps, allowed);
+        let verdict = verdict(question, &table, &missing_privileges, &steps, allowed);
         let command = name(question.command);
-        Ok(Explanation { command, missing_privileges, row_security, policies, steps, allowed, verdict })
+        Ok(Explanation {
+            command,
+            missing_privileges,
+            row_security,
+            policies,
+            steps,
+            partition_of: table.partition_of,
+            triggers_not_run,
+            remarks,
+            allowed,
+            verdict,
+        })
     }
 
     /// The settings of a request, the role among them.
@@ -223,17 +253,38 @@ impl Asking<'_> {
         Ok(())
     }
 
-    async fn new_row(&mut self, table: &Table, existing: Option<&JsonRow>) -> Result<Option<JsonRow>, Error> {
-        let Some(row) = &self.question.row else { return Ok(None) };
-        match (self.question.command, existing) {
-            (Privilege::Insert, _) => evaluate::with_defaults(self.session, table, row).await.map(Some),
-            (Privilege::Update, Some(existing)) => {
-                let mut whole = existing.clone();
-                whole.extend(row.clone());
-                Ok(Some(whole))
-            }
-            _ => Ok(Some(row.clone())),
+    /// The row that will be there, if no trigger changes it. One that the table cannot hold is refused, or remarked where a trigger
+    /// may mend it.
+    async fn new_row(
+        &mut self,
+        given: Given<'_>,
+        existing: Option<&JsonRow>,
+        triggers: &[String],
+        remarks: &mut Vec<String>,
+    ) -> Result<JsonRow, ExplainError> {
+        let is_new = given.command == Privilege::Insert;
+        let whole = match existing {
+            _ if is_new => given.with_defaults(self.session).await?,
+            Some(existing) => existing.iter().chain(given.row).map(|(k, v)| (k.clone(), v.clone())).collect(),
+            None => given.row.clone(),
+        };
+        let whole = given.generate(self.session, whole).await?;
+        if is_new {
+            given.check_row(self.session, &whole).await?;
         }
+        let broken = given.broken(self.session, &whole, is_new || existing.is_some()).await?;
+        match broken {
+            Some(broken) if triggers.is_empty() => return Err(broken.into()),
+            broken => remarks.extend(broken.map(|broken| format!("as it was given, the row breaks {broken}"))),
+        }
+        if !triggers.is_empty() {
+            let quoted: Vec<String> = triggers.iter().map(|name| format!("\"{name}\"")).collect();
+            remarks.push(format!(
+                "BEFORE triggers were not run, which may change the row before policies are asked: {}",
+                quoted.join(", ")
+            ));
+        }
+        Ok(whole)
     }
 
     async fn step(
@@ -291,97 +342,4 @@ fn plan(question: &Question) -> Vec<Plan> {
             vec![(Select, Using, Existing, "a filter reads the row"), (Delete, Using, Existing, "the row is removed")]
         }
     }
-}
-
-/// Whether the row passes, and who refuses it.
-fn judge(judged: &[Judged], has_row: bool) -> (Option<bool>, Vec<String>) {
-    let passes = |policy: &&Judged| policy.outcome == Outcome::Passes;
-    let permissive = judged.iter().filter(|policy| policy.permissive);
-    if permissive.clone().next().is_none() {
-        // Nothing lets any row pass, whatever it looks like.
-        return (Some(false), Vec::new());
-    }
-    if !has_row {
-        return (None, Vec::new());
-    }
-    let is_let = permissive.clone().any(|policy| passes(&policy));
-    let refusing = judged.iter().filter(|policy| !passes(policy) && (!policy.permissive || !is_let));
-    let refused_by: Vec<String> = refusing.map(|policy| policy.policy.clone()).collect();
-    (Some(refused_by.is_empty()), refused_by)
-}
-
-fn all_pass(steps: &[Step]) -> Option<bool> {
-    if steps.iter().any(|step| step.passes == Some(false)) {
-        return Some(false);
-    }
-    steps.iter().all(|step| step.passes == Some(true)).then_some(true)
-}
-
-/// Privileges that the command needs and the role does not have.
-fn missing(question: &Question, table: &Table) -> Vec<String> {
-    let mut missing = Vec::new();
-    if !table.uses_schema {
-        missing.push(format!("USAGE on schema {}", question.table.schema));
-    }
-    let written: BTreeSet<&str> = question.row.iter().flat_map(Map::keys).map(String::as_str).collect();
-    let filtered: BTreeSet<&str> = question.existing.iter().map(|(column, _)| column.as_str()).collect();
-    let all = table.all();
-    let mut needs = |privilege: Privilege, used: &BTreeSet<&str>| {
-        let lacking = table.lacking(privilege, used);
-        if lacking.is_empty() {
-            return;
-        }
-        let what = if lacking.len() == used.len() || privilege == Privilege::Delete {
-            question.table.name.clone()
-        } else {
-            format!("{} ({})", question.table.name, lacking.join(", "))
-        };
-        missing.push(format!("{} on {what}", name(privilege)));
-    };
-    let wanted = if written.is_empty() { &all } else { &written };
-    match question.command {
-        Privilege::Select => needs(Privilege::Select, &all),
-        Privilege::Insert => needs(Privilege::Insert, wanted),
-        Privilege::Update => {
-            needs(Privilege::Update, wanted);
-            needs(Privilege::Select, &filtered);
-        }
-        Privilege::Delete => {
-            needs(Privilege::Delete, &all);
-            needs(Privilege::Select, &filtered);
-        }
-    }
-    if question.returning && question.command != Privilege::Select {
-        needs(Privilege::Select, &all);
-    }
-    missing.dedup();
-    missing
-}
-
-fn verdict(question: &Question, missing: &[String], steps: &[Step], allowed: Option<bool>) -> String {
-    let (role, command, table) = (&question.role, name(question.command), &question.table.name);
-    if !missing.is_empty() {
-        return format!("refused: role {role} lacks {}", missing.join(" and "));
-    }
-    let Some(step) = steps.iter().find(|step| step.passes == Some(false)) else {
-        return match allowed {
-            Some(true) => format!("allowed: role {role} may {command} this row of {table}"),
-            _ => format!("depends on the row: give one with --row or --where to see what each policy says of {table}"),
-        };
-    };
-    let because = step.because;
-    if step.policies.iter().all(|policy| !policy.permissive) {
-        return format!("refused: no policy of table {table} lets role {role} {} ({because})", step.command);
-    }
-    let quoted: Vec<String> = step.refused_by.iter().map(|policy| format!("\"{policy}\"")).collect();
-    let who = quoted.join(", ");
-    if step.policies.iter().any(|policy| policy.permissive && policy.outcome == Outcome::Passes) {
-        format!("refused: restrictive {} refused by {who} ({because})", noun(step.command))
-    } else {
-        format!("refused: no permissive {} lets the row pass: {who} ({because})", noun(step.command))
-    }
-}
-
-fn noun(command: &str) -> String {
-    format!("{command} policy")
 }

@@ -7,14 +7,16 @@
 mod denial;
 mod evaluate;
 mod explain;
+mod row;
 mod table;
+mod verdict;
 
 use ferrobase_catalog::Privilege;
 use ferrobase_pg::{Error, Row, Session};
 
 pub use denial::{Attempt, Compared, Reads, Returned, Verb, hint};
 pub use explain::{Clause, Explanation, Judged, Outcome, Question, Step, explain};
-pub use table::ExplainError;
+pub use table::{ExplainError, NoTable};
 
 /// One policy, as far as one role is concerned.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]

@@ -22,12 +22,14 @@ pub enum ExplainError {
     #[error("there is no role {0}")]
     UnknownRole(String),
     /// Something that cannot have policies.
-    #[error("{schema}.{table} is no table: policies belong to the tables that it reads")]
+    #[error("{schema}.{table} is {}", kind.text())]
     NoTable {
         /// The schema.
         schema: String,
         /// The view.
         table: String,
+        /// What it is.
+        kind: NoTable,
     },
     /// A column that the table does not have.
     #[error("{table} has no column {column}")]
@@ -42,7 +44,7 @@ pub enum ExplainError {
     Malformed {
         /// The column, or the table where no single one is to blame.
         place: String,
-        /// What PostgreSQL says.
+        /// What PostgreSQL says, or would.
         reason: String,
         /// Its code.
         code: String,
@@ -69,6 +71,37 @@ pub enum ExplainError {
     },
 }
 
+/// What is no table, and yet a relation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoTable {
+    /// A view.
+    View,
+    /// Keeps the rows that its owner saw.
+    MaterializedView,
+    /// Its rows are elsewhere.
+    ForeignTable,
+}
+
+impl NoTable {
+    fn of(relkind: Option<&str>) -> Self {
+        match relkind {
+            Some("m") => Self::MaterializedView,
+            Some("f") => Self::ForeignTable,
+            _ => Self::View,
+        }
+    }
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::View => "a view and no table: policies belong to the tables that it reads",
+            Self::MaterializedView => {
+                "a materialized view and no table: it has no policies, and holds the rows that its owner saw"
+            }
+            Self::ForeignTable => "a foreign table, which cannot have policies",
+        }
+    }
+}
+
 /// A table, and what the role may do with it before any policy is asked.
 #[derive(Clone, Debug)]
 pub(super) struct Table {
@@ -77,6 +110,8 @@ pub(super) struct Table {
     /// No policy is asked: a superuser, BYPASSRLS, or the owner of a table that does not force them.
     pub(super) is_bypassed: bool,
     pub(super) uses_schema: bool,
+    /// The table of which it is a partition, `schema.table`.
+    pub(super) partition_of: Option<String>,
     deletes: bool,
     pub(super) columns: Vec<TableColumn>,
 }
@@ -87,6 +122,14 @@ pub(super) struct TableColumn {
     pub(super) name: String,
     pub(super) type_name: String,
     pub(super) default: Option<String>,
+    /// The expression of a generated column.
+    pub(super) generated: Option<String>,
+    /// `GENERATED ALWAYS AS IDENTITY`.
+    pub(super) is_identity: bool,
+    /// `NOT NULL`.
+    pub(super) is_required: bool,
+    /// It may have a value that the row does not name, whether or not that can be told here.
+    pub(super) has_default: bool,
     selects: bool,
     inserts: bool,
     updates: bool,
@@ -108,7 +151,8 @@ impl Table {
             return Err(ExplainError::UnknownRole(role.to_owned()));
         }
         if !matches!(row.text(1), Some("r" | "p")) {
-            return Err(ExplainError::NoTable { schema: schema.to_owned(), table: table.to_owned() });
+            let kind = NoTable::of(row.text(1));
+            return Err(ExplainError::NoTable { schema: schema.to_owned(), table: table.to_owned(), kind });
         }
         let oid = row.text(0).and_then(|oid| oid.parse().ok()).ok_or_else(unknown)?;
         let oid: u32 = oid;
@@ -126,6 +170,7 @@ impl Table {
             is_bypassed: is_true(4) || (is_true(5) && !is_true(3)),
             uses_schema: is_true(6),
             deletes: is_true(7),
+            partition_of: row.text(9).map(str::to_owned),
             columns,
         })
     }
@@ -168,6 +213,10 @@ impl TableColumn {
             selects: is_true(3),
             inserts: is_true(4),
             updates: is_true(5),
+            generated: row.text(6).map(str::to_owned),
+            is_identity: is_true(7),
+            is_required: is_true(8),
+            has_default: is_true(9),
         }
     }
 }

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use ferrobase_catalog::{Catalog, Column, Function, Generated, Link, Privilege, Relation, ReturnShape, Volatility};
 
+use super::real_type::RealType;
 use super::type_name::TypeNames;
 
 /// How much is listed.
@@ -57,6 +58,8 @@ pub(crate) struct RelationFacts<'a> {
     pub(crate) comment: Comment<'a>,
     /// What can be done with it.
     pub(crate) verbs: Verbs,
+    /// Whether an INSERT can take the place of a row that is there.
+    pub(crate) upsertable: bool,
     /// Columns in table order.
     pub(crate) columns: Vec<ColumnFacts<'a>>,
 }
@@ -89,6 +92,10 @@ pub(crate) struct ColumnFacts<'a> {
     pub(crate) verbs: Verbs,
     /// The type as descriptions name it.
     pub(crate) shown_type: Cow<'a, str>,
+    /// What its values are.
+    pub(crate) real: RealType<'a>,
+    /// The relation is a view: what is a key of one of its tables, several of its rows may have.
+    pub(crate) of_view: bool,
     /// JSON made from it is whatever a cast of its domain makes.
     pub(crate) presented: bool,
     /// JSON is read into it by a cast of its domain.
@@ -115,8 +122,10 @@ pub(crate) struct OverloadFacts<'a> {
     pub(crate) parameters: Vec<ParameterFacts<'a>>,
     /// The relation whose rows it returns, where that is listed.
     pub(crate) rows_of: Option<&'a str>,
+    /// The values of a result that is no row.
+    pub(crate) scalar: Option<RealType<'a>>,
     /// Declared columns of the result with their types.
-    pub(crate) output: Vec<(&'a str, Cow<'a, str>)>,
+    pub(crate) output: Vec<(&'a str, RealType<'a>)>,
 }
 
 /// One parameter.
@@ -125,6 +134,8 @@ pub(crate) struct ParameterFacts<'a> {
     pub(crate) name: &'a str,
     /// The type as descriptions name it.
     pub(crate) type_name: Cow<'a, str>,
+    /// What its values are.
+    pub(crate) real: RealType<'a>,
     /// No DEFAULT.
     pub(crate) required: bool,
     /// VARIADIC.
@@ -196,6 +207,7 @@ impl<'a> View<'a> {
             name: &relation.name.name,
             comment: Comment::of(relation.comment.as_deref()),
             verbs: self.verbs(relation),
+            upsertable: relation.upsertable,
             columns: columns.collect(),
         })
     }
@@ -214,6 +226,11 @@ impl<'a> View<'a> {
             references,
             verbs,
             shown_type: types.of_column(&column.shown_type),
+            real: match &column.enum_values[..] {
+                [] => RealType::of(&column.base_type, self.catalog),
+                values => RealType { name: Cow::Borrowed(&column.base_type), values },
+            },
+            of_view: relation.is_view(),
             presented: self.catalog.representation(&column.declared_type, "json").is_some(),
             read_by_cast: self.catalog.representation("json", &column.declared_type).is_some(),
         }
@@ -290,7 +307,7 @@ impl<'a> View<'a> {
         let mut functions: Vec<_> = own
             .filter_map(|(name, overloads)| {
                 let callable = overloads.iter().filter(|function| self.may_call(function));
-                let overloads: Vec<_> = callable.map(|f| overload(f, types, relations)).collect();
+                let overloads: Vec<_> = callable.map(|f| self.overload(f, types, relations)).collect();
                 (!overloads.is_empty()).then_some(FunctionFacts { name: &name.name, overloads })
             })
             .collect();
@@ -301,33 +318,43 @@ impl<'a> View<'a> {
     fn may_call(&self, function: &Function) -> bool {
         self.listing == Listing::Everything || self.catalog.may_execute(self.role, function)
     }
-}
 
-fn overload<'a>(function: &'a Function, types: &TypeNames, relations: &[RelationFacts<'a>]) -> OverloadFacts<'a> {
-    let rows_of = match &function.returns.shape {
-        ReturnShape::Row { relation: Some(relation), .. } if relation.schema == function.name.schema => {
-            let listed = relations.binary_search_by_key(&relation.name.as_str(), |listed| listed.name).ok();
-            listed.map(|index| &relations[index]).filter(|listed| listed.verbs.read).map(|listed| listed.name)
+    fn overload(
+        &self,
+        function: &'a Function,
+        types: &TypeNames,
+        relations: &[RelationFacts<'a>],
+    ) -> OverloadFacts<'a> {
+        let rows_of = match &function.returns.shape {
+            ReturnShape::Row { relation: Some(relation), .. } if relation.schema == function.name.schema => {
+                let listed = relations.binary_search_by_key(&relation.name.as_str(), |listed| listed.name).ok();
+                listed.map(|index| &relations[index]).filter(|listed| listed.verbs.read).map(|listed| listed.name)
+            }
+            _ => None,
+        };
+        let parameters = function.parameters.iter().map(|parameter| ParameterFacts {
+            name: &parameter.name,
+            type_name: types.of_parameter(&parameter.type_name),
+            real: RealType::of(&parameter.type_name, self.catalog),
+            required: parameter.required,
+            variadic: parameter.variadic,
+        });
+        OverloadFacts {
+            function,
+            comment: Comment::of(function.comment.as_deref()),
+            by_get: function.volatility != Volatility::Volatile,
+            parameters: parameters.collect(),
+            rows_of,
+            scalar: match &function.returns.shape {
+                ReturnShape::Scalar(name) => Some(RealType::named(name, self.catalog)),
+                ReturnShape::Row { .. } | ReturnShape::Void => None,
+            },
+            output: function
+                .output_columns
+                .iter()
+                .map(|column| (column.name.as_str(), RealType::of(&column.type_name, self.catalog)))
+                .collect(),
         }
-        _ => None,
-    };
-    let parameters = function.parameters.iter().map(|parameter| ParameterFacts {
-        name: &parameter.name,
-        type_name: types.of_parameter(&parameter.type_name),
-        required: parameter.required,
-        variadic: parameter.variadic,
-    });
-    OverloadFacts {
-        function,
-        comment: Comment::of(function.comment.as_deref()),
-        by_get: function.volatility != Volatility::Volatile,
-        parameters: parameters.collect(),
-        rows_of,
-        output: function
-            .output_columns
-            .iter()
-            .map(|column| (column.name.as_str(), types.of_parameter(&column.type_name)))
-            .collect(),
     }
 }
 

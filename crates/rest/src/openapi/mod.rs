@@ -8,6 +8,7 @@ mod address;
 mod answer;
 mod cache;
 mod facts;
+mod real_type;
 mod swagger;
 mod swagger_types;
 mod type_name;

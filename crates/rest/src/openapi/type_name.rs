@@ -64,7 +64,7 @@ impl TypeNames {
 }
 
 /// Schema and name of a type written as `schema.name`, each part quoted or not.
-fn qualified(text: &str) -> Option<(String, String)> {
+pub(super) fn qualified(text: &str) -> Option<(String, String)> {
     let (schema, rest) = identifier(text)?;
     let (name, rest) = identifier(rest.strip_prefix('.')?)?;
     rest.is_empty().then_some((schema, name))

@@ -48,7 +48,7 @@ pub(super) fn location(relation: &str, key: &[(String, String)]) -> String {
 }
 
 /// The name of a column as a query string has it: in quotes, unless it is a plain one.
-fn parameter(name: &str) -> Cow<'_, str> {
+pub(crate) fn parameter(name: &str) -> Cow<'_, str> {
     // As the grammar has it (`parse::name`): words without dashes, joined by single ones.
     let is_plain = |c: char| c.is_alphabetic() || c.is_ascii_digit() || matches!(c, '_' | ' ' | '$');
     let is_word = |word: &str| !word.is_empty() && word.trim() == word && word.chars().all(is_plain);

@@ -11,6 +11,7 @@ pub(crate) mod pages;
 mod streamed;
 mod validator;
 
+pub(crate) use fields::parameter;
 pub use streamed::{StreamFacts, streamed};
 
 #[cfg(test)]

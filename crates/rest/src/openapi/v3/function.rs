@@ -67,7 +67,7 @@ fn arguments(overloads: &[&OverloadFacts<'_>]) -> Vec<Value> {
         seen.push(parameter.name);
         let same: Vec<_> = overloads.iter().map(|o| o.parameters.iter().find(|p| p.name == parameter.name)).collect();
         let required = same.iter().all(|found| found.is_some_and(|p| p.required));
-        let is_one_type = same.iter().flatten().all(|p| p.type_name == parameter.type_name);
+        let is_one_type = same.iter().flatten().all(|p| p.real == parameter.real);
         let schema = if is_one_type { argument(parameter) } else { schema::object(json!({ "type": "string" })) };
         arguments.push(json!({ "name": parameter.name, "in": "query", "required": required, "schema": schema }));
     }
@@ -77,10 +77,9 @@ fn arguments(overloads: &[&OverloadFacts<'_>]) -> Vec<Value> {
 /// An argument; the last one of a VARIADIC function is given once for each element.
 fn argument(parameter: &ParameterFacts<'_>) -> Schema {
     if !parameter.variadic {
-        return schema::in_query(&parameter.type_name);
+        return schema::in_query(&parameter.real);
     }
-    let element = parameter.type_name.strip_suffix("[]").unwrap_or(&parameter.type_name);
-    schema::object(json!({ "type": "array", "items": schema::in_query(element) }))
+    schema::object(json!({ "type": "array", "items": schema::in_query(&parameter.real.element()) }))
 }
 
 /// What chooses among rows, unless an argument has the name.
@@ -126,7 +125,7 @@ fn add(content: &mut Map<String, Value>, media: &str, schema: &Value) {
 fn by_name(parameters: &[ParameterFacts<'_>]) -> Value {
     let properties: Schema = parameters
         .iter()
-        .map(|p| (p.name.to_owned(), Value::Object(schema::nullable(schema::written(&p.type_name)))))
+        .map(|p| (p.name.to_owned(), Value::Object(schema::nullable(schema::written(&p.real)))))
         .collect();
     let mut arguments = json!({ "type": "object", "properties": properties, "additionalProperties": false });
     let required: Vec<&str> = parameters.iter().filter(|p| p.required).map(|p| p.name).collect();
@@ -161,9 +160,7 @@ fn result(overload: &OverloadFacts<'_>, context: &Context<'_>) -> Value {
     let returns = &overload.function.returns;
     let one = match &returns.shape {
         ReturnShape::Void => Schema::new(),
-        ReturnShape::Scalar(name) => {
-            schema::sql_name(&name.schema, &name.name).map_or_else(Schema::new, |name| schema::of_type(&name))
-        }
+        ReturnShape::Scalar(_) => overload.scalar.as_ref().map_or_else(Schema::new, schema::of),
         ReturnShape::Row { .. } => {
             let row = Value::Object(row(overload, context));
             if returns.set {
@@ -183,9 +180,8 @@ fn row(overload: &OverloadFacts<'_>, context: &Context<'_>) -> Schema {
         return schema::object(reference("schemas", context.keys.get(relation)));
     }
     let columns = overload.output.iter().filter(|(name, _)| !name.is_empty());
-    let properties: Schema = columns
-        .map(|(name, of_type)| ((*name).to_owned(), Value::Object(schema::nullable(schema::of_type(of_type)))))
-        .collect();
+    let properties: Schema =
+        columns.map(|(name, real)| ((*name).to_owned(), Value::Object(schema::nullable(schema::of(real))))).collect();
     let mut row = schema::object(json!({ "type": "object" }));
     if !properties.is_empty() {
         row.insert("properties".to_owned(), Value::Object(properties));

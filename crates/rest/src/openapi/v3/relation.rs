@@ -3,9 +3,11 @@
 use serde_json::{Map, Value, json};
 
 use super::names::Keys;
+use super::rows::is_required;
 use super::schema::object;
 use super::{Context, reference};
 use crate::openapi::facts::{ColumnFacts, RelationFacts};
+use crate::render::parameter;
 
 /// Query parameters with a meaning of their own: a column of such a name has no filter.
 const RESERVED: [&str; 8] = ["select", "order", "limit", "offset", "columns", "on_conflict", "and", "or"];
@@ -53,7 +55,8 @@ pub(super) fn filters<'a>(relation: &'a RelationFacts<'_>, key: &'a str) -> impl
 }
 
 fn filter(name: &str, comment: Option<&str>) -> Value {
-    let mut filter = json!({ "name": name, "in": "query", "schema": reference("schemas", super::shared::FILTER) });
+    let mut filter =
+        json!({ "name": parameter(name), "in": "query", "schema": reference("schemas", super::shared::FILTER) });
     if let Some(comment) = comment {
         filter["description"] = json!(comment);
     }
@@ -78,15 +81,20 @@ struct Writer<'w> {
 }
 
 impl Writer<'_> {
-    /// PUT needs a key to find the row by.
+    /// PUT needs a key to find the row by, and writes every column of the body, whether or not the row is there.
     fn places(&self) -> bool {
         let verbs = self.relation.verbs;
+        let is_written = |column: &ColumnFacts<'_>| column.verbs.insert && column.verbs.update;
+        let is_named = |c: &ColumnFacts<'_>| c.verbs.read && !RESERVED.contains(&c.column.name.as_str());
         let mut keys = self.relation.columns.iter().filter(|column| column.is_key).peekable();
-        verbs.insert
+        let mut required = self.relation.columns.iter().filter(|column| column.verbs.insert && is_required(column));
+        self.relation.upsertable
+            && verbs.insert
             && verbs.update
             && verbs.read
             && keys.peek().is_some()
-            && keys.all(|c| c.verbs.read && c.verbs.insert && !RESERVED.contains(&c.column.name.as_str()))
+            && keys.all(|column| is_named(column) && is_written(column))
+            && required.all(is_written)
     }
 
     fn get(&self) -> Value {
@@ -116,7 +124,13 @@ impl Writer<'_> {
         let mut parameters: Vec<Value> = keys.map(key_filter).collect();
         parameters.extend(["select", "prefer_return"].map(shared));
         self.write_profile(&mut parameters);
-        let row = reference("schemas", &format!("{}.insert", self.key));
+        // Where the role may insert columns that it may not change, those are left out.
+        let is_split = self.relation.columns.iter().any(|column| column.verbs.insert && !column.verbs.update);
+        let row = if is_split {
+            super::rows::place(self.relation)
+        } else {
+            reference("schemas", &format!("{}.insert", self.key))
+        };
         let answers = json!({ "200": self.rows(), "201": self.rows(), "204": nothing("Replaced") });
         self.operation("put", parameters, Some(bodies(&row, false)), answers)
     }
@@ -180,7 +194,7 @@ fn nothing(description: &str) -> Value {
 /// A part of the primary key, which PUT must name.
 fn key_filter(column: &ColumnFacts<'_>) -> Value {
     json!({
-        "name": column.column.name,
+        "name": parameter(&column.column.name),
         "in": "query",
         "required": true,
         "description": "The row's own key, as it is in the body",

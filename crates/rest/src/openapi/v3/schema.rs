@@ -7,24 +7,24 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value, json};
 
+use crate::openapi::real_type::RealType;
+
 /// An object schema under construction.
 pub(super) type Schema = Map<String, Value>;
 
-/// The schema of a type by its name in SQL, modifiers allowed; NULL is not part of it.
-pub(super) fn of_type(type_name: &str) -> Schema {
-    let bare = without_modifiers(type_name);
-    if let Some(element) = bare.strip_suffix("[]") {
-        let element = element.trim_end_matches("[]");
+/// The schema of a type, whose name may have modifiers; NULL is not part of it.
+pub(super) fn of(real: &RealType<'_>) -> Schema {
+    if real.is_array() {
         // Whether an array has more than one dimension is nothing that a type says.
-        let items = nullable(of_type(element));
+        let items = nullable(of(&real.element()));
         return object(json!({ "type": "array", "items": items }));
     }
-    object(scalar(&bare))
+    if real.values.is_empty() { object(scalar(&without_modifiers(&real.name))) } else { one_of_texts(real.values) }
 }
 
 /// The schema of a value that is sent: a number is written as one.
-pub(super) fn written(type_name: &str) -> Schema {
-    let mut schema = of_type(type_name);
+pub(super) fn written(real: &RealType<'_>) -> Schema {
+    let mut schema = of(real);
     if matches!(schema.get("type"), Some(Value::Array(_))) {
         schema.insert("type".to_owned(), json!("number"));
     }
@@ -65,34 +65,8 @@ fn scalar(name: &str) -> Value {
     }
 }
 
-/// The name in SQL of a type by its name in `pg_type`; `None` for types of users.
-pub(super) fn sql_name(schema: &str, name: &str) -> Option<Cow<'static, str>> {
-    if schema != "pg_catalog" {
-        return None;
-    }
-    if let Some(element) = name.strip_prefix('_') {
-        return sql_name(schema, element).map(|element| format!("{element}[]").into());
-    }
-    let sql = match name {
-        "bool" => "boolean",
-        "int2" => "smallint",
-        "int4" => "integer",
-        "int8" => "bigint",
-        "float4" => "real",
-        "float8" => "double precision",
-        "varchar" => "character varying",
-        "varbit" => "bit varying",
-        "timestamptz" => "timestamp with time zone",
-        "timestamp" => "timestamp without time zone",
-        "timetz" => "time with time zone",
-        "time" => "time without time zone",
-        other => return Some(other.to_owned().into()),
-    };
-    Some(sql.into())
-}
-
 /// One of these texts.
-pub(super) fn one_of_texts(values: &[String]) -> Schema {
+fn one_of_texts(values: &[String]) -> Schema {
     object(json!({ "type": "string", "enum": values }))
 }
 
@@ -113,8 +87,8 @@ pub(super) fn nullable(mut schema: Schema) -> Schema {
 }
 
 /// As an argument in a query string, where every value is a text: arrays and JSON are written as such.
-pub(super) fn in_query(type_name: &str) -> Schema {
-    let schema = written(type_name);
+pub(super) fn in_query(real: &RealType<'_>) -> Schema {
+    let schema = written(real);
     match schema.get("type") {
         Some(Value::String(kind)) if kind != "array" => schema,
         Some(_) => object(json!({ "type": "string", "examples": ["{}"] })),
@@ -172,7 +146,7 @@ mod tests {
     use super::*;
 
     fn shown(type_name: &str) -> String {
-        Value::Object(of_type(type_name)).to_string()
+        Value::Object(of(&RealType { name: type_name.into(), values: &[] })).to_string()
     }
 
     #[test]
@@ -214,9 +188,14 @@ mod tests {
     }
 
     #[test]
-    fn types_of_results_have_their_names_in_sql() {
-        assert_eq!(sql_name("pg_catalog", "int4").as_deref(), Some("integer"));
-        assert_eq!(sql_name("pg_catalog", "_timestamptz").as_deref(), Some("timestamp with time zone[]"));
-        assert_eq!(sql_name("public", "int4"), None);
+    fn enums_are_their_values_in_arrays_too() {
+        let values = ["sad".to_owned(), "ok".to_owned()];
+        let real = |name: &'static str| RealType { name: name.into(), values: &values };
+        let shown = |schema: Schema| Value::Object(schema).to_string();
+        assert_eq!(shown(of(&real("a.mood"))), r#"{"type":"string","enum":["sad","ok"]}"#);
+        let items = r#"{"type":["string","null"],"enum":["sad","ok",null]}"#;
+        assert_eq!(shown(of(&real("a.mood[]"))), format!(r#"{{"type":"array","items":{items}}}"#));
+        assert_eq!(in_query(&real("a.mood")), of(&real("a.mood")));
+        assert_eq!(shown(in_query(&real("a.mood[]"))), r#"{"type":"string","examples":["{}"]}"#);
     }
 }
