@@ -198,13 +198,11 @@ async fn with_citext_only_inserts_are_doubted_whose_defaults_have_such_values() 
         let is_read = proven.relation(oid).is_some();
         format!("{name} {is_read} {} {}", is_written(Verb::Insert), is_written(Verb::Update))
     });
-    let expected = [
-        "guarded false false false",
-        "named true false true",
-        "placed true false true",
-        "plain true true true",
-        "users true true true",
-    ];
+    // Since PostgreSQL 18 its functions have bodies that can be followed.
+    let guarded =
+        if catalog.server_version < 180_000 { "guarded false false false" } else { "guarded true false true" };
+    let expected =
+        [guarded, "named true false true", "placed true false true", "plain true true true", "users true true true"];
     crate::assert_lines(&lines, &expected);
 }
 
