@@ -307,6 +307,7 @@ impl<'a> Planner<'a> {
 
     fn plan_call(&self, request: &RestRequest, name: &str, method: CallMethod) -> Result<Planned, PlanError> {
         let function = self.function(request, name, method)?;
+        function::check_arguments(request, function)?;
         if request.query.cursor.is_some() {
             return Err(PlanError::NoPages("the result of a function"));
         }

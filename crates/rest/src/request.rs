@@ -223,9 +223,17 @@ impl RestRequest {
             if patches && is_merge_patch(content_type) {
                 return Ok(Some(body::read(body, &MediaType::Json, Use::Rows, false)?));
             }
+            // A function may take a body as it is; PostgREST makes `[]` of a value that is neither object nor list.
+            let calls = matches!(action, Action::Call { method: CallMethod::Post, .. });
+            let whole = calls && rules.dialect == Dialect::Extended && *content_type == MediaType::Json;
             match payload(action, query, body, content_type) {
                 // Objects may differ in the related rows that they hold; the planner knows which keys those are.
-                Err(Error::Body(BodyError::Keys)) if nestable => Ok(Some(Payload::Ragged { raw: body.clone() })),
+                Err(Error::Body(BodyError::Keys)) if nestable || whole => {
+                    Ok(Some(Payload::Ragged { raw: body.clone() }))
+                }
+                Ok(Some(Payload::Json { array: true, .. })) if whole && !body::begins_list(body) => {
+                    Ok(Some(Payload::Ragged { raw: body.clone() }))
+                }
                 payload => payload,
             }
         })

@@ -1,8 +1,9 @@
 //! Functions.
 
+use ferrobase_request::{Profile, TransactionRules};
 use serde_json::json;
 
-use crate::harness::{Api, api};
+use crate::harness::{Api, Setup, api};
 
 const FUNCTIONS: &str = "
 create table public.rows (id int primary key, name text);
@@ -117,4 +118,29 @@ async fn functions_choose_the_answer() {
     assert_eq!(own.field("proxy-status"), "PostgREST; error=C1");
     let allow = api.send("OPTIONS /rpc/refuse?how=x", &[], "").await;
     assert_eq!(allow.field("allow"), "OPTIONS,POST");
+}
+
+/// Webhooks send what they like.
+#[tokio::test]
+async fn a_function_of_one_unnamed_parameter_gets_any_json_as_it_is() {
+    const FUNCTIONS: &str = "create function public.any(json) returns text language sql as 'select $1::text';
+        create function public.named(a int default 7) returns int language sql as 'select a'";
+    let api = api(FUNCTIONS).await;
+    for body in
+        ["\"s\"", "5", "true", "null", "[1,2]", "[{\"a\":1},{\"b\":2}]", "[]", "{}", "{\"a\":1}", " -1.50 ", "[null]"]
+    {
+        // Its plan is kept from the second time on.
+        for _ in 0..4 {
+            let answer = api.send("POST /rpc/any", &[], body).await;
+            assert_eq!((answer.status.as_u16(), answer.json()), (200, json!(body)), "{body}");
+        }
+    }
+    for body in ["[1,2]", "[{\"a\":1},{\"b\":2}]"] {
+        let answer = api.send("POST /rpc/named", &[], body).await;
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (400, "PGRST102"), "{body}");
+    }
+    let transaction = TransactionRules { profile: Profile::Postgrest, ..TransactionRules::default() };
+    let api = Setup { transaction, ..Setup::default() }.start(FUNCTIONS).await;
+    assert_eq!(api.send("POST /rpc/any", &[], "5").await.json(), json!("[]"), "PostgREST has no other values");
+    assert_eq!(api.send("POST /rpc/any", &[], "[1,2]").await.code(), "PGRST102");
 }

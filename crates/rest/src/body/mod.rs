@@ -38,8 +38,8 @@ pub enum Payload {
         /// Whether it begins like an array.
         array: bool,
     },
-    /// JSON text of an array whose elements differ in their keys, or are no objects. Only with related rows in them
-    /// that may be as it should.
+    /// JSON text of an array whose elements differ in their keys, or are no objects, or no array at all. Only with related
+    /// rows in them that may be as it should, or where a function takes any JSON.
     Ragged {
         /// The text.
         raw: Bytes,

@@ -12,7 +12,8 @@ use ferrobase_query::CatalogSql;
 use ferrobase_query::plan::{Argument, ArgumentValue, Arguments, RecordField, Returned, UnnamedType};
 
 use super::Planner;
-use crate::body::Payload;
+use crate::body::{BodyError, Payload, begins_list};
+use crate::error::Error;
 use crate::error::similar::{LIKELY, POSSIBLE, closest};
 use crate::error::{CallKind, LookupError};
 use crate::media::MediaType;
@@ -114,6 +115,22 @@ fn takes(function: &Function, arguments: &BTreeSet<String>, kind: CallKind) -> b
     arguments.iter().all(is_known) && required.into_iter().all(|parameter| arguments.contains(&parameter.name))
 }
 
+/// What stands for JSON that gives no named arguments.
+const NO_ROWS: Bytes = Bytes::from_static(b"[]");
+
+/// Whether a function has one parameter, without a name.
+fn is_unnamed(function: &Function) -> bool {
+    matches!(function.parameters.as_slice(), [only] if only.name.is_empty())
+}
+
+/// Refuses a list that gives no arguments to a function that takes them by name.
+pub(super) fn check_arguments(request: &RestRequest, function: &Function) -> Result<(), Error> {
+    match &request.payload {
+        Some(Payload::Ragged { raw }) if begins_list(raw) && !is_unnamed(function) => Err(BodyError::Keys.into()),
+        _ => Ok(()),
+    }
+}
+
 /// Whether a function has one unnamed parameter of a type that a body of this sort can be.
 fn takes_whole_body(function: &Function, kind: CallKind, is_json_post: bool) -> bool {
     let [parameter] = function.parameters.as_slice() else { return false };
@@ -135,11 +152,12 @@ pub(super) fn arguments(request: &RestRequest, function: &Function, method: Call
     };
     let body = match &request.payload {
         Some(Payload::Json { raw, .. } | Payload::Unscanned { raw, .. } | Payload::Whole(raw)) => Some(raw.clone()),
+        Some(Payload::Ragged { raw }) => Some(if is_unnamed(function) { raw.clone() } else { NO_ROWS }),
         // Only inserts take rows that are streamed.
-        Some(Payload::Form(_) | Payload::Staged { .. } | Payload::Ragged { .. }) | None => None,
+        Some(Payload::Form(_) | Payload::Staged { .. }) | None => None,
     };
     if let [only] = function.parameters.as_slice()
-        && only.name.is_empty()
+        && is_unnamed(function)
     {
         let body = pairs.map(as_json).or(body);
         return Arguments::Unnamed { type_name: unnamed_type(only), body };
