@@ -35,6 +35,7 @@ pub(crate) struct Snapshot {
     pub(crate) foreign_keys: StatementResult,
     pub(crate) view_definitions: StatementResult,
     pub(crate) view_reads: StatementResult,
+    pub(crate) view_defaults: StatementResult,
     pub(crate) functions: StatementResult,
     pub(crate) function_parameters: StatementResult,
     pub(crate) computed: StatementResult,
@@ -53,6 +54,7 @@ impl Snapshot {
             self.foreign_keys,
             self.view_definitions,
             self.view_reads,
+            self.view_defaults,
             self.functions,
             self.function_parameters,
         ];
@@ -209,6 +211,7 @@ impl Reader<'_> {
             foreign_keys: self.ask(sql::FOREIGN_KEYS).await?,
             view_definitions: self.ask(sql::VIEW_DEFINITIONS).await?,
             view_reads: self.ask(sql::VIEW_READS).await?,
+            view_defaults: self.ask(sql::VIEW_DEFAULTS).await?,
             functions: self.ask(sql::FUNCTIONS).await?,
             function_parameters: self.ask(sql::FUNCTION_PARAMETERS).await?,
             computed: self.ask(sql::COMPUTED).await?,

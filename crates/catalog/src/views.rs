@@ -62,6 +62,8 @@ type Origins = HashMap<u32, HashMap<i16, (u32, i16)>>;
 pub(crate) struct Views {
     shown: HashMap<u32, Vec<Shown>>,
     reads: HashMap<u32, Vec<u32>>,
+    /// Defaults of columns of tables, by table and number.
+    defaults: HashMap<u32, Vec<(i16, String)>>,
 }
 
 impl Views {
@@ -88,6 +90,10 @@ impl Views {
             let mut cells = Cells::new(sql::VIEW_READS.name, row);
             views.reads.entry(cells.number()?).or_default().push(cells.number()?);
         }
+        for row in pace.over(&snapshot.view_defaults.rows) {
+            let mut cells = Cells::new(sql::VIEW_DEFAULTS.name, row);
+            views.defaults.entry(cells.number()?).or_default().push((cells.number()?, cells.string()?));
+        }
         Ok(views)
     }
 
@@ -96,11 +102,16 @@ impl Views {
         self.shown.get(&table).map_or(&[], Vec::as_slice)
     }
 
-    /// Sets what exposed views have from others: primary keys and reads.
+    /// Sets what exposed views have from others: primary keys, defaults and reads.
     pub(crate) fn describe(&self, relations: &mut Relations, keys: &Keys, pace: &Pace) {
         for (view, primary_key) in pace.over(self.primary_keys(keys)) {
             if let Some(entry) = relations.get_mut(view) {
                 entry.relation.primary_key = entry.column_names(&primary_key).unwrap_or_default();
+            }
+        }
+        for (table, defaults) in pace.over(&self.defaults) {
+            for shown in self.of_table(*table) {
+                give_defaults(relations, shown, defaults);
             }
         }
         let exposed: Vec<u32> = self.reads.keys().copied().filter(|view| relations.exposed(*view).is_some()).collect();
@@ -169,6 +180,19 @@ impl Views {
         let mut reads: Vec<BaseRead> = described.collect();
         reads.sort_by(|a, b| a.relation.cmp(&b.relation));
         reads
+    }
+}
+
+/// Where PostgreSQL writes a view by itself, a column without a default of its own has that of its table.
+fn give_defaults(relations: &mut Relations, shown: &Shown, defaults: &[(i16, String)]) {
+    let Some(entry) = relations.get_mut(shown.view).filter(|entry| entry.relation.upsertable) else { return };
+    for (column, default) in defaults {
+        for number in shown.columns.get(column).into_iter().flatten() {
+            let Some(name) = entry.column_name(*number).map(str::to_owned) else { continue };
+            if let Some(column) = entry.relation.columns.get_mut(&name).filter(|column| !column.read_only) {
+                column.default.get_or_insert_with(|| default.clone());
+            }
+        }
     }
 }
 
