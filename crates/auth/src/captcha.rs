@@ -72,7 +72,8 @@ fn has_service_key(room: &Room, headers: &HeaderMap) -> bool {
     let token = bearer.and_then(|text| text.split_once(' ')).map(|(_, token)| token.trim());
     let target = room.target();
     let authority = &target.authority;
-    has_admins(authority) && token.is_some_and(|token| authority.claims_of(token).is_ok_and(|claims| is_admin(&claims)))
+    let is_admins = |token| authority.claims_of(token).is_ok_and(|claims| is_admin(&claims, &authority.rules));
+    has_admins(authority) && token.is_some_and(is_admins)
 }
 
 async fn check(room: &Room, section: &CaptchaSection, body: &Bytes, ip: Option<String>) -> Result<()> {

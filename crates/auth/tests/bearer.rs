@@ -1,7 +1,7 @@
 //! Bearer tokens (contract 0.4) and API keys (0.1).
 
 use ferrobase_request::AuthRules;
-use ferrobase_request::credentials::AllowedRoles;
+use ferrobase_request::credentials::{AllowedRoles, RolePath};
 use ferrobase_testkit::token;
 use serde_json::{Value, json};
 
@@ -102,6 +102,25 @@ async fn sec_there_are_no_administrators_where_their_role_is_not_allowed() {
         let refused = auth.call("GET /admin/users", Some(&token::of_role(role)), Value::Null).await.error();
         assert_eq!((refused.0, refused.1.as_str()), (403, "not_admin"), "{role}");
     }
+}
+
+#[tokio::test]
+async fn sec_administrators_are_those_whose_role_is_where_the_configuration_says() {
+    let role_claim = RolePath::parse(".app.role").expect("a path");
+    let rules = AuthRules { role_claim, anon_role: Some("service_role".to_owned()), ..AuthRules::default() };
+    let auth = judged(section(|_| {}), rules, |_| None).await;
+    let asks =
+        async |claims: Value| auth.call("GET /admin/users", Some(&token::with_claims(&claims)), Value::Null).await;
+    for elsewhere in [
+        json!({"role": "service_role", "app": {"role": "anon"}}),
+        json!({"role": "service_role", "app": {"role": ["service_role"]}}),
+        json!({"role": "supabase_admin"}),
+        json!({}),
+    ] {
+        let refused = asks(elsewhere.clone()).await.error();
+        assert_eq!((refused.0, refused.1.as_str()), (403, "not_admin"), "{elsewhere}");
+    }
+    asks(json!({"role": "job title", "app": {"role": "service_role"}})).await.ok();
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 //! A JWT in `apikey` alone is no proof here (contract 0.1): browsers send their key there, too.
 
 use axum::extract::FromRequestParts;
-use ferrobase_request::{Authority, Claims};
+use ferrobase_request::{AuthRules, Authority, Claims};
 use http::request::Parts;
 
 use super::Flow;
@@ -26,20 +26,24 @@ impl FromRequestParts<Room> for Admin {
 
     async fn from_request_parts(parts: &mut Parts, room: &Room) -> Result<Self> {
         let flow = Flow::from_request_parts(parts, room).await?;
-        if !has_opaque_key(&flow) && !is_admin(&claims(&flow)?) || !has_admins(&flow.target.authority) {
+        let authority = &flow.target.authority;
+        let may = has_opaque_key(&flow) || is_admin(&claims(&flow)?, &authority.rules);
+        if !may || !has_admins(authority) {
             return Err(Error::forbidden(ErrorCode::NotAdmin, "User not allowed"));
         }
         Ok(Self { flow })
     }
 }
 
-/// By the claim itself, not where `auth.jwt_role_claim` looks: that is for roles of the application.
-pub(crate) fn is_admin(claims: &Claims) -> bool {
-    claims.get("role").and_then(serde_json::Value::as_str).is_some_and(|role| ADMINISTRATORS.contains(&role))
+/// By the role that the token names where `auth.jwt_role_claim` looks, as everywhere else. A token that names none has the
+/// anonymous role elsewhere and is no administrator's, whatever that role is.
+pub(crate) fn is_admin(claims: &Claims, rules: &AuthRules) -> bool {
+    let role = rules.role_claim.find(claims.map()).and_then(serde_json::Value::as_str);
+    role.is_some_and(|role| ADMINISTRATORS.contains(&role))
 }
 
-/// Whether service keys count at all: `auth.allowed_roles` may leave `service_role` out. `supabase_admin` is a name for the
-/// same, and no role of tokens elsewhere.
+/// Whether service keys count at all: `auth.allowed_roles` may leave `service_role` out. `supabase_admin` is another name for
+/// the same here, as the clients' contract has it, and no role of tokens elsewhere.
 pub(crate) fn has_admins(authority: &Authority) -> bool {
     authority.rules.allowed_roles.allow(ADMINISTRATORS[0])
 }
