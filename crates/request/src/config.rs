@@ -8,7 +8,7 @@ use std::time::Duration;
 use ferrobase_base::config::{Atom, HttpUrl, Identifier, Report, SecretJson, Shown};
 use ferrobase_base::{Secret, section};
 
-use crate::credentials::{AllowedRoles, AuthRules, ConfiguredKeys, KeyTextError, RolePath, SecretError, check_secret};
+use crate::credentials::{AllowedRoles, AuthRules, ConfiguredKeys, KeyTextError, RolePath};
 
 section! {
     /// Tokens: which are valid, and which role they give.
@@ -21,7 +21,7 @@ section! {
         jwt_audience: Option<String> = None;
         /// Path of the role in the claims: `.role`, `.app.roles[0]`, `."x-role"`.
         jwt_role_claim: RolePath = RolePath::default();
-        /// Public keys of other issuers: a JWK or a JWK set, as JSON or as YAML.
+        /// Keys of other issuers: a JWK or a JWK set, as JSON or as YAML. Shared ones (`oct`) are judged as `jwt_secret` is.
         jwks: Option<SecretJson> = None;
         /// Where to fetch a JWK set, again every ten minutes: its address, or that of an OpenID discovery document.
         jwks_url: Option<HttpUrl> = None;
@@ -41,9 +41,10 @@ fn standard_roles() -> Vec<Identifier> {
 impl TokenSection {
     /// Whether any token can be verified.
     pub fn has_keys(&self) -> bool {
-        self.jwt_secret.as_ref().is_some_and(|secret| !secret.is_empty())
-            || self.jwks.is_some()
-            || self.jwks_url.is_some()
+        self.jwks_url.is_some()
+            || self.pending_secret().is_some()
+            || self.secret_keys().is_ok_and(|keys| keys.can_verify())
+            || self.set_keys().is_ok_and(|keys| keys.can_verify())
     }
 
     /// The keys that the file itself holds.
@@ -67,16 +68,31 @@ impl TokenSection {
         }
     }
 
-    /// Why the secret must not protect a server that others can reach.
-    ///
-    /// # Errors
-    /// The reason.
-    pub fn check_for_production(&self) -> Result<(), SecretError> {
-        match self.keys() {
-            Ok(keys) => keys.shared_secret().map_or(Ok(()), |secret| check_secret(&secret)),
-            // A reference that is not resolved yet, or what `check` has refused.
-            Err(_) => Ok(()),
-        }
+    /// The keys of `jwt_secret`; an empty one counts as none.
+    fn secret_keys(&self) -> Result<ConfiguredKeys, KeyTextError> {
+        let secret = self.jwt_secret.as_ref().filter(|secret| !secret.is_empty());
+        ConfiguredKeys::new(secret, self.jwt_secret_is_base64, None)
+    }
+
+    /// The keys of `jwks`.
+    fn set_keys(&self) -> Result<ConfiguredKeys, KeyTextError> {
+        ConfiguredKeys::new(None, false, self.jwks.as_ref().map(SecretJson::expose))
+    }
+
+    /// A secret that a provider still has to deliver.
+    fn pending_secret(&self) -> Option<&Secret> {
+        self.jwt_secret.as_ref().filter(|secret| is_reference(secret))
+    }
+
+    /// Shared secrets that must not protect a server that others can reach: the setting that has one, and why.
+    pub fn unfit_secrets(&self) -> Vec<(&'static str, String)> {
+        // What is pending nobody knows, and `check` has refused what is no key.
+        let secrets = self.secret_keys().ok().filter(|_| self.pending_secret().is_none());
+        let secrets = secrets.iter().flat_map(ConfiguredKeys::unfit);
+        let secrets = secrets.map(|(_, reason)| ("jwt_secret", reason.to_string()));
+        let sets = self.set_keys().ok();
+        let sets = sets.iter().flat_map(ConfiguredKeys::unfit);
+        secrets.chain(sets.map(|(key, reason)| ("jwks", format!("{key}: {reason}")))).collect()
     }
 
     /// What only shows when keys are compared.
@@ -86,11 +102,12 @@ impl TokenSection {
         }
         match self.keys() {
             Err(fault @ KeyTextError::NotAKeySet) => report.refuse("jwks", fault.to_string()),
-            Err(fault) if !self.jwt_secret.as_ref().is_some_and(is_reference) => {
+            Err(fault) if self.pending_secret().is_none() => {
                 report.refuse("jwt_secret", fault.to_string());
             }
             _ => {}
         }
+        self.check_set(report);
         if self.jwks_url.as_ref().is_some_and(|url| !url.is_https()) {
             report.warn("jwks_url", "keys fetched without https can be replaced on the way");
         }
@@ -101,9 +118,24 @@ impl TokenSection {
             report.refuse("allowed_roles", "no token could be used with an empty list");
         }
     }
+
+    /// Keys that a start would only complain of when the first token comes.
+    fn check_set(&self, report: &mut Report<'_>) {
+        let Some(keys) = self.jwks.as_ref().and_then(|_| self.set_keys().ok()) else { return };
+        let unusable = keys.unusable();
+        if !unusable.is_empty() {
+            let reason = format!(
+                "{} can verify nothing: keys for signatures are oct, RSA of at least 2048 bits, EC (P-256, P-384) and Ed25519",
+                unusable.join(", ")
+            );
+            report.warn("jwks", reason);
+        } else if !keys.can_verify() {
+            report.warn("jwks", "there is no key in it");
+        }
+    }
 }
 
-/// A secret that a provider still has to deliver.
+/// Where a provider has it.
 fn is_reference(secret: &Secret) -> bool {
     secret.expose().starts_with("vault://") || secret.expose().starts_with("aws://")
 }

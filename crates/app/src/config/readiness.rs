@@ -26,16 +26,10 @@ pub fn refusals(loaded: &Loaded, located: bool) -> Vec<Problem> {
     let mut refusals: Vec<Problem> =
         unbuilt_protections(config).into_iter().map(|(key, what)| not_built(tree, key, what)).collect();
     if !config.auth.has_keys() {
-        refusals.push(refused(
-            tree,
-            "auth.jwt_secret",
-            "no token could be verified: set it (FERROBASE_AUTH__JWT_SECRET, at least 32 random bytes), auth.jwks, or auth.jwks_url \
-             for the tokens of an identity provider",
-        ));
+        refusals.push(no_keys(config, tree));
     }
-    if let Err(reason) = config.auth.tokens.check_for_production() {
-        refusals.push(refused(tree, "auth.jwt_secret", &reason.to_string()));
-    }
+    let unfit = config.auth.tokens.unfit_secrets().into_iter();
+    refusals.extend(unfit.map(|(setting, reason)| refused(tree, &format!("auth.{setting}"), &reason)));
     if !located && !config.database.embedded.enabled && !config.database.is_located() {
         refusals.push(refused(
             tree,
@@ -44,6 +38,15 @@ pub fn refusals(loaded: &Loaded, located: bool) -> Vec<Problem> {
         ));
     }
     refusals
+}
+
+fn no_keys(config: &Config, tree: &Node) -> Problem {
+    if config.auth.tokens.jwks.is_some() {
+        return refused(tree, "auth.jwks", "no token could be verified: there is no key in it that verifies any");
+    }
+    let reason = "no token could be verified: set it (FERROBASE_AUTH__JWT_SECRET, at least 32 random bytes), auth.jwks, or auth.jwks_url \
+                  for the tokens of an identity provider";
+    refused(tree, "auth.jwt_secret", reason)
 }
 
 /// Keys that protect or route and are set, with what they promise.

@@ -6,7 +6,7 @@
 //! with our keys only; nothing in its header can bring a key or choose an algorithm that the key does not have.
 //! Read on: `authenticate` (the order of credentials), `signature` (keys and algorithms), `claims` (times, audience),
 //! `role_path` (where the role is in a token), `cache` (verified tokens), `configured` (keys from the configuration),
-//! `published` and `fetched` (keys from elsewhere).
+//! `fitness` (whether they are fit), `published` and `fetched` (keys from elsewhere).
 
 mod authenticate;
 mod authority;
@@ -15,6 +15,7 @@ mod claims;
 mod configured;
 mod error;
 mod fetched;
+mod fitness;
 mod published;
 pub mod role_path;
 mod rules;

@@ -75,6 +75,11 @@ impl SigningKeys {
 }
 
 impl SigningKey {
+    /// Whether a key can verify anything.
+    pub(super) fn is_usable(key: &VerificationKey) -> bool {
+        Self::prepare(key).is_some()
+    }
+
     fn prepare(key: &VerificationKey) -> Option<Self> {
         let (kid, issuer, is_own) = (key.kid.clone(), key.issuer.clone(), key.is_own);
         match &key.material {
@@ -123,7 +128,12 @@ fn read_jwk(jwk: &Value) -> Option<(&'static [Algorithm], DecodingKey)> {
 
 /// The secret of a symmetric key that may be used with HS256.
 pub(super) fn hs256_secret(jwk: &Value) -> Option<Vec<u8>> {
-    let is_meant = text(jwk, "kty") == Some("oct") && text(jwk, "alg").is_none_or(|alg| alg == "HS256");
+    shared_secret(jwk).filter(|_| text(jwk, "alg").is_none_or(|alg| alg == "HS256"))
+}
+
+/// The secret of a symmetric key that verifies something.
+pub(super) fn shared_secret(jwk: &Value) -> Option<Vec<u8>> {
+    let is_meant = text(jwk, "kty") == Some("oct") && narrow(HMAC, text(jwk, "alg")).is_some();
     (is_meant && verifies(jwk)).then(|| bytes(jwk, "k")).flatten().filter(|secret| !secret.is_empty())
 }
 

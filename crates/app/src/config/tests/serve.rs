@@ -4,6 +4,8 @@ use super::super::{refusals, report};
 use super::loaded;
 
 const SECRET: &str = "auth: {jwt_secret: 0123456789012345678901234567890123}\n";
+/// A public key, as issuers show theirs.
+const PUBLIC: &str = "{kty: OKP, crv: Ed25519, x: 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo}";
 const DATABASE: &str = "database: {url: 'postgresql://db/app'}\n";
 
 fn refused(text: &str) -> Vec<String> {
@@ -13,8 +15,8 @@ fn refused(text: &str) -> Vec<String> {
 #[test]
 fn a_secret_and_a_database_are_enough() {
     assert_eq!(refused(&format!("{SECRET}{DATABASE}")), [""; 0]);
-    let keys = "auth: {jwks: {keys: [{kty: RSA}]}}\ndatabase: {embedded: {enabled: true}}\n";
-    assert_eq!(refused(keys), [""; 0]);
+    let keys = format!("auth: {{jwks: {{keys: [{PUBLIC}]}}}}\ndatabase: {{embedded: {{enabled: true}}}}\n");
+    assert_eq!(refused(&keys), [""; 0]);
     let published =
         "auth: {jwks_url: 'https://id.example/keys', jwt_audience: a}\ndatabase: {url: 'postgresql://db/app'}\n";
     assert_eq!(refused(published), [""; 0]);
@@ -32,6 +34,43 @@ fn what_is_missing_is_named_with_its_variable() {
 fn sec_27_secrets_from_documentation_are_refused() {
     let text = format!("auth: {{jwt_secret: super-secret-jwt-token-with-at-least-32-characters-long}}\n{DATABASE}");
     assert!(refused(&text)[0].contains("documentation shows"));
+}
+
+#[test]
+fn sec_27_shared_secrets_in_a_key_set_are_judged_as_the_secret_is() {
+    let demo = "eW91ci1zdXBlci1zZWNyZXQtand0LXRva2VuLXdpdGgtYXQtbGVhc3QtMzItY2hhcmFjdGVycy1sb25n";
+    for (key, why) in [("YQ", "fewer than 32 bytes"), (demo, "documentation shows")] {
+        let set = format!("{{keys: [{PUBLIC}, {{kty: oct, k: {key}, kid: b}}]}}");
+        let messages = refused(&format!("auth: {{jwks: {set}}}\n{DATABASE}"));
+        assert_eq!(messages.len(), 1, "{messages:?}");
+        assert!(messages[0].starts_with("auth.jwks (ferrobase.yaml:1): key 2 (kid \"b\"): "), "{messages:?}");
+        assert!(messages[0].contains(why) && !messages[0].contains(key), "{messages:?}");
+        let own = refused(&format!("auth: {{jwt_secret: '{{\"kty\":\"oct\",\"k\":\"{key}\"}}'}}\n{DATABASE}"));
+        assert!(own[0].starts_with("auth.jwt_secret") && own[0].contains(why), "{own:?}");
+    }
+}
+
+#[test]
+fn key_sets_that_verify_nothing_are_named_before_the_first_token() {
+    let weak = "{keys: [{kty: RSA, n: AQAB, e: AQAB, kid: weak}]}";
+    for (set, what) in [
+        ("{keys: []}", "no key in it"),
+        ("{kty: oct, k: ''}", "key 1 can verify nothing"),
+        (weak, "key 1 (kid \"weak\")"),
+    ] {
+        let text = format!("auth: {{jwks: {set}}}\n{DATABASE}");
+        let messages = refused(&text);
+        assert!(messages[0].starts_with("auth.jwks (") && messages[0].contains("no token could be"), "{messages:?}");
+        // Beside others it harms nobody, and is still said.
+        let beside =
+            loaded(&format!("auth: {{jwt_secret: 0123456789012345678901234567890123, jwks: {set}}}\n{DATABASE}"), &[]);
+        assert!(refusals(&beside, false).is_empty());
+        let warnings: Vec<String> = beside.warnings.iter().map(ToString::to_string).collect();
+        assert!(
+            warnings.len() == 1 && warnings[0].starts_with("auth.jwks") && warnings[0].contains(what),
+            "{warnings:?}"
+        );
+    }
 }
 
 #[test]
