@@ -5,7 +5,7 @@ use ferrobase_request::credentials::{AllowedRoles, RolePath};
 use ferrobase_testkit::token;
 use serde_json::{Value, json};
 
-use crate::harness::{FOREIGN_SECRET, auth, judged, section, text};
+use crate::harness::{FOREIGN_SECRET, auth, claims, judged, section, text};
 
 #[tokio::test]
 async fn each_reason_has_its_words() {
@@ -121,6 +121,21 @@ async fn sec_administrators_are_those_whose_role_is_where_the_configuration_says
         assert_eq!((refused.0, refused.1.as_str()), (403, "not_admin"), "{elsewhere}");
     }
     asks(json!({"role": "job title", "app": {"role": "service_role"}})).await.ok();
+}
+
+#[tokio::test]
+async fn tokens_carry_their_role_to_where_the_configuration_looks_for_it() {
+    let role_claim = RolePath::parse(".app_metadata.role").expect("a path");
+    let rules = AuthRules { role_claim, ..AuthRules::default() };
+    let auth = judged(section(|_| {}), rules, |_| None).await;
+    let session = auth.sign_up("ada@example.com").await;
+    assert_eq!(claims(&session)["app_metadata"]["role"], json!("authenticated"));
+    assert_eq!(claims(&session)["role"], json!("authenticated"));
+    auth.call("GET /user", Some(text(&session, "access_token")), Value::Null).await.ok();
+    // What is there was put there on purpose, by who may.
+    auth.db.script("update auth.users set raw_app_meta_data = '{\"role\": \"anon\"}'").await;
+    let decided = auth.sign_in("ada@example.com", "password").await.ok();
+    assert_eq!(claims(&decided)["app_metadata"]["role"], json!("anon"));
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use ferrobase_edge::listener::{ConnectionLimits, Ended, Endpoint, Listener, Tls,
 use ferrobase_edge::log::{AccessLog, Sink, Target};
 use ferrobase_edge::metrics::{Exposition, Metrics};
 use ferrobase_edge::{Alias, App, Lifecycle, Room, Settings};
-use ferrobase_request::credentials::TokenCache;
+use ferrobase_request::credentials::{RolePath, TokenCache};
 use ferrobase_request::keys::project_keys;
 use ferrobase_request::{AuthRules, Authority};
 use jsonwebtoken::{EncodingKey, Header};
@@ -193,11 +193,11 @@ pub(crate) fn user_token(user: &str) -> String {
 }
 
 pub(crate) fn anon_key() -> String {
-    project_keys(SECRET, now()).unwrap().anon
+    project_keys(SECRET, &RolePath::default(), now()).unwrap().anon
 }
 
 pub(crate) fn service_key() -> String {
-    project_keys(SECRET, now()).unwrap().service
+    project_keys(SECRET, &RolePath::default(), now()).unwrap().service
 }
 
 struct OneSecret;

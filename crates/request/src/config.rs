@@ -19,7 +19,7 @@ section! {
         jwt_secret_is_base64: bool = false;
         /// Tokens must name this audience when they name any; none checks nothing.
         jwt_audience: Option<String> = None;
-        /// Path of the role in the claims: `.role`, `.app.roles[0]`, `."x-role"`.
+        /// Path of the role in the claims: `.role`, `.app.role`, `."x-role"`. Tokens and keys that are made here have it there too, where only keys lead to it.
         jwt_role_claim: RolePath = RolePath::default();
         /// Keys of other issuers: a JWK or a JWK set, as JSON or as YAML. Shared ones (`oct`) are judged as `jwt_secret` is.
         jwks: Option<SecretJson> = None;
@@ -108,6 +108,9 @@ impl TokenSection {
             _ => {}
         }
         self.check_set(report);
+        if self.jwt_role_claim.keys().is_some_and(|keys| keys.first() == Some(&"user_metadata")) {
+            report.refuse("jwt_role_claim", "users write user_metadata themselves, and so would choose their role");
+        }
         if self.jwks_url.as_ref().is_some_and(|url| !url.is_https()) {
             report.warn("jwks_url", "keys fetched without https can be replaced on the way");
         }

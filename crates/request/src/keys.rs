@@ -6,6 +6,8 @@
 use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::{Map, Value, json};
 
+use crate::credentials::RolePath;
+
 /// Issuer in our keys.
 pub const ISSUER: &str = "ferrobase";
 /// The role of the anon key.
@@ -32,11 +34,14 @@ pub struct ProjectKeys {
     pub service: String,
 }
 
-/// The project's keys. `now` is in seconds since the epoch; keys made from the same secret on the same day are the
+/// The project's keys, with their role where `role_claim` looks for it, too. `now` is in seconds since the epoch; keys made from the same secret on the same day are the
 /// same text, so that printing them twice does not look like two keys.
-pub fn project_keys(secret: &[u8], now: i64) -> Result<ProjectKeys, SigningError> {
+pub fn project_keys(secret: &[u8], role_claim: &RolePath, now: i64) -> Result<ProjectKeys, SigningError> {
     let issued = now - now.rem_euclid(DAY);
-    let key = |role: &str| sign(secret, &json!({"iss": ISSUER, "role": role, "iat": issued, "exp": issued + LIFETIME}));
+    let key = |role: &str| {
+        let claims = json!({"iss": ISSUER, "role": role, "iat": issued, "exp": issued + LIFETIME});
+        sign(secret, role_claim, claims.as_object().cloned().unwrap_or_default())
+    };
     Ok(ProjectKeys { anon: key(ANON)?, service: key(SERVICE)? })
 }
 
@@ -51,6 +56,8 @@ pub struct TokenRequest {
     pub audience: Option<String>,
     /// Seconds until it ends; `None` for an hour.
     pub lifetime: Option<i64>,
+    /// Where the role has to be, besides `role` (`auth.jwt_role_claim`).
+    pub role_claim: RolePath,
     /// Further claims, which win over the ones above.
     pub claims: Map<String, Value>,
 }
@@ -69,9 +76,10 @@ pub fn token(secret: &[u8], request: &TokenRequest, now: i64) -> Result<String, 
         claims.insert("sub".to_owned(), sub.as_str().into());
     }
     claims.extend(request.claims.clone());
-    sign(secret, &Value::Object(claims))
+    sign(secret, &request.role_claim, claims)
 }
 
-fn sign(secret: &[u8], claims: &Value) -> Result<String, SigningError> {
-    encode(&Header::default(), claims, &EncodingKey::from_secret(secret)).map_err(SigningError)
+fn sign(secret: &[u8], role_claim: &RolePath, mut claims: Map<String, Value>) -> Result<String, SigningError> {
+    role_claim.place(&mut claims);
+    encode(&Header::default(), &claims, &EncodingKey::from_secret(secret)).map_err(SigningError)
 }

@@ -52,8 +52,8 @@ fn seen(error: AuthError) -> (Kind, String, String, Option<String>) {
 #[test]
 fn the_order_of_credentials() {
     let user = with_claims(&json!({"role": "authenticated", "sub": "u1", "exp": now() + 60}));
-    let anon = keys::project_keys(SECRET.as_bytes(), now() as i64).unwrap().anon;
-    let service = keys::project_keys(SECRET.as_bytes(), now() as i64).unwrap().service;
+    let anon = keys::project_keys(SECRET.as_bytes(), &RolePath::default(), now() as i64).unwrap().anon;
+    let service = keys::project_keys(SECRET.as_bytes(), &RolePath::default(), now() as i64).unwrap().service;
     for (bearer, apikey, role, via) in [
         (None, None, "anon", Via::Anonymous),
         (Some(&user), None, "authenticated", Via::Token),
@@ -100,7 +100,7 @@ fn an_invalid_credential_is_never_a_fallback() {
 
 #[test]
 fn gates_decide_what_a_key_is_worth() {
-    let anon = keys::project_keys(SECRET.as_bytes(), now() as i64).unwrap().anon;
+    let anon = keys::project_keys(SECRET.as_bytes(), &RolePath::default(), now() as i64).unwrap().anon;
     let user = with_claims(&json!({"role": "authenticated", "exp": now() + 60}));
     let rules = AuthRules { require_api_key: true, ..AuthRules::default() };
     assert_eq!(ask_at(Gate::default(), &rules, None, None).unwrap_err(), AuthError::MissingApiKey);
@@ -391,8 +391,8 @@ fn the_cache_is_bounded_checks_exp_and_forgets_on_rotation() {
 #[test]
 fn keys_are_tokens_with_a_role_for_ten_years() {
     let at = now() as i64;
-    let keys = keys::project_keys(SECRET.as_bytes(), at).unwrap();
-    assert_eq!(keys.anon, keys::project_keys(SECRET.as_bytes(), at - at % 86_400).unwrap().anon);
+    let keys = keys::project_keys(SECRET.as_bytes(), &RolePath::default(), at).unwrap();
+    assert_eq!(keys.anon, keys::project_keys(SECRET.as_bytes(), &RolePath::default(), at - at % 86_400).unwrap().anon);
     let identity = ask(None, Some(&keys.service)).unwrap();
     assert_eq!(identity.claims.get("iss"), Some(&json!("ferrobase")));
     assert!(identity.expires_at.unwrap() > at + 9 * 365 * 86_400);
@@ -402,9 +402,24 @@ fn keys_are_tokens_with_a_role_for_ten_years() {
         audience: None,
         lifetime: Some(10),
         claims: json!({"tenant_id": "t1"}).as_object().unwrap().clone(),
+        ..TokenRequest::default()
     };
     let identity = ask(Some(&keys::token(SECRET.as_bytes(), &request, at).unwrap()), None).unwrap();
     assert_eq!((identity.user_id(), identity.tenant_id()), (Some("u1"), Some("t1")));
     let expired = keys::token(SECRET.as_bytes(), &request, at - 100).unwrap();
     assert_eq!(ask(Some(&expired), None).unwrap_err().to_string(), "JWT expired");
+}
+
+#[test]
+fn keys_and_tokens_carry_their_role_to_where_it_is_looked_for() {
+    let at = now() as i64;
+    let role_claim = RolePath::parse(".app.role").unwrap();
+    let rules = AuthRules { role_claim: role_claim.clone(), ..AuthRules::default() };
+    let role = |token: &str| ask_at(Gate::default(), &rules, Some(token), None).unwrap().role().to_owned();
+    let keys = keys::project_keys(SECRET.as_bytes(), &role_claim, at).unwrap();
+    assert_eq!((role(&keys.anon), role(&keys.service)), ("anon".to_owned(), "service_role".to_owned()));
+    let request = TokenRequest { role: Some("authenticated".into()), role_claim, ..TokenRequest::default() };
+    assert_eq!(role(&keys::token(SECRET.as_bytes(), &request, at).unwrap()), "authenticated");
+    let elsewhere = TokenRequest { role_claim: RolePath::default(), ..request };
+    assert_eq!(role(&keys::token(SECRET.as_bytes(), &elsewhere, at).unwrap()), "anon", "what was lost before");
 }

@@ -122,7 +122,7 @@ pub(super) fn run(arguments: &KeysArguments, environment: Environment) -> Result
 }
 
 fn show(arguments: &KeysArguments, tokens: &TokenSection) -> Result<()> {
-    let keys = keys::project_keys(&secret_of_project(tokens)?, now())?;
+    let keys = keys::project_keys(&secret_of_project(tokens)?, &tokens.jwt_role_claim, now())?;
     print_keys(arguments, &keys, None)
 }
 
@@ -144,6 +144,7 @@ fn make_token(arguments: &KeysArguments, token: &TokenArguments, tokens: &TokenS
         sub: token.sub.clone(),
         audience: tokens.jwt_audience.clone(),
         lifetime: Some(token.expires_in),
+        role_claim: tokens.jwt_role_claim.clone(),
         claims: token.claims.as_deref().map(read_claims).transpose()?.unwrap_or_default(),
     };
     if let Some(sub) = token.sub.as_deref().filter(|sub| !is_uuid(sub)) {
@@ -179,7 +180,7 @@ fn rotate(arguments: &KeysArguments, tokens: &TokenSection) -> Result<()> {
     } else {
         "the next `ferrobase dev` uses the new secret"
     });
-    print_keys(arguments, &keys::project_keys(secret.expose().as_bytes(), now())?, None)
+    print_keys(arguments, &keys::project_keys(secret.expose().as_bytes(), &tokens.jwt_role_claim, now())?, None)
 }
 
 /// A new secret for whoever keeps the configuration.
@@ -188,7 +189,7 @@ fn propose(arguments: &KeysArguments, tokens: &TokenSection) -> Result<()> {
     let signing = signing_secret(&TokenSection { jwt_secret: Some(secret.clone()), ..tokens.clone() })?;
     let signing = signing.context("a new secret is a text")?;
     terminal::note("auth.jwt_secret is configured: put the new secret in its place, then reload (SIGHUP) or restart");
-    print_keys(arguments, &keys::project_keys(&signing, now())?, Some(&secret))
+    print_keys(arguments, &keys::project_keys(&signing, &tokens.jwt_role_claim, now())?, Some(&secret))
 }
 
 fn print_keys(arguments: &KeysArguments, keys: &ProjectKeys, secret: Option<&Secret>) -> Result<()> {

@@ -50,6 +50,16 @@ impl AuthSection {
     pub fn check(&self, report: &mut Report<'_>) {
         self.tokens.check(report);
         self.sign_in.check(report);
+        if self.makes_tokens() && !self.tokens.jwt_role_claim.can_be_written() {
+            let reason = "tokens of sign-in and anon and service keys cannot have their role there (only paths from key to key are \
+                          written): they are anonymous";
+            report.warn("jwt_role_claim", reason);
+        }
+    }
+
+    /// Whether anything here signs tokens or keys.
+    fn makes_tokens(&self) -> bool {
+        self.tokens.jwt_secret.is_some() || self.sign_in.signing_keys.is_some()
     }
 
     /// Whether any token can be verified.

@@ -49,7 +49,9 @@ impl RunningDev {
         let scheme = if config.server.tls.files().is_some() { "https" } else { "http" };
         let url = format!("{scheme}://{}", reachable(server.address())?);
         let admin_url = format!("http://{}", reachable(server.admin_address())?);
-        let keys = signing_secret(&config.auth.tokens)?.map(|secret| project_keys(&secret, now())).transpose()?;
+        let tokens = &config.auth.tokens;
+        let keys = signing_secret(tokens)?.map(|secret| project_keys(&secret, &tokens.jwt_role_claim, now()));
+        let keys = keys.transpose()?;
         let example = example(&url, &admin_url, config, &server.backend().target(), keys.as_ref());
         let (anon_key, service_key) = keys.map(|keys| (keys.anon, keys.service)).unzip();
         let database_url = postgres.access().tcp_url_for("postgres");

@@ -231,7 +231,8 @@ pub(crate) fn graphql_settings(config: &Config, options: Options) -> Result<ferr
     let trusted = config.graphql.trusted_documents.as_deref().map(ferrobase_graphql::Trusted::read);
     let trusted = trusted.transpose().context("graphql.trusted_documents")?;
     let secret = if options.in_production { None } else { signing_secret(&config.auth.tokens)? };
-    let key = secret.map(|secret| project_keys(&secret, now())).transpose()?.map(|keys| keys.anon);
+    let role_claim = &config.auth.tokens.jwt_role_claim;
+    let key = secret.map(|secret| project_keys(&secret, role_claim, now())).transpose()?.map(|keys| keys.anon);
     let settings = ferrobase_graphql::Settings::new(&config.graphql, path, !options.in_production);
     Ok(settings.trusting(trusted).with_editor_key(key))
 }

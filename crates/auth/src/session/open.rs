@@ -116,7 +116,10 @@ pub(super) async fn of_session_by(
     }
     let newest = proofs.first().map(|proof| proof.method.as_str());
     let method = method.or(newest).unwrap_or_default();
-    let claims = hooks::customize_access_token(flow, tx, user.id(), claims, method).await?;
+    let mut claims = hooks::customize_access_token(flow, tx, user.id(), claims, method).await?;
+    if let Some(claims) = claims.as_object_mut() {
+        flow.target.authority.rules.role_claim.place(claims);
+    }
     let access_token = signer.sign(&claims).map_err(Error::internal("signing a token"))?;
     Ok(Tokens {
         access_token,

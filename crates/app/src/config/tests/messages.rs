@@ -145,4 +145,6 @@ fn a_broken_url_says_why_without_a_piece_of_it() {
     }
     assert!(refused("auth: {jwt_role_claim: '$['}", &[])[0].contains("path into the claims"));
     assert!(refused("auth: {jwks: {keys: 3}}", &[])[0].starts_with("auth.jwks"));
+    let of_users = refused("auth: {jwt_role_claim: .user_metadata.role}", &[]);
+    assert!(of_users[0].starts_with("auth.jwt_role_claim") && of_users[0].contains("users write"), "{of_users:?}");
 }

@@ -74,6 +74,19 @@ fn key_sets_that_verify_nothing_are_named_before_the_first_token() {
 }
 
 #[test]
+fn a_path_that_our_own_tokens_cannot_have_their_role_at_is_told() {
+    let issuer =
+        "auth: {jwks_url: 'https://id.example/keys', jwt_audience: a, jwt_role_claim: '.roles[0]'}\n".to_owned();
+    let with =
+        |path: &str| format!("auth: {{jwt_secret: 0123456789012345678901234567890123, jwt_role_claim: '{path}'}}\n");
+    for (text, told) in [(with(".app.role"), false), (with(".roles[0]"), true), (issuer, false)] {
+        let warnings: Vec<String> = loaded(&text, &[]).warnings.iter().map(ToString::to_string).collect();
+        let of_path: Vec<_> = warnings.iter().filter(|warning| warning.starts_with("auth.jwt_role_claim")).collect();
+        assert_eq!(!of_path.is_empty(), told, "{text} {warnings:?}");
+    }
+}
+
+#[test]
 fn unbuilt_keys_that_protect_or_route_are_named() {
     for (section, key) in [
         ("secrets: {provider: vault, vault: {address: 'https://v.example'}}", "secrets.provider"),

@@ -8,6 +8,7 @@
 mod evaluate;
 mod legacy;
 mod parse;
+mod place;
 
 use std::fmt;
 
