@@ -6,6 +6,12 @@ select jsonb_build_object(
     'is_superuser', (select rolsuper from pg_catalog.pg_roles where rolname = current_user),
     'may_create_roles', (select rolsuper or rolcreaterole from pg_catalog.pg_roles where rolname = current_user),
     'may_bypass_rls', (select rolsuper or rolbypassrls from pg_catalog.pg_roles where rolname = current_user),
+    'acts_as', (
+        select coalesce(jsonb_agg(rolname), '[]')
+        from pg_catalog.pg_roles
+        where rolname in (select pg_catalog.jsonb_array_elements_text($1::jsonb))
+          and pg_catalog.pg_has_role(current_user, oid, 'usage')
+    ),
     'owns_database', (
         select pg_catalog.pg_has_role(datdba, 'usage') from pg_catalog.pg_database where datname = current_database()
     ),

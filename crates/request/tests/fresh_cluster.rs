@@ -98,7 +98,9 @@ async fn an_owner_without_superuser_starts_from_nothing() {
         "{sql}"
     );
 
-    admin.execute("alter database app owner to maker", &[]).await.unwrap();
+    // Passwords for the logins were made, so that the statements are all that has to be run.
+    let mut app = Session::connect(&cluster.options("postgres")).await.unwrap();
+    app.script("reassign owned by plain to maker").await.unwrap();
     let installed = install(&cluster.options("maker"), &InstallOptions::default()).await.unwrap();
     let codes: Vec<_> = installed.notices.iter().map(|notice| notice.code).collect();
     assert_eq!(codes, ["service_role_bound", "no_ddl_trigger"], "{:?}", installed.notices);

@@ -1,9 +1,9 @@
 //! The installation: once, again, by two at once, without superuser, by an older program.
 
-use ferrobase_pg::ConnectOptions;
+use ferrobase_pg::{ConnectOptions, Session};
 use ferrobase_request::install::{
-    DefaultPrivileges, InstallError, InstallOptions, Installed, Login, MIGRATIONS, Migration, RoomMigrations, install,
-    recorded_login,
+    DefaultPrivileges, InstallError, InstallOptions, Installed, Login, MIGRATIONS, Migration, RoomMigrations,
+    RoomOwner, install, recorded_login,
 };
 use ferrobase_testkit::{TestDatabase, database};
 
@@ -204,16 +204,53 @@ async fn an_owner_with_createrole_is_enough() {
     owner.gone().await;
 }
 
+/// A room with a schema of its own.
+const HARBOUR: RoomMigrations = RoomMigrations {
+    room: "harbour",
+    owner: Some(RoomOwner { schema: "harbour", role: "harbour_owner", login: "authenticator_harbour" }),
+    migrations: &[Migration {
+        version: 1,
+        name: "ships",
+        sql: "create schema harbour; create table harbour.ships (id int)",
+    }],
+};
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_owner_who_may_not_make_roles_is_told_what_to_run() {
+async fn an_owner_who_may_not_make_roles_is_told_once_what_to_run() {
     drop(installed_database().await);
     let db = database().await;
     let owner = Owner::new(&db, "nocreaterole").await;
-    let error = install(&owner.options(), &InstallOptions::default()).await.unwrap_err();
-    let text = error.to_string();
-    assert!(matches!(error, InstallError::MissingRoles { .. }), "{text}");
-    assert!(text.contains("create role \"authenticator_") && text.contains("grant anon, authenticated to"), "{text}");
+    let options = InstallOptions { rooms: vec![MIGRATIONS, HARBOUR], ..InstallOptions::default() };
+    let error = install(&owner.options(), &options).await.unwrap_err();
+    let InstallError::MissingRoles { sql, roles, .. } = &error else { panic!("{error}") };
+    assert_eq!(roles.len(), 4, "{roles:?}");
+    assert!(error.to_string().contains("create role \"authenticator_") && !sql.contains("'...'"), "{error}");
+    db.script(sql).await;
+
+    let logins = install(&owner.options(), &options).await.unwrap().logins;
+    for (login, role) in
+        [(&logins.request, "anon"), (&logins.service, "service_role"), (&logins.rooms["harbour"], "harbour_owner")]
+    {
+        let options = owner.options().with_login(&login.user, login.password.clone());
+        Session::connect(&options).await.unwrap().script(&format!("set role {role}")).await.unwrap();
+    }
+    let mut session = db.connect().await;
+    let whose = "select nspowner::regrole::text from pg_namespace where nspname = 'harbour'";
+    assert_eq!(ask(&mut session, whose).await.as_deref(), Some("harbour_owner"));
+    assert_eq!(install(&owner.options(), &options).await.unwrap().done, Vec::<String>::new());
+
+    db.script(&format!("alter role {} password 'made up'", logins.service.user)).await;
+    let error = install(&owner.options(), &options).await.unwrap_err();
+    let InstallError::WrongPassword { sql, login, .. } = &error else { panic!("{error}") };
+    assert_eq!(login, &logins.service.user);
+    db.script(sql).await;
+    assert_eq!(install(&owner.options(), &options).await.unwrap().logins, logins);
+
     owner.gone().await;
+    db.script("drop owned by harbour_owner").await;
+    for role in [&logins.request.user, &logins.service.user, &logins.rooms["harbour"].user, "harbour_owner"] {
+        db.script(&format!("drop role {role}")).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

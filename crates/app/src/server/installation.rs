@@ -50,7 +50,13 @@ pub(super) async fn install_what_can_be(
         Err(error) => error,
     };
     let (own, core): (Vec<_>, Vec<_>) = options.rooms.into_iter().partition(|room| room.owner.is_some());
-    let installed = install(owner, &InstallOptions { rooms: core, ..options }).await?;
+    let installed = match install(owner, &InstallOptions { rooms: core, ..options }).await {
+        // What to run for everything is among what the first one says.
+        Err(InstallError::MissingRoles { .. }) if matches!(error, InstallError::MissingRoles { .. }) => {
+            return Err(error);
+        }
+        result => result?,
+    };
     let rooms = own.iter().map(|room| room.room).collect();
     Ok(Installation { installed, failed: Some(Failed { rooms, reason: causes(&error) }) })
 }

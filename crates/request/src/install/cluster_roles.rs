@@ -29,19 +29,9 @@ fn wants_bypass(state: &State) -> bool {
     state.is_superuser && state.roles.get(SERVICE).is_some_and(|role| !role.bypass_rls)
 }
 
-fn missing(state: &State, options: &InstallOptions) -> Vec<&'static str> {
+/// Those that are not there.
+pub(super) fn missing(state: &State, options: &InstallOptions) -> Vec<&'static str> {
     names(options).filter(|name| !state.roles.contains_key(*name)).collect()
-}
-
-/// Whether what is missing can be made; asked before anything is written.
-pub(super) fn check(state: &State, options: &InstallOptions) -> Result<(), InstallError> {
-    let missing = missing(state, options);
-    if missing.is_empty() || state.may_create_roles {
-        return Ok(());
-    }
-    let sql = missing.iter().map(|name| format!("{};\n", creation(name, true))).collect();
-    let roles = missing.into_iter().map(str::to_owned).collect();
-    Err(InstallError::MissingRoles { roles, user: state.user.clone(), sql })
 }
 
 /// Makes what is missing and says what was made.
@@ -74,7 +64,8 @@ async fn create(session: &mut Session, name: &str, may_bypass: bool) -> Result<(
     }
 }
 
-fn creation(name: &str, may_bypass: bool) -> String {
+/// The statement that makes one of them.
+pub(super) fn creation(name: &str, may_bypass: bool) -> String {
     let bypass = if name == SERVICE && may_bypass { " bypassrls" } else { "" };
     format!("create role {name} nologin noinherit{bypass}")
 }

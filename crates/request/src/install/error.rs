@@ -86,6 +86,19 @@ pub enum InstallError {
         #[source]
         source: PgError,
     },
+    /// A request login has another password than the one that was made for it, and the owner may not set it.
+    #[error(
+        "the login {login:?} for requests has another password than the one kept for it in ferrobase.secrets, and {user:?} may \
+         not set it; somebody who may must run once:\n{sql};"
+    )]
+    WrongPassword {
+        /// The login.
+        login: String,
+        /// The owner's login.
+        user: String,
+        /// What to run.
+        sql: String,
+    },
     /// The recorded login belongs to another database of the cluster; handled inside, by taking one of our own.
     #[error("the login {user:?} belongs to another database of this cluster")]
     ForeignLogin {

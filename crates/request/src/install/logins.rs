@@ -190,24 +190,33 @@ pub(super) async fn ensure(
     Ok(done)
 }
 
-/// Whether what is missing can be made; asked before anything is written.
-pub(super) fn check(state: &State, options: &InstallOptions) -> Result<(), InstallError> {
-    for kind in kinds(options) {
-        let user = kind.user(state, options);
-        if !state.may_create_roles && !state.roles.contains_key(&user) {
-            return Err(missing(kind, &user, state));
-        }
-    }
-    Ok(())
+/// Whether one is not there.
+pub(super) fn are_missing(state: &State, options: &InstallOptions) -> bool {
+    kinds(options).any(|kind| !state.roles.contains_key(&kind.user(state, options)))
 }
 
-fn missing(kind: Kind, user: &str, state: &State) -> InstallError {
-    let sql = format!(
-        "create role {user} login noinherit password '...';\ngrant {} to {user};\n",
-        kind.becomes().join(", "),
-        user = quote(user)
-    );
-    InstallError::MissingRoles { roles: vec![user.to_owned()], user: state.user.clone(), sql }
+/// The names of those that are not there, and the statements that make them for whoever may. Their passwords are kept.
+pub(super) async fn creations(
+    session: &mut Session,
+    state: &State,
+    options: &InstallOptions,
+) -> Result<(Vec<String>, Vec<String>), InstallError> {
+    let (mut names, mut statements) = (Vec::new(), Vec::new());
+    for kind in kinds(options) {
+        let user = kind.user(state, options);
+        if state.roles.contains_key(&user) {
+            continue;
+        }
+        let password = match kind.configured(options) {
+            // Theirs may be one that can be guessed from its verifier.
+            Some(_) => Some("the password in database.authenticator".to_owned()),
+            None => Some(scram::verifier(record(session, kind, &user).await?.expose())),
+        };
+        statements.extend(creation(kind, &user, password.as_deref(), state));
+        statements.push(format!("grant {} to {}", kind.becomes().join(", "), quote(&user)));
+        names.push(user);
+    }
+    Ok((names, statements))
 }
 
 /// Name and password of a login in the secrets; gives the password.
@@ -232,15 +241,19 @@ async fn create(
     password: Option<&Secret>,
     state: &State,
 ) -> Result<(), InstallError> {
-    let password = password.map(|secret| format!(" password '{}'", scram::verifier(secret.expose())));
-    let user = quote(user);
-    let sql = format!(
-        "create role {user} login noinherit nocreatedb nocreaterole{};
-         comment on role {user} is '{}'",
-        password.unwrap_or_default(),
-        kind.comment(&state.database).replace('\'', "''")
-    );
+    let verifier = password.map(|secret| scram::verifier(secret.expose()));
+    let sql = creation(kind, user, verifier.as_deref(), state).join(";\n");
     cluster_roles::run(session, &sql).await.map_err(InstallError::sql("creating a request login"))
+}
+
+fn creation(kind: Kind, user: &str, password: Option<&str>, state: &State) -> [String; 2] {
+    let password = password.map(|text| format!(" password '{text}'")).unwrap_or_default();
+    let user = quote(user);
+    let comment = kind.comment(&state.database).replace('\'', "''");
+    [
+        format!("create role {user} login noinherit nocreatedb nocreaterole{password}"),
+        format!("comment on role {user} is '{comment}'"),
+    ]
 }
 
 async fn grant(
@@ -363,6 +376,12 @@ impl Candidate {
         Ok(())
     }
 
+    /// Whether it is another database's. One without a word is too, where we make logins ourselves; somebody who made ours
+    /// for us may have left the word out.
+    fn is_foreign(&self, role: &RoleState, state: &State) -> bool {
+        !self.kind.is_ours(role, state) && (state.may_create_roles || role.comment.is_some())
+    }
+
     async fn try_login(&self, owner: &ConnectOptions) -> Result<(), ferrobase_pg::Error> {
         let options = owner.clone().with_login(&self.login.user, self.login.password.clone());
         Session::connect(&options).await?.close().await;
@@ -381,15 +400,17 @@ impl Candidate {
         let refused = |source| InstallError::LoginRefused { user: self.login.user.clone(), source };
         let Err(error) = result else { return Ok(()) };
         let is_wrong_password = error.code().is_some_and(|code| code == "28P01");
-        let may_repair = is_wrong_password && !self.is_configured && !state.is_replica && state.may_create_roles;
-        let Some(password) = self.login.password.as_ref().filter(|_| may_repair) else {
+        let is_ours_to_set = is_wrong_password && !self.is_configured && !state.is_replica;
+        let Some(password) = self.login.password.as_ref().filter(|_| is_ours_to_set) else {
             return Err(refused(error));
         };
-        if state.roles.get(&self.login.user).is_some_and(|role| !self.kind.is_ours(role, state)) {
+        if state.roles.get(&self.login.user).is_some_and(|role| self.is_foreign(role, state)) {
             return Err(InstallError::ForeignLogin { user: self.login.user.clone() });
         }
-        let user = quote(&self.login.user);
-        let sql = format!("alter role {user} password '{}'", scram::verifier(password.expose()));
+        let sql = format!("alter role {} password '{}'", quote(&self.login.user), scram::verifier(password.expose()));
+        if !state.may_create_roles {
+            return Err(InstallError::WrongPassword { login: self.login.user.clone(), user: state.user.clone(), sql });
+        }
         cluster_roles::run(session, &sql)
             .await
             .map_err(InstallError::sql("setting the password of a request login"))?;

@@ -6,7 +6,7 @@
 //! (role statements are tried again). What the owner may not do is reported as a [`Notice`] with the SQL for somebody
 //! who may; only what nothing can work without is an error.
 //! Invariant: migrations go forward only, and a release works on the schema of the next one.
-//! Read on: `state` (what is there), `ledger` (migrations), `cluster_roles`, `logins`, `database`, `lease`.
+//! Read on: `state` (what is there), `ledger` (migrations), `cluster_roles`, `logins`, `missing`, `database`, `lease`.
 
 mod cluster_roles;
 mod database;
@@ -14,6 +14,7 @@ mod error;
 pub mod lease;
 mod ledger;
 mod logins;
+mod missing;
 mod scram;
 pub mod secrets;
 mod state;
@@ -191,8 +192,7 @@ impl Installer<'_> {
 
     /// Does what is missing, under the lease. What another process did in the meantime is not missing any more.
     async fn complete(&mut self, state: State) -> Result<State, InstallError> {
-        cluster_roles::check(&state, self.options)?;
-        logins::check(&state, self.options)?;
+        missing::check(self.session, &state, self.options).await?;
         if !state.has_bootstrap {
             database::bootstrap(self.session).await?;
             self.done.push("schema ferrobase".to_owned());

@@ -19,6 +19,8 @@ pub(super) struct State {
     pub(super) is_superuser: bool,
     pub(super) may_create_roles: bool,
     pub(super) may_bypass_rls: bool,
+    /// Those of the roles that the owner is or inherits from.
+    pub(super) acts_as: Vec<String>,
     pub(super) owns_database: bool,
     pub(super) is_replica: bool,
     pub(super) public_may_make_temporary: bool,
