@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use ferrobase_base::config::{ConfigErrors, Node, Problem};
+use ferrobase_base::config::{ConfigErrors, Entry, Node, Problem, Value};
 
 use super::{Loaded, Sources, load};
 
@@ -74,20 +74,41 @@ fn waits(key: &str) -> bool {
     AT_START.iter().any(|start| key == *start || start.ends_with('.') && key.starts_with(start))
 }
 
-/// Paths of the scalars that are not the same in both trees.
+/// Paths of what is not written the same in both trees.
 fn changes(old: &Node, new: &Node) -> Vec<String> {
-    let (old, new) = (scalars(old), scalars(new));
+    let (mut was, mut is) = (BTreeMap::new(), BTreeMap::new());
+    collect(old, String::new(), &mut was);
+    collect(new, String::new(), &mut is);
     let mut keys: Vec<String> =
-        old.keys().chain(new.keys()).filter(|key| old.get(*key) != new.get(*key)).cloned().collect();
+        was.keys().chain(is.keys()).filter(|key| was.get(*key) != is.get(*key)).cloned().collect();
     keys.sort();
     keys.dedup();
     keys
 }
 
-fn scalars(tree: &Node) -> BTreeMap<String, String> {
-    let mut scalars = BTreeMap::new();
-    tree.clone().for_each_scalar(&mut |key, _, scalar| {
-        scalars.insert(key.to_owned(), scalar.text.clone());
-    });
-    scalars
+/// What can be written in a place that has nothing below it.
+#[derive(PartialEq, Eq)]
+enum Leaf<'t> {
+    Text(&'t str),
+    Null,
+    EmptyList,
+}
+
+fn collect<'t>(node: &'t Node, path: String, leaves: &mut BTreeMap<String, Leaf<'t>>) {
+    match &node.value {
+        // The default stays, as where nothing is written.
+        Value::Empty => {}
+        Value::Null => drop(leaves.insert(path, Leaf::Null)),
+        Value::Scalar(scalar) => drop(leaves.insert(path, Leaf::Text(&scalar.text))),
+        Value::List(items) if items.is_empty() => drop(leaves.insert(path, Leaf::EmptyList)),
+        Value::List(items) => {
+            items.iter().enumerate().for_each(|(index, item)| collect(item, format!("{path}[{index}]"), leaves));
+        }
+        Value::Map(map) => {
+            for Entry { key, node, .. } in map.entries() {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                collect(node, path, leaves);
+            }
+        }
+    }
 }

@@ -106,12 +106,13 @@ impl Atom for RelationPattern {
             "*" => Some(Self::All),
             text => {
                 let (schema, name) = text.split_once('.')?;
+                let every = name.trim() == "*";
+                // No other place for a star: a pattern like `*.*` would be a name that nothing has.
+                if schema.contains('*') || (name.contains('*') && !every) {
+                    return None;
+                }
                 let schema = Identifier::parse(schema)?;
-                Some(if name.trim() == "*" {
-                    Self::Schema(schema)
-                } else {
-                    Self::One { schema, name: Identifier::parse(name)? }
-                })
+                Some(if every { Self::Schema(schema) } else { Self::One { schema, name: Identifier::parse(name)? } })
             }
         }
     }
@@ -131,7 +132,7 @@ mod tests {
         assert!(matches("*", "a", "b"));
         assert!(matches("a.*", "a", "b") && !matches("a.*", "c", "b"));
         assert!(matches("a.b", "a", "b") && !matches("a.b", "a", "c") && !matches("a.b", "c", "b"));
-        for bad in ["", "a", "a.", ".b", &format!("a.{}", "b".repeat(64))] {
+        for bad in ["", "a", "a.", ".b", "*.*", "*.b", "a.b*", "a*.b", &format!("a.{}", "b".repeat(64))] {
             assert!(RelationPattern::parse(bad).is_none(), "{bad}");
         }
     }

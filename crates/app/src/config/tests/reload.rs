@@ -20,6 +20,19 @@ fn a_right_file_is_swapped_in_and_the_changes_are_named() {
 }
 
 #[test]
+fn what_becomes_null_or_empty_is_named() {
+    let bounds = "rest: {anon_role: null, max_rows: null}\nsecurity: {egress_allow: []}";
+    let current = Current::new(loaded("rest: {max_rows: 5}\nsecurity: {egress_allow: [10.0.0.0/8]}", &[]));
+    let named = ["rest.anon_role", "rest.max_rows", "security.egress_allow", "security.egress_allow[0]"];
+    assert_eq!(current.reload(&sources(bounds, &[])).unwrap().changed, named);
+    assert_eq!(current.reload(&sources(bounds, &[])).unwrap().changed, [""; 0]);
+    // A key with nothing after it says as little as one that is not there.
+    let lifted = current.reload(&sources("rest: {anon_role: }", &[])).unwrap();
+    assert_eq!(lifted.changed, ["rest.anon_role", "rest.max_rows", "security.egress_allow"]);
+    assert!(lifted.warnings.is_empty());
+}
+
+#[test]
 fn a_wrong_file_changes_nothing() {
     let current = Current::new(loaded("server: {request_timeout: 10s}", &[]));
     let errors = current.reload(&sources("server: {request_timeout: soon}", &[])).unwrap_err();
