@@ -115,3 +115,53 @@ async fn where_only_others_sign_nobody_signs_in_and_the_log_says_so() {
     call(&app, Method::GET, "/auth/v1/settings", None, &Value::Null).await;
     assert_eq!(database.connect().await.query("select from auth.users", &[]).await.unwrap().rows.len(), 0);
 }
+
+/// The statements that a line of the log asks somebody to run.
+fn asked_to_run(log: &str) -> Option<String> {
+    fn find(value: &Value) -> Option<String> {
+        match value {
+            Value::String(text) => text.split_once("must run once:\n").map(|(_, sql)| sql.to_owned()),
+            Value::Object(fields) => fields.values().find_map(find),
+            _ => None,
+        }
+    }
+    log.lines().filter_map(|line| serde_json::from_str(line).ok()).find_map(|line| find(&line))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_owner_who_may_not_make_roles_asks_once_for_everything() {
+    // Somebody else's installation in the cluster has made the roles and the plain logins.
+    drop(support::installed().await);
+    let database = ferrobase_testkit::database().await;
+    let owner = format!("owner_of_{}", database.name());
+    let takes = format!(
+        "create role {owner} login nocreaterole password 'x'; alter database {name} owner to {owner}; \
+         alter schema public owner to {owner}",
+        name = database.name()
+    );
+    database.script(&takes).await;
+    let server = support::serve(&database).env("FERROBASE_DATABASE__URL", database.url_as(&owner, "x"));
+    let mut app = server.env("FERROBASE_AUTH__EMAIL__AUTOCONFIRM", "true").without_waiting().start().await.unwrap();
+    let began = Instant::now();
+    let sql = loop {
+        if let Some(sql) = asked_to_run(&app.log()) {
+            break sql;
+        }
+        assert!(began.elapsed() < Duration::from_secs(20), "{}", app.log());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    assert_eq!(sql.matches("create role").count(), 3, "{sql}");
+    database.script(&sql).await;
+    app.wait_until_ready().await.unwrap();
+    let (status, body) = sign_up(&app).await;
+    assert_eq!(status, 200, "{body}");
+    drop(app);
+    let gives = format!(
+        "alter database {} owner to postgres; reassign owned by {owner} to postgres; drop owned by {owner}; drop role {owner}",
+        database.name()
+    );
+    database.script(&gives).await;
+    for part in sql.split("create role ").skip(1) {
+        database.script(&format!("drop role {}", part.split(' ').next().unwrap())).await;
+    }
+}

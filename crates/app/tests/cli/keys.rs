@@ -65,6 +65,28 @@ async fn a_token_is_for_the_audience_of_the_configuration() {
     assert_eq!(get(&app.url("/rest/v1/rpc/me"), token.trim()).await, (200, format!("\"{ANN}\"")));
 }
 
+#[tokio::test]
+async fn keys_and_tokens_count_where_the_role_is_looked_for_elsewhere() {
+    let database = support::installed().await;
+    let role_claim = ("FERROBASE_AUTH__JWT_ROLE_CLAIM", ".app.role");
+    database.script("create function whoami() returns text language sql as 'select current_user::text'").await;
+    let app = support::serve(&database).env(role_claim.0, role_claim.1).start().await.unwrap();
+    let project = Project::empty();
+    let ran = |arguments: &[&str]| {
+        Ran::of(project.command(arguments).envs([("FERROBASE_AUTH__JWT_SECRET", SECRET), role_claim]))
+    };
+    let service = ran(&["keys", "--json"]).json()["service_key"].as_str().unwrap().to_owned();
+    let token = ran(&["keys", "token", "--sub", ANN]).succeeds();
+    for (token, role) in [(service.as_str(), "service_role"), (token.trim(), "authenticated")] {
+        assert_eq!(claims(token, SECRET.as_bytes())["app"]["role"], role);
+        assert_eq!(get(&app.url("/rest/v1/rpc/whoami"), token).await, (200, format!("\"{role}\"")));
+    }
+    // Administration goes by the same.
+    assert_eq!(get(&app.url("/auth/v1/admin/users"), &service).await.0, 200);
+    let elsewhere = keys(&project, &["token", "--role", "service_role"]).succeeds();
+    assert_eq!(get(&app.url("/auth/v1/admin/users"), elsewhere.trim()).await.0, 403);
+}
+
 #[test]
 fn a_token_of_a_role_that_is_not_allowed_is_made_with_a_word() {
     let project = Project::empty();
