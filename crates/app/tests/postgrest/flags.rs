@@ -81,6 +81,16 @@ async fn dumps_have_what_the_database_says() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dump_says_once_why_the_database_added_nothing() {
+    let deployment = Deployment::new().await;
+    let url = deployment.url();
+    let dump = run(&["--dump-config"], &[("PGRST_DB_URI", url.as_str()), ("PGRST_DB_PRE_CONFIG", "nowhere.nothing")]);
+    let told = String::from_utf8_lossy(&dump.stderr);
+    assert_eq!(told.matches("nowhere").count(), 1, "{told}");
+    assert!(stdout(&dump).contains("db-pre-config = \"nowhere.nothing\"\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ready_asks_the_running_server() {
     let deployment = Deployment::new().await;
     let app = deployment.start().await;

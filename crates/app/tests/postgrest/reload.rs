@@ -94,6 +94,35 @@ async fn a_function_may_set_settings() {
     assert!(without.log().contains("Failed to query database settings"), "{}", without.log());
 }
 
+/// A function that fails once must not expose the schemas of the file, or forget the database's secret.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_whose_function_fails_keeps_every_setting() {
+    let deployment = Deployment::new().await;
+    let login = deployment.role("login");
+    let conf = |body: &str| {
+        format!("create or replace function conf.settings() returns void language plpgsql as $$ begin {body}; end $$")
+    };
+    deployment.database.script(&format!("create schema conf; grant usage on schema conf to {login}")).await;
+    deployment.database.script(&conf("perform set_config('pgrst.db_max_rows', '1', true)")).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("postgrest.conf");
+    std::fs::write(&path, "db-pre-config = \"conf.settings\"\n").unwrap();
+    let app = deployment.server().arg(path.to_str().unwrap()).start().await.unwrap();
+    assert_eq!(rows(&app).await, 1);
+
+    deployment.database.script(&conf("raise exception 'boo'")).await;
+    std::fs::write(&path, "db-pre-config = \"conf.settings\"\ndb-tx-end = \"rollback\"\n").unwrap();
+    deployment.database.script("notify pgrst, 'reload config'").await;
+    eventually(&app, "the refusal", async || app.log().contains("The settings in force stay")).await;
+    assert!(app.log().contains("could not be read: boo"), "{}", app.log());
+    assert!(!app.log().contains("Config reloaded"), "{}", app.log());
+    assert_eq!(rows(&app).await, 1, "the database's bound");
+
+    deployment.database.script(&conf("perform set_config('pgrst.db_max_rows', '0', true)")).await;
+    signal(&app, Signal::SIGUSR2);
+    eventually(&app, "the new bound", async || rows(&app).await == 0).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_file_is_read_again_on_a_signal() {
     let deployment = Deployment::new().await;

@@ -158,6 +158,42 @@ async fn a_database_that_is_away_means_503_until_it_is_there() {
     eventually(&app, "the schema cache", async || get(&app, "/todos").await.0 == 200).await;
 }
 
+/// Nobody asks for anything but `/ready` between the database's end and its return.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_goes_away_is_not_ready_until_it_is_back() {
+    let deployment = Deployment::new().await;
+    let direct = ferrobase_pg::ConnectOptions::parse(&deployment.url()).unwrap();
+    let proxy = Proxy::start(direct.hosts()[0].to_string()).await.unwrap();
+    let server = App::postgrest(BINARY, &proxy.in_front_of(&deployment.url())).env("PGRST_DB_SCHEMAS", "api");
+    let app = server.env("PGRST_DB_ANON_ROLE", deployment.role("anon")).start().await.unwrap();
+    let ready = async || reqwest::get(app.admin_url("/ready")).await.unwrap().status().as_u16();
+    for _ in 0..2 {
+        assert_eq!(ready().await, 200);
+        proxy.set(Fault::Refuse);
+        eventually(&app, "not ready", async || ready().await == 503).await;
+        assert_eq!(get(&app, "/todos").await.0, 503);
+        assert_eq!(reqwest::get(app.admin_url("/live")).await.unwrap().status(), 200);
+        proxy.set(Fault::None);
+        eventually(&app, "ready again", async || ready().await == 200).await;
+        assert_eq!(get(&app, "/todos").await.0, 200);
+    }
+}
+
+/// A health check must not take a server that is only busy out of service.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_whose_connections_are_all_at_work_is_ready() {
+    let deployment = Deployment::new().await;
+    let slow = "create function api.slow() returns text language sql as $$ select pg_sleep(4); select 'done'::text $$";
+    deployment.database.script(slow).await;
+    let app = deployment.server().env("PGRST_DB_POOL", "1").start().await.unwrap();
+    let running = tokio::spawn(reqwest::get(app.url("/rpc/slow")));
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let asked = std::time::Instant::now();
+    assert_eq!(reqwest::get(app.admin_url("/ready")).await.unwrap().status(), 200);
+    assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
+    assert_eq!(running.await.unwrap().unwrap().status(), 200);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_password_and_no_recovery_end_the_process() {
     let deployment = Deployment::new().await;
