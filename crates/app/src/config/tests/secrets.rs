@@ -50,6 +50,30 @@ fn sec_28_no_message_shows_a_secret() {
     }
 }
 
+/// A login in a URL: none is taken, so that none is shown by `config show`; the message says so, without it.
+#[test]
+fn sec_28_a_login_in_a_url_is_refused_without_being_shown() {
+    let login = format!("https://u:{CANARY}@h.example");
+    let keys = [
+        format!("observability: {{tracing: {{endpoint: \"{login}\"}}}}"),
+        format!("server: {{public_url: \"{login}\"}}"),
+        format!("auth: {{jwks_url: \"{login}\"}}"),
+        format!("auth: {{external: {{keycloak: {{url: \"{login}\"}}}}}}"),
+        format!("auth: {{sms: {{url: \"{login}\"}}}}"),
+        format!("auth: {{hooks: {{send_sms: {{uri: \"{login}/x\"}}}}}}"),
+        format!("auth: {{hooks: {{send_sms: {{enabled: true, uri: \"{login}/x\"}}}}}}"),
+        format!("server: {{cors: {{allowed_origins: [\"{login}\"]}}}}"),
+        format!("security: {{egress_allow: [\"{login}\"]}}"),
+        format!("redis: {{host: \"{login}\"}}"),
+        format!("redis: \"redis://u:{CANARY}@h\""),
+    ];
+    for (index, text) in keys.iter().enumerate() {
+        let messages = refused(text, &[]).concat();
+        assert!(!messages.contains("canary"), "{text}: {messages}");
+        assert!(index > 6 || messages.contains("a login in"), "{text}: {messages}");
+    }
+}
+
 #[test]
 fn files_hold_secrets() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
