@@ -85,7 +85,9 @@ impl TokenSection {
             report.refuse("jwt_secret_is_base64", "there is no jwt_secret");
         }
         match self.keys() {
-            Err(fault @ KeyTextError::NotAKeySet) => report.refuse("jwks", fault.to_string()),
+            Err(fault @ (KeyTextError::NotAKeySet | KeyTextError::NoUsableKeyInSet)) => {
+                report.refuse("jwks", fault.to_string())
+            }
             Err(fault) if !self.jwt_secret.as_ref().is_some_and(is_reference) => {
                 report.refuse("jwt_secret", fault.to_string());
             }

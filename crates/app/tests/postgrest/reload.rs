@@ -55,6 +55,23 @@ async fn settings_in_the_database_count_and_are_read_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_jwk_that_verifies_nothing_keeps_the_secret_in_force() {
+    let deployment = Deployment::new().await;
+    let app = deployment.start().await;
+    let token = ferrobase_testkit::token::of_role(&deployment.role("user"));
+    let status = async || {
+        let request = reqwest::Client::new().get(app.url("/todos")).bearer_auth(&token);
+        request.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(status().await, 200);
+    deployment.set("jwt_secret", r#"{"keys":[]}"#).await;
+    deployment.database.script("notify pgrst, 'reload config'").await;
+    eventually(&app, "the refusal", async || app.log().contains("none can verify a token")).await;
+    assert!(!app.log().contains("Config reloaded"), "{}", app.log());
+    assert_eq!(status().await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn settings_of_roles_are_read_again_with_the_configuration() {
     let deployment = Deployment::new().await;
     let memory =

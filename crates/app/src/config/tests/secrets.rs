@@ -12,7 +12,7 @@ fn sec_28_no_printed_form_shows_a_secret() {
     let text = format!(
         "database:\n  url: postgresql://owner:{CANARY}@db/app\n  listen_url: postgresql://owner@db/app?password={CANARY}\n  authenticator: {{password: {CANARY}}}\n  \
          replicas: [{{host: r, user: u, password: {CANARY}}}]\n\
-         auth:\n  jwt_secret: {CANARY}\n  jwks: {{keys: [{{kty: oct, k: {CANARY}}}]}}\n  mailer: {{password: {CANARY}}}\n  \
+         auth:\n  jwt_secret: {CANARY}\n  jwks: {{keys: [{{kty: oct, k: {CANARY}A}}]}}\n  mailer: {{password: {CANARY}}}\n  \
          hooks: {{send_email: {{secrets: [{CANARY}]}}}}\n  external: {{google: {{client_id: [a], secret: {CANARY}}}}}\n  sms: {{test_otp: {{'1': {CANARY}}}}}\n\
          redis: {{password: {CANARY}}}\nsecrets: {{vault: {{token: {CANARY}}}}}\nstorage: {{s3_access_key_id: a, s3_secret_access_key: {CANARY}}}\n"
     );

@@ -13,7 +13,7 @@ fn refused(text: &str) -> Vec<String> {
 #[test]
 fn a_secret_and_a_database_are_enough() {
     assert_eq!(refused(&format!("{SECRET}{DATABASE}")), [""; 0]);
-    let keys = "auth: {jwks: {keys: [{kty: RSA}]}}\ndatabase: {embedded: {enabled: true}}\n";
+    let keys = "auth: {jwks: {keys: [{kty: OKP, crv: Ed25519, x: 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo}]}}\ndatabase: {embedded: {enabled: true}}\n";
     assert_eq!(refused(keys), [""; 0]);
     let published =
         "auth: {jwks_url: 'https://id.example/keys', jwt_audience: a}\ndatabase: {url: 'postgresql://db/app'}\n";
