@@ -86,7 +86,7 @@ impl TokenSection {
         }
         match self.keys() {
             Err(fault @ (KeyTextError::NotAKeySet | KeyTextError::NoUsableKeyInSet)) => {
-                report.refuse("jwks", fault.to_string())
+                report.refuse("jwks", fault.to_string());
             }
             Err(fault) if !self.jwt_secret.as_ref().is_some_and(is_reference) => {
                 report.refuse("jwt_secret", fault.to_string());
