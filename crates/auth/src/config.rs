@@ -9,7 +9,7 @@ use std::time::Duration;
 use ferrobase_base::config::{ByteSize, HttpUrl, Report, SecretJson};
 use ferrobase_base::{Secret, choice, section};
 
-use crate::hooks::HookTarget;
+use crate::hooks::{HookTarget, NoHook};
 use crate::mail::Templates;
 
 section! {
@@ -332,7 +332,7 @@ section! {
     pub struct HookSection {
         /// Makes it.
         enabled: bool = false;
-        /// `http(s)://...`, or `pg-functions://postgres/schema/function`.
+        /// `http(s)://...` without a login, or `pg-functions://postgres/schema/function`.
         uri: Option<String> = None;
         /// Signing secrets of an address, `v1,whsec_...`; the first signs.
         secrets: Vec<Secret> = Vec::new();
@@ -398,8 +398,13 @@ impl HooksSection {
             ("before_user_created", &self.before_user_created),
             ("after_user_created", &self.after_user_created),
         ];
-        for (name, hook) in named.iter().filter(|(_, hook)| hook.enabled) {
-            match hook.uri.as_deref().map(HookTarget::parse) {
+        for (name, hook) in named {
+            let target = hook.uri.as_deref().map(HookTarget::parse);
+            // A hook that is off is printed like one that is on.
+            if !hook.enabled && target != Some(Err(NoHook::Login)) {
+                continue;
+            }
+            match target {
                 None => report.refuse(&format!("hooks.{name}.uri"), "a hook that is enabled needs one"),
                 Some(Err(fault)) => report.refuse(&format!("hooks.{name}.uri"), fault.to_string()),
                 Some(Ok(HookTarget::Function { .. })) => {}

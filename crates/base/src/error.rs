@@ -92,6 +92,8 @@ pub struct PublicError {
     pub retry_after: Option<Duration>,
     /// Response fields that belong to the failure itself (`WWW-Authenticate`, fields chosen by SQL code).
     pub headers: Vec<(String, String)>,
+    /// The words beside the status, where SQL code chose them.
+    pub reason: Option<String>,
 }
 
 impl PublicError {
@@ -105,6 +107,7 @@ impl PublicError {
             hint: None,
             retry_after: None,
             headers: Vec::new(),
+            reason: None,
         }
     }
 

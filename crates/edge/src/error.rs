@@ -12,7 +12,11 @@ use axum::body::Body;
 use axum::response::Response;
 use ferrobase_base::{Kind, PublicError};
 use http::{HeaderName, HeaderValue, StatusCode, header};
+use hyper::ext::ReasonPhrase;
 use serde::Serialize;
+
+/// Longest words beside a status.
+const REASON_BYTES: usize = 256;
 
 /// Renders a failure for one protocol. A plain function, so that a policy stays `Copy` data.
 pub type ErrorShape = fn(&PublicError) -> Response;
@@ -69,6 +73,9 @@ pub fn response(error: &PublicError) -> Response {
 /// Sets what every shape shares: the status, `Retry-After`, the error's own fields and the code for the log.
 pub fn decorate(response: &mut Response, error: &PublicError) {
     *response.status_mut() = status(error.kind);
+    if let Some(reason) = error.reason.as_deref().and_then(reason) {
+        response.extensions_mut().insert(reason);
+    }
     if let Some(wait) = error.retry_after {
         response.headers_mut().insert(header::RETRY_AFTER, whole_seconds(wait));
     }
@@ -78,6 +85,11 @@ pub fn decorate(response: &mut Response, error: &PublicError) {
         }
     }
     response.extensions_mut().insert(ErrorCode(error.code.clone()));
+}
+
+/// Words of SQL code for the status line of HTTP/1. What cannot stand in it, or would fill it, is left out.
+fn reason(text: &str) -> Option<ReasonPhrase> {
+    ReasonPhrase::try_from(text.as_bytes()).ok().filter(|_| text.len() <= REASON_BYTES)
 }
 
 /// Rounded up: who comes back after that many seconds finds the wait over.

@@ -15,6 +15,7 @@ mod compression;
 mod context;
 mod cors;
 mod credentials;
+mod framing;
 mod freshness;
 mod limits;
 pub mod local_only;

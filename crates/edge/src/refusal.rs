@@ -37,6 +37,19 @@ pub fn body_too_large(limit: u64) -> PublicError {
         .details(format!("The limit here is {limit} bytes"))
 }
 
+/// The body is compressed or otherwise coded, which nothing here decodes.
+pub fn content_coding() -> PublicError {
+    PublicError::new(Kind::UnsupportedMediaType, "FBE415", "The request body is coded in a way that is not read")
+        .details("Content-Encoding is `identity` here, or left out")
+        .header("accept-encoding", "identity")
+}
+
+/// The body is coded for its way in a manner that is not undone here.
+pub fn transfer_coding() -> PublicError {
+    PublicError::new(Kind::NotImplemented, "FBE501", "The transfer coding of the request body is not supported")
+        .details("`chunked` is the only one")
+}
+
 /// The request target is longer than the server takes.
 pub fn url_too_long(limit: usize) -> PublicError {
     PublicError::new(Kind::UrlTooLong, "FBE414", "The URL is too long")

@@ -8,6 +8,7 @@ mod bounds;
 mod browser;
 mod compression;
 mod ending;
+mod framing;
 mod harness;
 mod identity;
 mod logs;

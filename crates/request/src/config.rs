@@ -101,7 +101,9 @@ impl TokenSection {
             report.refuse("jwt_secret_is_base64", "there is no jwt_secret");
         }
         match self.keys() {
-            Err(fault @ KeyTextError::NotAKeySet) => report.refuse("jwks", fault.to_string()),
+            Err(fault @ (KeyTextError::NotAKeySet | KeyTextError::NoUsableKeyInSet)) => {
+                report.refuse("jwks", fault.to_string());
+            }
             Err(fault) if self.pending_secret().is_none() => {
                 report.refuse("jwt_secret", fault.to_string());
             }
@@ -132,8 +134,6 @@ impl TokenSection {
                 unusable.join(", ")
             );
             report.warn("jwks", reason);
-        } else if !keys.can_verify() {
-            report.warn("jwks", "there is no key in it");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Answers that SQL code chose itself: `RAISE` with SQLSTATE `PTxyz` or `PGRST`.
 //!
-//! `PTxyz` sets the status and keeps the message, detail and hint of the RAISE. `PGRST` takes all from JSON: MESSAGE is
+//! `PTxyz` sets the status, with the message beside it, and keeps the message, detail and hint of the RAISE. `PGRST` takes all from JSON: MESSAGE is
 //! `{"code", "message", "details"?, "hint"?}`, DETAIL is `{"status", "status_text"?, "headers"}`.
 
 use ferrobase_base::{Kind, PublicError};
@@ -21,6 +21,8 @@ struct Message {
 #[derive(Deserialize)]
 struct Detail {
     status: u16,
+    #[serde(default)]
+    status_text: Option<String>,
     headers: Map<String, Value>,
 }
 
@@ -37,6 +39,7 @@ fn with_status(error: &DbError, status: &str) -> PublicError {
     let mut public = PublicError::new(kind, error.code.as_str().to_owned(), error.message.clone());
     public.details = error.detail.clone().map(Into::into);
     public.hint = error.hint.clone();
+    public.reason = Some(error.message.clone()).filter(|_| kind != Kind::Internal);
     if kind == Kind::Raised(401) {
         public = public.header("WWW-Authenticate", "Bearer");
     }
@@ -50,16 +53,21 @@ fn from_json(error: &DbError) -> PublicError {
     let Some(text) = &error.detail else {
         return unreadable("DETAIL is missing in the RAISE statement".to_owned(), DETAIL_SHAPE);
     };
-    let detail = serde_json::from_str::<Detail>(text).ok().and_then(|d| Some((raised(d.status)?, texts(d.headers)?)));
-    let Some((kind, headers)) = detail else {
+    let detail = serde_json::from_str::<Detail>(text).ok();
+    let detail = detail.and_then(|d| Some((raised(d.status)?, texts(d.headers)?, one_line(d.status_text)?)));
+    let Some((kind, headers, reason)) = detail else {
         return unreadable(format!("Invalid JSON value for DETAIL: '{text}'"), DETAIL_SHAPE);
     };
     let mut public = PublicError::new(kind, message.code, message.message);
     public.details = message.details.map(Into::into);
     public.hint = message.hint;
     public.headers = headers;
+    public.reason = reason;
     public
 }
+
+/// What would begin something else.
+const BREAKS: [char; 3] = ['\r', '\n', '\0'];
 
 const MESSAGE_SHAPE: &str =
     "MESSAGE must be a JSON object with obligatory keys: 'code', 'message' and optional keys: 'details', 'hint'.";
@@ -82,10 +90,15 @@ fn texts(headers: Map<String, Value>) -> Option<Vec<(String, String)>> {
     headers
         .into_iter()
         .map(|(name, value)| match value {
-            Value::String(value) if !value.contains(['\r', '\n', '\0']) => Some((name, value)),
+            Value::String(value) if !value.contains(BREAKS) => Some((name, value)),
             _ => None,
         })
         .collect()
+}
+
+/// The same of the words beside the status, if there are any.
+fn one_line(text: Option<String>) -> Option<Option<String>> {
+    if text.as_ref().is_some_and(|text| text.contains(BREAKS)) { None } else { Some(text) }
 }
 
 #[cfg(test)]
@@ -116,6 +129,7 @@ mod tests {
     fn pt_codes_are_statuses() {
         assert_eq!(raise("PT402", "Pay", Some("up")).unwrap().kind, Kind::Raised(402));
         assert_eq!(raise("PT402", "Pay", Some("up")).unwrap().hint.as_deref(), Some("hint"));
+        assert_eq!(raise("PT402", "Pay", None).unwrap().reason.as_deref(), Some("Pay"));
         assert_eq!(raise("PT099", "?", None).unwrap().kind, Kind::Internal);
         assert_eq!(raise("PTABC", "?", None).unwrap().kind, Kind::Internal);
         assert!(raise("P0001", "plain", None).is_none());
@@ -128,6 +142,7 @@ mod tests {
         let public = raise("PGRST", message, Some(detail)).unwrap();
         assert_eq!((public.kind, public.code.as_ref(), public.message.as_str()), (Kind::Raised(332), "123", "ABC"));
         assert_eq!(public.headers, [("X-Header".to_owned(), "str".to_owned())]);
+        assert_eq!(public.reason.as_deref(), Some("My"));
         assert_eq!((public.details, public.hint.as_deref()), (Some("DEF".into()), Some("XYZ")));
     }
 
@@ -140,6 +155,8 @@ mod tests {
             (good, Some("{}")),
             (good, Some(r#"{"status": 7, "headers": {}}"#)),
             (good, Some(r#"{"status": 200, "headers": {"a": "b\r\nSet-Cookie: c"}}"#)),
+            (good, Some(r#"{"status": 419, "status_text": "x\r\nSet-Cookie: c", "headers": {}}"#)),
+            (good, Some(r#"{"status": 419, "status_text": 7, "headers": {}}"#)),
         ] {
             let public = raise("PGRST", message, detail).unwrap();
             assert_eq!((public.kind, public.code.as_ref()), (Kind::Internal, "PGRST121"), "{message} {detail:?}");

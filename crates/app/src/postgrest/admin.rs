@@ -1,11 +1,12 @@
 //! PostgREST's second port: `/live`, `/ready`, `/metrics`, `/schema_cache`, with that server's statuses and names.
 //!
 //! `/live` is 200 while the API listens (a Unix socket also while its file is there), else 500. `/ready` is 200 when it also has a schema cache that the last load
-//! gave, 503 while a load failed and is tried again.
+//! gave and a connection to the database, 503 while a load failed and is tried again, or the database is away.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::State;
@@ -13,10 +14,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use ferrobase_catalog::{CatalogHandle, ReloadState};
 use ferrobase_edge::metrics::{Exposition, Metrics, Sample};
-use ferrobase_pg::Pool;
+use ferrobase_pg::{Error, Pool};
 use ferrobase_request::Registry;
 use http::{StatusCode, header};
 use tokio::sync::watch;
+
+/// Longest wait of `/ready` for a connection.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What the port shows.
 #[derive(Clone)]
@@ -29,6 +33,8 @@ pub(super) struct Admin {
     pub(super) loading: watch::Receiver<ReloadState>,
     /// The schema cache.
     pub(super) catalog: CatalogHandle,
+    /// The connections of requests.
+    pub(super) pool: Pool,
     /// The numbers.
     pub(super) metrics: Metrics,
 }
@@ -47,6 +53,22 @@ impl Admin {
     fn is_live(&self) -> bool {
         self.is_listening.load(Ordering::Relaxed) && self.socket.as_ref().is_none_or(|path| path.exists())
     }
+
+    /// Whether a request would get a connection. Asked of the pool, because one that nobody used since the database went
+    /// does not know of it yet; that others have all of its connections is no outage.
+    async fn reaches_database(&self) -> bool {
+        if !self.pool.stats().available {
+            return false;
+        }
+        match self.pool.session(Instant::now() + PATIENCE).await {
+            Ok(_) => true,
+            Err(Error::Saturated { .. } | Error::AcquireTimeout(_)) => {
+                let stats = self.pool.stats();
+                stats.available && stats.size > stats.opening
+            }
+            Err(_) => false,
+        }
+    }
 }
 
 async fn live(State(admin): State<Admin>) -> StatusCode {
@@ -57,6 +79,7 @@ async fn ready(State(admin): State<Admin>) -> StatusCode {
     let state = admin.loading.borrow().clone();
     match (admin.is_live(), state.last_error, state.generation) {
         (_, Some(_), _) => StatusCode::SERVICE_UNAVAILABLE,
+        (true, None, 1..) if !admin.reaches_database().await => StatusCode::SERVICE_UNAVAILABLE,
         (true, None, 1..) => StatusCode::OK,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }

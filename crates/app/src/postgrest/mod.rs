@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
+use ferrobase_base::error::causes;
 use ferrobase_catalog::load;
 use ferrobase_pg::Session;
 
@@ -83,7 +84,9 @@ async fn with_database(settings: Settings, mut sources: Sources, environment: &E
     };
     match read.await {
         Ok(found) => sources.database = found,
-        Err(error) => terminal::warn(&format!("the settings in the database could not be read: {error:#}")),
+        Err(error) => {
+            terminal::warn(&format!("the settings in the database could not be read: {}", causes(error.as_ref())));
+        }
     }
     Settings::new(&sources, Some(&settings.uri)).context("Error in config")
 }

@@ -2,6 +2,8 @@
 //!
 //! One server is simply connected to. Of several each is watched (`cluster`): the three pools of every target lead to the
 //! primary, and each server has two more for reads ([`Readers`]), used while it is a replica.
+//! `database.max_connections` bounds requests and service keys together; rooms and our own work come on top, because no load
+//! of requests may take their connections. The sum is in docs/guide/operating.md, "Limits".
 
 use std::time::Duration;
 
@@ -136,4 +138,35 @@ fn of_login(
     bounds.bare_login = is_ours && bounds.pooler == Pooler::Direct;
     bounds.conflict_retries = CONFLICT_RETRIES;
     Pool::new(options.with_application_name(name), bounds)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    /// docs/guide/operating.md, "Limits": N + N/4 + 4, of which two (listening, the catalog) are no pool's.
+    #[tokio::test]
+    async fn the_pools_of_a_process_hold_what_the_guide_says() {
+        let login = |user: &str| Login { user: user.to_owned(), password: None };
+        let rooms = HashMap::from([("auth", login("authenticator_auth"))]);
+        let logins = Logins { request: login("authenticator"), service: login("authenticator_service"), rooms };
+        let owner = ConnectOptions::parse("postgresql://owner@127.0.0.1/app").unwrap();
+        let most = |connections: u32| {
+            let section = DatabaseSection { max_connections: connections, ..DatabaseSection::default() };
+            let pools = pools(&section, &owner, &logins, None, None);
+            let rooms: usize = pools.rooms.values().map(|pool| pool.options().max_connections).sum();
+            let [request, service, owner] =
+                [&pools.request, &pools.service, &pools.owner].map(|pool| pool.options().max_connections);
+            assert_eq!(request + service, (connections as usize).max(2), "requests share the setting");
+            request + service + owner + rooms + 2
+        };
+        assert_eq!(DatabaseSection::default().max_connections, 30);
+        for connections in [8, 12, 23, 30, 100] {
+            assert_eq!(most(connections), (connections + connections / 4 + 4) as usize);
+        }
+        assert_eq!((most(30), most(2), most(1)), (41, 8, 8));
+        assert!(2 * most(30) <= 97 && 3 * most(23) <= 97);
+    }
 }

@@ -55,6 +55,23 @@ async fn settings_in_the_database_count_and_are_read_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_jwk_that_verifies_nothing_keeps_the_secret_in_force() {
+    let deployment = Deployment::new().await;
+    let app = deployment.start().await;
+    let token = ferrobase_testkit::token::of_role(&deployment.role("user"));
+    let status = async || {
+        let request = reqwest::Client::new().get(app.url("/todos")).bearer_auth(&token);
+        request.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(status().await, 200);
+    deployment.set("jwt_secret", r#"{"keys":[]}"#).await;
+    deployment.database.script("notify pgrst, 'reload config'").await;
+    eventually(&app, "the refusal", async || app.log().contains("none can verify a token")).await;
+    assert!(!app.log().contains("Config reloaded"), "{}", app.log());
+    assert_eq!(status().await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn settings_of_roles_are_read_again_with_the_configuration() {
     let deployment = Deployment::new().await;
     let memory =
@@ -92,6 +109,35 @@ async fn a_function_may_set_settings() {
     let without = deployment.server().env("PGRST_DB_PRE_CONFIG", "conf.nothing").start().await.unwrap();
     assert_eq!(rows(&without).await, 2);
     assert!(without.log().contains("Failed to query database settings"), "{}", without.log());
+}
+
+/// A function that fails once must not expose the schemas of the file, or forget the database's secret.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_whose_function_fails_keeps_every_setting() {
+    let deployment = Deployment::new().await;
+    let login = deployment.role("login");
+    let conf = |body: &str| {
+        format!("create or replace function conf.settings() returns void language plpgsql as $$ begin {body}; end $$")
+    };
+    deployment.database.script(&format!("create schema conf; grant usage on schema conf to {login}")).await;
+    deployment.database.script(&conf("perform set_config('pgrst.db_max_rows', '1', true)")).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("postgrest.conf");
+    std::fs::write(&path, "db-pre-config = \"conf.settings\"\n").unwrap();
+    let app = deployment.server().arg(path.to_str().unwrap()).start().await.unwrap();
+    assert_eq!(rows(&app).await, 1);
+
+    deployment.database.script(&conf("raise exception 'boo'")).await;
+    std::fs::write(&path, "db-pre-config = \"conf.settings\"\ndb-tx-end = \"rollback\"\n").unwrap();
+    deployment.database.script("notify pgrst, 'reload config'").await;
+    eventually(&app, "the refusal", async || app.log().contains("The settings in force stay")).await;
+    assert!(app.log().contains("could not be read: boo"), "{}", app.log());
+    assert!(!app.log().contains("Config reloaded"), "{}", app.log());
+    assert_eq!(rows(&app).await, 1, "the database's bound");
+
+    deployment.database.script(&conf("perform set_config('pgrst.db_max_rows', '0', true)")).await;
+    signal(&app, Signal::SIGUSR2);
+    eventually(&app, "the new bound", async || rows(&app).await == 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -116,6 +116,51 @@ async fn a_socket_takes_the_place_of_the_port() {
     assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
 }
 
+/// PostgREST's errors page: `status_text`; a message of `PTxyz` stands there too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn functions_choose_the_words_beside_a_status() {
+    let deployment = Deployment::new().await;
+    let raise = |name: &str, state: &str, message: &str, detail: &str| {
+        format!(
+            "create function api.{name}() returns void language plpgsql as $$ begin
+                raise sqlstate '{state}' using message = '{message}', detail = '{detail}'; end $$;"
+        )
+    };
+    let json = r#"{"code": "1", "message": "m"}"#;
+    for (name, detail) in [
+        ("expired", r#"{"status": 419, "status_text": "Page Expired", "headers": {"X-Powered-By": "Nerd Rage"}}"#),
+        ("known", r#"{"status": 404, "headers": {}}"#),
+        ("unknown", r#"{"status": 419, "headers": {}}"#),
+        ("split", r#"{"status": 419, "status_text": "a\r\nSet-Cookie: b", "headers": {}}"#),
+    ] {
+        deployment.database.script(&raise(name, "PGRST", json, detail)).await;
+    }
+    deployment.database.script(&raise("pay", "PT402", "Pay first", "x")).await;
+    deployment.database.script(&raise("lines", "PT402", "Pay\nfirst", "x")).await;
+    deployment
+        .database
+        .script("create function api.odd() returns text language sql as $$ select set_config('response.status', '299', true); select 'x'::text $$")
+        .await;
+    let app = deployment.start().await;
+    for (name, line) in [
+        ("expired", "HTTP/1.1 419 Page Expired\r\n"),
+        ("known", "HTTP/1.1 404 Not Found\r\n"),
+        ("unknown", "HTTP/1.1 419 \r\n"),
+        ("split", "HTTP/1.1 500 Internal Server Error\r\n"),
+        ("pay", "HTTP/1.1 402 Pay first\r\n"),
+        ("lines", "HTTP/1.1 402 Payment Required\r\n"),
+        ("odd", "HTTP/1.1 299 \r\n"),
+    ] {
+        let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", app.port())).await.unwrap();
+        let head = format!("POST /rpc/{name} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with(line), "{name}: {answer}");
+        assert_eq!(answer.to_ascii_lowercase().contains("x-powered-by: nerd rage"), name == "expired", "{answer}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_are_logged_in_apaches_form_by_their_status() {
     let deployment = Deployment::new().await;
@@ -156,6 +201,42 @@ async fn a_database_that_is_away_means_503_until_it_is_there() {
     assert_eq!(reqwest::get(app.admin_url("/live")).await.unwrap().status(), 200);
     proxy.set(Fault::None);
     eventually(&app, "the schema cache", async || get(&app, "/todos").await.0 == 200).await;
+}
+
+/// Nobody asks for anything but `/ready` between the database's end and its return.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_goes_away_is_not_ready_until_it_is_back() {
+    let deployment = Deployment::new().await;
+    let direct = ferrobase_pg::ConnectOptions::parse(&deployment.url()).unwrap();
+    let proxy = Proxy::start(direct.hosts()[0].to_string()).await.unwrap();
+    let server = App::postgrest(BINARY, &proxy.in_front_of(&deployment.url())).env("PGRST_DB_SCHEMAS", "api");
+    let app = server.env("PGRST_DB_ANON_ROLE", deployment.role("anon")).start().await.unwrap();
+    let ready = async || reqwest::get(app.admin_url("/ready")).await.unwrap().status().as_u16();
+    for _ in 0..2 {
+        assert_eq!(ready().await, 200);
+        proxy.set(Fault::Refuse);
+        eventually(&app, "not ready", async || ready().await == 503).await;
+        assert_eq!(get(&app, "/todos").await.0, 503);
+        assert_eq!(reqwest::get(app.admin_url("/live")).await.unwrap().status(), 200);
+        proxy.set(Fault::None);
+        eventually(&app, "ready again", async || ready().await == 200).await;
+        assert_eq!(get(&app, "/todos").await.0, 200);
+    }
+}
+
+/// A health check must not take a server that is only busy out of service.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_whose_connections_are_all_at_work_is_ready() {
+    let deployment = Deployment::new().await;
+    let slow = "create function api.slow() returns text language sql as $$ select pg_sleep(4); select 'done'::text $$";
+    deployment.database.script(slow).await;
+    let app = deployment.server().env("PGRST_DB_POOL", "1").start().await.unwrap();
+    let running = tokio::spawn(reqwest::get(app.url("/rpc/slow")));
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let asked = std::time::Instant::now();
+    assert_eq!(reqwest::get(app.admin_url("/ready")).await.unwrap().status(), 200);
+    assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
+    assert_eq!(running.await.unwrap().unwrap().status(), 200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

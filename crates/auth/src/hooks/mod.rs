@@ -20,7 +20,7 @@ pub(crate) use events::{
     after_user_created, before_user_created, customize_access_token, judge_factor, judge_password,
 };
 pub(crate) use http::key as secret_key;
-pub(crate) use target::HookTarget;
+pub(crate) use target::{HookTarget, NoHook};
 
 use crate::caller::Flow;
 use crate::config::{HookSection, HooksSection};

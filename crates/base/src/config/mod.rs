@@ -30,7 +30,7 @@ pub mod yaml;
 pub use amount::{ByteSize, Ratio};
 pub use json::SecretJson;
 pub use name::{Identifier, QualifiedName, RelationPattern};
-pub use net::{Cidr, HeaderText, Host, HttpToken, HttpUrl, Origin};
+pub use net::{Cidr, HeaderText, Host, HttpToken, HttpUrl, Origin, has_login};
 pub use node::{Entry, Map, Node, Scalar, Value};
 pub use place::Place;
 pub use problem::{ConfigErrors, Fault, Problem};

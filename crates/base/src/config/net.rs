@@ -12,6 +12,9 @@ use super::{Atom, Shown};
 /// Declares a checked text that reads as `str`.
 macro_rules! checked_text {
     ($(#[$doc:meta])+ $name:ident, $kind:literal, $check:expr) => {
+        checked_text!($(#[$doc])+ $name, $kind, $check, |_| None);
+    };
+    ($(#[$doc:meta])+ $name:ident, $kind:literal, $check:expr, $why_not:expr) => {
         $(#[$doc])+
         #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name(String);
@@ -54,6 +57,11 @@ macro_rules! checked_text {
                 check(text.trim()).map(Self)
             }
 
+            fn why_not(text: &str) -> Option<&'static str> {
+                let why_not: fn(&str) -> Option<&'static str> = $why_not;
+                why_not(text.trim())
+            }
+
             fn spell(&self) -> Shown {
                 Shown::Text(self.0.clone())
             }
@@ -70,7 +78,7 @@ checked_text!(
 
 checked_text!(
     /// An `http` or `https` URL without user, password or fragment, and without a slash at its end.
-    HttpUrl, "an http(s) URL", http_url
+    HttpUrl, "an http(s) URL", http_url, |text| has_login(text).then_some("a login in it is not taken")
 );
 
 checked_text!(
@@ -160,6 +168,11 @@ fn scheme(text: &str) -> Option<(&'static str, &str)> {
         let head = text.get(..scheme.len())?;
         head.eq_ignore_ascii_case(scheme).then(|| (scheme, &text[scheme.len()..]))
     })
+}
+
+/// Whether an address has a user or a password in it, whatever its scheme.
+pub fn has_login(text: &str) -> bool {
+    text.split_once("://").is_some_and(|(_, rest)| rest.split(['/', '?', '#']).next().is_some_and(|a| a.contains('@')))
 }
 
 fn http_url(text: &str) -> Option<String> {
@@ -280,6 +293,19 @@ mod tests {
         ];
         for (text, url) in cases {
             assert_eq!(spelled::<HttpUrl>(text).as_deref(), url, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_login_is_the_reason_why_a_url_is_refused() {
+        for (text, is_reason) in [
+            ("http://user:password@host", true),
+            ("http://user@host/x", true),
+            ("http://host/a@b:c", false),
+            ("http://ho st", false),
+            ("user@host", false),
+        ] {
+            assert_eq!(HttpUrl::why_not(text).is_some(), is_reason, "{text}");
         }
     }
 

@@ -4,6 +4,7 @@
 //! written as one word. The reader never stops at the first problem, so a user repairs a file in one go.
 //! Invariant: a problem quotes what was written, never what a variable or a secret expanded to.
 
+use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
 use super::reference::Reference;
@@ -55,6 +56,11 @@ pub trait Atom: Sized {
     /// Reads the text; `None` when it is not of this kind.
     fn parse(text: &str) -> Option<Self>;
 
+    /// Why a text that `parse` refuses is not taken, where [`Atom::kind`] would leave one wondering.
+    fn why_not(_text: &str) -> Option<&'static str> {
+        None
+    }
+
     /// The value as a file would spell it, safe to print.
     fn spell(&self) -> Shown;
 }
@@ -76,7 +82,10 @@ impl<T: Atom> Setting for T {
             Some(value) => Some(value),
             None if scalar.unresolved => None,
             None => {
-                let expected = reader.bounds.clone().unwrap_or_else(<T as Atom>::kind);
+                let mut expected = reader.bounds.clone().unwrap_or_else(<T as Atom>::kind);
+                if let Some(why) = T::why_not(&scalar.text) {
+                    expected = format!("{expected}: {why}");
+                }
                 let found = if T::SECRET { "this secret".to_owned() } else { quote(scalar) };
                 reader.note(&node.place, Fault::WrongValue { found, expected });
                 None
@@ -220,12 +229,23 @@ pub fn nearest(word: &str, names: &[&'static str]) -> Option<String> {
         })
 }
 
-/// What a message may say of a scalar: at most 60 characters of what was written.
+/// What a message may say of a scalar: at most 60 characters of what was written, and no login of a URL.
 fn quote(scalar: &Scalar) -> String {
-    let text = scalar.written.as_deref().unwrap_or(&scalar.text);
+    let text = without_login(scalar.written.as_deref().unwrap_or(&scalar.text));
     let short: String = text.chars().take(60).map(|c| if c.is_control() { ' ' } else { c }).collect();
     let dots = if text.chars().count() > 60 { "…" } else { "" };
     format!("`{short}{dots}`")
+}
+
+/// The text with `***` for what stands before an `@` as a user and a password do, also where the password has characters
+/// that a URL may not have. Texts that are no URL lose no more than that.
+fn without_login(text: &str) -> Cow<'_, str> {
+    let Some((before, rest)) = text.rsplit_once('@') else { return Cow::Borrowed(text) };
+    match before.split_once("://") {
+        Some((scheme, _)) => Cow::Owned(format!("{scheme}://***@{rest}")),
+        None if before.contains(':') => Cow::Owned(format!("***@{rest}")),
+        None => Cow::Borrowed(text),
+    }
 }
 
 #[cfg(test)]
@@ -320,6 +340,21 @@ mod tests {
         let tree = yaml::parse("kettle: {recipe: canary}", "a.yaml").unwrap();
         assert!(!format!("{tree:?}").contains("canary"));
         assert!(!shown::to_yaml(&sample.show(), Some(&tree)).contains("canary"));
+    }
+
+    #[test]
+    fn sec_28_the_login_of_a_url_is_never_quoted() {
+        for (text, quoted) in [
+            ("https://u:canary@host/x", "`https://***@host/x`"),
+            ("postgres://u:can/a@ry@host", "`postgres://***@host`"),
+            ("u:canary@host", "`***@host`"),
+            ("someone@example.com", "`someone@example.com`"),
+            ("https://host/x", "`https://host/x`"),
+        ] {
+            let complaint = complaints(&format!("kettle: {{heat: '{text}'}}\ncups: '{text}'"), &[]).join(" ");
+            assert_eq!(complaint.matches(quoted).count(), 2, "{complaint}");
+            assert!(!complaint.contains("canary"), "{complaint}");
+        }
     }
 
     #[test]

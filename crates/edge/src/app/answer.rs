@@ -20,6 +20,7 @@ use crate::body::{self, BodyRules, BodyWatch, Rest};
 use crate::context::{self, AsSent, Caller, Found};
 use crate::cors::CorsRules;
 use crate::credentials::query_without_key;
+use crate::framing;
 use crate::limits;
 use crate::policy::{Answering, CorsOwner, is_below};
 use crate::rate_limit::Caller as Counted;
@@ -34,6 +35,7 @@ impl Exchange {
         let (mut parts, body) = request.into_parts();
         let (body, watch) = body::guard(body, self.body_rules(&parts));
         limits::check_head(&parts, self.settings.url_limit, self.settings.header_limit)?;
+        framing::check_host(&parts)?;
         if let Some(local_only) = &self.settings.local_only {
             local_only.check(&parts.headers, &parts.uri)?;
         }
@@ -132,9 +134,10 @@ impl Exchange {
         }
     }
 
-    /// Refuses a body that says it is too large before any of it is read, and sets the bound for one that does not.
+    /// Refuses a body that says it is coded or too large before any of it is read, and sets the bound for one that does not.
     fn bound_body(&self, parts: &request::Parts, watch: Option<&BodyWatch>) -> Result<(), PublicError> {
         let Some(watch) = watch else { return Ok(()) };
+        framing::check_codings(&parts.headers)?;
         let most = if self.streams.incoming { self.settings.stream_body_limit } else { self.settings.body_limit };
         let limit = self.policy.body_limit.resolve(most);
         watch.set_limit(limit);

@@ -17,6 +17,7 @@ use bytes::Bytes;
 use http::{Request, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
+use hyper::ext::ReasonPhrase;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -171,12 +172,20 @@ impl<S: Handler> hyper::service::Service<Request<Incoming>> for HttpService<S> {
         let answer = handler.call(request);
         let untaken = (behind == Behind::Frames).then(|| Arc::clone(&self.untaken));
         Box::pin(async move {
-            let Ok(response) = answer.await;
+            let Ok(mut response) = answer.await;
+            name_status(&mut response);
             Ok(match untaken {
                 Some(untaken) => untaken.watch(response, guard),
                 None => hold(response, guard),
             })
         })
+    }
+}
+
+/// A status that has no words of its own goes without, where hyper would write `<none>`.
+fn name_status(response: &mut Response) {
+    if response.status().canonical_reason().is_none() && response.extensions().get::<ReasonPhrase>().is_none() {
+        response.extensions_mut().insert(ReasonPhrase::from_static(b""));
     }
 }
 

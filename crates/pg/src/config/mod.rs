@@ -99,7 +99,8 @@ section! {
         max_replica_lag: Duration = Duration::from_millis(500), in Duration::from_millis(10)..=Duration::from_secs(3600);
         /// Longest wait for a replica that does not have yet what the caller wrote; then the primary answers.
         freshness_wait: Duration = Duration::from_secs(5), in Duration::ZERO..=Duration::from_secs(60);
-        /// Most connections of this process to one server, over all its pools.
+        /// Most connections of this process to one server for requests, service keys among them. On top come a quarter as
+        /// many for sign-in, at least 2, and up to 4 of its own.
         max_connections: u32 = 30, in 1..=10_000;
         /// Connections that are kept open.
         min_connections: u32 = 2, in 0..=10_000;

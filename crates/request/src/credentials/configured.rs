@@ -10,7 +10,7 @@ use ferrobase_base::ports::{KeyMaterial, KeySet, KeySource, VerificationKey};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::signing_keys::hs256_secret;
+use super::signing_keys::{hs256_secret, is_usable};
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
@@ -43,6 +43,12 @@ pub enum KeyTextError {
     /// Neither a key nor a set of keys.
     #[error("the key set is not a JSON Web Key or an object with `keys`")]
     NotAKeySet,
+    /// A secret that is a JSON Web Key or a set, in which nothing verifies: every token would be refused, and no word why.
+    #[error("the JWT secret is a JSON Web Key or a set of them, and none can verify a token")]
+    NoUsableKey,
+    /// The same of a set of other issuers' keys.
+    #[error("none of the keys of the set can verify a token")]
+    NoUsableKeyInSet,
 }
 
 /// Why a shared secret must not protect a server that others can reach.
@@ -98,7 +104,11 @@ impl ConfiguredKeys {
             keys.extend(read_secret(secret, is_base64)?);
         }
         if let Some(jwks) = jwks {
-            keys.extend(read_key_set(jwks).ok_or(KeyTextError::NotAKeySet)?);
+            let found = read_key_set(jwks).ok_or(KeyTextError::NotAKeySet)?;
+            if !found.iter().any(is_usable) {
+                return Err(KeyTextError::NoUsableKeyInSet);
+            }
+            keys.extend(found);
         }
         Ok(Self::of(keys))
     }
@@ -139,6 +149,9 @@ impl KeySource for ConfiguredKeys {
 fn read_secret(secret: &Secret, is_base64: bool) -> Result<Vec<VerificationKey>, KeyTextError> {
     let bytes = if is_base64 { decode_base64(secret.expose())? } else { secret.expose().as_bytes().to_vec() };
     if let Some(keys) = serde_json::from_slice::<Value>(&bytes).ok().as_ref().and_then(read_key_set) {
+        if !keys.iter().any(is_usable) {
+            return Err(KeyTextError::NoUsableKey);
+        }
         return Ok(keys.into_iter().map(|key| VerificationKey { is_own: true, ..key }).collect());
     }
     if bytes.len() < SHORTEST_SECRET {
@@ -218,6 +231,26 @@ mod tests {
         assert_eq!(others.shared_secret(), None, "nothing is signed with another issuer's key");
         assert_eq!(keys("short", false).unwrap_err(), KeyTextError::TooShort);
         assert_eq!(keys("not base64!!", true).unwrap_err(), KeyTextError::NotBase64);
+    }
+
+    #[test]
+    fn keys_that_verify_nothing_are_refused_unless_another_does() {
+        let good = json!({"kty": "oct", "k": "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE"});
+        let for_encryption = json!({"kty": "oct", "use": "enc", "k": good["k"]});
+        for bad in [
+            json!({"kty": "oct"}),
+            json!({"kty": "oct", "k": ""}),
+            json!({"keys": []}),
+            json!({"keys": [for_encryption]}),
+            for_encryption.clone(),
+            json!({"kty": "RSA", "n": "AQAB", "e": "AQAB"}),
+            json!({"kty": "EC", "crv": "secp256k1", "x": "AQAB", "y": "AQAB"}),
+        ] {
+            assert_eq!(keys(&bad.to_string(), false).unwrap_err(), KeyTextError::NoUsableKey, "{bad}");
+            let refused = ConfiguredKeys::new(None, false, Some(&bad)).unwrap_err();
+            assert_eq!(refused, KeyTextError::NoUsableKeyInSet, "{bad}");
+        }
+        assert_eq!(keys(&json!({"keys": [for_encryption, good]}).to_string(), false).unwrap().len(), 2);
     }
 
     #[test]

@@ -51,11 +51,16 @@ mod tests {
     fn keys_that_verify_nothing_are_named() {
         let rsa = json!({"kty": "RSA", "n": "AQAB", "e": "AQAB"});
         let for_encryption = json!({"kty": "oct", "k": "RzdwWDJxTG05c1Z0NHdZejhiTmMzZEtmNmhKcjFlUWE", "use": "enc"});
-        let set = keys(&json!({"keys": [{"kty": "oct", "k": ""}, {"kid": "r", "kty": "RSA"}, rsa, for_encryption]}));
-        assert!(!set.can_verify());
+        let good = json!({"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"});
+        let odd = [json!({"kty": "oct", "k": ""}), json!({"kid": "r", "kty": "RSA"}), rsa, for_encryption];
+        let all = [odd.as_slice(), &[good.clone()]].concat();
+        let set = keys(&json!({"keys": all}));
+        assert!(set.can_verify());
         assert_eq!(set.unusable(), ["key 1", "key 2 (kid \"r\")", "key 3", "key 4"]);
-        assert!(!keys(&json!({"keys": []})).can_verify());
-        let good = keys(&json!({"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}));
+        for set in [json!({"keys": odd}), json!({"keys": []})] {
+            assert!(ConfiguredKeys::new(None, false, Some(&set)).is_err(), "{set}");
+        }
+        let good = keys(&good);
         assert!(good.can_verify() && good.unusable().is_empty() && good.unfit().is_empty());
     }
 

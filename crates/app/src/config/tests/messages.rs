@@ -147,4 +147,8 @@ fn a_broken_url_says_why_without_a_piece_of_it() {
     assert!(refused("auth: {jwks: {keys: 3}}", &[])[0].starts_with("auth.jwks"));
     let of_users = refused("auth: {jwt_role_claim: .user_metadata.role}", &[]);
     assert!(of_users[0].starts_with("auth.jwt_role_claim") && of_users[0].contains("users write"), "{of_users:?}");
+    let unusable = refused("auth: {jwks: {keys: []}}", &[]);
+    assert_eq!(unusable, ["auth.jwks (ferrobase.yaml:1): none of the keys of the set can verify a token"]);
+    let unusable = refused("auth: {jwt_secret: '{\"kty\":\"oct\"}'}", &[]).concat();
+    assert!(unusable.starts_with("auth.jwt_secret") && unusable.contains("none can verify a token"), "{unusable}");
 }

@@ -12,7 +12,7 @@ fn sec_28_no_printed_form_shows_a_secret() {
     let text = format!(
         "database:\n  url: postgresql://owner:{CANARY}@db/app\n  listen_url: postgresql://owner@db/app?password={CANARY}\n  authenticator: {{password: {CANARY}}}\n  \
          replicas: [{{host: r, user: u, password: {CANARY}}}]\n\
-         auth:\n  jwt_secret: {CANARY}\n  jwks: {{keys: [{{kty: oct, k: {CANARY}}}]}}\n  mailer: {{password: {CANARY}}}\n  \
+         auth:\n  jwt_secret: {CANARY}\n  jwks: {{keys: [{{kty: oct, k: {CANARY}A}}]}}\n  mailer: {{password: {CANARY}}}\n  \
          hooks: {{send_email: {{secrets: [{CANARY}]}}}}\n  external: {{google: {{client_id: [a], secret: {CANARY}}}}}\n  sms: {{test_otp: {{'1': {CANARY}}}}}\n\
          redis: {{password: {CANARY}}}\nsecrets: {{vault: {{token: {CANARY}}}}}\nstorage: {{s3_access_key_id: a, s3_secret_access_key: {CANARY}}}\n"
     );
@@ -47,6 +47,30 @@ fn sec_28_no_message_shows_a_secret() {
     ] {
         let messages = refused(&broken, &[]);
         assert!(!messages.concat().contains("canary"), "{messages:?}");
+    }
+}
+
+/// A login in a URL: none is taken, so that none is shown by `config show`; the message says so, without it.
+#[test]
+fn sec_28_a_login_in_a_url_is_refused_without_being_shown() {
+    let login = format!("https://u:{CANARY}@h.example");
+    let keys = [
+        format!("observability: {{tracing: {{endpoint: \"{login}\"}}}}"),
+        format!("server: {{public_url: \"{login}\"}}"),
+        format!("auth: {{jwks_url: \"{login}\"}}"),
+        format!("auth: {{external: {{keycloak: {{url: \"{login}\"}}}}}}"),
+        format!("auth: {{sms: {{url: \"{login}\"}}}}"),
+        format!("auth: {{hooks: {{send_sms: {{uri: \"{login}/x\"}}}}}}"),
+        format!("auth: {{hooks: {{send_sms: {{enabled: true, uri: \"{login}/x\"}}}}}}"),
+        format!("server: {{cors: {{allowed_origins: [\"{login}\"]}}}}"),
+        format!("security: {{egress_allow: [\"{login}\"]}}"),
+        format!("redis: {{host: \"{login}\"}}"),
+        format!("redis: \"redis://u:{CANARY}@h\""),
+    ];
+    for (index, text) in keys.iter().enumerate() {
+        let messages = refused(text, &[]).concat();
+        assert!(!messages.contains("canary"), "{text}: {messages}");
+        assert!(index > 6 || messages.contains("a login in"), "{text}: {messages}");
     }
 }
 

@@ -77,6 +77,7 @@ pub(super) async fn serve(settings: Settings, origin: Origin) -> Result<ExitCode
         socket: server.settings.server.socket.clone(),
         loading: loading.clone(),
         catalog: server.catalog.clone(),
+        pool: server.pool.clone(),
         metrics: metrics.clone(),
     };
     let mut admin_port = None;

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use ferrobase_base::error::causes;
 use ferrobase_catalog::Reloader;
 use ferrobase_pg::{Event, Listener, Session};
@@ -70,12 +70,12 @@ impl Server {
     /// SIGUSR2 or `reload config`. Settings of roles are read with the schema cache.
     pub(super) async fn reload_configuration(&mut self, reloader: &Reloader, listener: &mut Option<Listener>) {
         let found = if self.settings.db_config { self.database_settings().await } else { Ok(BTreeMap::new()) };
-        let found = found.unwrap_or_else(|error| {
-            tracing::info!("Failed to query database settings for the config parameters. {error}");
-            BTreeMap::new()
-        });
-        match self.reread(found) {
-            Err(error) => tracing::info!("Failed reloading config: {}", causes(error.as_ref())),
+        // Upstream goes on without what the database would have said; a secret or the schemas may be among it.
+        match found.context("the settings in the database could not be read").and_then(|found| self.reread(found)) {
+            Err(error) => {
+                let cause = causes(error.as_ref());
+                tracing::info!("Failed reloading config: {cause}. The settings in force stay.");
+            }
             Ok(()) => {
                 tracing::info!("Config reloaded");
                 warn_about_role_path(&self.settings);
