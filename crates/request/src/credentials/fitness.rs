@@ -53,7 +53,7 @@ mod tests {
         let for_encryption = json!({"kty": "oct", "k": "RzdwWDJxTG05c1Z0NHdZejhiTmMzZEtmNmhKcjFlUWE", "use": "enc"});
         let good = json!({"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"});
         let odd = [json!({"kty": "oct", "k": ""}), json!({"kid": "r", "kty": "RSA"}), rsa, for_encryption];
-        let all = [odd.as_slice(), &[good.clone()]].concat();
+        let all = [odd.as_slice(), std::slice::from_ref(&good)].concat();
         let set = keys(&json!({"keys": all}));
         assert!(set.can_verify());
         assert_eq!(set.unusable(), ["key 1", "key 2 (kid \"r\")", "key 3", "key 4"]);
