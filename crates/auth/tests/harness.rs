@@ -33,7 +33,7 @@ use ferrobase_request::install::{InstallOptions, Login, install};
 use ferrobase_request::{AuthRules, Authority, Pools, Registry, Target, TargetParts, TransactionRules};
 pub use ferrobase_testkit::Answer;
 use ferrobase_testkit::{TestDatabase, database_from, token};
-use http::Request;
+use http::{HeaderValue, Request};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use tower::ServiceExt;
@@ -226,6 +226,8 @@ impl Auth {
             request = request.header(*name, *value);
         }
         let mut request = request.body(body.into()).expect("a request");
+        // Whatever comes over a connection names its host.
+        request.headers_mut().entry("host").or_insert(HeaderValue::from_static("localhost:8000"));
         request.extensions_mut().insert(Peer { address: Some(ip), tls: false });
         let (parts, body) = self.router.clone().oneshot(request).await.expect("an answer").into_parts();
         let body = axum::body::to_bytes(body, usize::MAX).await.expect("a body");
