@@ -10,7 +10,7 @@ use ferrobase_base::ports::{KeyMaterial, KeySet, KeySource, VerificationKey};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::signing_keys::{hs256_secret, is_usable};
+use super::signing_keys::{SigningKey, hs256_secret};
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
@@ -105,7 +105,7 @@ impl ConfiguredKeys {
         }
         if let Some(jwks) = jwks {
             let found = read_key_set(jwks).ok_or(KeyTextError::NotAKeySet)?;
-            if !found.iter().any(is_usable) {
+            if !found.iter().any(SigningKey::is_usable) {
                 return Err(KeyTextError::NoUsableKeyInSet);
             }
             keys.extend(found);
@@ -149,7 +149,7 @@ impl KeySource for ConfiguredKeys {
 fn read_secret(secret: &Secret, is_base64: bool) -> Result<Vec<VerificationKey>, KeyTextError> {
     let bytes = if is_base64 { decode_base64(secret.expose())? } else { secret.expose().as_bytes().to_vec() };
     if let Some(keys) = serde_json::from_slice::<Value>(&bytes).ok().as_ref().and_then(read_key_set) {
-        if !keys.iter().any(is_usable) {
+        if !keys.iter().any(SigningKey::is_usable) {
             return Err(KeyTextError::NoUsableKey);
         }
         return Ok(keys.into_iter().map(|key| VerificationKey { is_own: true, ..key }).collect());

@@ -96,11 +96,6 @@ impl SigningKey {
     }
 }
 
-/// Whether a key can verify tokens at all.
-pub(super) fn is_usable(key: &VerificationKey) -> bool {
-    SigningKey::prepare(key).is_some()
-}
-
 /// Reads a JSON Web Key (RFC 7517, RFC 8037). `alg`, where present, narrows the algorithms to that one.
 fn read_jwk(jwk: &Value) -> Option<(&'static [Algorithm], DecodingKey)> {
     if !verifies(jwk) {
