@@ -94,6 +94,8 @@ pub(super) async fn serve(settings: Settings, origin: Origin) -> Result<ExitCode
     }
 
     let api = server.open_api(&lifecycle, &metrics).await?;
+    // Whoever asks from now on is told of the load that was waited for, not of the moment before.
+    let _ = loading.clone().wait_for(|state| state.loads > 0 || state.failures > 0).await;
     is_listening.store(true, Ordering::Relaxed);
     if admin_port.is_none() {
         admin_port = server.open_admin(admin, &lifecycle).await?;
