@@ -25,7 +25,7 @@ pub use function::{
     Function, Isolation, MediaHandler, OutputColumn, Parameter, Representation, ReturnShape, Returns, RowFunction,
     Volatility,
 };
-pub use name::{NameRef, QualifiedName};
+pub use name::{NameRef, QualifiedName, own_type_name};
 pub use relation::{BaseRead, Column, ComputedField, Generated, Relation, RelationKind, RowSecurity, TypeClass};
 pub use relationship::{ColumnPairs, Junction, Link, Relationship};
 pub use shape::{DEPRECATED, ObjectShape, SEVERAL, Sampled, Shape, Shapes, TYPE_NAME};

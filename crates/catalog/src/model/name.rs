@@ -50,6 +50,26 @@ impl Equivalent<QualifiedName> for NameRef<'_> {
     }
 }
 
+/// How SQL writes a type of `pg_catalog` that is no array, by its name in `pg_type` (`format_type`): `int4` is `integer`.
+pub fn own_type_name(name: &str) -> &str {
+    match name {
+        "bool" => "boolean",
+        "int2" => "smallint",
+        "int4" => "integer",
+        "int8" => "bigint",
+        "float4" => "real",
+        "float8" => "double precision",
+        "bpchar" => "character",
+        "varchar" => "character varying",
+        "varbit" => "bit varying",
+        "time" => "time without time zone",
+        "timetz" => "time with time zone",
+        "timestamp" => "timestamp without time zone",
+        "timestamptz" => "timestamp with time zone",
+        other => other,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use indexmap::IndexMap;

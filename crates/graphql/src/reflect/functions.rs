@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ferrobase_catalog::{Function, QualifiedName, ReturnShape, TypeClass, Volatility};
+use ferrobase_catalog::{Function, QualifiedName, ReturnShape, TypeClass, Volatility, own_type_name};
 use indexmap::IndexMap;
 
 use super::Reflecting;
@@ -112,23 +112,10 @@ impl Reflecting<'_> {
             Some(element) => (element, true),
             None => (name.name.as_str(), false),
         };
-        let sql = match element {
-            "int2" => "smallint",
-            "int4" => "integer",
-            "int8" => "bigint",
-            "float4" => "real",
-            "float8" => "double precision",
-            "varchar" => "character varying",
-            "bpchar" => "character",
-            "bool" => "boolean",
-            "time" => "time without time zone",
-            "timetz" => "time with time zone",
-            "timestamp" => "timestamp without time zone",
-            "timestamptz" => "timestamp with time zone",
-            "record" | "trigger" | "event_trigger" | "internal" | "cstring" => return None,
-            other => other,
-        };
-        Some(ValueType { is_list, ..ValueType::of_sql(sql) })
+        if matches!(element, "record" | "trigger" | "event_trigger" | "internal" | "cstring") {
+            return None;
+        }
+        Some(ValueType { is_list, ..ValueType::of_sql(own_type_name(element)) })
     }
 
     /// Whether a type is that of a relation's rows.

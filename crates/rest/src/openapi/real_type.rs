@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use ferrobase_catalog::{Catalog, DeclaredType, QualifiedName};
+use ferrobase_catalog::{Catalog, DeclaredType, QualifiedName, own_type_name};
 
 use super::type_name::qualified;
 
@@ -34,7 +34,7 @@ impl<'a> RealType<'a> {
     pub(crate) fn named(name: &'a QualifiedName, catalog: &'a Catalog) -> Self {
         let unknown = || Self { name: Cow::Borrowed("record"), values: &[] };
         if name.schema == "pg_catalog" {
-            return built_in(&name.name).map_or_else(unknown, |name| Self { name, values: &[] });
+            return Self { name: built_in(&name.name), values: &[] };
         }
         if let Some(declared) = catalog.types.get(name) {
             return Self::declared(declared, Cow::Borrowed(&name.name), "", catalog);
@@ -74,26 +74,11 @@ impl<'a> RealType<'a> {
 }
 
 /// The name in SQL of a type of `pg_catalog`.
-fn built_in(name: &str) -> Option<Cow<'static, str>> {
-    if let Some(element) = name.strip_prefix('_') {
-        return built_in(element).map(|element| format!("{element}[]").into());
+fn built_in(name: &str) -> Cow<'_, str> {
+    match name.strip_prefix('_') {
+        Some(element) => format!("{}[]", own_type_name(element)).into(),
+        None => own_type_name(name).into(),
     }
-    let sql = match name {
-        "bool" => "boolean",
-        "int2" => "smallint",
-        "int4" => "integer",
-        "int8" => "bigint",
-        "float4" => "real",
-        "float8" => "double precision",
-        "varchar" => "character varying",
-        "varbit" => "bit varying",
-        "timestamptz" => "timestamp with time zone",
-        "timestamp" => "timestamp without time zone",
-        "timetz" => "time with time zone",
-        "time" => "time without time zone",
-        other => return Some(other.to_owned().into()),
-    };
-    Some(sql.into())
 }
 
 #[cfg(test)]
