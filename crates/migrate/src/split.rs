@@ -396,6 +396,7 @@ mod tests {
                 let mut at = 0;
                 for statement in &statements {
                     prop_assert!(statement.start >= at);
+                    prop_assert_eq!(statement.place, Place::of(&text, statement.start));
                     prop_assert_eq!(&text[statement.start..statement.start + statement.text.len()], statement.text);
                     at = statement.start + statement.text.len();
                 }
