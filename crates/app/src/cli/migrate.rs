@@ -2,7 +2,7 @@
 //!
 //! The database is the configured one, else the private one of the project's running `dev`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -144,17 +144,11 @@ fn status(arguments: &DatabaseArguments, json: bool, environment: &Environment) 
 }
 
 fn up(arguments: &DatabaseArguments, options: UpOptions, json: bool, environment: &Environment) -> Result<()> {
-    // Nothing to apply would be good news, and a pipeline in the wrong folder would go on with it.
-    if !arguments.folder.is_dir() {
-        bail!(
-            "there is no folder {}: run this in the project's folder, or name that of the migrations with --folder",
-            arguments.folder.display()
-        );
-    }
     let owner = owner(&arguments.config, environment)?;
     terminal::note(&format!("migrating {owner}"));
     let (report, empty) = terminal::block_on(async {
         let mut session = connect(&owner).await?;
+        must_exist(&arguments.folder)?;
         Ok(migrations::up(&mut session, &arguments.folder, options).await?)
     })?;
     if json {
@@ -171,6 +165,17 @@ fn up(arguments: &DatabaseArguments, options: UpOptions, json: bool, environment
     }
     if report.applied.is_empty() && !json {
         terminal::note("nothing to apply");
+    }
+    Ok(())
+}
+
+/// "Nothing to apply" would be good news, with which a pipeline in the wrong folder goes on.
+fn must_exist(folder: &Path) -> Result<()> {
+    if !folder.is_dir() {
+        let folder = folder.display();
+        bail!(
+            "there is no folder {folder}\n  run this in the project's folder, or name that of the migrations with --folder"
+        );
     }
     Ok(())
 }
