@@ -226,6 +226,6 @@ fn usable(user: Option<User>) -> Result<User> {
 }
 
 /// Somebody did the same at the same time.
-fn again() -> Error {
+pub(super) fn again() -> Error {
     Error::refused(http::StatusCode::CONFLICT, ErrorCode::Conflict, "The account is being changed, please try again")
 }
