@@ -43,8 +43,12 @@ pub const WITH_SESSION: &str = users!(
     "where u.id = $1::uuid and u.deleted_at is null"
 );
 
-/// For `Database::read`: as [`find_by_email`].
-pub const BY_EMAIL: &str = users!("where u.email = $1 and not u.is_sso_user and u.deleted_at is null");
+/// For `Database::read`: as [`find_by_email`]. Accounts that came from elsewhere may have capitals; where several differ in
+/// them only, the one without has the address.
+pub const BY_EMAIL: &str = users!(
+    "where lower(u.email collate \"C\") = $1 and not u.is_sso_user and u.deleted_at is null
+    order by (u.email = $1) desc, u.created_at limit 1"
+);
 
 /// For `Database::read`: as [`find_by_phone`].
 pub const BY_PHONE: &str = users!("where u.phone = $1 and not u.is_sso_user and u.deleted_at is null");
