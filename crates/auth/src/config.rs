@@ -90,11 +90,11 @@ section! {
 section! {
     /// How long sessions live.
     pub struct SessionsSection {
-        /// Longest life of a session.
+        /// Longest life of a session: none is refreshed after it. An access token lasts until its own end.
         timebox: Option<Duration> = None;
         /// A session ends when it was not refreshed for so long.
         inactivity_timeout: Option<Duration> = None;
-        /// A new sign-in ends the user's other sessions.
+        /// After a new sign-in the user's other sessions are not refreshed any more.
         single_per_user: bool = false;
         /// How long a user with a second factor may go without it.
         low_aal_timeout: Option<Duration> = None;
