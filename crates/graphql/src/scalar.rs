@@ -168,8 +168,15 @@ impl ValueType {
         Self { is_list, ..Self::of_class(Class::of(&without_modifiers(element))) }
     }
 
-    /// A value that came with a request, as `name`, as the database knows it: words of an enum are its values again.
+    /// A value that came with a request, as `name`, as the database knows it: words of an enum are its values again, and
+    /// what is no list where one is meant is a list of one (GraphQL, section 3.11), which holds for literals too.
     pub(crate) fn meant(&self, name: &str, value: &Input) -> Result<Input, Error> {
+        let value = self.in_words_of_sql(name, value)?;
+        let is_alone = self.is_list && !matches!(value, Input::List(_) | Input::Null);
+        Ok(if is_alone { Input::List(vec![value]) } else { value })
+    }
+
+    fn in_words_of_sql(&self, name: &str, value: &Input) -> Result<Input, Error> {
         if self.words.is_empty() {
             return Ok(value.clone());
         }
@@ -181,7 +188,7 @@ impl ValueType {
                 Input::Text(known.ok_or_else(failed)?.0.clone())
             }
             Input::List(items) => {
-                Input::List(items.iter().map(|item| self.meant(name, item)).collect::<Result<_, _>>()?)
+                Input::List(items.iter().map(|item| self.in_words_of_sql(name, item)).collect::<Result<_, _>>()?)
             }
             other => other.clone(),
         })

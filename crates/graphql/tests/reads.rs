@@ -116,6 +116,10 @@ async fn filters_compare_columns_and_related_rows() {
         ("{todosCollection: {some: {mood: {eq: sad}}}}", vec!["Ann"]),
         ("{todosCollection: {none: {}}}", vec!["Cid"]),
         ("{todosCollection: {every: {title: {is: NOT_NULL}}}}", vec!["Bob", "Cid"]),
+        // What is compared with NULL does not hold for that row, so not for every one.
+        ("{todosCollection: {every: {title: {like: \"%\"}}}}", vec!["Bob", "Cid"]),
+        ("{todosCollection: {every: {title: {eq: null}}}}", vec!["Cid"]),
+        ("{not: {todosCollection: {every: {title: {like: \"%\"}}}}}", vec!["Ann"]),
         ("{meta: {hasKey: \"a\"}}", vec!["Ann"]),
         ("{meta: {contains: \"{\\\"a\\\": [1]}\"}}", vec!["Ann"]),
         ("{nodeId: {eq: \"WyJwdWJsaWMiLCAicGVvcGxlIiwgMl0=\"}}", vec!["Bob"]),

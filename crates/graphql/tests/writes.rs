@@ -32,6 +32,23 @@ fn told(answer: &Answer) -> (String, String, Value) {
 }
 
 #[tokio::test]
+async fn a_single_value_for_a_list_is_a_list_of_one_as_literal_and_as_variable() {
+    let api = api(STOCK).await;
+    let literal = r#"mutation { insertIntoitemsCollection(objects: {name: "a", tags: "{x,y}", states: new, docs: "{}"}) {
+        records { tags states docs } } }"#;
+    let expected = json!({"tags": ["{x,y}"], "states": ["new"], "docs": ["{}"]});
+    assert_eq!(api.data(literal).await["insertIntoitemsCollection"]["records"][0], expected);
+    let variables = json!({"tags": "{x,y}", "states": "new", "docs": "{}"});
+    let query = "mutation($tags: [String], $states: [state], $docs: [JSON]) {
+        insertIntoitemsCollection(objects: {name: \"b\", tags: $tags, states: $states, docs: $docs}) {
+        records { tags states docs } } }";
+    let answer = api.ask_with(&[], query, variables).await.json();
+    assert_eq!(answer["data"]["insertIntoitemsCollection"]["records"][0], expected, "{answer}");
+    let set = "mutation { updateitemsCollection(set: {tags: \"{}\"}, filter: {name: {eq: \"a\"}}) { records { tags } } }";
+    assert_eq!(api.data(set).await["updateitemsCollection"]["records"], json!([{"tags": ["{}"]}]));
+}
+
+#[tokio::test]
 async fn new_rows_are_stored_as_given_and_told_as_stored() {
     let api = api(STOCK).await;
     let data = api

@@ -383,6 +383,7 @@ impl Row<'_, '_> {
     fn condition(&self, condition: &Condition) -> bool {
         match condition {
             Condition::Group { items, .. } => items.iter().all(|item| self.condition(item)),
+            Condition::NotTrue(condition) => self.condition(condition),
             Condition::Compare(Comparison { field, operation, .. }) => self.field(field) && self.operation(operation),
             Condition::Aggregate(comparison) => self.select(&comparison.of) && self.operation(&comparison.operation),
             Condition::Embedded { .. } | Condition::Unknown => true,

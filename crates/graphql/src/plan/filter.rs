@@ -69,12 +69,11 @@ impl Planner<'_> {
             "some" => self.related(to, filter, true, depth),
             "none" => self.related(to, filter, false, depth),
             "exists" => self.related(to, &Input::Null, *filter == Input::Boolean(true), depth),
-            // None that is not so; what compares with NULL is unknown and does not count.
+            // None for which it does not hold, as it does not where NULL is compared.
             _ => {
                 let mut read = self.read_related(to);
                 let holds = all(self.filter(to.table, filter, depth + 1)?);
-                let not = Condition::Group { negated: true, operator: LogicOperator::And, items: vec![holds] };
-                read.filters.push(not);
+                read.filters.push(Condition::NotTrue(Box::new(holds)));
                 Ok(Condition::Related(Box::new(Related { exists: false, join: to.join.clone(), read })))
             }
         });
