@@ -29,5 +29,6 @@ mod seed_time;
 mod seed_trees;
 mod upsert;
 mod variants;
+mod usages;
 mod views;
 mod writes;
