@@ -47,11 +47,12 @@ impl<'a> Planner<'a> {
         let mut json = Vec::new();
         for (name, of) in &callee.arguments {
             let Some(value) = self.argument(asked, name) else { continue };
-            fields.push(RecordField {
-                name: of.parameter.clone(),
-                type_name: CatalogSql::written_by_catalog(&of.sql_type),
-                variadic: false,
-            });
+            let sql_type = CatalogSql::written_by_catalog(&of.sql_type);
+            let (type_name, cast) = match super::change::text_type(&of.value).filter(|_| of.input.is_none()) {
+                Some(text) => (text, Some(sql_type)),
+                None => (sql_type, None),
+            };
+            fields.push(RecordField { name: of.parameter.clone(), type_name, cast, variadic: false });
             json.push((of.parameter.clone(), passed(name, of, &value)?));
         }
         Ok(Arguments::Record { fields, json: Input::Object(json).json().into(), is_object: true })
@@ -62,7 +63,7 @@ impl<'a> Planner<'a> {
 fn passed(name: &str, of: &CallArgument, value: &Input) -> Result<Input, Error> {
     match &of.input {
         Some(shape) => Ok(keyed(shape, value.clone())),
-        None => super::change::stored(name, of.value.class, of.value.meant(name, value)?),
+        None => super::change::stored(name, &of.value, value),
     }
 }
 
