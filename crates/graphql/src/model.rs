@@ -276,6 +276,8 @@ pub(crate) struct Callee {
     pub(crate) arguments: IndexMap<String, CallArgument>,
     /// What it returns.
     pub(crate) returns: CallReturns,
+    /// How many values or rows of its own are told of it; none where their number is not limited.
+    pub(crate) most: Option<u64>,
 }
 
 /// An argument of a function.

@@ -1,5 +1,6 @@
 //! Calls of functions.
 
+use ferrobase_catalog::Volatility;
 use ferrobase_query::plan::{
     Arguments, Call, Columns, Content, Field, Member, One, Read, RecordField, Returned, SCALAR, Source,
 };
@@ -9,7 +10,7 @@ use super::Planner;
 use super::collect::Asked;
 use super::input::Input;
 use crate::error::Error;
-use crate::made::InputShape;
+use crate::made::{InputShape, Made};
 use crate::model::{CallArgument, CallReturns, Callee};
 
 impl<'a> Planner<'a> {
@@ -26,7 +27,10 @@ impl<'a> Planner<'a> {
             },
             columns: Columns::All,
         };
-        let read = Read::from(Source::Function(Box::new(call)), callee.function.name.name.clone());
+        let mut read = Read::from(Source::Function(Box::new(call)), callee.function.name.name.clone());
+        if is_list(callee) {
+            read.window.limit = callee.most;
+        }
         Ok(match &callee.returns {
             CallReturns::Value(value) => Content::Scalar { read: Box::new(read), scalar: value.scalar() },
             CallReturns::Values(value) => {
@@ -56,6 +60,16 @@ impl<'a> Planner<'a> {
             json.push((of.parameter.clone(), passed(name, of, &value)?));
         }
         Ok(Arguments::Record { fields, json: Input::Object(json).json().into(), is_object: true })
+    }
+}
+
+/// Whether what it returns is a list that no page divides. A function that writes and gives values one by one would stop writing
+/// where its list ends: that one runs to its end.
+fn is_list(callee: &Callee) -> bool {
+    match &callee.returns {
+        CallReturns::Values(_) => callee.function.volatility != Volatility::Volatile,
+        CallReturns::Made(Made::Rows { set, .. }) => *set,
+        _ => false,
     }
 }
 

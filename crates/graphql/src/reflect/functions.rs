@@ -77,7 +77,8 @@ impl Reflecting<'_> {
             return None;
         }
         let (description, deprecated) = (commented.description, commented.directive.deprecated);
-        Some((name, Callee { function: Arc::clone(function), description, deprecated, arguments, returns }))
+        let most = self.schema.max_rows.or(self.sight.max_rows);
+        Some((name, Callee { function: Arc::clone(function), description, deprecated, arguments, returns, most }))
     }
 
     fn returns(&mut self, function: &Function) -> Option<CallReturns> {
