@@ -85,12 +85,15 @@ impl Relations {
         self.get(oid).filter(|entry| entry.exposed)
     }
 
-    /// Sets the keys of exposed tables; keys of views come from `views`.
+    /// Sets the keys of exposed tables; keys of views come from `views` and `row_keys`.
     pub(crate) fn set_keys(&mut self, keys: &Keys, pace: &Pace) {
         for (oid, entry) in pace.over(&mut self.by_oid).filter(|(_, entry)| entry.exposed) {
             let primary = keys.primary(*oid).and_then(|columns| entry.column_names(columns));
             let unique = keys.arbiters(*oid).filter_map(|columns| entry.column_names(columns)).collect();
             entry.relation.primary_key = primary.unwrap_or_default();
+            if !entry.relation.has_heirs {
+                entry.relation.row_key.clone_from(&entry.relation.primary_key);
+            }
             entry.relation.unique_keys = unique;
         }
     }
@@ -215,6 +218,7 @@ fn read_column(cells: &mut Cells<'_>) -> Result<Column, LoadError> {
         default,
         generated,
         read_only: false,
+        shows_null: false,
         enum_values: Vec::new(),
     })
 }

@@ -190,8 +190,8 @@ pub(crate) struct UniqueKey {
     pub(crate) name: String,
     /// The columns, in key order.
     pub(crate) columns: Vec<String>,
-    /// The role may read all of them.
-    pub(crate) readable: bool,
+    /// Rows are found by it: it holds for all of them, and the role may read its columns.
+    pub(crate) finds: bool,
 }
 
 /// A field of a row.

@@ -187,7 +187,7 @@ impl Reflecting<'_> {
         let said = commented.directive;
         let key = match &said.primary_key_columns {
             Some(columns) if columns.iter().all(|column| relation.columns.contains_key(column)) => columns.clone(),
-            _ => relation.primary_key.clone(),
+            _ => relation.row_key.clone(),
         };
         // Without a key nothing tells one row from another, and no page can go on behind one.
         if key.is_empty() {
@@ -250,8 +250,8 @@ impl Reflecting<'_> {
             let field = Column {
                 name: column.name.clone(),
                 value,
-                // PostgreSQL does not know what a view's columns can be; of its key it is said.
-                nullable: column.nullable && !(is_view && table.key.contains(&column.name)),
+                // PostgreSQL does not know what a view's columns can be; of its key it is said, unless it is known better.
+                nullable: column.nullable && (!is_view || column.shows_null || !table.key.contains(&column.name)),
                 computed: false,
                 is_binary_json: column.type_class == TypeClass::Jsonb,
                 readable,
@@ -338,7 +338,7 @@ impl Reflecting<'_> {
                 if table.is_named_by_key() {
                     query.insert(format!("{name}ByPk"), QueryField::ByKey(id));
                 }
-                if table.keys.iter().filter(|key| key.readable).nth(1).is_some() {
+                if table.keys.iter().filter(|key| key.finds).nth(1).is_some() {
                     query.insert(format!("{name}By"), QueryField::ByAnyKey(id));
                 }
                 if table.has_groups() {

@@ -92,7 +92,7 @@ impl<'a> Planner<'a> {
         }
         let mutation = update(table, columns, rows, self.keyed(id, asked)?);
         let members = vec![ChangeMember::Row(self.row(id, asked.below())?)];
-        Ok(self.changed(id, asked, mutation, Guard::default(), members))
+        Ok(self.changed(id, asked, mutation, one(), members))
     }
 
     /// Removed rows.
@@ -108,7 +108,7 @@ impl<'a> Planner<'a> {
     pub(super) fn delete_by_key(&self, id: TableId, asked: &Asked<'a>) -> Result<Content, Error> {
         let table = self.table(id);
         let members = vec![ChangeMember::Row(self.row(id, asked.below())?)];
-        Ok(self.change(table, delete(table, self.keyed(id, asked)?), Guard::default(), members))
+        Ok(self.change(table, delete(table, self.keyed(id, asked)?), one(), members))
     }
 
     /// What is told of changed rows.
@@ -174,6 +174,11 @@ pub(super) fn at_most(given: &Input) -> Result<Guard, Error> {
         .parse::<u32>()
         .map_err(|_| Error::Argument { argument: "atMost".to_owned(), reason: "must be 0 or more".to_owned() })?;
     Ok(Guard { at_most: Some(most.into()), ..Guard::default() })
+}
+
+/// A row by its key: where a comment says what the key is, nobody else has looked whether it is one.
+fn one() -> Guard {
+    Guard { at_most: Some(1), ..Guard::default() }
 }
 
 pub(super) fn update(

@@ -121,7 +121,7 @@ impl Planner<'_> {
         let Some((_, operand)) = value.fields().iter().find(|(name, _)| name == "eq") else { return Vec::new() };
         let decoded = operand.text().and_then(|text| node_id::decode(self.model, &text));
         match decoded.filter(|(other, _)| *other == id) {
-            Some((_, key)) => self.table(id).key.iter().zip(key).map(|(column, value)| equal(column, value)).collect(),
+            Some((_, key)) => self.table(id).key.iter().zip(key).map(|(column, value)| same(column, value)).collect(),
             None => vec![never()],
         }
     }
@@ -151,6 +151,14 @@ pub(super) fn equal(column: &str, value: Option<String>) -> Condition {
     match value {
         Some(value) => operation(column, Operation::Binary { operator: Operator::Equal, quantifier: None, value }),
         None => Condition::Unknown,
+    }
+}
+
+/// A column of a key that has this value; in a view it may be null where an outer join finds no row.
+pub(super) fn same(column: &str, value: Option<String>) -> Condition {
+    match value {
+        None => operation(column, Operation::Is(Is::Null)),
+        value => equal(column, value),
     }
 }
 

@@ -303,7 +303,7 @@ impl Reflecting<'_> {
     fn key_of(&self, relation: &Relation, said: &Commented) -> Vec<String> {
         let id = vec!["id".to_owned()];
         let ways =
-            said.directive.primary_key_columns.iter().chain([&relation.primary_key, &id]).chain(&relation.unique_keys);
+            said.directive.primary_key_columns.iter().chain([&relation.row_key, &id]).chain(&relation.unique_keys);
         let is_key = |key: &&Vec<String>| {
             let is_there =
                 |name: &String| relation.columns.contains_key(name) && name != DATA && self.reads(relation, name);
