@@ -1,6 +1,6 @@
 //! Relations of the snapshot by oid: the exposed ones in full, the others as far as views and keys need them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -116,10 +116,14 @@ impl Relations {
         acls: &mut AclReader,
         pace: &Pace,
     ) -> Result<(), LoadError> {
+        let mut comparable = HashSet::new();
+        for row in &snapshot.comparable_types.rows {
+            comparable.insert(Cells::new(sql::COMPARABLE_TYPES.name, row).number()?);
+        }
         for row in pace.over(&snapshot.columns.rows) {
             let mut cells = Cells::new(sql::COLUMNS.name, row);
             let relation: u32 = cells.number()?;
-            let mut column = read_column(&mut cells)?;
+            let mut column = read_column(&mut cells, &comparable)?;
             let grants = cells.optional()?;
             if let Some(values) = enums.get(&column.type_oid) {
                 column.enum_values.clone_from(values);
@@ -186,7 +190,7 @@ fn read_relation(cells: &mut Cells<'_>, acls: &mut AclReader) -> Result<Relation
     })
 }
 
-fn read_column(cells: &mut Cells<'_>) -> Result<Column, LoadError> {
+fn read_column(cells: &mut Cells<'_>, comparable: &HashSet<u32>) -> Result<Column, LoadError> {
     let name = cells.string()?;
     let position = cells.number()?;
     let comment = cells.optional_string()?;
@@ -195,7 +199,9 @@ fn read_column(cells: &mut Cells<'_>) -> Result<Column, LoadError> {
     let declared_type = cells.string()?;
     let shown_type = cells.string()?;
     let type_oid = cells.number()?;
-    let type_class = type_class(cells.text()?, cells.text()?, type_oid);
+    let (kind, category) = (cells.text()?, cells.text()?);
+    let type_class = type_class(kind, category, type_oid);
+    let comparable = comparable.contains(&type_oid) || matches!(kind, "e" | "r" | "m") || category == "A";
     let max_length = cells.optional_number()?;
     let default = cells.optional_string()?;
     let generated = match (cells.text()?, cells.text()?) {
@@ -219,6 +225,7 @@ fn read_column(cells: &mut Cells<'_>) -> Result<Column, LoadError> {
         generated,
         read_only: false,
         shows_null: false,
+        comparable,
         enum_values: Vec::new(),
     })
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use ferrobase_catalog::{Function, QualifiedName, Relation};
 use ferrobase_query::plan::{Argument, Join};
+use ferrobase_query::sql::CatalogSql;
 use indexmap::IndexMap;
 
 use crate::made::{InputShape, Made};
@@ -231,6 +232,10 @@ pub(crate) struct Column {
     pub(crate) computed: bool,
     /// It is `jsonb`, not `json`.
     pub(crate) is_binary_json: bool,
+    /// It is an enum, or a domain over one, whatever GraphQL calls it.
+    pub(crate) is_enum: bool,
+    /// The type as which operators take it, where they do not take its own.
+    pub(crate) compared_as: Option<CatalogSql>,
     /// The role may read it.
     pub(crate) readable: bool,
     /// The role may give it to a new row.
@@ -308,6 +313,14 @@ pub(crate) enum CallReturns {
     Many(TableId),
     /// Something that has a type of its own.
     Made(Made),
+}
+
+impl Column {
+    /// The column as operators and functions take it.
+    pub(crate) fn operand(&self) -> ferrobase_query::plan::Field {
+        let as_type = self.compared_as.clone();
+        ferrobase_query::plan::Field { as_type, ..ferrobase_query::plan::Field::column(&self.name) }
+    }
 }
 
 impl Table {

@@ -15,7 +15,8 @@ mod words;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use ferrobase_catalog::{Catalog, Generated, Privilege, QualifiedName, Relation, RelationKind, TypeClass};
+use ferrobase_catalog::{Catalog, Generated, Privilege, QualifiedName, Relation, RelationKind};
+use ferrobase_query::sql::CatalogSql;
 use indexmap::IndexMap;
 
 use crate::directive::{self, Directive, ForeignKey};
@@ -27,7 +28,7 @@ use crate::scalar::{Class, ValueType};
 /// The size of a page that does not say its size.
 const PAGE: u64 = 30;
 /// Names of types that are ours or the specification's.
-const RESERVED: [&str; 14] = [
+const RESERVED: [&str; 15] = [
     "Query",
     "Mutation",
     "Subscription",
@@ -38,6 +39,7 @@ const RESERVED: [&str; 14] = [
     "FilterIs",
     "OrderByDirection",
     "IDFilter",
+    "NullFilter",
     "FullText",
     "FullTextMode",
     "JSONAt",
@@ -253,7 +255,9 @@ impl Reflecting<'_> {
                 // PostgreSQL does not know what a view's columns can be; of its key it is said, unless it is known better.
                 nullable: column.nullable && (!is_view || column.shows_null || !table.key.contains(&column.name)),
                 computed: false,
-                is_binary_json: column.type_class == TypeClass::Jsonb,
+                is_binary_json: is_binary_json(&column.base_type),
+                is_enum: !column.enum_values.is_empty(),
+                compared_as: compared_as(column),
                 readable,
                 insertable,
                 updatable,
@@ -275,7 +279,9 @@ impl Reflecting<'_> {
                 value,
                 nullable: true,
                 computed: true,
-                is_binary_json: computed.type_class == TypeClass::Jsonb,
+                is_binary_json: is_binary_json(&computed.type_name),
+                is_enum: false,
+                compared_as: None,
                 readable: true,
                 insertable: false,
                 updatable: false,
@@ -367,6 +373,17 @@ impl Reflecting<'_> {
         self.model.query = query;
         self.model.mutation = mutation;
     }
+}
+
+/// Of documents, or of lists of them.
+pub(crate) fn is_binary_json(type_name: &str) -> bool {
+    type_name.trim_end_matches("[]") == "jsonb"
+}
+
+/// Operators of enums take no domains over them.
+fn compared_as(column: &ferrobase_catalog::Column) -> Option<CatalogSql> {
+    let is_domain = !column.enum_values.is_empty() && column.declared_type != column.base_type;
+    is_domain.then(|| CatalogSql::written_by_catalog(&column.base_type))
 }
 
 /// SQL writes a type with its schema where the search path does not lead to it.

@@ -359,7 +359,8 @@ struct Row<'k, 'a> {
 impl Row<'_, '_> {
     /// A stored column, and not a function that is written like one.
     fn field(&self, field: &Field) -> bool {
-        field.convert.is_none() && self.relation.is_some_and(|relation| relation.columns.contains_key(&field.name))
+        let is_plain = field.convert.is_none() && field.as_type.is_none();
+        is_plain && self.relation.is_some_and(|relation| relation.columns.contains_key(&field.name))
     }
 
     fn select(&self, select: &Select) -> bool {

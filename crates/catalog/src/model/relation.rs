@@ -154,6 +154,8 @@ pub struct Column {
     pub read_only: bool,
     /// A column of a view that is known to show NULL: the table's column allows it, or an outer join may find no row.
     pub shows_null: bool,
+    /// Two values can be compared with each other.
+    pub comparable: bool,
     /// Values of an enum type in order, else empty.
     pub enum_values: Vec<String>,
 }

@@ -280,7 +280,9 @@ impl Reflecting<'_> {
                 value,
                 nullable: true,
                 computed: false,
-                is_binary_json: column.type_class == TypeClass::Jsonb,
+                is_binary_json: super::is_binary_json(&column.base_type),
+                is_enum: !column.enum_values.is_empty(),
+                compared_as: super::compared_as(column),
                 readable: true,
                 insertable: false,
                 updatable: false,
@@ -379,6 +381,7 @@ fn as_relation(function: &Function) -> Relation {
             base_type: column.type_name.clone(),
             declared_type: column.type_name.clone(),
             type_class: if column.type_name == "jsonb" { TypeClass::Jsonb } else { TypeClass::Scalar },
+            comparable: true,
             ..CatalogColumn::default()
         };
         (column.name.clone(), of)
