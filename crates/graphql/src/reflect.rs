@@ -114,8 +114,10 @@ pub(crate) fn reflect(sight: Sight<'_>) -> Model {
         is_subgraph: commented.directive.federation,
         ..Model::default()
     };
+    let values = Class::ALL.map(Class::name);
+    let filters = values.iter().flat_map(|name| ["Filter", "ListFilter"].map(|what| format!("{name}{what}")));
     let taken =
-        RESERVED.into_iter().chain(outcomes::RESERVED).chain(Class::ALL.map(Class::name)).map(str::to_owned).collect();
+        RESERVED.into_iter().chain(outcomes::RESERVED).chain(values).map(str::to_owned).chain(filters).collect();
     let mut reflecting = Reflecting {
         sight,
         naming,
