@@ -177,7 +177,7 @@ impl<'a> Reading<'_, '_, 'a, '_> {
         self.kept[join] = kept;
         match node.field(":quals") {
             Some(condition) if kind == INNER => self.condition(condition, side, None),
-            Some(condition) if kind != FULL => self.condition(condition, side, Some(missing)),
+            Some(condition) if kind != FULL => self.condition(condition, side, Some(&missing)),
             _ => {}
         }
         Some(all)
@@ -218,7 +218,7 @@ impl<'a> Reading<'_, '_, 'a, '_> {
     }
 
     /// Takes equalities out of a condition that holds for every row, or for those in which `missing` is not missing.
-    fn condition(&mut self, condition: Part<'a>, side: &Side, missing: Option<Range<usize>>) {
+    fn condition(&mut self, condition: Part<'a>, side: &Side, missing: Option<&Range<usize>>) {
         if side.is_full {
             return;
         }
@@ -232,7 +232,7 @@ impl<'a> Reading<'_, '_, 'a, '_> {
                     let (Some(Some(one)), Some(Some(other))) = (operands.next(), operands.next()) else { continue };
                     for (column, value) in [(one, other), (other, one)] {
                         if let Value::Of(column) = column
-                            && missing.as_ref().is_none_or(|missing| missing.contains(&column.0))
+                            && missing.is_none_or(|missing| missing.contains(&column.0))
                         {
                             self.equalities.push(Equality { column, value, always });
                         }
