@@ -15,7 +15,7 @@ use crate::relations::Relations;
 use crate::scope::Scope;
 use crate::snapshot::Snapshot;
 use crate::views::Views;
-use crate::{declared, functions, relationships, roles, sql};
+use crate::{declared, functions, relationships, roles, row_keys, sql};
 
 /// Builds the catalog.
 pub(crate) fn assemble(snapshot: &Snapshot, scope: &Scope, pace: &Pace) -> Result<Catalog, LoadError> {
@@ -36,6 +36,7 @@ pub(crate) fn assemble(snapshot: &Snapshot, scope: &Scope, pace: &Pace) -> Resul
     relations.set_keys(&keys, pace);
     let views = Views::read(snapshot, &relations, pace)?;
     views.describe(&mut relations, &keys, pace);
+    row_keys::describe(snapshot, &mut relations, &keys, pace)?;
     let computed = functions::computed(snapshot, scope, &mut relations, &mut acls, pace)?;
     catalog.relationships = relationships::build(&relations, &keys, &views, computed.relationships, pace);
     catalog.row_functions = computed.functions;

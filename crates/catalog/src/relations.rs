@@ -1,6 +1,6 @@
 //! Relations of the snapshot by oid: the exposed ones in full, the others as far as views and keys need them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -85,12 +85,15 @@ impl Relations {
         self.get(oid).filter(|entry| entry.exposed)
     }
 
-    /// Sets the keys of exposed tables; keys of views come from `views`.
+    /// Sets the keys of exposed tables; keys of views come from `views` and `row_keys`.
     pub(crate) fn set_keys(&mut self, keys: &Keys, pace: &Pace) {
         for (oid, entry) in pace.over(&mut self.by_oid).filter(|(_, entry)| entry.exposed) {
             let primary = keys.primary(*oid).and_then(|columns| entry.column_names(columns));
             let unique = keys.arbiters(*oid).filter_map(|columns| entry.column_names(columns)).collect();
             entry.relation.primary_key = primary.unwrap_or_default();
+            if !entry.relation.has_heirs {
+                entry.relation.row_key.clone_from(&entry.relation.primary_key);
+            }
             entry.relation.unique_keys = unique;
         }
     }
@@ -113,10 +116,14 @@ impl Relations {
         acls: &mut AclReader,
         pace: &Pace,
     ) -> Result<(), LoadError> {
+        let mut comparable = HashSet::new();
+        for row in &snapshot.comparable_types.rows {
+            comparable.insert(Cells::new(sql::COMPARABLE_TYPES.name, row).number()?);
+        }
         for row in pace.over(&snapshot.columns.rows) {
             let mut cells = Cells::new(sql::COLUMNS.name, row);
             let relation: u32 = cells.number()?;
-            let mut column = read_column(&mut cells)?;
+            let mut column = read_column(&mut cells, &comparable)?;
             let grants = cells.optional()?;
             if let Some(values) = enums.get(&column.type_oid) {
                 column.enum_values.clone_from(values);
@@ -183,7 +190,7 @@ fn read_relation(cells: &mut Cells<'_>, acls: &mut AclReader) -> Result<Relation
     })
 }
 
-fn read_column(cells: &mut Cells<'_>) -> Result<Column, LoadError> {
+fn read_column(cells: &mut Cells<'_>, comparable: &HashSet<u32>) -> Result<Column, LoadError> {
     let name = cells.string()?;
     let position = cells.number()?;
     let comment = cells.optional_string()?;
@@ -192,7 +199,9 @@ fn read_column(cells: &mut Cells<'_>) -> Result<Column, LoadError> {
     let declared_type = cells.string()?;
     let shown_type = cells.string()?;
     let type_oid = cells.number()?;
-    let type_class = type_class(cells.text()?, cells.text()?, type_oid);
+    let (kind, category) = (cells.text()?, cells.text()?);
+    let type_class = type_class(kind, category, type_oid);
+    let comparable = comparable.contains(&type_oid) || matches!(kind, "e" | "r" | "m") || category == "A";
     let max_length = cells.optional_number()?;
     let default = cells.optional_string()?;
     let generated = match (cells.text()?, cells.text()?) {
@@ -215,6 +224,8 @@ fn read_column(cells: &mut Cells<'_>) -> Result<Column, LoadError> {
         default,
         generated,
         read_only: false,
+        shows_null: false,
+        comparable,
         enum_values: Vec::new(),
     })
 }

@@ -80,6 +80,8 @@ queries! {
     FOREIGN_KEYS "foreign_key_list" Nothing 200;
     VIEW_DEFINITIONS "view_definition_list" Searched 40;
     VIEW_READS "view_read_list" Nothing 100;
+    EQUALITY_OPERATORS "equality_operator_list" Nothing 200;
+    COMPARABLE_TYPES "comparable_type_list" Nothing 200;
     VIEW_DEFAULTS "view_default_list" Nothing 100;
     FUNCTIONS "function_list" Exposed 50;
     FUNCTION_PARAMETERS "function_parameter_list" Exposed 200;

@@ -138,3 +138,128 @@ async fn reads_say_what_is_reached_and_with_whose_rights() {
     assert!(caller_view.security_invoker && caller_view.kind == RelationKind::View);
     assert!(catalog.relation("deep", "policed").is_none(), "what is not exposed is not in the catalog");
 }
+
+/// Two tables, one of which refers to the other, a table of words for each row and language, and a parent with an heir.
+const JOINED: &str = "
+    create table p (id int primary key, code varchar(9) unique, boss int references p, name text);
+    create table t (id int primary key, author int references p, code varchar(9), n bigint);
+    create table w (t int references t, lang text, word text, primary key (t, lang));
+    create table base (id int primary key); create table heir () inherits (base);
+    create function one_of(int) returns int language sql immutable as 'select $1';
+    create function all_of(int) returns setof int language sql immutable as 'select $1';
+";
+
+/// The columns that tell rows of a view apart, and those that show NULL, with a `?`.
+async fn told_apart(views: &[(&str, &str)]) -> Vec<String> {
+    let view = |(index, (query, _)): (usize, &(&str, &str))| format!("create view v{index:02} as {query};\n");
+    let script: String = std::iter::once(JOINED.to_owned()).chain(views.iter().enumerate().map(view)).collect();
+    let database = crate::database(&script).await;
+    let catalog = load(&database, &Scope::default()).await;
+    let told = |(index, (query, _)): (usize, &(&str, &str))| {
+        let relation = catalog.relation("public", &format!("v{index:02}")).unwrap_or_else(|| panic!("{query}"));
+        let column = |name: &String| {
+            format!("{name}{}", if relation.column(name).is_some_and(|column| column.shows_null) { "?" } else { "" })
+        };
+        format!("{query} => {}", relation.row_key.iter().map(column).collect::<Vec<_>>().join(", "))
+    };
+    views.iter().enumerate().map(told).collect()
+}
+
+fn expected(views: &[(&str, &str)]) -> Vec<String> {
+    views.iter().map(|(query, key)| format!("{query} => {key}")).collect()
+}
+
+#[tokio::test]
+async fn a_join_that_repeats_rows_needs_the_keys_of_all_of_them() {
+    let views = [
+        ("select id, name from p", "id"),
+        ("select a.id, b.id as bid, b.name from p a join p b on b.boss = a.id", "bid"),
+        ("select a.id, b.id as bid from t a, t b", "id, bid"),
+        ("select a.id from t a, p b", ""),
+        ("select t.id as tid, p.name from t right join p on t.author = p.id", ""),
+        ("select t.id as tid, p.id as pid from t right join p on t.author = p.id", "tid?, pid"),
+        ("select p.id, t.id as tid from p full join t on t.author = p.id", "id?, tid?"),
+        ("select p.id from p full join t on t.author = p.id", ""),
+        // Of a row there is one author, whether or not their key is shown.
+        ("select t.id, p.name from t join p on p.id = t.author", "id"),
+        ("select p.id as pid, t.id, p.name from t left join p on t.author = p.id", "id"),
+        ("select t.id, p.name from t left join p on p.code = t.code", "id"),
+        ("select t.id, p.name from t left join p using (code)", "id"),
+        ("select t.id, p.name from t, p where p.id = t.author and t.n > 3", "id"),
+        ("select t.id, p.name from t left join p on p.id = t.author or t.n > 3", ""),
+        ("select t.id, p.name from t join p on p.id > t.author", ""),
+        // From the other side there may be many.
+        ("select p.id, t.n from p left join t on t.author = p.id", ""),
+        ("select t.id, w.word from t join w on w.t = t.id and w.lang = 'en'", "id"),
+        ("select t.id, w.word from t left join w on w.t = t.id where w.lang = 'en'::text", "id"),
+        ("select t.id, w.lang, w.word from t join w on w.t = t.id", "id, lang"),
+        ("select t.id, w.lang from t left join w on w.t = t.id", ""),
+        ("select t.id, b.name from t join p a on a.id = t.author left join p b on b.id = a.boss", "id"),
+        // Which of them the other side has depends on what is not told.
+        ("select t.id, b.name from t, p a left join p b on b.id = a.boss", ""),
+        ("select id from base", ""),
+        ("select id from only base", "id"),
+    ];
+    assert_lines(&told_apart(&views).await, &expected(&views));
+}
+
+#[tokio::test]
+async fn rows_are_told_apart_through_queries_within_queries() {
+    let views = [
+        ("with c as (select * from p) select c.id, t.id as tid from t join c on c.id = t.author", "tid"),
+        ("with c as (select * from p), d as (select * from c) select id from d", "id"),
+        ("select s.id from (select id, boss from p where name > 'a') s left join p b on b.id = s.boss", "id"),
+        (
+            "select p.id, x.tid from p left join lateral (select t.id as tid from t where t.author = p.id order by n limit 1) x on true",
+            "id",
+        ),
+        ("select p.id, x.tid from p, lateral (select t.id as tid from t where t.author = p.id limit 2) x", "id, tid"),
+        ("select p.id, x.n from p, lateral (select count(*) as n from t where t.author = p.id) x", "id"),
+        // What is made of a row does not tell it.
+        ("select x.id from p, lateral (select t.id from t where t.author = p.id limit 1) x where p.id = x.id", "id"),
+        ("select id, name from (select id, name from p) s where exists (select 1 from t where t.author = s.id)", "id"),
+        ("select p.id, generate_series(1, 2) from p", ""),
+        ("select p.id, x from p, unnest(array[1, 2]) x", ""),
+        ("select p.id, x from p, all_of(p.id) x", ""),
+        ("select p.id, x from p, one_of(p.id) x", "id"),
+        ("select p.id, x from p, (values (1), (2)) v (x)", ""),
+        ("select p.id, x from p, (values (1)) v (x)", "id"),
+        ("select id from p union all select id from t", ""),
+        ("with recursive r as (select id from p union all select id from r where id > 9) select id from r", ""),
+        ("select p.id, count(*) from p join t on t.author = p.id group by p.id", "id"),
+        (
+            "select p.id, p.name, b.name as boss, count(*) from p join p b on b.id = p.boss join t on t.author = p.id group by p.id, p.name, b.name",
+            "id",
+        ),
+        ("select p.id, t.n, count(*) from p join t on t.author = p.id group by p.id, t.n", ""),
+        ("select author, count(*) from t group by author", ""),
+        ("select p.id, count(*) from p group by rollup (p.id)", ""),
+        ("select distinct p.id, p.name from p join t on t.author = p.id", "id"),
+        ("select distinct p.id, t.n from p join t on t.author = p.id", ""),
+        ("select distinct on (p.id) p.id, t.n from p join t on t.author = p.id order by p.id, t.n", "id"),
+        ("select max(id) as id from p", ""),
+        ("select id, row_number() over (order by name) as place from p", "id"),
+    ];
+    assert_lines(&told_apart(&views).await, &expected(&views));
+}
+
+#[tokio::test]
+async fn views_over_views_have_the_keys_of_what_they_are_made_of() {
+    let script = format!(
+        "{JOINED} create view a as select t.id as tid, p.id as pid, t.n from t left join p on p.boss = t.author;
+         create view b as select a.tid, a.n, a.pid from a; create view c as select tid from a;
+         create view d as select p.name, b.* from b join p on p.id = b.pid;
+         create view r1 as select id from p; create view r2 as select id from r1; create or replace view r1 as select id from r2;
+         create materialized view m as select t.code as k, t.n from t; create unique index on m (k);
+         create view e as select t.id, m.n from t left join m on m.k = t.code;"
+    );
+    let database = crate::database(&script).await;
+    let catalog = load(&database, &Scope::default()).await;
+    let told: Vec<String> = ["a", "b", "c", "d", "r1", "m", "e"]
+        .iter()
+        .map(|name| format!("{name}: {}", catalog.relation("public", name).unwrap().row_key.join(", ")))
+        .collect();
+    assert_lines(&told, &["a: tid, pid", "b: tid, pid", "c: ", "d: tid, pid", "r1: ", "m: ", "e: id"]);
+    let nullable = |view: &str, column: &str| catalog.relation("public", view).unwrap().columns[column].shows_null;
+    assert!(nullable("b", "pid") && nullable("a", "n") && !nullable("b", "tid"));
+}

@@ -8,6 +8,7 @@ use apollo_compiler::response::GraphQLError;
 use axum::body::Body;
 use axum::response::Response;
 use ferrobase_base::{Kind, PublicError};
+use ferrobase_pg::DbError;
 use ferrobase_query::CompileError;
 use ferrobase_query::guard::{Refusal, Violation};
 use http::{HeaderValue, StatusCode, header};
@@ -157,8 +158,7 @@ impl Error {
         match violation {
             Some(Violation { refusal: Refusal::TooMany, rows, .. }) => Self::AtMost { rows },
             Some(Violation { refusal: Refusal::DuplicateKeys, .. }) => Self::Twice,
-            // Two new rows with the same key, one of which would change the other.
-            None if error.db().is_some_and(|db| db.code.as_str() == "21000") => Self::Twice,
+            None if error.db().is_some_and(is_written_twice) => Self::Twice,
             _ => Self::Database(Box::new(PublicError::from(error))),
         }
     }
@@ -337,4 +337,9 @@ pub(crate) fn respond(body: bytes::Bytes, is_modern: bool) -> Response {
     let media = HeaderValue::from_static(if is_modern { MODERN_UTF8 } else { PLAIN });
     response.headers_mut().insert(header::CONTENT_TYPE, media);
     response
+}
+/// Of two new rows with the same key one would change the other. A subquery that gives several rows has the code too.
+fn is_written_twice(error: &DbError) -> bool {
+    let is_upsert = error.routine.as_deref().is_some_and(|routine| routine.starts_with("ExecOnConflict"));
+    is_upsert && error.code.as_str() == "21000"
 }

@@ -35,6 +35,7 @@ mod suggest;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod usages;
 mod view;
 mod views;
 mod write;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use ferrobase_catalog::{Function, QualifiedName, Relation};
 use ferrobase_query::plan::{Argument, Join};
+use ferrobase_query::sql::CatalogSql;
 use indexmap::IndexMap;
 
 use crate::made::{InputShape, Made};
@@ -190,8 +191,8 @@ pub(crate) struct UniqueKey {
     pub(crate) name: String,
     /// The columns, in key order.
     pub(crate) columns: Vec<String>,
-    /// The role may read all of them.
-    pub(crate) readable: bool,
+    /// Rows are found by it: it holds for all of them, and the role may read its columns.
+    pub(crate) finds: bool,
 }
 
 /// A field of a row.
@@ -231,6 +232,10 @@ pub(crate) struct Column {
     pub(crate) computed: bool,
     /// It is `jsonb`, not `json`.
     pub(crate) is_binary_json: bool,
+    /// It is an enum, or a domain over one, whatever GraphQL calls it.
+    pub(crate) is_enum: bool,
+    /// The type as which operators take it, where they do not take its own.
+    pub(crate) compared_as: Option<CatalogSql>,
     /// The role may read it.
     pub(crate) readable: bool,
     /// The role may give it to a new row.
@@ -276,6 +281,8 @@ pub(crate) struct Callee {
     pub(crate) arguments: IndexMap<String, CallArgument>,
     /// What it returns.
     pub(crate) returns: CallReturns,
+    /// How many values or rows of its own are told of it; none where their number is not limited.
+    pub(crate) most: Option<u64>,
 }
 
 /// An argument of a function.
@@ -306,6 +313,14 @@ pub(crate) enum CallReturns {
     Many(TableId),
     /// Something that has a type of its own.
     Made(Made),
+}
+
+impl Column {
+    /// The column as operators and functions take it.
+    pub(crate) fn operand(&self) -> ferrobase_query::plan::Field {
+        let as_type = self.compared_as.clone();
+        ferrobase_query::plan::Field { as_type, ..ferrobase_query::plan::Field::column(&self.name) }
+    }
 }
 
 impl Table {

@@ -15,7 +15,8 @@ mod words;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use ferrobase_catalog::{Catalog, Generated, Privilege, QualifiedName, Relation, RelationKind, TypeClass};
+use ferrobase_catalog::{Catalog, Generated, Privilege, QualifiedName, Relation, RelationKind};
+use ferrobase_query::sql::CatalogSql;
 use indexmap::IndexMap;
 
 use crate::directive::{self, Directive, ForeignKey};
@@ -27,7 +28,7 @@ use crate::scalar::{Class, ValueType};
 /// The size of a page that does not say its size.
 const PAGE: u64 = 30;
 /// Names of types that are ours or the specification's.
-const RESERVED: [&str; 14] = [
+const RESERVED: [&str; 15] = [
     "Query",
     "Mutation",
     "Subscription",
@@ -38,6 +39,7 @@ const RESERVED: [&str; 14] = [
     "FilterIs",
     "OrderByDirection",
     "IDFilter",
+    "NullFilter",
     "FullText",
     "FullTextMode",
     "JSONAt",
@@ -112,8 +114,10 @@ pub(crate) fn reflect(sight: Sight<'_>) -> Model {
         is_subgraph: commented.directive.federation,
         ..Model::default()
     };
+    let values = Class::ALL.map(Class::name);
+    let filters = values.iter().flat_map(|name| ["Filter", "ListFilter"].map(|what| format!("{name}{what}")));
     let taken =
-        RESERVED.into_iter().chain(outcomes::RESERVED).chain(Class::ALL.map(Class::name)).map(str::to_owned).collect();
+        RESERVED.into_iter().chain(outcomes::RESERVED).chain(values).map(str::to_owned).chain(filters).collect();
     let mut reflecting = Reflecting {
         sight,
         naming,
@@ -187,7 +191,7 @@ impl Reflecting<'_> {
         let said = commented.directive;
         let key = match &said.primary_key_columns {
             Some(columns) if columns.iter().all(|column| relation.columns.contains_key(column)) => columns.clone(),
-            _ => relation.primary_key.clone(),
+            _ => relation.row_key.clone(),
         };
         // Without a key nothing tells one row from another, and no page can go on behind one.
         if key.is_empty() {
@@ -250,10 +254,12 @@ impl Reflecting<'_> {
             let field = Column {
                 name: column.name.clone(),
                 value,
-                // PostgreSQL does not know what a view's columns can be; of its key it is said.
-                nullable: column.nullable && !(is_view && table.key.contains(&column.name)),
+                // PostgreSQL does not know what a view's columns can be; of its key it is said, unless it is known better.
+                nullable: column.nullable && (!is_view || column.shows_null || !table.key.contains(&column.name)),
                 computed: false,
-                is_binary_json: column.type_class == TypeClass::Jsonb,
+                is_binary_json: is_binary_json(&column.base_type),
+                is_enum: !column.enum_values.is_empty(),
+                compared_as: compared_as(column),
                 readable,
                 insertable,
                 updatable,
@@ -275,7 +281,9 @@ impl Reflecting<'_> {
                 value,
                 nullable: true,
                 computed: true,
-                is_binary_json: computed.type_class == TypeClass::Jsonb,
+                is_binary_json: is_binary_json(&computed.type_name),
+                is_enum: false,
+                compared_as: None,
                 readable: true,
                 insertable: false,
                 updatable: false,
@@ -338,7 +346,7 @@ impl Reflecting<'_> {
                 if table.is_named_by_key() {
                     query.insert(format!("{name}ByPk"), QueryField::ByKey(id));
                 }
-                if table.keys.iter().filter(|key| key.readable).nth(1).is_some() {
+                if table.keys.iter().filter(|key| key.finds).nth(1).is_some() {
                     query.insert(format!("{name}By"), QueryField::ByAnyKey(id));
                 }
                 if table.has_groups() {
@@ -367,6 +375,17 @@ impl Reflecting<'_> {
         self.model.query = query;
         self.model.mutation = mutation;
     }
+}
+
+/// Of documents, or of lists of them.
+pub(crate) fn is_binary_json(type_name: &str) -> bool {
+    type_name.trim_end_matches("[]") == "jsonb"
+}
+
+/// Operators of enums take no domains over them.
+fn compared_as(column: &ferrobase_catalog::Column) -> Option<CatalogSql> {
+    let is_domain = !column.enum_values.is_empty() && column.declared_type != column.base_type;
+    is_domain.then(|| CatalogSql::written_by_catalog(&column.base_type))
 }
 
 /// SQL writes a type with its schema where the search path does not lead to it.

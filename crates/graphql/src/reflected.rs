@@ -27,6 +27,7 @@ use crate::reflect::{Sight, reflect};
 use crate::schema;
 use crate::settings::Settings;
 use crate::suggest;
+use crate::usages;
 
 /// Most schemas that are kept.
 const SCHEMAS: usize = 64;
@@ -204,7 +205,11 @@ impl Reflected {
         // Without the schema first: what is no document is told apart from what does not fit.
         let ast = read(text)?;
         limits::check(&ast, self.limits)?;
-        ast.to_executable_validate(&self.schema).map_err(|failed| Error::Invalid(self.meant(&failed.errors)))
+        let document =
+            ast.to_executable_validate(&self.schema).map_err(|failed| Error::Invalid(self.meant(&failed.errors)))?;
+        let mut wrong = usages::wrong(&document, &self.schema);
+        wrong.truncate(ERRORS);
+        if wrong.is_empty() { Ok(document) } else { Err(Error::Invalid(wrong)) }
     }
 
     /// What does not fit, with what may have been meant where that is no secret.

@@ -40,6 +40,8 @@ pub(crate) enum Class {
     /// A path of labels (the extension ltree).
     Path,
     Opaque,
+    /// The same of a type whose values cannot be compared.
+    Sealed,
 }
 
 impl Class {
@@ -77,7 +79,7 @@ impl Class {
             Self::Enum => "Enum",
             Self::Words => "TSVector",
             Self::Path => "Ltree",
-            Self::Opaque => "Opaque",
+            Self::Opaque | Self::Sealed => "Opaque",
         }
     }
 
@@ -93,14 +95,14 @@ impl Class {
             Self::Json => "A JSON document, as a string that holds it.",
             Self::Words => "The words of a text, ready to be searched.",
             Self::Path => "A path of labels: top.science.astronomy.",
-            Self::Opaque => "A value that only the database can read.",
+            Self::Opaque | Self::Sealed => "A value that only the database can read.",
             Self::Int | Self::Float | Self::String | Self::Boolean | Self::Enum => return None,
         })
     }
 
     /// Whether it can be put in order.
     pub(crate) fn is_ordered(self) -> bool {
-        !matches!(self, Self::Json | Self::Words | Self::Opaque)
+        !matches!(self, Self::Json | Self::Words | Self::Opaque | Self::Sealed)
     }
 
     /// Whether a value that is there may be told as null: what is no number (`NaN`, infinities) is none of GraphQL's.
@@ -168,8 +170,15 @@ impl ValueType {
         Self { is_list, ..Self::of_class(Class::of(&without_modifiers(element))) }
     }
 
-    /// A value that came with a request, as `name`, as the database knows it: words of an enum are its values again.
+    /// A value that came with a request, as `name`, as the database knows it: words of an enum are its values again, and
+    /// what is no list where one is meant is a list of one (GraphQL, section 3.11), which holds for literals too.
     pub(crate) fn meant(&self, name: &str, value: &Input) -> Result<Input, Error> {
+        let value = self.in_words_of_sql(name, value)?;
+        let is_alone = self.is_list && !matches!(value, Input::List(_) | Input::Null);
+        Ok(if is_alone { Input::List(vec![value]) } else { value })
+    }
+
+    fn in_words_of_sql(&self, name: &str, value: &Input) -> Result<Input, Error> {
         if self.words.is_empty() {
             return Ok(value.clone());
         }
@@ -181,7 +190,7 @@ impl ValueType {
                 Input::Text(known.ok_or_else(failed)?.0.clone())
             }
             Input::List(items) => {
-                Input::List(items.iter().map(|item| self.meant(name, item)).collect::<Result<_, _>>()?)
+                Input::List(items.iter().map(|item| self.in_words_of_sql(name, item)).collect::<Result<_, _>>()?)
             }
             other => other.clone(),
         })
@@ -192,7 +201,7 @@ impl ValueType {
         match (self.class, self.is_list) {
             (Class::BigInt | Class::BigFloat, false) => Scalar::Text,
             (Class::BigInt | Class::BigFloat, true) => Scalar::Texts,
-            (Class::Opaque | Class::Words | Class::Path, false) => Scalar::Text,
+            (Class::Opaque | Class::Sealed | Class::Words | Class::Path, false) => Scalar::Text,
             (Class::Json, false) => Scalar::Encoded,
             (Class::Json, true) => Scalar::EncodedList,
             (Class::Enum, false) if !self.words.is_empty() => Scalar::Words(self.words.clone()),

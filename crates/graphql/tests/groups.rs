@@ -23,6 +23,25 @@ async fn ids(api: &Api, query: &str) -> Vec<i64> {
 }
 
 #[tokio::test]
+async fn aggregates_that_add_nothing_up_are_told_once() {
+    let api = api(SALES).await;
+    let told = json!({"__typename": "salesAggregate"});
+    let summed = json!({"sum": {"__typename": "salesSumAggregateResult"}});
+    let data = api
+        .data(
+            "{ salesCollection { aggregate { __typename } } distinct: salesCollection(distinctOn: [kind]) { aggregate { __typename } }
+               totals: salesCollection { totalCount aggregate { sum { __typename } } }
+               shopsByPk(id: 3) { salesCollection { aggregate { __typename count @include(if: false) } } } }",
+        )
+        .await;
+    assert_eq!(
+        data,
+        json!({"salesCollection": {"aggregate": told}, "distinct": {"aggregate": told},
+               "totals": {"totalCount": 6, "aggregate": summed}, "shopsByPk": {"salesCollection": {"aggregate": told}}})
+    );
+}
+
+#[tokio::test]
 async fn rows_are_told_in_groups() {
     let api = api(SALES).await;
     let data = api

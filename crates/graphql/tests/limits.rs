@@ -374,3 +374,24 @@ fn sec_18_a_small_stack_is_enough_for_whatever_comes() {
     // Half of what the server's own threads have.
     std::thread::Builder::new().stack_size(1 << 20).spawn(run).expect("a thread").join().expect("no overflow");
 }
+
+#[tokio::test]
+async fn lists_of_functions_are_no_longer_than_pages() {
+    let api = with(GraphqlSection { max_rows: Some(3), max_cost: Some(5.0), ..section() }).await;
+    api.db
+        .script(
+            "create function lines(n int) returns table (place int) language sql stable as 'select generate_series(1, n)';
+             create function wrote(n int) returns setof int language sql volatile as
+                'insert into leaves select i, 1 from generate_series(10, 9 + n) i returning id'",
+        )
+        .await;
+    api.reload().await;
+    for query in ["{ list: words(n: 100) }", "{ list: lines(n: 100) { place } }"] {
+        let answer = api.ask(query).await.json();
+        assert_eq!(answer["data"]["list"].as_array().map(Vec::len), Some(3), "{query}: {answer}");
+        assert_eq!(answer["extensions"]["cost"], 3, "{query}: {answer}");
+    }
+    // What writes is done to its end.
+    api.ask("mutation { wrote(n: 5) }").await;
+    assert_eq!(api.value("select count(*) from leaves where id >= 10").await, "5");
+}

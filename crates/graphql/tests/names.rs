@@ -85,3 +85,54 @@ async fn a_function_of_the_row_that_gives_a_row_is_one_field() {
     assert_eq!(data["filmByPk"]["continued"], json!({"id": 2}));
     assert_eq!(data["filmByPk"]["shadow"], "(1)");
 }
+
+#[tokio::test]
+async fn tables_called_as_filters_of_values_are_left_out() {
+    let api = api(
+        r#"create table "IntFilter" (id int primary key); create table "StringListFilter" (id int primary key);
+           create table "NullFilter" (id int primary key); create table plain (id int primary key, name text, tags text[], p point);
+           insert into plain values (1, 'a', '{a}');"#,
+    )
+    .await;
+    let filter = r#"{id: {eq: 1}, name: {eq: "a"}, tags: {contains: "a"}, p: {is: NULL}}"#;
+    let data = api.data(&format!("{{ plainCollection(filter: {filter}) {{ totalCount }} }}")).await;
+    assert_eq!(data["plainCollection"]["totalCount"], 1);
+    let told = api.mistakes();
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert!(told.iter().all(|text| text.contains("no name or not free")), "{told:?}");
+}
+
+const WRITTEN: &str = "
+    create table writers (id int primary key, name text, active bool);
+    create table books (id int primary key, writer_id int references writers);
+    insert into writers values (1, 'Ann', true), (2, 'Bob', false); insert into books values (1, 1), (2, 2);
+";
+
+#[tokio::test]
+async fn a_view_that_is_added_takes_no_field_of_a_table_or_of_an_older_view() {
+    let api = api(WRITTEN).await;
+    let query = "{ booksCollection { edges { node { id writer { __typename name } } } } }";
+    let before = api.data(query).await;
+    api.db
+        .script(
+            "create view quiet_writers with (security_invoker = true) as select id, name from writers where not active",
+        )
+        .await;
+    api.reload().await;
+    let older = "{ booksByPk(id: 2) { writerByWriterId { __typename name } } }";
+    let of_view = api.data(older).await;
+    assert_eq!(of_view["booksByPk"]["writerByWriterId"], json!({"__typename": "quiet_writers", "name": "Bob"}));
+    api.db
+        .script(
+            "create view active_writers with (security_invoker = true) as select id, name from writers where active",
+        )
+        .await;
+    api.reload().await;
+    assert_eq!(api.data(query).await, before);
+    assert_eq!(api.data(older).await, of_view);
+    let insert = r#"mutation { insertIntobooksCollection(objects: {id: 3, writer: {create: {id: 3, name: "Cid"}}}) {
+        records { writer { __typename name } } } }"#;
+    let data = api.data(insert).await;
+    let writer = json!({"__typename": "writers", "name": "Cid"});
+    assert_eq!(data["insertIntobooksCollection"]["records"][0]["writer"], writer);
+}

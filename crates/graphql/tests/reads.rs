@@ -116,6 +116,10 @@ async fn filters_compare_columns_and_related_rows() {
         ("{todosCollection: {some: {mood: {eq: sad}}}}", vec!["Ann"]),
         ("{todosCollection: {none: {}}}", vec!["Cid"]),
         ("{todosCollection: {every: {title: {is: NOT_NULL}}}}", vec!["Bob", "Cid"]),
+        // What is compared with NULL does not hold for that row, so not for every one.
+        ("{todosCollection: {every: {title: {like: \"%\"}}}}", vec!["Bob", "Cid"]),
+        ("{todosCollection: {every: {title: {eq: null}}}}", vec!["Cid"]),
+        ("{not: {todosCollection: {every: {title: {like: \"%\"}}}}}", vec!["Ann"]),
         ("{meta: {hasKey: \"a\"}}", vec!["Ann"]),
         ("{meta: {contains: \"{\\\"a\\\": [1]}\"}}", vec!["Ann"]),
         ("{nodeId: {eq: \"WyJwdWJsaWMiLCAicGVvcGxlIiwgMl0=\"}}", vec!["Bob"]),
@@ -327,4 +331,80 @@ async fn lists_of_none_are_lists() {
     assert_eq!(*nodes[0], json!({"docs": [], "moods": [], "bigs": []}));
     assert_eq!(*nodes[1], json!({"docs": null, "moods": null, "bigs": null}));
     assert_eq!(*nodes[2], json!({"docs": ["{\"a\": 1}", null], "moods": ["HAPPY", "sad"], "bigs": ["1", null]}));
+}
+
+/// Columns of types that not every operator takes.
+const ODD: &str = "
+    create type mood as enum ('ok', 'sad'); create domain mood_d as mood;
+    create type level as enum ('very high', 'low'); create domain level_d as level;
+    create type pair as (a int, b text);
+    create table odd (id int primary key, md mood_d, l level, ld level_d, j json, js json[], jbs jsonb[], p point, x xml, c pair, net inet, r int4range);
+    insert into odd values (1, 'ok', 'very high', 'low', '{\"a\": [1]}', array['1', '2']::json[], array['1', '2']::jsonb[], '(1,2)', '<a/>', '(1,b)', '10.0.0.1', '[1,3)'),
+        (2, 'sad', 'low', 'very high', '{}', '{}', '{}', null, null, null, '10.0.0.2', '[4,5)'), (3, 'sad', null, null, null, null, null, null, null, null, null, null);
+    create function f_any(a anyelement) returns text language sql stable as 'select a::text';
+    create function f_some(a int) returns text language sql stable as 'select a::text';
+";
+
+#[tokio::test]
+async fn what_can_be_asked_of_a_column_is_what_its_type_can_answer() {
+    let api = api(ODD).await;
+    for (filter, expected) in [
+        ("{md: {eq: sad}}", vec![2, 3]),
+        ("{md: {in: [ok]}}", vec![1]),
+        ("{md: {is: NOT_NULL}, l: {is: NULL}}", vec![3]),
+        ("{l: {eq: \"very high\"}}", vec![1]),
+        ("{l: {gt: \"very high\"}}", vec![2]),
+        ("{l: {like: \"very%\"}}", vec![1]),
+        ("{l: {startsWith: \"lo\"}}", vec![2]),
+        ("{l: {search: \"high\"}}", vec![1]),
+        ("{ld: {iregex: \"HIGH$\"}}", vec![2]),
+        ("{ld: {eq: \"low\"}}", vec![1]),
+        ("{j: {contains: \"{}\"}}", vec![1, 2]),
+        ("{j: {hasKey: \"a\"}}", vec![1]),
+        ("{j: {path: \"$.a[*]\"}}", vec![1]),
+        ("{js: {contains: [\"2\"]}}", vec![1]),
+        ("{jbs: {eq: [\"1\", \"2\"]}}", vec![1]),
+        ("{net: {eq: \"10.0.0.2\"}}", vec![2]),
+        ("{r: {eq: \"[1,3)\"}}", vec![1]),
+        ("{p: {is: NOT_NULL}, x: {is: NOT_NULL}, c: {is: NOT_NULL}}", vec![1]),
+    ] {
+        let data = api.data(&format!("{{ oddCollection(filter: {filter}) {{ edges {{ node {{ id }} }} }} }}")).await;
+        let edges = data["oddCollection"]["edges"].as_array().cloned().unwrap_or_default();
+        let ids: Vec<_> = edges.iter().filter_map(|edge| edge["node"]["id"].as_i64()).collect();
+        assert_eq!(ids, expected, "{filter}");
+    }
+    for unasked in ["{p: {eq: \"(1,2)\"}}", "{x: {eq: \"<a/>\"}}", "{c: {eq: \"(1,b)\"}}"] {
+        let answer = api.ask(&format!("{{ oddCollection(filter: {unasked}) {{ totalCount }} }}")).await;
+        assert_eq!(answer.code(), "GRAPHQL_VALIDATION_FAILED", "{unasked}");
+    }
+    assert_eq!(api.ask("{ f_any(a: 1) }").await.code(), "GRAPHQL_VALIDATION_FAILED");
+    assert_eq!(api.data("{ f_some(a: 1) }").await["f_some"], "1");
+}
+
+#[tokio::test]
+async fn domains_over_enums_are_ordered_page_by_page_and_summed_up() {
+    let api = api(ODD).await;
+    for (order, expected) in [("md: DescNullsLast", [2, 3, 1]), ("ld: AscNullsFirst", [3, 2, 1])] {
+        let mut after = "null".to_owned();
+        let mut ids = Vec::new();
+        for _ in 0..3 {
+            let query = format!(
+                "{{ oddCollection(first: 1, orderBy: [{{{order}}}], after: {after}) {{ edges {{ node {{ id }} }} pageInfo {{ endCursor }} }} }}"
+            );
+            let page = api.data(&query).await["oddCollection"].clone();
+            ids.push(page["edges"][0]["node"]["id"].as_i64().unwrap_or_default());
+            after = page["pageInfo"]["endCursor"].to_string();
+        }
+        assert_eq!(ids, expected, "{order}");
+    }
+    let data = api
+        .data(
+            "{ oddCollection { aggregate { min { ld } } }
+               distinct: oddCollection(distinctOn: [md], orderBy: [{md: AscNullsLast}]) { edges { node { md } } }
+               oddGroups(by: [md]) { keys { md } aggregate { count } } }",
+        )
+        .await;
+    assert_eq!(data["oddCollection"]["aggregate"]["min"]["ld"], "very high");
+    assert_eq!(data["distinct"]["edges"], json!([{"node": {"md": "ok"}}, {"node": {"md": "sad"}}]));
+    assert_eq!(data["oddGroups"][1], json!({"keys": {"md": "sad"}, "aggregate": {"count": 2}}));
 }

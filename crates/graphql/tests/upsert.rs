@@ -196,3 +196,18 @@ async fn objects_that_give_different_columns_say_what_to_update() {
     api.data(&tools("maker: {connect: {name: \"two\"}}")).await;
     assert_eq!(api.value("select string_agg(maker_id || name, ',' order by id) from tools").await, "2a,2b");
 }
+
+#[tokio::test]
+async fn only_new_rows_that_are_given_twice_are_told_to_be_the_same() {
+    let api = api(&format!(
+        "{SHOP} create function several() returns int language sql volatile as 'select (select id from products)';"
+    ))
+    .await;
+    let several = api.ask("mutation { several }").await;
+    assert_eq!(several.json()["errors"][0]["extensions"]["sqlstate"], "21000", "{}", several.body);
+    assert!(!several.body.contains("same row"), "{}", several.body);
+    let twice = r#"mutation { insertIntoproductsCollection(objects: [{id: 1, sku: "a", stock: 1}, {id: 1, sku: "a", stock: 2}],
+        onConflict: {update: [stock]}) { affectedCount } }"#;
+    let twice = api.ask(twice).await;
+    assert_eq!((twice.code().as_str(), twice.body.contains("same row")), ("BAD_USER_INPUT", true), "{}", twice.body);
+}

@@ -102,6 +102,22 @@ async fn documents_of_several_types_make_a_list_of_a_union_where_a_comment_says_
     );
 }
 
+#[tokio::test]
+async fn types_that_only_hidden_rows_name_are_asked_for_and_not_said_to_have_no_rows() {
+    let api = api(r#"create table docs (id int primary key, kind text);
+        alter table docs enable row level security; create policy all_of_them on docs using (true);
+        insert into docs values (1, 'Cat'), (2, 'Dog');
+        create view v_pets with (security_invoker = true) as
+            select id, jsonb_build_object('__typename', case when kind = 'Cat' then 'Cat' else 'Dog' end, 'id', id) as data from docs;
+        comment on view v_pets is '@graphql({"one_of": ["Cat", "Dog"]})';
+        create view v_nothing as select 1 as id, null::jsonb as data;"#)
+    .await;
+    let told = api.mistakes();
+    let of = |name: &str| told.iter().find(|text| text.starts_with(name)).cloned().unwrap_or_default();
+    assert!(of("public.v_pets").contains("declare them as `types`"), "{told:?}");
+    assert!(of("public.v_nothing").contains("has no rows"), "{told:?}");
+}
+
 /// Two views over one table of documents that anybody may write: `v_doc` says what stands in it, `v_raw` shows it as it is.
 const OPEN: &str = "create table todos (id int primary key, title text, done boolean);
     create type mood as enum ('good', 'bad');

@@ -32,6 +32,24 @@ fn told(answer: &Answer) -> (String, String, Value) {
 }
 
 #[tokio::test]
+async fn a_single_value_for_a_list_is_a_list_of_one_as_literal_and_as_variable() {
+    let api = api(STOCK).await;
+    let literal = r#"mutation { insertIntoitemsCollection(objects: {name: "a", tags: "{x,y}", states: new, docs: "{}"}) {
+        records { tags states docs } } }"#;
+    let expected = json!({"tags": ["{x,y}"], "states": ["new"], "docs": ["{}"]});
+    assert_eq!(api.data(literal).await["insertIntoitemsCollection"]["records"][0], expected);
+    let variables = json!({"tags": "{x,y}", "states": "new", "docs": "{}"});
+    let query = "mutation($tags: [String], $states: [state], $docs: [JSON]) {
+        insertIntoitemsCollection(objects: {name: \"b\", tags: $tags, states: $states, docs: $docs}) {
+        records { tags states docs } } }";
+    let answer = api.ask_with(&[], query, variables).await.json();
+    assert_eq!(answer["data"]["insertIntoitemsCollection"]["records"][0], expected, "{answer}");
+    let set =
+        "mutation { updateitemsCollection(set: {tags: \"{}\"}, filter: {name: {eq: \"a\"}}) { records { tags } } }";
+    assert_eq!(api.data(set).await["updateitemsCollection"]["records"], json!([{"tags": ["{}"]}]));
+}
+
+#[tokio::test]
 async fn new_rows_are_stored_as_given_and_told_as_stored() {
     let api = api(STOCK).await;
     let data = api
@@ -386,4 +404,40 @@ async fn related_rows_are_told_as_they_are_after_the_change() {
     // What is removed is told as it was.
     let data = api.data("mutation { deleteFromtodosByPk(id: 2) { siblings owner { name } } }").await;
     assert_eq!(data["deleteFromtodosByPk"], json!({"siblings": "1", "owner": {"name": "ann"}}));
+}
+
+#[tokio::test]
+async fn the_document_null_is_not_the_absence_of_one() {
+    let api =
+        api("create table notes (id int primary key, a jsonb, b json, c jsonb[], strict jsonb not null default '{}');
+         create table lines (id int primary key, note int references notes, d jsonb);
+         create function told(doc jsonb, docs jsonb[] default '{}') returns text language sql stable as
+            $$ select concat_ws(' ', coalesce(doc::text, 'none'), docs) $$;")
+        .await;
+    let insert = r#"mutation { insertIntonotesCollection(objects: [{id: 1, a: "null", b: "null", c: ["null", "5", null], strict: "null"},
+        {id: 2, a: null, b: " [1] ", c: "null"}, {id: 3, linesCollection: {create: [{id: 1, d: "null"}]}, a: "\"null\""}]) {
+        records { a b c } } }"#;
+    let data = api.data(insert).await;
+    // A document that is null or a text is told as such, as pg_graphql does.
+    assert_eq!(
+        data["insertIntonotesCollection"]["records"],
+        json!([{"a": null, "b": null, "c": [null, "5", null]}, {"a": null, "b": "[1]", "c": [null]}, {"a": "null", "b": null, "c": null}])
+    );
+    let stored =
+        "select string_agg(concat_ws(' ', coalesce(a::text, 'none'), b, c, strict), '; ' order by id) from notes";
+    assert_eq!(api.value(stored).await, r#"null null {"null",5,NULL} null; none [1] {"null"} {}; "null" {}"#);
+    assert_eq!(api.value("select d from lines").await, "null");
+    let query = "mutation($a: JSON, $c: [JSON]) { updatenotesByPk(id: 2, set: {a: $a, c: $c}) { a c } }";
+    for (given, told) in [
+        (json!({"a": "null", "c": [{"x": [1, "y"]}, "2"]}), json!({"a": null, "c": ["{\"x\": [1, \"y\"]}", "2"]})),
+        (json!({"a": ["y", null], "c": [["y"], 1.50]}), json!({"a": "[\"y\", null]", "c": ["[\"y\"]", "1.5"]})),
+        (json!({"a": null, "c": null}), json!({"a": null, "c": null})),
+    ] {
+        let answer = api.ask_with(&[], query, given).await.json();
+        assert_eq!(answer["data"]["updatenotesByPk"], told, "{answer}");
+    }
+    let refused = r#"mutation { insertIntonotesCollection(objects: {id: 9, strict: null}) { affectedCount } }"#;
+    assert_ne!(api.ask(refused).await.code(), "");
+    let told = api.data(r#"{ a: told(doc: "null", docs: ["null", "[1]"]) c: told(doc: {x: "null"}) }"#).await;
+    assert_eq!(told, json!({"a": "null {\"null\",[1]}", "c": "{\"x\": \"null\"} {}"}));
 }

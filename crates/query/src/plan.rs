@@ -31,7 +31,9 @@ pub use drawn::{
 pub use embed::{Embed, EmbedOutput, Join, SpreadColumn, SpreadValue};
 pub use inside::{Inside, Items, Part, Told};
 pub use keyset::{Key, Keyset};
-pub use mutation::{Conflict, Delete, InputColumn, Insert, Mutation, Payload, Pick, Resolution, Update, UpdateEach};
+pub use mutation::{
+    Conflict, Convert, Delete, InputColumn, Insert, Mutation, Payload, Pick, Resolution, Update, UpdateEach,
+};
 pub use near::{Place, Shape, Similarity};
 pub use read::{
     Aggregate, AggregateFunction, Columns, Direction, Distinct, Field, GroupKey, Lock, LockStrength, LockWait, Nulls,

@@ -359,7 +359,8 @@ struct Row<'k, 'a> {
 impl Row<'_, '_> {
     /// A stored column, and not a function that is written like one.
     fn field(&self, field: &Field) -> bool {
-        field.convert.is_none() && self.relation.is_some_and(|relation| relation.columns.contains_key(&field.name))
+        let is_plain = field.convert.is_none() && field.as_type.is_none();
+        is_plain && self.relation.is_some_and(|relation| relation.columns.contains_key(&field.name))
     }
 
     fn select(&self, select: &Select) -> bool {
@@ -383,6 +384,7 @@ impl Row<'_, '_> {
     fn condition(&self, condition: &Condition) -> bool {
         match condition {
             Condition::Group { items, .. } => items.iter().all(|item| self.condition(item)),
+            Condition::NotTrue(condition) => self.condition(condition),
             Condition::Compare(Comparison { field, operation, .. }) => self.field(field) && self.operation(operation),
             Condition::Aggregate(comparison) => self.select(&comparison.of) && self.operation(&comparison.operation),
             Condition::Embedded { .. } | Condition::Unknown => true,

@@ -25,6 +25,7 @@ fn record(fields: &[(&str, &str)], json: &'static str) -> Arguments {
     let field = |(name, type_name): &(&str, &str)| RecordField {
         name: (*name).to_owned(),
         type_name: CatalogSql::written_by_catalog(type_name),
+        cast: None,
         variadic: *name == "words",
     };
     Arguments::Record {

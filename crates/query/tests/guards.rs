@@ -58,6 +58,7 @@ async fn calls_are_guarded_too() {
             fields: vec![RecordField {
                 name: "upto".into(),
                 type_name: ferrobase_query::CatalogSql::written_by_catalog("integer"),
+                cast: None,
                 variadic: false,
             }],
             json: bytes::Bytes::from_static(b"{\"upto\": 3}"),

@@ -244,7 +244,7 @@ async fn domains_read_payloads_by_their_functions() {
     )
     .await;
     let shade = InputColumn {
-        convert: Some(CatalogSql::written_by_catalog("public.shade_from")),
+        convert: Some(Convert::Call(CatalogSql::written_by_catalog("public.shade_from"))),
         ..input("shade", "json", None)
     };
     let columns = vec![input("id", "integer", None), shade];

@@ -76,6 +76,7 @@ fn compared<'q>(query: &'q Query, planned: &Planned) -> Vec<&'q str> {
     while let Some(condition) = queue.pop() {
         match condition {
             Condition::Group { items, .. } => queue.extend(items.iter().rev()),
+            Condition::NotTrue(condition) => queue.push(condition),
             Condition::Compare(comparison) => {
                 let name = comparison.field.name.as_str();
                 let is_known = planned.relation.as_ref().is_some_and(|relation| relation.column(name).is_some());

@@ -41,6 +41,9 @@ pub struct Relation {
     /// Primary key columns in key order (PostgREST lists those of a table by name); for a view those of the base
     /// tables whose key it shows in full, under the view's names, else empty.
     pub primary_key: Vec<String>,
+    /// Columns that tell any two of its rows apart: the primary key of a table without heirs; of a view, which may show a row
+    /// of a table several times, what its whole query lets be told. Empty where nobody knows any.
+    pub row_key: Vec<String>,
     /// Unique constraints and indexes usable by ON CONFLICT, without the primary key.
     pub unique_keys: Vec<Vec<String>>,
     /// Whether other tables inherit from it (or did): their rows are among its own, and its keys do not hold for them.
@@ -149,6 +152,10 @@ pub struct Column {
     /// A column of a view that shows something else than a column of a table, so that nobody can write it; known
     /// only where the scope asked for it (`Scope::view_columns`).
     pub read_only: bool,
+    /// A column of a view that is known to show NULL: the table's column allows it, or an outer join may find no row.
+    pub shows_null: bool,
+    /// Two values can be compared with each other.
+    pub comparable: bool,
     /// Values of an enum type in order, else empty.
     pub enum_values: Vec<String>,
 }

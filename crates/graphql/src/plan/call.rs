@@ -1,5 +1,6 @@
 //! Calls of functions.
 
+use ferrobase_catalog::Volatility;
 use ferrobase_query::plan::{
     Arguments, Call, Columns, Content, Field, Member, One, Read, RecordField, Returned, SCALAR, Source,
 };
@@ -9,7 +10,7 @@ use super::Planner;
 use super::collect::Asked;
 use super::input::Input;
 use crate::error::Error;
-use crate::made::InputShape;
+use crate::made::{InputShape, Made};
 use crate::model::{CallArgument, CallReturns, Callee};
 
 impl<'a> Planner<'a> {
@@ -26,7 +27,10 @@ impl<'a> Planner<'a> {
             },
             columns: Columns::All,
         };
-        let read = Read::from(Source::Function(Box::new(call)), callee.function.name.name.clone());
+        let mut read = Read::from(Source::Function(Box::new(call)), callee.function.name.name.clone());
+        if is_list(callee) {
+            read.window.limit = callee.most;
+        }
         Ok(match &callee.returns {
             CallReturns::Value(value) => Content::Scalar { read: Box::new(read), scalar: value.scalar() },
             CallReturns::Values(value) => {
@@ -47,14 +51,25 @@ impl<'a> Planner<'a> {
         let mut json = Vec::new();
         for (name, of) in &callee.arguments {
             let Some(value) = self.argument(asked, name) else { continue };
-            fields.push(RecordField {
-                name: of.parameter.clone(),
-                type_name: CatalogSql::written_by_catalog(&of.sql_type),
-                variadic: false,
-            });
+            let sql_type = CatalogSql::written_by_catalog(&of.sql_type);
+            let (type_name, cast) = match super::change::text_type(&of.value).filter(|_| of.input.is_none()) {
+                Some(text) => (text, Some(sql_type)),
+                None => (sql_type, None),
+            };
+            fields.push(RecordField { name: of.parameter.clone(), type_name, cast, variadic: false });
             json.push((of.parameter.clone(), passed(name, of, &value)?));
         }
         Ok(Arguments::Record { fields, json: Input::Object(json).json().into(), is_object: true })
+    }
+}
+
+/// Whether what it returns is a list that no page divides. A function that writes and gives values one by one would stop writing
+/// where its list ends: that one runs to its end.
+fn is_list(callee: &Callee) -> bool {
+    match &callee.returns {
+        CallReturns::Values(_) => callee.function.volatility != Volatility::Volatile,
+        CallReturns::Made(Made::Rows { set, .. }) => *set,
+        _ => false,
     }
 }
 
@@ -62,7 +77,7 @@ impl<'a> Planner<'a> {
 fn passed(name: &str, of: &CallArgument, value: &Input) -> Result<Input, Error> {
     match &of.input {
         Some(shape) => Ok(keyed(shape, value.clone())),
-        None => super::change::stored(name, of.value.class, of.value.meant(name, value)?),
+        None => super::change::stored(name, &of.value, value),
     }
 }
 

@@ -1,8 +1,8 @@
 //! Inserts, updates and deletes of one table.
 
 use ferrobase_query::plan::{
-    Change, ChangeMember, Columns, Content, Delete, Guard, InputColumn, Insert, Join, Mutation, Payload, Read, Source,
-    Update,
+    Change, ChangeMember, Columns, Content, Convert, Delete, Guard, InputColumn, Insert, Join, Mutation, Payload, Read,
+    Source, Update,
 };
 use ferrobase_query::sql::CatalogSql;
 use serde_json::value::RawValue;
@@ -13,7 +13,7 @@ use super::told::returning;
 use super::{Planner, Step, json};
 use crate::error::Error;
 use crate::model::{Column, FieldKind, Table, TableId};
-use crate::scalar::Class;
+use crate::scalar::{Class, ValueType};
 
 /// Most changes of one field.
 const MANY: usize = 100;
@@ -92,7 +92,7 @@ impl<'a> Planner<'a> {
         }
         let mutation = update(table, columns, rows, self.keyed(id, asked)?);
         let members = vec![ChangeMember::Row(self.row(id, asked.below())?)];
-        Ok(self.changed(id, asked, mutation, Guard::default(), members))
+        Ok(self.changed(id, asked, mutation, one(), members))
     }
 
     /// Removed rows.
@@ -108,7 +108,7 @@ impl<'a> Planner<'a> {
     pub(super) fn delete_by_key(&self, id: TableId, asked: &Asked<'a>) -> Result<Content, Error> {
         let table = self.table(id);
         let members = vec![ChangeMember::Row(self.row(id, asked.below())?)];
-        Ok(self.change(table, delete(table, self.keyed(id, asked)?), Guard::default(), members))
+        Ok(self.change(table, delete(table, self.keyed(id, asked)?), one(), members))
     }
 
     /// What is told of changed rows.
@@ -176,6 +176,11 @@ pub(super) fn at_most(given: &Input) -> Result<Guard, Error> {
     Ok(Guard { at_most: Some(most.into()), ..Guard::default() })
 }
 
+/// A row by its key: where a comment says what the key is, nobody else has looked whether it is one.
+fn one() -> Guard {
+    Guard { at_most: Some(1), ..Guard::default() }
+}
+
 pub(super) fn update(
     table: &Table,
     columns: Vec<InputColumn>,
@@ -217,8 +222,18 @@ pub(super) fn given(table: &Table, rows: &[Input]) -> Result<(Vec<InputColumn>, 
     Ok((columns, Input::List(list).json()))
 }
 
-/// A column as something that rows give.
+/// A column as something that rows give, with documents as their texts.
 pub(super) fn input_column(table: &Table, name: &str) -> Option<InputColumn> {
+    let column = plain_column(table, name)?;
+    let of = ValueType::of_sql(&table.relation.columns.get(name)?.base_type);
+    Some(match text_type(&of) {
+        Some(text) => InputColumn { type_name: text, convert: Some(Convert::Cast(column.type_name)), ..column },
+        None => column,
+    })
+}
+
+/// A column as something that rows of the database give.
+pub(super) fn plain_column(table: &Table, name: &str) -> Option<InputColumn> {
     let of = table.relation.columns.get(name)?;
     Some(InputColumn {
         name: of.name.clone(),
@@ -228,24 +243,39 @@ pub(super) fn input_column(table: &Table, name: &str) -> Option<InputColumn> {
     })
 }
 
-/// The value of a column as it is stored.
-pub(super) fn of_column(name: &str, column: &Column, value: &Input) -> Result<Input, Error> {
-    stored(name, column.value.class, column.value.meant(name, value)?)
+/// The type as which documents are read before they are cast: JSON has no way to tell the document `null` from NULL.
+pub(super) fn text_type(of: &ValueType) -> Option<CatalogSql> {
+    let text = if of.is_list { "text[]" } else { "text" };
+    (of.class == Class::Json).then(|| CatalogSql::written_by_catalog(text))
 }
 
-/// A value as it is stored: a document is not the string that holds it.
-pub(super) fn stored(name: &str, class: Class, value: Input) -> Result<Input, Error> {
-    match (class, value) {
-        (Class::Json, Input::List(items)) => {
-            let items = items.into_iter().map(|item| stored(name, class, item));
+/// The value of a column as it is stored.
+pub(super) fn of_column(name: &str, column: &Column, value: &Input) -> Result<Input, Error> {
+    stored(name, &column.value, value)
+}
+
+/// A value as it is stored: documents are their texts.
+pub(super) fn stored(name: &str, of: &ValueType, value: &Input) -> Result<Input, Error> {
+    match of.meant(name, value)? {
+        value if of.class != Class::Json => Ok(value),
+        Input::List(items) if of.is_list => {
+            let items = items.into_iter().map(|item| document(name, item));
             Ok(Input::List(items.collect::<Result<_, _>>()?))
         }
-        (Class::Json, Input::Text(text)) => match RawValue::from_string(text) {
-            Ok(document) => Ok(Input::Raw(document.into())),
+        value => document(name, value),
+    }
+}
+
+/// The text of a document, which is a string that holds it or is given as it is.
+fn document(name: &str, value: Input) -> Result<Input, Error> {
+    match value {
+        Input::Null => Ok(Input::Null),
+        Input::Text(text) => match RawValue::from_string(text) {
+            Ok(document) => Ok(Input::Text(document.get().to_owned())),
             Err(error) => {
                 Err(Error::Argument { argument: name.to_owned(), reason: format!("is no JSON document: {error}") })
             }
         },
-        (_, value) => Ok(value),
+        given => Ok(Input::Text(given.json())),
     }
 }

@@ -7,6 +7,8 @@ use ferrobase_query::plan::{
     Related, SearchParser, Similarity,
 };
 
+use ferrobase_query::sql::CatalogSql;
+
 use super::input::{Input, array_literal};
 use super::{Planner, node_id};
 use crate::error::Error;
@@ -69,12 +71,11 @@ impl Planner<'_> {
             "some" => self.related(to, filter, true, depth),
             "none" => self.related(to, filter, false, depth),
             "exists" => self.related(to, &Input::Null, *filter == Input::Boolean(true), depth),
-            // None that is not so; what compares with NULL is unknown and does not count.
+            // None for which it does not hold, as it does not where NULL is compared.
             _ => {
                 let mut read = self.read_related(to);
                 let holds = all(self.filter(to.table, filter, depth + 1)?);
-                let not = Condition::Group { negated: true, operator: LogicOperator::And, items: vec![holds] };
-                read.filters.push(not);
+                read.filters.push(Condition::NotTrue(Box::new(holds)));
                 Ok(Condition::Related(Box::new(Related { exists: false, join: to.join.clone(), read })))
             }
         });
@@ -105,7 +106,6 @@ impl Planner<'_> {
 
     /// A comparison of a column.
     fn compare(&self, column: &Column, name: &str, operand: &Input) -> Result<Condition, Error> {
-        let convert = column.value.class == Class::Json && !column.is_binary_json;
         let asked = match (name, &self.model.trigrams) {
             ("at", _) => return inside(column, operand),
             ("similar" | "similarWord", Some(schema)) => operand.text().map(|value| Operation::Similar {
@@ -113,16 +113,16 @@ impl Planner<'_> {
                 by: if name == "similar" { Similarity::Whole } else { Similarity::Word },
                 value,
             }),
-            _ => comparison(&column.value, convert, name, operand)?,
+            _ => comparison(&column.value, name, operand)?,
         };
-        Ok(asked.map_or(Condition::Unknown, |asked| operation(&column.name, asked)))
+        Ok(asked.map_or(Condition::Unknown, |asked| compared(asked_of(column, name), asked)))
     }
 
     fn by_node_id(&self, id: TableId, value: &Input) -> Vec<Condition> {
         let Some((_, operand)) = value.fields().iter().find(|(name, _)| name == "eq") else { return Vec::new() };
         let decoded = operand.text().and_then(|text| node_id::decode(self.model, &text));
         match decoded.filter(|(other, _)| *other == id) {
-            Some((_, key)) => self.table(id).key.iter().zip(key).map(|(column, value)| equal(column, value)).collect(),
+            Some((_, key)) => self.table(id).key.iter().zip(key).map(|(column, value)| same(column, value)).collect(),
             None => vec![never()],
         }
     }
@@ -155,8 +155,36 @@ pub(super) fn equal(column: &str, value: Option<String>) -> Condition {
     }
 }
 
+/// A column of a key that has this value; in a view it may be null where an outer join finds no row.
+pub(super) fn same(column: &str, value: Option<String>) -> Condition {
+    match value {
+        None => operation(column, Operation::Is(Is::Null)),
+        value => equal(column, value),
+    }
+}
+
 fn operation(column: &str, operation: Operation) -> Condition {
-    Condition::Compare(Comparison { field: Field::column(column), negated: false, operation })
+    compared(Field::column(column), operation)
+}
+
+fn compared(field: Field, operation: Operation) -> Condition {
+    Condition::Compare(Comparison { field, negated: false, operation })
+}
+
+/// A column as something is asked of it.
+fn asked_of(column: &Column, name: &str) -> Field {
+    let compares = matches!(name, "eq" | "neq" | "gt" | "gte" | "lt" | "lte" | "in");
+    let as_type = match &column.value {
+        _ if name == "is" => None,
+        // Only `jsonb` has operators.
+        ValueType { class: Class::Json, is_list, .. } if !column.is_binary_json => {
+            Some(if *is_list { "jsonb[]" } else { "jsonb" })
+        }
+        // An enum whose values are no words of GraphQL is told as texts, and whatever is asked of texts is asked of them.
+        ValueType { class: Class::String, is_list: false, .. } if column.is_enum && !compares => Some("text"),
+        _ => return column.operand(),
+    };
+    Field { as_type: as_type.map(CatalogSql::written_by_catalog), ..Field::column(&column.name) }
 }
 
 /// The steps of `path`, the last of which gives what is there as it is.
@@ -183,7 +211,7 @@ fn inside(column: &Column, operand: &Input) -> Result<Condition, Error> {
     let text = ValueType::of_class(Class::String);
     let mut conditions = Vec::new();
     for (name, operand) in of("text").map_or(&[][..], Input::fields) {
-        conditions.push(match comparison(&text, false, name, operand)? {
+        conditions.push(match comparison(&text, name, operand)? {
             Some(operation) => Condition::Compare(Comparison { field: field.clone(), negated: false, operation }),
             None => Condition::Unknown,
         });
@@ -191,14 +219,8 @@ fn inside(column: &Column, operand: &Input) -> Result<Condition, Error> {
     Ok(all(conditions))
 }
 
-/// What is asked of a value; none where it is compared with null, which nothing satisfies. `convert`: the value is `json`
-/// and becomes `jsonb` first.
-pub(super) fn comparison(
-    value: &ValueType,
-    convert: bool,
-    name: &str,
-    operand: &Input,
-) -> Result<Option<Operation>, Error> {
+/// What is asked of a value; none where it is compared with null, which nothing satisfies.
+pub(super) fn comparison(value: &ValueType, name: &str, operand: &Input) -> Result<Option<Operation>, Error> {
     if *operand == Input::Null {
         return Ok(None);
     }
@@ -219,7 +241,7 @@ pub(super) fn comparison(
     let operand = &value.meant(name, operand)?;
     let text = operand.text().unwrap_or_default();
     let keys = || operand.items().iter().filter_map(Input::text).collect();
-    let by_keys = |test, keys| Operation::Keys { test, keys, convert };
+    let by_keys = |test, keys| Operation::Keys { test, keys, convert: false };
     let vectorise = value.class != Class::Words;
     let search = |parser| Operation::Search { parser, configuration: None, query: text.clone(), vectorise };
     Ok(Some(match name {
@@ -245,7 +267,7 @@ pub(super) fn comparison(
         "hasKey" => by_keys(KeyTest::One, vec![text]),
         "hasAnyKeys" => by_keys(KeyTest::Any, keys()),
         "hasAllKeys" => by_keys(KeyTest::All, keys()),
-        "path" => Operation::JsonPath { test: PathTest::Finds, path: text, convert },
+        "path" => Operation::JsonPath { test: PathTest::Finds, path: text, convert: false },
         other => return Err(Error::unknown(other)),
     }))
 }

@@ -150,7 +150,7 @@ impl<'a> Planner<'a> {
 /// Comparisons of an aggregate.
 fn compared(of: impl Fn() -> Select, value: &ValueType, asked: &Input) -> Result<Vec<Condition>, Error> {
     let one = |(name, operand): &(String, Input)| {
-        Ok(match comparison(value, false, name, operand)? {
+        Ok(match comparison(value, name, operand)? {
             Some(operation) => Condition::Aggregate(AggregateComparison { of: of(), negated: false, operation }),
             None => Condition::Unknown,
         })
@@ -166,7 +166,7 @@ pub(super) fn function(name: &str) -> Option<AggregateFunction> {
 
 /// An aggregate of a column.
 pub(super) fn of_column(function: AggregateFunction, column: &Column) -> Select {
-    let value = Value::Field(Field::column(&column.name));
+    let value = Value::Field(column.operand());
     Select { value, cast: None, aggregate: Some(Aggregate::of(function)), name: None }
 }
 

@@ -14,8 +14,6 @@ pub(crate) enum Input {
     Number(String),
     /// A string, or a word of an enum.
     Text(String),
-    /// A JSON document as it was sent.
-    Raw(Box<str>),
     List(Vec<Self>),
     Object(Vec<(String, Self)>),
 }
@@ -63,7 +61,6 @@ impl Input {
             Self::Null => return None,
             Self::Boolean(value) => value.to_string(),
             Self::Number(text) | Self::Text(text) => text.clone(),
-            Self::Raw(json) => json.to_string(),
             Self::List(_) | Self::Object(_) => self.json(),
         })
     }
@@ -97,7 +94,6 @@ impl Input {
             Self::Null => out.push_str("null"),
             Self::Boolean(value) => out.push_str(if *value { "true" } else { "false" }),
             Self::Number(number) => out.push_str(number),
-            Self::Raw(json) => out.push_str(json),
             Self::Text(text) => {
                 let _ = write!(out, "{}", serde_json::Value::from(text.as_str()));
             }

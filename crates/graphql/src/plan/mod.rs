@@ -174,7 +174,7 @@ impl<'a> Planner<'a> {
             return Err(Error::Argument { argument: "nodeId".to_owned(), reason: "names no row".to_owned() });
         };
         let mut read = self.read_table(id);
-        read.filters.extend(self.table(id).key.iter().zip(key).map(|(column, value)| filter::equal(column, value)));
+        read.filters.extend(self.table(id).key.iter().zip(key).map(|(column, value)| filter::same(column, value)));
         Ok(Content::One(Box::new(One { join: None, read, members: self.row(id, asked.below())? })))
     }
 

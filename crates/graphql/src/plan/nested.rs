@@ -13,7 +13,7 @@ use ferrobase_query::plan::{
 use ferrobase_query::tree::{Action, Draft, Fill, Step as Growth, Tree, TreeError, rows};
 use indexmap::IndexMap;
 
-use super::change::{at_most, delete, given, input_column, of_column, shows, update};
+use super::change::{at_most, delete, given, input_column, of_column, plain_column, shows, update};
 use super::collect::Asked;
 use super::filter::equal;
 use super::input::Input;
@@ -121,7 +121,7 @@ impl<'a> Planner<'a> {
         let table = self.table(id);
         let told = shows(&members).then(|| {
             tree.steps[root].needed.extend(table.key.iter().cloned());
-            let key = table.key.iter().filter_map(|column| input_column(table, column)).collect();
+            let key = columns_of(table, &table.key);
             let returning = ferrobase_query::plan::Columns::Named(Vec::new());
             let pick = Pick { table: table.relation.name.clone(), key, json: bytes::Bytes::new(), returning };
             alone(asked.key, self.change(table, Mutation::Pick(pick), Guard::default(), members.clone()))
@@ -155,9 +155,7 @@ impl<'a> Growing<'_, 'a> {
         for (way, values) in before {
             fills.extend(self.before(&way, &values, depth)?);
         }
-        let mut columns = level.columns;
-        columns.extend(fills.iter().flat_map(|fill| fill.pairs.iter().map(|(own, _)| own.clone())));
-        let columns = columns_of(table, columns);
+        let columns = given_and_filled(table, &level.columns, &fills);
         let action = Action::Insert { columns, missing_is_default: true, conflict: None };
         let place = self.push(table, action, level.drafts, fills)?;
         for (way, values) in after {
@@ -225,7 +223,7 @@ impl<'a> Growing<'_, 'a> {
         for (columns, keyed) in self.keyed(way, &found)? {
             let (drafts, owners): (Vec<Draft>, Vec<usize>) = keyed.into_iter().map(|(row, draft)| (draft, row)).unzip();
             let table = self.table(way.to.table);
-            let from = self.push(table, Action::Find { key: columns_of(table, columns) }, drafts, Vec::new())?;
+            let from = self.push(table, Action::Find { key: columns_of(table, &columns) }, drafts, Vec::new())?;
             let rows = owners.into_iter().enumerate().map(|(place, row)| (row, place)).collect();
             fills.push(Fill { from, pairs: way.pairs.clone(), rows });
         }
@@ -263,11 +261,11 @@ impl<'a> Growing<'_, 'a> {
             let (owners, drafts): (Vec<usize>, Vec<Draft>) = keyed.into_iter().unzip();
             let own: Vec<String> =
                 way.pairs.iter().map(|(_, other)| other.clone()).filter(|name| !columns.contains(name)).collect();
-            let key = columns_of(table, columns);
+            let key = columns_of(table, &columns);
             // A key that has the foreign key in it says already to which row it belongs.
             let action = match own.is_empty() {
                 true => Action::Find { key },
-                false => Action::Tie { key, columns: columns_of(table, own) },
+                false => Action::Tie { key, columns: columns_of(table, &own) },
             };
             self.push(table, action, drafts, vec![fill(owners)])?;
         }
@@ -296,17 +294,16 @@ impl<'a> Growing<'_, 'a> {
         for (way, values) in before {
             fills.extend(self.before(&way, &values, 0)?);
         }
-        let mut columns = level.columns;
-        columns.extend(fills.iter().flat_map(|fill| fill.pairs.iter().map(|(own, _)| own.clone())));
+        let columns = given_and_filled(table, &level.columns, &fills);
         let place = if columns.is_empty() {
             // Nothing of the row itself changes.
             let key = self.planner.key_values(id, &|name| self.planner.argument(asked, name))?;
             let key = key.into_iter().map(|(column, value)| (column.clone(), value)).collect();
-            let action = Action::Find { key: columns_of(table, table.key.clone()) };
+            let action = Action::Find { key: columns_of(table, &table.key) };
             self.push(table, action, vec![drafted(key)?], fills)?
         } else {
             let filters = self.planner.keyed(id, asked)?;
-            let action = Action::Change { columns: columns_of(table, columns), filters };
+            let action = Action::Change { columns, filters };
             self.push(table, action, level.drafts, fills)?
         };
         for (way, values) in after {
@@ -391,15 +388,26 @@ fn one_verb<'i>(field: &str, value: &'i Input) -> Result<(&'i str, &'i Input), E
     }
 }
 
-/// Columns as what rows give, each once.
-fn columns_of(table: &Table, names: Vec<String>) -> Vec<InputColumn> {
-    let mut columns: Vec<InputColumn> = Vec::new();
-    for name in names {
-        if columns.iter().all(|known| known.name != name) {
-            columns.extend(input_column(table, &name));
+/// Columns that rows give, and those that are filled in, each once.
+fn given_and_filled(table: &Table, given: &[String], fills: &[Fill]) -> Vec<InputColumn> {
+    let filled = fills.iter().flat_map(|fill| fill.pairs.iter().map(|(own, _)| own));
+    let given = given.iter().filter_map(|name| input_column(table, name));
+    once_each(given.chain(filled.filter_map(|name| plain_column(table, name))))
+}
+
+/// Columns that are known from rows or keys, each once.
+fn columns_of(table: &Table, names: &[String]) -> Vec<InputColumn> {
+    once_each(names.iter().filter_map(|name| plain_column(table, name)))
+}
+
+fn once_each(columns: impl Iterator<Item = InputColumn>) -> Vec<InputColumn> {
+    let mut once: Vec<InputColumn> = Vec::new();
+    for column in columns {
+        if once.iter().all(|known| known.name != column.name) {
+            once.push(column);
         }
     }
-    columns
+    once
 }
 
 /// A row as JSON texts.

@@ -43,7 +43,7 @@ impl Planner<'_> {
                         keys.push(document_key());
                     }
                     Some(FieldKind::Column(column)) => {
-                        let by = OrderBy::Field(Field::column(&column.name));
+                        let by = OrderBy::Field(column.operand());
                         // Rows that are alike in a column are not told apart by asking for it again.
                         if read.order.iter().any(|order| order.by == by) {
                             continue;
@@ -62,7 +62,9 @@ impl Planner<'_> {
             let is_whole = |field: &Field| field.name == *column && field.path.is_empty();
             let is_there = |order: &Order| matches!(&order.by, OrderBy::Field(field) if is_whole(field));
             if !read.order.iter().any(is_there) {
-                let by = OrderBy::Field(Field::column(column));
+                let field =
+                    table.field_of(column).map_or_else(|| Field::column(column), |(_, column)| column.operand());
+                let by = OrderBy::Field(field);
                 read.order.push(Order { by, direction: Some(Direction::Ascending), nulls: None });
                 keys.push(self.key_of(id, column));
             }
@@ -76,7 +78,7 @@ impl Planner<'_> {
             |order: &Order, column: &Column| matches!(&order.by, OrderBy::Field(field) if field.name == column.name);
         for column in distinct {
             if !read.order.iter().any(|order| is_of(order, column)) {
-                let by = OrderBy::Field(Field::column(&column.name));
+                let by = OrderBy::Field(column.operand());
                 read.order.push(Order { by, direction: Some(Direction::Ascending), nulls: None });
                 keys.push(self.key(id, column));
             }
@@ -136,7 +138,7 @@ impl Planner<'_> {
                 keys.push(document_key());
                 continue;
             }
-            read.order.push(directed(OrderBy::Embedded { embed, field: Field::column(&column.name) }, value));
+            read.order.push(directed(OrderBy::Embedded { embed, field: column.operand() }, value));
             keys.push(Key { not_null: false, ..self.key(to.table, column) });
         }
         read.embeds.push(hidden(to, below));

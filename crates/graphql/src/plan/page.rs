@@ -3,8 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ferrobase_query::plan::{
-    Aggregate, AggregateFunction, AggregateMember, AggregateValue, Distinct, EdgeMember, EdgeValue, Field, Join,
-    Keyset, OrderBy, Page, PageFact, PageMember, PageValue, Read, Window,
+    Aggregate, AggregateFunction, AggregateMember, AggregateValue, Distinct, EdgeMember, EdgeValue, Join, Keyset,
+    OrderBy, Page, PageFact, PageMember, PageValue, Read, Window,
 };
 
 use super::collect::Asked;
@@ -174,7 +174,7 @@ impl<'a> Planner<'a> {
         let member = |asked: Asked<'a>| {
             let value = match (table.column(asked.name()), result(asked.name())) {
                 (Some(column), Some(value)) => AggregateValue::Of {
-                    field: Field::column(&column.name),
+                    field: column.operand(),
                     aggregate: Aggregate::of(function),
                     scalar: ValueType::scalar(value),
                 },

@@ -51,7 +51,7 @@ impl Reflecting<'_> {
         let name = commented.directive.name.clone().unwrap_or_else(|| self.function_name(function));
         let mut arguments = IndexMap::new();
         for parameter in &function.parameters {
-            if self.is_row_type(&parameter.type_name) {
+            if self.is_row_type(&parameter.type_name) || is_of_any_type(&parameter.type_name) {
                 return None;
             }
             let is_input = self.is_conventional(function) && parameter.type_name == "jsonb";
@@ -77,7 +77,8 @@ impl Reflecting<'_> {
             return None;
         }
         let (description, deprecated) = (commented.description, commented.directive.deprecated);
-        Some((name, Callee { function: Arc::clone(function), description, deprecated, arguments, returns }))
+        let most = self.schema.max_rows.or(self.sight.max_rows);
+        Some((name, Callee { function: Arc::clone(function), description, deprecated, arguments, returns, most }))
     }
 
     fn returns(&mut self, function: &Function) -> Option<CallReturns> {
@@ -122,4 +123,10 @@ impl Reflecting<'_> {
     fn is_row_type(&self, type_name: &str) -> bool {
         self.row_types.contains(&type_name.trim_end_matches("[]").replace('"', ""))
     }
+}
+
+/// Whether a type stands for several (`anyelement`): nobody could say which one is given. Types of others have their schema
+/// in front.
+fn is_of_any_type(type_name: &str) -> bool {
+    type_name.starts_with("any") || type_name == "\"any\"" || type_name == "record"
 }

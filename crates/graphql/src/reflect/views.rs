@@ -28,12 +28,19 @@ const OF_VIEWS: [&str; 6] = ["Column", "Connection", "Edge", "Filter", "OrderBy"
 /// What the names of types end with that functions make.
 const OF_FUNCTIONS: [&str; 5] = ["Error", "Input", "Result", "Row", "Success"];
 
+/// Why documents have no type.
+const UNSEEN: &str = "it has no rows and no declared fields: its documents have no type yet";
+const UNHEARD: &str = "nothing is known of the types that it is `one_of`: declare them as `types`, where policies may hide rows, whose own names \
+    for their types are not listened to then";
+
 /// A source of documents with what is known of it.
 pub(super) struct Found {
     relation: Arc<Relation>,
     function: Option<Arc<Function>>,
     said: Commented,
     place: Place,
+    /// Rows of it were seen.
+    is_seen: bool,
 }
 
 /// A source of documents with what was seen of them.
@@ -182,6 +189,7 @@ impl Reflecting<'_> {
             }
             let union = upper_first(&camel(base_name(&source.relation.name.name)));
             let place = building.root(&source.shape, source.called(&own, &union));
+            let is_seen = !source.shape.objects.is_empty();
             let Source { relation, function, said, .. } = source;
             let Some(place) = place else {
                 let text = "its documents are of a type whose name something else has: it is left out";
@@ -199,7 +207,7 @@ impl Reflecting<'_> {
                     object.description = object.description.take().or_else(|| said.description.clone());
                 }
             }
-            found.push(Found { relation, function, said, place });
+            found.push(Found { relation, function, said, place, is_seen });
         }
         self.model.mistakes.append(&mut building.mistakes);
         self.model.documents = building.finish();
@@ -209,10 +217,11 @@ impl Reflecting<'_> {
 
     /// The fields of `Query` that give documents.
     pub(super) fn document_fields(&mut self, found: Vec<Found>) {
-        for Found { relation, function, said, place } in found {
+        for Found { relation, function, said, place, is_seen } in found {
             let (Place::Object(type_name) | Place::Union(type_name)) = &place else { continue };
             if !self.model.documents.types.contains_key(type_name) {
-                self.mistake(&relation.name, "it has no rows and no declared fields: its documents have no type yet");
+                let is_unheard = is_seen && matches!(place, Place::Union(_));
+                self.mistake(&relation.name, if is_unheard { UNHEARD } else { UNSEEN });
                 continue;
             }
             let base = base_name(&relation.name.name);
@@ -271,7 +280,9 @@ impl Reflecting<'_> {
                 value,
                 nullable: true,
                 computed: false,
-                is_binary_json: column.type_class == TypeClass::Jsonb,
+                is_binary_json: super::is_binary_json(&column.base_type),
+                is_enum: !column.enum_values.is_empty(),
+                compared_as: super::compared_as(column),
                 readable: true,
                 insertable: false,
                 updatable: false,
@@ -303,7 +314,7 @@ impl Reflecting<'_> {
     fn key_of(&self, relation: &Relation, said: &Commented) -> Vec<String> {
         let id = vec!["id".to_owned()];
         let ways =
-            said.directive.primary_key_columns.iter().chain([&relation.primary_key, &id]).chain(&relation.unique_keys);
+            said.directive.primary_key_columns.iter().chain([&relation.row_key, &id]).chain(&relation.unique_keys);
         let is_key = |key: &&Vec<String>| {
             let is_there =
                 |name: &String| relation.columns.contains_key(name) && name != DATA && self.reads(relation, name);
@@ -370,6 +381,7 @@ fn as_relation(function: &Function) -> Relation {
             base_type: column.type_name.clone(),
             declared_type: column.type_name.clone(),
             type_class: if column.type_name == "jsonb" { TypeClass::Jsonb } else { TypeClass::Scalar },
+            comparable: true,
             ..CatalogColumn::default()
         };
         (column.name.clone(), of)

@@ -17,9 +17,13 @@ impl Reflecting<'_> {
             let relation = Arc::clone(&self.model.tables[id].relation);
             let all = catalog.relationships_within(self.sight.schema, &relation.name.name);
             let mut ways: Vec<&Relationship> = all.filter(|way| !matches!(way.link, Link::ManyToMany(_))).collect();
-            // Keys first, in an order that does not depend on what else there is.
+            // Keys first, in an order that does not depend on what else there is: a view that comes later, which shows the same
+            // key, takes no name from a table, nor from a view that was there before.
             ways.sort_by_key(|way| {
-                (matches!(way.link, Link::Computed { .. }), way.constraint().unwrap_or_default().to_owned())
+                let is_computed = matches!(way.link, Link::Computed { .. });
+                let target = catalog.relation(&way.target.schema, &way.target.name).map(|target| target.oid);
+                let age = if way.target_is_view { target } else { None };
+                (is_computed, age, way.constraint().unwrap_or_default().to_owned())
             });
             for way in ways {
                 self.relationship(id, way);

@@ -20,6 +20,10 @@ impl Drawing<'_> {
         for (name, field) in &table.fields {
             match &field.kind {
                 FieldKind::NodeId => fields.push(input(name, optional("IDFilter"))),
+                FieldKind::Column(column) if column.readable && column.value.class == Class::Sealed => {
+                    input_object(&mut self.schema, "NullFilter", [input("is", optional("FilterIs"))]);
+                    fields.push(input(name, optional("NullFilter")));
+                }
                 FieldKind::Column(column) if column.readable => {
                     self.value(&column.value);
                     let filter = filter_name(&column.value.name, column.value.is_list);

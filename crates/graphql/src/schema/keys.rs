@@ -27,7 +27,7 @@ impl Drawing<'_> {
         if !columns.is_empty() {
             enumeration(&mut self.schema, &table.type_of("Column"), None, columns);
         }
-        if table.keys.iter().any(|key| key.readable) {
+        if table.keys.iter().any(|key| key.finds) {
             self.key_input(table);
         }
     }
@@ -49,7 +49,7 @@ impl Drawing<'_> {
     /// One of the keys with its values.
     fn key_input(&mut self, table: &Table) {
         let mut fields = Vec::new();
-        for key in table.keys.iter().filter(|key| key.readable) {
+        for key in table.keys.iter().filter(|key| key.finds) {
             let columns: Vec<_> = key.columns.iter().filter_map(|column| table.field_of(column)).collect();
             if let [(name, column)] = columns.as_slice() {
                 let ty = self.value(&column.value);

@@ -132,8 +132,10 @@ impl Drawing<'_> {
 
     /// A type as others refer to it; it is drawn at the end.
     fn value(&mut self, value: &ValueType) -> apollo_compiler::ast::Type {
-        self.used.insert((value.name.clone(), value.is_list), value.class);
-        self.used.entry((value.name.clone(), false)).or_insert(value.class);
+        // They have one name and one form.
+        let class = if value.class == Class::Sealed { Class::Opaque } else { value.class };
+        self.used.insert((value.name.clone(), value.is_list), class);
+        self.used.entry((value.name.clone(), false)).or_insert(class);
         if value.is_list { list(&value.name) } else { optional(&value.name) }
     }
 }

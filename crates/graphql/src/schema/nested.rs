@@ -100,5 +100,5 @@ fn is_changed(table: &Table) -> bool {
 
 /// Whether rows that are there can be named.
 fn is_found(table: &Table) -> bool {
-    table.keys.iter().any(|key| key.readable)
+    table.keys.iter().any(|key| key.finds)
 }

@@ -57,6 +57,7 @@ fn table(catalog: &mut Catalog, table: &str, columns: &[&str], comment: &str) {
         columns: columns.collect(),
         comment: Some(comment.to_owned()),
         primary_key: vec!["id".to_owned()],
+        row_key: vec!["id".to_owned()],
         insertable: true,
         updatable: true,
         deletable: true,

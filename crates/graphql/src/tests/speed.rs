@@ -152,6 +152,7 @@ fn relation(name: QualifiedName) -> Relation {
         name,
         columns: columns.into_iter().map(column).collect(),
         primary_key: vec!["id".to_owned()],
+        row_key: vec!["id".to_owned()],
         insertable: true,
         updatable: true,
         ..Relation::default()

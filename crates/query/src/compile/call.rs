@@ -110,6 +110,9 @@ fn record_arguments(fields: &[RecordField]) -> Sql {
         fields.iter().map(|field| {
             let mut one = argument_name(&field.name, field.variadic);
             one.column(RECORD, &field.name);
+            if let Some(cast) = &field.cast {
+                one.push("::").catalog(cast);
+            }
             one
         }),
         ", ",

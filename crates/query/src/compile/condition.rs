@@ -98,6 +98,11 @@ fn nested(scope: &mut impl ConditionScope, condition: &Condition, depth: usize) 
             out.join(items, separator).push(")");
             Ok(out)
         }
+        Condition::NotTrue(condition) => {
+            let mut out = Sql::of("(");
+            out.append(nested(scope, condition, depth + 1)?).push(") IS NOT TRUE");
+            Ok(out)
+        }
     }
 }
 

@@ -211,6 +211,7 @@ fn asks_for(condition: &Condition, index: usize) -> bool {
     match condition {
         Condition::Embedded { embed, .. } => *embed == index,
         Condition::Group { items, .. } => items.iter().any(|item| asks_for(item, index)),
+        Condition::NotTrue(condition) => asks_for(condition, index),
         Condition::Compare(_) | Condition::Aggregate(_) | Condition::Related(_) | Condition::Unknown => false,
     }
 }

@@ -11,6 +11,9 @@ pub(super) fn field(alias: &str, field: &Field) -> Sql {
     let mut out = Sql::new();
     if field.path.is_empty() {
         out.column(alias, &field.name);
+        if let Some(type_name) = &field.as_type {
+            out.push("::").catalog(type_name);
+        }
         return out;
     }
     // Parentheses, because casts bind more tightly than arrows and other operators alike.

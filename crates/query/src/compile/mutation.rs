@@ -7,7 +7,9 @@ use bytes::Bytes;
 use super::condition::{Plain, Written, condition};
 use super::read::write_where;
 use super::{CompileError, Compiler, SOURCE, cte, document};
-use crate::plan::{Columns, Condition, Conflict, Delete, InputColumn, Insert, Mutation, Payload, Resolution, Update};
+use crate::plan::{
+    Columns, Condition, Conflict, Convert, Delete, InputColumn, Insert, Mutation, Payload, Resolution, Update,
+};
 use crate::sql::{self, Sql};
 
 /// Counts the rows that an upsert changed instead of inserting. There is no other way that also works on views and
@@ -175,7 +177,8 @@ pub(super) fn completed(column: &InputColumn, body: &str, missing_is_default: bo
 pub(super) fn value(column: &InputColumn, body: &str) -> Sql {
     let mut out = Sql::new();
     match &column.convert {
-        Some(function) => out.catalog(function).push("(").column(body, &column.name).push(")"),
+        Some(Convert::Call(function)) => out.catalog(function).push("(").column(body, &column.name).push(")"),
+        Some(Convert::Cast(type_name)) => out.column(body, &column.name).push("::").catalog(type_name),
         None => out.column(body, &column.name),
     };
     out

@@ -5,7 +5,7 @@ use super::field::{named, window as window_of};
 use super::inside::{document_of, page_column};
 use super::keyset::{self, Term, terms};
 use super::read::{Level, Origin, Pieces, write_distinct, write_order, write_where};
-use super::summed::aggregates;
+use super::summed::{ONE_ROW, aggregates};
 use super::{CompileError, Compiler, SOURCE, call, cte};
 use crate::plan::{
     Distinct, EdgeMember, EdgeValue, Page, PageFact, PageMember, PageValue, Read, Select, Source, Value, Window,
@@ -37,9 +37,9 @@ impl Compiler {
         }
         out.join(members, ", ").push(")");
         if needs.rows {
-            out.push(" FROM (").append(self.page_rows(page, &needs, (origin, level))?).push(") AS p HAVING ");
-            // One row, whether or not anything is added up; of a function the rows must be looked at.
-            out.push(if matches!(origin, Origin::Cte) { "count(*) >= 0" } else { "true" });
+            out.push(" FROM (").append(self.page_rows(page, &needs, (origin, level))?).push(") AS p");
+            // Of a function the rows must be looked at.
+            out.push(if matches!(origin, Origin::Cte) { " HAVING count(*) >= 0" } else { ONE_ROW });
         }
         out.push(")");
         Ok(out)
@@ -95,7 +95,7 @@ impl Compiler {
                 let mut out = Sql::of("(SELECT ");
                 out.append(aggregates(&scope.alias, members)?).push(" FROM ").append(from);
                 write_where(&mut out, conditions);
-                out.push(")");
+                out.push(ONE_ROW).push(")");
                 Ok(out)
             }
         }

@@ -8,6 +8,9 @@ use super::{CompileError, Compiler};
 use crate::plan::{AggregateMember, AggregateValue, GroupKey, GroupMember, Groups, Read, Select, Value, Window};
 use crate::sql::Sql;
 
+/// What is told of all rows is one row, whether or not anything is added up.
+pub(super) const ONE_ROW: &str = " HAVING true";
+
 impl Compiler {
     /// Groups of rows as an expression.
     pub(super) fn groups(&mut self, groups: &Groups, row: Option<(&str, Level)>) -> Result<Sql, CompileError> {
@@ -67,7 +70,7 @@ impl Compiler {
         let all = Read { select, window: Window::default(), ..read.clone() };
         let rows = self.rows(&all, origin, level)?;
         let mut out = Sql::of("(SELECT ");
-        out.append(aggregates("d", members)?).push(" FROM (").append(rows).push(") AS d)");
+        out.append(aggregates("d", members)?).push(" FROM (").append(rows).push(") AS d").push(ONE_ROW).push(")");
         Ok(out)
     }
 }

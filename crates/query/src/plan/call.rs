@@ -98,8 +98,10 @@ pub enum CallerSource {
 pub struct RecordField {
     /// Name of the parameter and key in the object.
     pub name: String,
-    /// Its type, without a length.
+    /// The type as which it is read, without a length.
     pub type_name: CatalogSql,
+    /// The type to which it is cast then.
+    pub cast: Option<CatalogSql>,
     /// It is VARIADIC.
     pub variadic: bool,
 }

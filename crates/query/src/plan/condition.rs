@@ -14,6 +14,8 @@ pub enum Condition {
         /// Parts; all of none is true, any of none false.
         items: Vec<Condition>,
     },
+    /// False or unknown.
+    NotTrue(Box<Condition>),
     /// A comparison of a column.
     Compare(Comparison),
     /// A comparison of an aggregate; only among the conditions on groups.

@@ -116,10 +116,19 @@ pub struct InputColumn {
     pub name: String,
     /// The type as which the payload's value is read.
     pub type_name: CatalogSql,
-    /// Function that makes the column's value of it.
-    pub convert: Option<CatalogSql>,
+    /// How the column's value is made of it.
+    pub convert: Option<Convert>,
     /// The column's default.
     pub default: Option<CatalogSql>,
+}
+
+/// How a value is made of what a payload gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Convert {
+    /// By a function.
+    Call(CatalogSql),
+    /// By a cast to this type. A document of the payload whose text is cast may be `null`, which is not NULL.
+    Cast(CatalogSql),
 }
 
 /// Where the rows of a write come from.

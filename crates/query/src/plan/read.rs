@@ -155,12 +155,14 @@ pub struct Field {
     pub to_document: bool,
     /// Function that presents the value (domain to `json`) or, in a filter, reads the caller's text (text to domain).
     pub convert: Option<CatalogSql>,
+    /// The type as which operators and functions take the column, where they do not take its own.
+    pub as_type: Option<CatalogSql>,
 }
 
 impl Field {
     /// The column as it is.
     pub fn column(name: impl Into<String>) -> Self {
-        Self { name: name.into(), path: Vec::new(), to_document: false, convert: None }
+        Self { name: name.into(), path: Vec::new(), to_document: false, convert: None, as_type: None }
     }
 }
 

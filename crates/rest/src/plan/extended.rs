@@ -62,6 +62,7 @@ fn is_in_read(read: &Read) -> bool {
 fn is_in(condition: &Condition) -> bool {
     let operation = match condition {
         Condition::Group { items, .. } => return items.iter().any(is_in),
+        Condition::NotTrue(condition) => return is_in(condition),
         Condition::Compare(comparison) => &comparison.operation,
         Condition::Aggregate(comparison) => &comparison.operation,
         Condition::Related(related) => return is_in_read(&related.read),

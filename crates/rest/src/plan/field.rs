@@ -20,7 +20,13 @@ impl Planner<'_> {
         let path: Vec<PathStep> = field.path.iter().map(path_step).collect();
         let class = relation.and_then(|relation| type_class(relation, &field.name));
         let is_document = matches!(class, Some(TypeClass::Json | TypeClass::Jsonb));
-        Field { name: field.name.clone(), to_document: !path.is_empty() && !is_document, path, convert: None }
+        Field {
+            name: field.name.clone(),
+            to_document: !path.is_empty() && !is_document,
+            path,
+            convert: None,
+            as_type: None,
+        }
     }
 
     /// A column as it is shown: through the function that presents its domain, where there is one.

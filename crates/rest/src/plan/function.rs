@@ -199,6 +199,7 @@ fn record_field(parameter: &Parameter) -> RecordField {
     RecordField {
         name: parameter.name.clone(),
         type_name: CatalogSql::written_by_catalog(&parameter.type_name_unbounded),
+        cast: None,
         variadic: parameter.variadic,
     }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use ferrobase_catalog::Relation;
 use ferrobase_query::CatalogSql;
 use ferrobase_query::plan::{
-    Columns, Condition, Conflict, Delete, InputColumn, Insert, Mutation, Payload, Read, Resolution, Update,
+    Columns, Condition, Conflict, Convert, Delete, InputColumn, Insert, Mutation, Payload, Read, Resolution, Update,
 };
 use ferrobase_request::{STAGE, STAGE_PROGRESS};
 
@@ -124,7 +124,7 @@ impl Planner<'_> {
                 Ok(InputColumn {
                     name: name.clone(),
                     type_name: CatalogSql::written_by_catalog(read_as),
-                    convert,
+                    convert: convert.map(Convert::Call),
                     default: column.default.as_deref().map(CatalogSql::written_by_catalog),
                 })
             })

@@ -86,6 +86,7 @@ impl Needed {
                 self.add_operation(&comparison.operation);
             }
             Condition::Group { items, .. } => items.iter().for_each(|item| self.add_condition(item)),
+            Condition::NotTrue(condition) => self.add_condition(condition),
             Condition::Related(related) => {
                 if let Join::Columns(pairs) = &related.join {
                     pairs.iter().for_each(|(own, _)| self.add(own));
