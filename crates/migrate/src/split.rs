@@ -5,6 +5,7 @@
 //! Invariant: statements and the gaps between them (blanks, comments, `;`) make up the whole text, in order.
 
 use std::fmt;
+use std::iter;
 
 use crate::place::{Place, Walk};
 use crate::scan::{Kind, Scanner, Token, Unterminated};
@@ -114,9 +115,28 @@ impl<'a> Statement<'a> {
 
     /// Whether all it does ends with the session: `SET`, `RESET`, and `set_config` as pg_dump writes it.
     pub(crate) fn sets(&self) -> bool {
-        let forms: [&[&str]; 4] =
-            [&["SET"], &["RESET"], &["SELECT", "SET_CONFIG"], &["SELECT", "PG_CATALOG", "SET_CONFIG"]];
-        forms.into_iter().any(|words| self.starts_with(words))
+        self.starts_with(&["SET"]) || self.starts_with(&["RESET"]) || self.is_set_config()
+    }
+
+    /// `SELECT [pg_catalog.]set_config('...', '...', true | false)` and no more: another value, or what stands behind the
+    /// call, can do what lasts.
+    fn is_set_config(&self) -> bool {
+        // One token more than the longest form has.
+        let shape = self.shape(12);
+        let call = shape.strip_prefix("SELECT PG_CATALOG . ").or_else(|| shape.strip_prefix("SELECT "));
+        matches!(call, Some("SET_CONFIG ( '' , '' , TRUE )" | "SET_CONFIG ( '' , '' , FALSE )"))
+    }
+
+    /// Its first tokens with a blank between them: words in upper case, strings empty.
+    fn shape(&self, tokens: usize) -> String {
+        let mut scanner = Scanner::new(self.text);
+        let tokens = iter::from_fn(|| scanner.next().ok().flatten()).take(tokens);
+        let texts = tokens.map(|token| match (token.kind, &self.text[token.start..token.end]) {
+            (Kind::Word, word) => word.to_ascii_uppercase(),
+            (Kind::Value, value) if value.ends_with(['\'', '$']) => "''".to_owned(),
+            (_, text) => text.to_owned(),
+        });
+        texts.collect::<Vec<_>>().join(" ")
     }
 
     /// Whether CONCURRENTLY is one of its words.
@@ -379,6 +399,38 @@ mod tests {
         assert_eq!(problem("select 'a"), (Problem::Unterminated { what: "a string" }, 1, 8));
         assert_eq!(problem("create function f() begin atomic select 1;").0, Problem::UnendedBody);
         assert_eq!(problem("select '\0'").0, Problem::Nul);
+    }
+
+    #[test]
+    fn what_sets_and_does_nothing_else_is_known() {
+        let sets = |script: &str| split(script).unwrap()[0].sets();
+        for script in [
+            "set a.b = 1",
+            "RESET ALL",
+            "SELECT pg_catalog.set_config('search_path', '', false);",
+            "select /* a */ set_config ( 'a.b' , e'it''s\\'' , true ) -- b\n",
+            "select set_config($$a.b$$, $x$c$x$, FALSE)",
+        ] {
+            assert!(sets(script), "{script}");
+        }
+        for script in [
+            "update t set a = 1",
+            "select setting from pg_settings",
+            "select set_config('a.b', f(), false)",
+            "select set_config('a.b', f('x')::text, false)",
+            "select set_config('a.b', \"c\", false)",
+            "select set_config('a.b', 'c', f())",
+            "select set_config('a.b', 'c', not false)",
+            "select set_config('a.b', 'c' || f(), false)",
+            "select set_config('a.b', 'c', false), f()",
+            "select set_config('a.b', 'c', false) from f()",
+            "select pg_catalog.set_config('a.b', 'c', false) into t",
+            "select other.set_config('a.b', 'c', false)",
+            "select f(), set_config('a.b', 'c', false)",
+            "select distinct set_config('a.b', 'c', false)",
+        ] {
+            assert!(!sets(script), "{script}");
+        }
     }
 
     #[test]

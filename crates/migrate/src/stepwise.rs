@@ -55,22 +55,31 @@ impl<'a> Stepwise<'a> {
         let start = earlier.map_or(Ok(0), |earlier| self.first_to_run(earlier))?;
         run::clean(session).await?;
         run::set_timeouts(session, "set", self.options.lock_timeout).await?;
-        for statement in self.script.statements[..start].iter().filter(|statement| statement.sets()) {
-            run::statement(session, self.script, statement, listener).await?;
+        let in_doubt = |index| earlier.is_some_and(|earlier| earlier.in_doubt && earlier.done == index);
+        if let Err(error) = self.set_again(session, start, listener).await {
+            return Err(self.stopped(session, start, in_doubt(start), error).await);
         }
         for index in start..self.script.statements.len() {
             listener(&self.begins(index));
             if let Err(error) = self.step(session, index, listener).await {
-                let in_doubt = earlier.is_some_and(|earlier| earlier.in_doubt && earlier.done == index);
-                return Err(self.stopped(session, index, in_doubt, error).await);
+                let error = if in_doubt(index) { doubtful(error) } else { error };
+                return Err(self.stopped(session, index, in_doubt(index), error).await);
             }
         }
         self.finish(session, began).await
     }
 
+    /// Makes the settings of the statements that are done.
+    async fn set_again(&self, session: &mut Session, done: usize, listener: Listener<'_>) -> Result<(), Error> {
+        for statement in self.script.statements[..done].iter().filter(|statement| statement.sets()) {
+            run::statement(session, self.script, statement, listener).await?;
+        }
+        Ok(())
+    }
+
     /// The index of the first statement that is not done.
     fn first_to_run(&self, earlier: &Partial) -> Result<usize, Error> {
-        if self.checksums.get(earlier.begun()) != Some(&earlier.done_checksum) {
+        if !self.begins_as(earlier) {
             return Err(Error::PartialEdited { file: self.script.file.to_owned(), done: earlier.begun() });
         }
         match self.options.in_doubt {
@@ -78,6 +87,14 @@ impl<'a> Stepwise<'a> {
             InDoubt::Skip => Ok(earlier.begun()),
             InDoubt::Stop | InDoubt::Retry => Ok(earlier.done),
         }
+    }
+
+    /// Whether what was run before is still in the file as it was. Rows of older versions do not count the statement in
+    /// doubt in: of it we know then only that there is one.
+    fn begins_as(&self, earlier: &Partial) -> bool {
+        self.checksums
+            .get(earlier.done..=earlier.begun())
+            .is_some_and(|checksums| checksums.contains(&earlier.done_checksum))
     }
 
     fn doubt(&self, index: usize) -> Error {
@@ -174,19 +191,11 @@ impl<'a> Stepwise<'a> {
         lease::held(recorded.map_err(Error::ledger("recording progress"))?)
     }
 
-    /// Records what stopped the file, as far as the connection still works.
+    /// Records what stopped the file, as far as the connection still works. What PostgreSQL refused is not in doubt, unless
+    /// an earlier run may have completed it.
     async fn stopped(&self, session: &mut Session, done: usize, in_doubt: bool, error: Error) -> Error {
         let Error::Failed(mut failure) = error else { return error };
         failure.applied = Some((done, self.script.statements.len()));
-        failure.in_doubt = in_doubt;
-        if in_doubt && failure.hint.is_none() {
-            failure.hint = Some(
-                "an earlier run ended while this statement was running and may have completed it; if so, \
-                 `ferrobase migrate up --in-doubt skip` goes on behind it"
-                    .into(),
-            );
-        }
-        // PostgreSQL refused it, so it is not in doubt, unless the refusal may come from its having been completed before.
         let told = Some(format!("{} (SQLSTATE {})", failure.message, failure.code));
         if let Err(error) = self.record(session, done, in_doubt, told).await {
             tracing::warn!(%error, file = self.script.file, "the progress of a migration could not be recorded");
@@ -205,6 +214,18 @@ impl<'a> Stepwise<'a> {
         session.script(if recorded.is_ok() { "commit" } else { "rollback" }).await.map_err(&fail)?;
         recorded
     }
+}
+
+/// The refusal of a statement that was in doubt may come from its having been completed before.
+fn doubtful(error: Error) -> Error {
+    let Error::Failed(mut failure) = error else { return error };
+    failure.in_doubt = true;
+    failure.hint.get_or_insert_with(|| {
+        "an earlier run ended while this statement was running and may have completed it; if so, \
+         `ferrobase migrate up --in-doubt skip` goes on behind it"
+            .into()
+    });
+    Error::Failed(failure)
 }
 
 /// Whether it was what it is changed from, in milliseconds.

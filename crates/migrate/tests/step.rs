@@ -135,6 +135,25 @@ async fn a_statement_in_doubt_waits_for_somebody_who_has_looked() {
     assert_eq!(folder.ask("select to_regclass('b') is not null").await, "t");
 }
 
+/// As versions did that made the checksum of the statements that are done only.
+const LEFT_IN_DOUBT: &str = "update ferrobase.migration_progress set in_doubt = true, error = null";
+
+#[tokio::test]
+async fn a_statement_that_an_older_version_left_in_doubt_is_in_doubt() {
+    let text = |second: &str| format!("{HEADER}create table a (x int);\n{second}");
+    let folder = Folder::with(&[("0001_x", &text("select nope;"))]).await;
+    assert_eq!(folder.failure().await.applied, Some((1, 2)));
+    folder.ask(LEFT_IN_DOUBT).await;
+    assert!(matches!(folder.up().await, Err(Error::InDoubt { number: 2, .. })));
+    folder.write("0001_x", &text("select nope;").replace("x int", "x bigint"));
+    assert!(matches!(folder.up().await, Err(Error::PartialEdited { done: 2, .. })));
+    folder.write("0001_x", &text(""));
+    assert!(matches!(folder.up().await, Err(Error::PartialEdited { done: 2, .. })), "it is gone from the file");
+    folder.write("0001_x", &text("select nope;\ncreate table b (x int);"));
+    folder.up_with(&deciding(InDoubt::Skip)).await.0.unwrap();
+    assert_eq!(folder.ask("select to_regclass('b') is not null").await, "t");
+}
+
 #[tokio::test]
 async fn a_statement_in_doubt_that_is_refused_stays_in_doubt() {
     let statement = "do $$ begin commit; create table b (x int); commit; perform pg_sleep(30); end $$";
@@ -165,6 +184,46 @@ async fn a_file_that_goes_on_has_the_settings_it_made_before() {
     folder.write("0001_x", &text("select 1"));
     folder.up().await.unwrap();
     assert_eq!(folder.ask("select m || ' ' || s from s1.t2").await, "5MB 0");
+}
+
+#[tokio::test]
+async fn a_set_config_that_does_more_than_set_is_not_run_again() {
+    let text = |last: &str| {
+        format!(
+            "{HEADER}create table made (name text);\n\
+             create function make(text) returns text begin atomic insert into made values ($1) returning name; end;\n\
+             select set_config('app.tenant', make('a'), false);\n\
+             select set_config('app.tenant', 'b', false), make('b');\n\
+             select pg_catalog.set_config('app.tenant', 'c', false) from make('c');\n{last};"
+        )
+    };
+    let folder = Folder::with(&[("0001_x", &text("select nope"))]).await;
+    assert_eq!(folder.failure().await.applied, Some((5, 6)));
+    folder.write("0001_x", &text("select 1"));
+    folder.up().await.unwrap();
+    assert_eq!(folder.ask("select string_agg(name, ',' order by name) from made").await, "a,b,c");
+}
+
+#[tokio::test]
+async fn a_setting_that_cannot_be_made_again_says_what_is_applied() {
+    let text = format!(
+        "{HEADER}create text search configuration words (copy = simple);\n\
+         set default_text_search_config = 'public.words';\nselect nope;"
+    );
+    let folder = Folder::with(&[("0001_x", &text)]).await;
+    assert_eq!(folder.failure().await.applied, Some((2, 3)));
+    folder.ask("drop text search configuration words").await;
+    let failure = folder.failure().await;
+    assert_eq!((failure.code.as_str(), failure.place.line, failure.applied), ("22023", 3, Some((2, 3))));
+    let progress = folder.status().await.migrations[0].progress.clone().unwrap();
+    assert_eq!((progress.done, progress.in_doubt), (2, false));
+    assert!(progress.error.unwrap().contains("public.words"));
+
+    // A statement in doubt is another one, and stays in doubt.
+    folder.ask(LEFT_IN_DOUBT).await;
+    let Err(Error::Failed(failure)) = folder.up_with(&deciding(InDoubt::Retry)).await.0 else { panic!() };
+    assert_eq!((failure.place.line, failure.applied, failure.in_doubt), (3, Some((2, 3)), false));
+    assert!(folder.status().await.migrations[0].progress.as_ref().unwrap().in_doubt);
 }
 
 #[tokio::test]
