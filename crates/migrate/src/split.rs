@@ -23,7 +23,7 @@ pub struct Statement<'a> {
     pub copy_data: Option<&'a str>,
     /// Its first keywords in upper case, at most four.
     words: Vec<String>,
-    /// Whether CONCURRENTLY is one of its words.
+    /// Whether CONCURRENTLY is one of its words, and not switched off.
     concurrent: bool,
 }
 
@@ -139,9 +139,11 @@ impl<'a> Statement<'a> {
         texts.collect::<Vec<_>>().join(" ")
     }
 
-    /// Whether CONCURRENTLY is one of its words.
-    pub(crate) fn is_concurrent(&self) -> bool {
-        self.concurrent
+    /// `CREATE INDEX`, `DROP INDEX` and `REINDEX` with CONCURRENTLY.
+    pub(crate) fn is_concurrent_index(&self) -> bool {
+        let forms: [&[&str]; 4] =
+            [&["CREATE", "INDEX"], &["CREATE", "UNIQUE", "INDEX"], &["DROP", "INDEX"], &["REINDEX"]];
+        self.concurrent && forms.into_iter().any(|words| self.starts_with(words))
     }
 
     /// `CREATE [OR REPLACE] FUNCTION | PROCEDURE`, whose body may be a block of statements.
@@ -303,6 +305,8 @@ impl<'a> Current<'a> {
                 self.from_stdin = true;
             }
             (_, "CONCURRENTLY") => self.statement.concurrent = true,
+            // An option of REINDEX; elsewhere it is the name of an index.
+            (Some("CONCURRENTLY"), "FALSE" | "OFF") if self.parentheses > 0 => self.statement.concurrent = false,
             _ => {}
         }
         if self.statement.words.len() < 4 {
@@ -430,6 +434,34 @@ mod tests {
             "select distinct set_config('a.b', 'c', false)",
         ] {
             assert!(!sets(script), "{script}");
+        }
+    }
+
+    #[test]
+    fn what_is_done_to_an_index_concurrently_is_known() {
+        let concurrent = |script: &str| split(script).unwrap()[0].is_concurrent_index();
+        for script in [
+            "create index concurrently on t (x)",
+            "create index concurrently off on t (x)",
+            "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS i ON t (x)",
+            "drop index concurrently if exists i",
+            "reindex index concurrently i",
+            "reindex (verbose, tablespace s) table concurrently t",
+            "reindex (concurrently, verbose) schema s",
+            "reindex (concurrently on) table t",
+        ] {
+            assert!(concurrent(script), "{script}");
+        }
+        for script in [
+            "create index i on t (x)",
+            "create index \"concurrently\" on t (x)",
+            "reindex (concurrently false) schema s",
+            "reindex database d",
+            "alter table t detach partition t_1 concurrently",
+            "refresh materialized view concurrently v",
+            "vacuum t",
+        ] {
+            assert!(!concurrent(script), "{script}");
         }
     }
 

@@ -145,7 +145,7 @@ impl<'a> Stepwise<'a> {
     async fn step_outside(&self, session: &mut Session, index: usize, listener: Listener<'_>) -> Result<(), Error> {
         let statement = &self.script.statements[index];
         self.record(session, index, true, None).await?;
-        if statement.is_concurrent() {
+        if statement.is_concurrent_index() {
             self.run_concurrently(session, statement, listener).await?;
         } else {
             run::statement(session, self.script, statement, listener).await?;
@@ -153,8 +153,9 @@ impl<'a> Stepwise<'a> {
         self.record(session, index + 1, false, None).await
     }
 
-    /// CONCURRENTLY waits for all transactions that are older, however long they take, and nobody waits behind it; what is
-    /// left of one that gave up must be cleaned up by hand. So our `lock_timeout` is not for it; the file's own is.
+    /// What is done to an index CONCURRENTLY waits for all older transactions, however long they take, and nobody who reads
+    /// or writes waits behind it; what is left of one that gave up must be cleaned up by hand. So our `lock_timeout` is not
+    /// for it; the file's own is. DETACH PARTITION ... CONCURRENTLY ends with a lock that everybody waits behind.
     async fn run_concurrently(
         &self,
         session: &mut Session,

@@ -253,6 +253,30 @@ async fn a_concurrent_build_waits_for_older_transactions() {
 }
 
 #[tokio::test]
+async fn a_concurrent_detach_gives_up_in_time() {
+    let folder = Folder::with(&[(
+        "0001_t",
+        "create table t (x int) partition by list (x); create table t_1 partition of t for values in (1);",
+    )])
+    .await;
+    folder.up().await.unwrap();
+    folder.write("0002_d", &format!("{HEADER}select 1;\nalter table t detach partition t_1 concurrently;"));
+    let mut report = folder.connect().await;
+    report.script("begin; select * from t_1").await.unwrap();
+    let options = UpOptions { lock_timeout: Duration::from_millis(100), ..UpOptions::default() };
+    let run = tokio::time::timeout(Duration::from_secs(20), folder.up_with(&options)).await;
+    let Ok((Err(Error::Failed(failure)), _)) = run else { panic!("it waits") };
+    assert_eq!((failure.code.as_str(), failure.applied, failure.in_doubt), ("55P03", Some((1, 2)), false));
+    report.script("commit").await.unwrap();
+
+    // What it began is completed as PostgreSQL says.
+    assert!(folder.failure().await.hint.unwrap().contains("FINALIZE"));
+    folder.write("0002_d", &format!("{HEADER}select 1;\nalter table t detach partition t_1 finalize;"));
+    folder.up().await.unwrap();
+    assert_eq!(folder.ask("select relispartition from pg_class where oid = 't_1'::regclass").await, "f");
+}
+
+#[tokio::test]
 async fn a_statement_that_cannot_get_a_lock_is_tried_again() {
     let folder = Folder::with(&[("0001_t", "create table t (x int)")]).await;
     folder.up().await.unwrap();
