@@ -9,8 +9,8 @@ use crate::discover::Version;
 pub struct UpOptions {
     /// Apply no file after this one.
     pub to: Option<Version>,
-    /// Longest wait for one lock; while a statement waits, everybody behind it waits too. Not for CONCURRENTLY, behind which
-    /// nobody waits.
+    /// Longest wait for one lock; while a statement waits, everybody behind it waits too. Not for what is done to
+    /// an index CONCURRENTLY, behind which no reader or writer waits.
     pub lock_timeout: Duration,
     /// How often a transaction (a file, or a statement of one without) is tried when it cannot get a lock or loses a deadlock; with growing pauses between.
     pub lock_attempts: u32,
