@@ -2,7 +2,8 @@
 
 The slowest of some thousand requests depends on luck, also when nothing else happens. So windows with one reload and
 windows without take turns, in random order, and their slowest requests are compared pair by pair: under a load that leaves
-room, under one that does not, and under one of all sorts of requests, some of which take ten times as long as others.
+room, under one that does not, under one of all sorts of requests, some of which take ten times as long as others, and
+under so many connections that nearly all of a request's time is waiting for its turn.
 """
 
 import datetime
@@ -29,7 +30,7 @@ REQUEST = scenarios.Request("row", "GET", "/rest/v1/t0?select=id,name&limit=1")
 # A reload with its proofs fits into a window.
 SECONDS = 10
 NOTIFY_AFTER = 1
-CONNECTIONS = 64
+CONNECTIONS, CROWD = 64, 1000
 
 
 def measure(postgres, binary, given):
@@ -50,7 +51,7 @@ def measure(postgres, binary, given):
             _, answered = started.wait(PATH, bearer, patience=120)
             windows = Windows(postgres, started, bearer, log, notify)
             windows.rest()
-            loads = {"steady": windows.steady, "full": windows.full, "mixed": windows.mixed}
+            loads = {"steady": windows.steady, "full": windows.full, "mixed": windows.mixed, "crowd": windows.crowd}
             for load in loads.values():
                 load(2)
             pairs = {name: [windows.pair(name, load, f"{number + 1} of {given.rounds}") for number in range(given.rounds)]
@@ -78,6 +79,8 @@ class Windows:
         self.mixture = postgres.folder / "mixed.messages"
         tokens = {user: scenarios.token(started.secret, user) for user in scenarios.USERS}
         scenarios.write_messages(self.mixture, scenarios.chosen(None), tokens)
+        self.lists = postgres.folder / "lists.messages"
+        scenarios.write_messages(self.lists, scenarios.chosen("list"), tokens)
 
     def pair(self, name, load, which):
         """A window of each sort, in either order."""
@@ -142,6 +145,10 @@ class Windows:
         result = throughput.wrk(self.started, self.mixture, CONNECTIONS, seconds)
         self.postgres.sql("delete from todos where id > 100000", "bench")
         return result
+
+    def crowd(self, seconds):
+        """Lists of 20 rows for a thousand connections."""
+        return throughput.wrk(self.started, self.lists, CROWD, seconds)
 
     def observed(self, load):
         """A load, and how many cores were busy with something else meanwhile."""

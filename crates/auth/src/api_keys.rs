@@ -64,8 +64,8 @@ pub async fn create(
     role: &str,
     scopes: Option<&Scopes>,
 ) -> Result<(Secret, StoredKey)> {
-    if name.is_empty() || name.chars().count() > LONGEST_NAME {
-        return Err(Error::invalid(format!("a key needs a name, of at most {LONGEST_NAME} characters")));
+    if name.is_empty() || name.chars().count() > LONGEST_NAME || name.contains(char::is_control) {
+        return Err(Error::invalid(format!("a key needs a name of one line, of at most {LONGEST_NAME} characters")));
     }
     let text = format!("{}{}", kind.prefix(), URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()));
     let shown = &text[..kind.prefix().len() + SHOWN];

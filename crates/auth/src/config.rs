@@ -90,11 +90,11 @@ section! {
 section! {
     /// How long sessions live.
     pub struct SessionsSection {
-        /// Longest life of a session.
+        /// Longest life of a session: none is refreshed after it. An access token lasts until its own end.
         timebox: Option<Duration> = None;
         /// A session ends when it was not refreshed for so long.
         inactivity_timeout: Option<Duration> = None;
-        /// A new sign-in ends the user's other sessions.
+        /// After a new sign-in the user's other sessions are not refreshed any more.
         single_per_user: bool = false;
         /// How long a user with a second factor may go without it.
         low_aal_timeout: Option<Duration> = None;
@@ -420,11 +420,18 @@ impl HooksSection {
     }
 }
 
+/// Whether requests can come under it, spelled as it stands.
+fn is_path(path: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~');
+    let is_segment = |segment: &str| !matches!(segment, "" | "." | "..") && segment.chars().all(is_plain);
+    path.strip_prefix('/').is_some_and(|segments| segments.split('/').all(is_segment))
+}
+
 impl SignInSection {
     /// What only shows when keys are compared.
     pub fn check(&self, report: &mut Report<'_>) {
-        if !self.path.starts_with('/') || self.path.len() < 2 || self.path.ends_with('/') {
-            report.refuse("path", "must begin with a slash and not end with one");
+        if !is_path(&self.path) {
+            report.refuse("path", "must be like `/auth/v1`, of letters, digits, `-`, `_`, `.` and `~` between slashes");
         }
         if let Some(Err(fault)) = self.signing_keys.as_ref().map(|keys| crate::keys::SigningKeys::read(keys.expose())) {
             report.refuse("signing_keys", fault.to_string());

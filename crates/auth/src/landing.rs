@@ -43,7 +43,7 @@ pub(crate) fn with_message(to: &str, message: &str, also_in_query: bool) -> Stri
 /// The address with what went wrong.
 pub(crate) fn with_error(to: &str, error: &Error, also_in_query: bool) -> String {
     let (status, code, description) = error.told();
-    let pairs = [("error", word(status)), ("error_code", code.as_str()), ("error_description", description.as_str())];
+    let pairs = [("error", word(status)), ("error_code", code.as_ref()), ("error_description", description.as_str())];
     let to = if also_in_query { with_query(to, &pairs) } else { to.to_owned() };
     let [word, code, description] = pairs;
     with_fragment(&to, &[word, code, description, ("sb", "")])

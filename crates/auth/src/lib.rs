@@ -91,5 +91,11 @@ pub const MIGRATIONS: RoomMigrations = RoomMigrations {
             sql: include_str!("../migrations/0017_custom_providers.sql"),
         },
         Migration { version: 18, name: "rotation_times", sql: include_str!("../migrations/0018_rotation_times.sql") },
+        Migration { version: 19, name: "codes_die_alone", sql: include_str!("../migrations/0019_codes_die_alone.sql") },
+        Migration {
+            version: 20,
+            name: "addresses_with_capitals",
+            sql: include_str!("../migrations/0020_addresses_with_capitals.sql"),
+        },
     ],
 };

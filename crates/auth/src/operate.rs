@@ -1,6 +1,7 @@
 //! Accounts as the command line works with them: past HTTP, with the rules of the administrator's endpoints.
 
 use ferrobase_pg::Pool;
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -36,6 +37,9 @@ pub async fn export(pool: &Pool, limit: i64, offset: i64) -> Result<Vec<Value>> 
         out["password_hash"] = account.password().into();
         out["email_confirm"] = account.row.email_confirmed_at.is_some().into();
         out["phone_confirm"] = account.row.phone_confirmed_at.is_some().into();
+        if let Some(until) = account.row.banned_until.filter(|_| account.is_banned()) {
+            out["ban_duration"] = format!("{}s", seconds_until(until)).into();
+        }
         out
     };
     Ok(page.iter().map(one).collect())
@@ -95,6 +99,12 @@ pub async fn delete(pool: &Pool, who: &str) -> Result<Value> {
     users::delete(&mut tx, account.id()).await?;
     tx.commit().await?;
     Ok(user(&account))
+}
+
+/// As far as durations go: somebody who is banned for ever is banned for 285 years.
+fn seconds_until(time: Timestamp) -> i64 {
+    const LONGEST: i64 = 9_000_000_000;
+    (time.as_second() - Timestamp::now().as_second()).clamp(1, LONGEST)
 }
 
 /// Seconds of a duration as the API writes it (`24h`, `1h30m`); `none` is no ban.

@@ -10,8 +10,11 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::de::DeserializeOwned;
 
+/// Longest time of most calls. The room answers within ten seconds; two calls must fit into that.
+const LONGEST: Duration = Duration::from_secs(4);
+
 /// A call to somewhere else.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Call {
     /// Where.
     pub url: String,
@@ -19,6 +22,14 @@ pub struct Call {
     pub fields: HeaderMap,
     /// With a body it is a POST.
     pub body: Option<(&'static str, Bytes)>,
+    /// How long it may take, the answer included.
+    pub longest: Duration,
+}
+
+impl Default for Call {
+    fn default() -> Self {
+        Self { url: String::new(), fields: HeaderMap::new(), body: None, longest: LONGEST }
+    }
 }
 
 /// What came back.

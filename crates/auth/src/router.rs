@@ -13,6 +13,8 @@ use axum::response::Response;
 use ferrobase_base::ports::SharedCounts;
 use ferrobase_edge::{AuthPolicy, Bound, Part, RoutePolicy, RouteScope};
 use ferrobase_request::{Gate, Registry, Target};
+use http::header::ALLOW;
+use http::{HeaderValue, Method};
 
 use crate::caller::BODY_LIMIT;
 use crate::error::{Error, ErrorCode, Result, edge_shape, shape};
@@ -42,6 +44,9 @@ const OPEN: [&str; 9] = [
     "/oauth/userinfo",
     "/oauth/clients/register",
 ];
+
+/// Where HEAD is answered: nothing happens there.
+const LOOKED_AT: [&str; 3] = ["/health", "/settings", "/.well-known"];
 
 /// What administrators call.
 const ADMIN: [&str; 2] = ["/admin", "/invite"];
@@ -115,7 +120,7 @@ impl Room {
 pub fn router(deps: Deps) -> Router {
     let limiter = Limiter::new(deps.counts.clone());
     let room = Room(Arc::new(Inner { deps, limiter, directory: Directory::default() }));
-    Router::new()
+    let routes = Router::new()
         .merge(service::routes())
         .merge(signup::routes())
         .merge(session::routes())
@@ -135,7 +140,9 @@ pub fn router(deps: Deps) -> Router {
         .layer(axum::middleware::from_fn_with_state(room.clone(), captcha::guard))
         .layer(axum::middleware::from_fn_with_state(room.clone(), need_a_signer))
         .layer(axum::middleware::from_fn(shape))
-        .with_state(room)
+        .with_state(room);
+    // Around the routes: their own layers come after the choice by method.
+    Router::new().fallback_service(routes).layer(axum::middleware::from_fn(refuse_heads))
 }
 
 /// Refuses to sign anybody in before anything is done or sent, where no token could be signed in the end.
@@ -146,6 +153,26 @@ async fn need_a_signer(State(room): State<Room>, request: Request, next: Next) -
     }
     let message = "Signing in is not set up on this server: it has no key that signs tokens";
     Err(Error::unprocessable(ErrorCode::FeatureDisabled, message))
+}
+
+/// Much that is asked for by GET here does something: a link is used up, a code goes out. HEAD must not do it: programs look
+/// at the links of a mail with it before anybody follows them.
+async fn refuse_heads(mut request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    if LOOKED_AT.iter().any(|safe| path.starts_with(safe)) {
+        return next.run(request).await;
+    }
+    if request.method() == Method::HEAD {
+        // No route takes this one; each says what it takes.
+        *request.method_mut() = Method::TRACE;
+    }
+    let mut response = next.run(request).await;
+    let allowed = response.headers().get(ALLOW).and_then(|allowed| allowed.to_str().ok());
+    let allowed = allowed.map(|allowed| allowed.replace("GET,HEAD", "GET"));
+    if let Some(allowed) = allowed.and_then(|allowed| HeaderValue::from_str(&allowed).ok()) {
+        response.headers_mut().insert(ALLOW, allowed);
+    }
+    response
 }
 
 /// The room as the edge mounts it.

@@ -179,3 +179,27 @@ async fn sec_no_account_gets_a_role_of_administrators_or_one_that_tokens_may_not
     let refused = auth.call("GET /user", Some(text(&editor, "access_token")), Value::Null).await.error();
     assert_eq!((refused.0, refused.1.as_str()), (403, "bad_jwt"));
 }
+
+#[tokio::test]
+async fn what_is_exported_comes_back_banned() {
+    let auth = auth().await;
+    let pool = auth.registry.default_target().pools.rooms["auth"].clone();
+    for (until, name) in
+        [("now() + interval '1 hour'", "ada"), ("'infinity'", "bob"), ("now() - interval '1 hour'", "eve")]
+    {
+        let email = format!("{name}@example.com");
+        auth.sign_up(&email).await;
+        auth.db.script(&format!("update auth.users set banned_until = {until} where email = '{email}'")).await;
+    }
+    let lines = ferrobase_auth::operate::export(&pool, 10, 0).await.expect("an export");
+    auth.db.script("delete from auth.users").await;
+    for line in lines {
+        auth.admin("POST /admin/users", line).await.ok();
+    }
+    let banned = "select string_agg(email, ' ' order by email) from auth.users where banned_until > now()";
+    assert_eq!(auth.value(banned).await, "ada@example.com bob@example.com");
+    let soon =
+        "select (banned_until - now() between '59 min' and '1 hour')::text from auth.users where email like 'ada%'";
+    assert_eq!(auth.value(soon).await, "true");
+    auth.sign_in("eve@example.com", "password").await.ok();
+}

@@ -77,7 +77,7 @@ impl Default for Loopback {
 impl Outbound for Loopback {
     fn call(&self, call: Call) -> Calling<'_> {
         Box::pin(async move {
-            let Call { url, fields, body } = call;
+            let Call { url, fields, body, .. } = call;
             let answer = match body {
                 None => self.0.ask(&url, fields).await,
                 Some((content_type, body)) => {

@@ -247,6 +247,17 @@ async fn sec_answers_of_an_address_are_bounded_and_checked() {
 }
 
 #[tokio::test]
+async fn an_address_has_five_seconds() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("works in a test");
+    let uri = Some(format!("http://{}/hook", silent.local_addr().expect("works in a test")));
+    let began = std::time::Instant::now();
+    let hook = HookSection { enabled: true, uri, secrets: vec![Secret::new(SECRET)] };
+    let refused = sign_up_with(hook).await.1.error();
+    assert_eq!((refused.0, refused.1.as_str()), (422, "hook_timeout"));
+    assert!(began.elapsed() >= std::time::Duration::from_secs(5));
+}
+
+#[tokio::test]
 async fn who_was_busy_is_asked_again() {
     let (receiver, hook) = receiver(1, 200, "{}".to_owned()).await;
     sign_up_with(hook).await.1.ok();

@@ -1,9 +1,11 @@
 //! Accounts that come from elsewhere: a dump of Supabase's schema `auth` goes on working.
 
-use serde_json::Value;
+use ferrobase_auth::mail::MailKind;
+use serde_json::{Value, json};
 
-use crate::harness::{Auth, auth, claims, text};
+use crate::harness::{Auth, auth, claims, text, with};
 use crate::mfa::{answer, code};
+use crate::proofs::{confirming, verify};
 
 /// The room with what the file holds; everybody's password is `imported password`.
 async fn imported() -> Auth {
@@ -25,6 +27,36 @@ async fn passwords_of_a_dump_work_and_are_renewed() {
     assert_eq!(auth.value(&format!("{stored} 'ada@example.com'")).await, "$argon2id");
     assert_eq!(auth.value(&format!("{stored} 'bob@example.com'")).await.split_at(4).0, "$2a$");
     auth.sign_in("ada@example.com", "imported password").await.ok();
+}
+
+#[tokio::test]
+async fn addresses_of_a_dump_may_have_capitals() {
+    let auth = with(confirming(|_| {})).await;
+    let hash = bcrypt::hash("imported password", 4).expect("a hash");
+    auth.db
+        .script(&format!(
+            "insert into auth.users (id, email, encrypted_password, email_confirmed_at, aud, role)
+             values (gen_random_uuid(), 'Imogen@Example.com', '{hash}', now(), 'authenticated', 'authenticated')"
+        ))
+        .await;
+    let id = auth.value("select id::text from auth.users").await;
+    for spelling in ["imogen@example.com", "Imogen@Example.com"] {
+        let session = auth.sign_in(spelling, "imported password").await.ok();
+        assert_eq!((text(&session["user"], "id"), text(&session["user"], "email")), (&*id, "imogen@example.com"));
+        auth.post("/recover", json!({"email": spelling})).await.ok();
+        let code = auth.mail(MailKind::Recovery, "imogen@example.com").await.code;
+        verify(&auth, "recovery", spelling, &code.digits).await;
+    }
+    // Nobody else gets the address.
+    auth.post("/signup", json!({"email": "imogen@example.com", "password": "strangers"})).await.ok();
+    let email = json!({"email": "imogen@example.com"});
+    assert_eq!(auth.admin("POST /admin/users", email.clone()).await.error().1, "email_exists");
+    let other = auth.admin("POST /admin/users", json!({"email": "other@example.com"})).await.ok();
+    let line = format!("PUT /admin/users/{}", text(&other, "id"));
+    assert_eq!(auth.admin(&line, email.clone()).await.error().1, "email_exists");
+    // To say it again in another spelling is no change.
+    auth.admin(&format!("PUT /admin/users/{id}"), email).await.ok();
+    assert_eq!(auth.value("select count(*)::text from auth.users where lower(email) like 'imogen%'").await, "1");
 }
 
 #[tokio::test]

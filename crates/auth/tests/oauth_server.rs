@@ -291,4 +291,10 @@ async fn where_it_is_off_nothing_is_there() {
     assert_eq!(document["issuer"], "http://localhost:8000/auth/v1");
     assert_eq!(document["id_token_signing_alg_values_supported"], json!(["ES256"]));
     assert_eq!(document["code_challenge_methods_supported"], json!(["S256"]));
+    assert_eq!(document["scopes_supported"], json!(["openid", "email", "profile", "phone"]));
+    // What would be refused is not offered.
+    let without_keys = with(section(|section| section.oauth_server.enabled = true)).await;
+    let document = without_keys.send("GET /.well-known/openid-configuration", &[], "").await.ok();
+    assert_eq!(document["scopes_supported"], json!(["email", "profile", "phone"]));
+    assert_eq!(document["id_token_signing_alg_values_supported"], json!([]));
 }

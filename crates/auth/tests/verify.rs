@@ -19,6 +19,23 @@ fn fragment(place: &str) -> String {
 }
 
 #[tokio::test]
+async fn sec_who_only_looks_at_a_link_does_not_use_it_up() {
+    let auth = with(confirming(|_| {})).await;
+    auth.sign_up("ada@example.com").await;
+    let link = auth.mail(MailKind::Confirmation, "ada@example.com").await.link;
+    let path = link.strip_prefix("http://localhost:8000/auth/v1").expect("a link to here");
+    let looked = auth.send(&format!("HEAD {path}"), &[], "").await;
+    assert_eq!((looked.status.as_u16(), looked.field("allow"), looked.field("location")), (405, "GET,POST", ""));
+    assert!(auth.follow(&link).await.contains("#access_token="));
+    for path in ["/authorize?provider=google", "/callback", "/reauthenticate", "/oauth/authorize", "/user"] {
+        assert_eq!(auth.send(&format!("HEAD {path}"), &[], "").await.status, 405, "{path}");
+    }
+    for path in ["/health", "/settings", "/.well-known/jwks.json"] {
+        assert_eq!(auth.send(&format!("HEAD {path}"), &[], "").await.status, 200, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_missing_is_told() {
     let auth = with(confirming(|_| {})).await;
     for (body, message) in [

@@ -97,6 +97,27 @@ pub enum Progress {
         /// Where the old one lies.
         home: PathBuf,
     },
+    /// The database of a project that is not at its place any more is this one's: its folder was moved here.
+    Followed {
+        /// Where it lies.
+        home: PathBuf,
+        /// Where its project was.
+        project: PathBuf,
+    },
+    /// The database that this folder names is another's, of which it is a copy or which is a copy of it.
+    OwnedBy {
+        /// Where it lies.
+        home: PathBuf,
+        /// Whose it is.
+        project: PathBuf,
+    },
+    /// It is not deleted, as it may be another project's.
+    Spared {
+        /// Where it lies.
+        home: PathBuf,
+        /// Where that project was.
+        project: PathBuf,
+    },
     /// Looking for PostgreSQL's programs.
     Searching,
     /// Works, but no promise is made for this version.
@@ -157,6 +178,24 @@ impl fmt::Display for Progress {
                 "a project that was deleted from this path left its database in {}; this one gets a new database \
                  (remove that folder when nobody needs it)",
                 home.display()
+            ),
+            Self::Followed { home, project } => write!(
+                f,
+                "this folder takes over the database of {}, which is not there any more ({})",
+                project.display(),
+                home.display()
+            ),
+            Self::OwnedBy { home, project } => write!(
+                f,
+                "the database in {} is that of {}; this folder gets a new one",
+                home.display(),
+                project.display()
+            ),
+            Self::Spared { home, project } => write!(
+                f,
+                "{} is not deleted: it was the database of {}, of which this folder may be a copy",
+                home.display(),
+                project.display()
             ),
             Self::Searching => f.write_str("looking for PostgreSQL"),
             Self::BestEffort { major } => {

@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 use crate::account::{Account, user_name};
 use crate::error::Error;
 use crate::files;
-use crate::options::Options;
+use crate::options::{Options, Progress};
 use crate::state::State;
 
 /// Homes of clusters that root started.
@@ -44,8 +44,8 @@ pub(crate) struct Place {
     run_dir: Option<PathBuf>,
     /// Whether `.ferrobase/pg` must be a file that names the home.
     pointer: bool,
-    /// The home of a project that was deleted, and whose path this one has.
-    pub(crate) left_behind: Option<PathBuf>,
+    /// Why the home is not the one that was expected.
+    pub(crate) surprise: Option<Progress>,
 }
 
 impl Place {
@@ -59,12 +59,12 @@ impl Place {
         if let Some(dir) = &options.data_dir {
             let home = project.join(dir);
             let account = account.or_owner_of(&home.join("data"));
-            return Ok(Self { project, home, account, run_dir, pointer: false, left_behind: None });
+            return Ok(Self { project, home, account, run_dir, pointer: false, surprise: None });
         }
         let pointer = account.dropped;
-        let (home, left_behind) = if pointer { system_home(&project)? } else { (own_home(&project)?, None) };
+        let (home, surprise) = if pointer { system_home(&project)? } else { (own_home(&project)?, None) };
         let account = account.or_owner_of(&home.join("data"));
-        Ok(Self { project, home, account, run_dir, pointer, left_behind })
+        Ok(Self { project, home, account, run_dir, pointer, surprise })
     }
 
     /// PGDATA.
@@ -255,23 +255,49 @@ fn own_home(project: &Path) -> Result<PathBuf, Error> {
 /// The home of a project that root runs: what the pointer names, else one by the hash of the project's path. Data that
 /// lie there without a pointer belong to a project that was deleted: nobody may be surprised by them, so a new project
 /// at its path gets another home, and is told of the old one.
-fn system_home(project: &Path) -> Result<(PathBuf, Option<PathBuf>), Error> {
+fn system_home(project: &Path) -> Result<(PathBuf, Option<Progress>), Error> {
     let by_hash = numbered_home(project, 0);
-    let pointer = dot(project).join("pg");
+    let pointer = pointer_of(project);
     let meta = match fs::symlink_metadata(&pointer) {
         Ok(meta) => meta,
         Err(_) => {
-            let free = (0..).map(|number| numbered_home(project, number)).find(|home| is_unused(home));
-            let home = free.unwrap_or_else(|| by_hash.clone());
-            return Ok(if home == by_hash { (home, None) } else { (home, Some(by_hash)) });
+            let home = unused_home(project);
+            let left_behind = (home != by_hash).then_some(Progress::LeftBehind { home: by_hash });
+            return Ok((home, left_behind));
         }
     };
     if meta.is_dir() {
         return Err(Error::OtherOwner { owner: user_name(meta.uid()), path: pointer });
     }
     let named = read_pointer(&pointer)?;
-    let is_ours = named == by_hash || is_unused(&named) || moved_here(project, &named);
-    Ok((if is_ours { named } else { by_hash }, None))
+    let owner = State::read(&named.join("cluster.json")).ok().flatten().map(|state| state.project);
+    match owner {
+        Some(owner) if owner == project => Ok((named, None)),
+        Some(owner) if uses(&owner, &named) => {
+            let surprise = Progress::OwnedBy { home: named, project: owner };
+            Ok((unused_home(project), Some(surprise)))
+        }
+        Some(owner) => Ok((named.clone(), Some(Progress::Followed { home: named, project: owner }))),
+        None if named == by_hash || is_unused(&named) => Ok((named, None)),
+        None => Ok((unused_home(project), None)),
+    }
+}
+
+/// Whether a project is where it was and has its database there. If not, its folder was moved, and the database goes with
+/// it; if so, one that names the same home is a copy, or an original that was away while a copy took its place.
+fn uses(project: &Path, home: &Path) -> bool {
+    read_pointer(&pointer_of(project)).is_ok_and(|named| named == home)
+}
+
+/// The first that a project at this path may have and nobody has.
+fn unused_home(project: &Path) -> PathBuf {
+    let free = (0..).map(|number| numbered_home(project, number)).find(|home| is_unused(home));
+    free.unwrap_or_else(|| numbered_home(project, 0))
+}
+
+/// The file that names the home.
+pub(crate) fn pointer_of(project: &Path) -> PathBuf {
+    dot(project).join("pg")
 }
 
 /// Nothing was ever made there.
@@ -299,19 +325,8 @@ fn read_pointer(pointer: &Path) -> Result<PathBuf, Error> {
     Ok(named.to_owned())
 }
 
-/// Whether the home belonged to a project folder that is gone or points elsewhere now: then the folder was moved, and the
-/// database goes with it. If the old folder still uses it, this one is a copy and gets a database of its own.
-fn moved_here(project: &Path, home: &Path) -> bool {
-    let Ok(Some(state)) = State::read(&home.join("cluster.json")) else { return false };
-    if state.project == project {
-        return true;
-    }
-    let old = read_pointer(&dot(&state.project).join("pg"));
-    !old.is_ok_and(|named| named == home)
-}
-
 fn write_pointer(project: &Path, home: &Path) -> Result<(), Error> {
-    let pointer = dot(project).join("pg");
+    let pointer = pointer_of(project);
     if read_pointer(&pointer).is_ok_and(|named| named == home) {
         return Ok(());
     }

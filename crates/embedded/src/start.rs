@@ -17,7 +17,7 @@ use crate::init;
 use crate::journal::Journal;
 use crate::options::{Options, Progress};
 use crate::orphan;
-use crate::place::Place;
+use crate::place::{self, Place};
 use crate::port::Ports;
 use crate::postmaster::{Failure, Launch, Postmaster};
 use crate::state::State;
@@ -72,8 +72,8 @@ impl Embedded {
     pub async fn start(options: Options) -> Result<Running, Error> {
         let place = Place::find(&options, Account::obtain().await?)?;
         place.prepare()?;
-        if let Some(home) = &place.left_behind {
-            options.report(&Progress::LeftBehind { home: home.clone() });
+        if let Some(surprise) = &place.surprise {
+            options.report(surprise);
         }
         let lock = place.lock().await?;
         let state = State::read(&place.state())?;
@@ -127,11 +127,16 @@ impl Embedded {
         Ok(running.and_then(|(_, file)| Some(access(&state, file.port?, &file.socket_dir?, &data))))
     }
 
-    /// Deletes the database of a project: data, password, log. Refused while a process of ours runs it.
+    /// Deletes the database of a project: data, password, log. Refused while a process of ours runs it. What was another
+    /// folder's when it last ran is only let go of: that folder may be the original, and away.
     pub async fn reset(options: &Options) -> Result<(), Error> {
         let place = Place::find(options, Account::obtain().await?)?;
         if !place.home.exists() {
             return Ok(());
+        }
+        if let Some(Progress::Followed { home, project }) = &place.surprise {
+            options.report(&Progress::Spared { home: home.clone(), project: project.clone() });
+            return remove(&place::pointer_of(&place.project)).await;
         }
         place.prepare()?;
         let _lock = place.lock().await?;

@@ -78,6 +78,57 @@ async fn a_moved_project_keeps_its_database_and_a_copied_one_gets_its_own() {
     }
 }
 
+#[tokio::test]
+async fn a_copy_whose_original_is_away_says_whose_database_it_has_and_never_deletes_it() {
+    if !is_root() {
+        return;
+    }
+    let outer = Project::new();
+    let at = |name: &str| outer.path().join(name);
+    let told = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
+    let options = |name: &str| {
+        let told = std::sync::Arc::clone(&told);
+        let listen = move |step: &ferrobase_embedded::Progress| told.lock().unwrap().push_str(&format!("{step}\n"));
+        Options { progress: Some(std::sync::Arc::new(listen)), profile: Profile::Test, ..options_of(&at(name)) }
+    };
+    let says = |text: &str| {
+        let told = std::mem::take(&mut *told.lock().unwrap());
+        assert!(told.contains(text), "no {text:?} in {told}");
+    };
+    fs::create_dir(at("one")).unwrap();
+    let running = Embedded::start(options("one")).await.unwrap();
+    sql(&running.url(), "create table kept(x int)");
+    let first = running.data_dir().to_owned();
+    running.stop().await.unwrap();
+    let copy = |name: &str| Command::new("cp").arg("-a").args([at("one"), at(name)]).status().unwrap().success();
+    assert!(copy("two") && copy("three"));
+    fs::rename(at("one"), at("away")).unwrap();
+
+    Embedded::reset(&options("two")).await.unwrap();
+    says(&format!("is not deleted: it was the database of {}", at("one").display()));
+    assert!(first.exists());
+    let running = Embedded::start(options("two")).await.unwrap();
+    assert!(running.created());
+    let second = running.data_dir().to_owned();
+    running.stop().await.unwrap();
+
+    let running = Embedded::start(options("three")).await.unwrap();
+    assert_eq!((running.data_dir(), running.created()), (first.as_path(), false));
+    says(&format!("takes over the database of {}", at("one").display()));
+    running.stop().await.unwrap();
+    // The original comes back, and does not share it.
+    fs::rename(at("away"), at("one")).unwrap();
+    let running = Embedded::start(options("one")).await.unwrap();
+    assert!(running.created());
+    says(&format!("is that of {}; this folder gets a new one", at("three").display()));
+    let third = running.data_dir().to_owned();
+    running.stop().await.unwrap();
+    assert_eq!(std::collections::BTreeSet::from([&first, &second, &third]).len(), 3);
+    for data in [first, second, third] {
+        fs::remove_dir_all(data.parent().unwrap()).unwrap();
+    }
+}
+
 /// A project was deleted together with its pointer; its data lie in the system's folder.
 #[tokio::test]
 async fn a_new_project_at_a_deleted_ones_path_gets_a_database_of_its_own() {

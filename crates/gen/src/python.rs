@@ -1,7 +1,8 @@
 //! Python: Pydantic models of rows and composite types, typed dictionaries of what is inserted and updated.
 //!
-//! The form is that of `supabase gen types --lang=python`. Models take rows by their columns' names (aliases); the keys
-//! of dictionaries are columns' names, because they are sent as they are. `typing_extensions` comes with Pydantic, which
+//! The form is that of `supabase gen types --lang=python`. Models take rows by their columns' names (aliases) and give them
+//! back by these, as a model can be a value in what is written; the keys of dictionaries are columns' names, because they
+//! are sent as they are. `typing_extensions` comes with Pydantic, which
 //! wants its dictionaries on older Pythons.
 
 use std::collections::{HashMap, HashSet};
@@ -17,13 +18,28 @@ import datetime
 import uuid
 from typing import Annotated, Any, List, Literal, Optional
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import NotRequired, TypeAlias, TypedDict
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(serialize_by_alias=True)
 ";
 
 /// What the head of the file imports.
-const IMPORTED: &[&str] =
-    &["Annotated", "Any", "BaseModel", "Field", "List", "Literal", "NotRequired", "Optional", "TypeAlias", "TypedDict"];
+const IMPORTED: &[&str] = &[
+    "Annotated",
+    "Any",
+    "BaseModel",
+    "ConfigDict",
+    "Field",
+    "List",
+    "Literal",
+    "NotRequired",
+    "Optional",
+    "TypeAlias",
+    "TypedDict",
+];
 
 /// Names that mean something where fields are declared: keywords, what is imported, built-in types, methods of models.
 const TAKEN: &[&str] = &[
@@ -196,7 +212,7 @@ fn model<'f>(class: &str, fields: impl Iterator<Item = (&'f str, String)>) -> St
         .map(|(name, value)| format!("    {}: {value} = Field(alias={})\n", names.give(&attribute(name)), string(name)))
         .collect();
     let lines = if lines.is_empty() { "    pass\n".to_owned() } else { lines };
-    format!("class {class}(BaseModel):\n{lines}")
+    format!("class {class}(_Model):\n{lines}")
 }
 
 /// A column as an attribute of a model.
@@ -221,9 +237,11 @@ fn base(name: &str) -> &'static str {
         "boolean" => "bool",
         "smallint" | "integer" | "bigint" => "int",
         "real" | "double precision" | "numeric" => "float",
+        // Python's times take no offset of whole hours, as PostgreSQL writes it.
+        "time with time zone" => "str",
         "bytea" | "character" | "bpchar" | "character varying" | "text" | "citext" | "interval" | "vector" => "str",
         "date" => "datetime.date",
-        "time without time zone" | "time with time zone" => "datetime.time",
+        "time without time zone" => "datetime.time",
         "timestamp without time zone" | "timestamp with time zone" => "datetime.datetime",
         "uuid" => "uuid.UUID",
         range if range.ends_with("range") => "str",

@@ -12,8 +12,8 @@ use crate::shape::{Column, Function, Outcome, Relation, Schema, Type, Write};
 
 const HEAD: &str = "#![allow(dead_code, unused_imports, non_camel_case_types, non_snake_case, clippy::all)]
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use ::serde::{Deserialize, Serialize};
+use ::serde_json::Value;
 ";
 
 const DERIVE_READ: &str = "#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]\n";
@@ -68,8 +68,8 @@ fn indent(line: &str) -> String {
     if line.is_empty() { "\n".to_owned() } else { format!("    {line}\n") }
 }
 
-#[derive(Default)]
-struct Writer {
+struct Writer<'s> {
+    schemas: &'s [Schema],
     modules: HashMap<String, String>,
     /// Rows, enums and composite types, without their module.
     types: HashMap<QualifiedName, String>,
@@ -79,9 +79,15 @@ struct Writer {
     current: String,
 }
 
-impl Writer {
-    fn new(schemas: &[Schema]) -> Self {
-        let mut writer = Self::default();
+impl<'s> Writer<'s> {
+    fn new(schemas: &'s [Schema]) -> Self {
+        let mut writer = Self {
+            schemas,
+            modules: HashMap::new(),
+            types: HashMap::new(),
+            given: HashMap::new(),
+            current: String::new(),
+        };
         let mut modules = Names::default();
         for schema in schemas {
             writer.modules.insert(schema.name.clone(), modules.give(&identifier(&schema.name)));
@@ -218,23 +224,45 @@ impl Writer {
         let one = match &function.outcome {
             Outcome::Void => "()".to_owned(),
             Outcome::Value(value) => self.value(value),
-            Outcome::Row(relation) => self.path(relation),
+            Outcome::Row(relation) if function.set => self.path(relation),
+            // Where it finds none, the API has a row of NULLs.
+            Outcome::Row(relation) => {
+                let columns = self.columns(relation).iter().map(|column| (column.name.as_str(), &column.value));
+                self.result(schema, name, columns, &mut parts)
+            }
             Outcome::Columns(columns) => {
-                let row = self.give(schema, &type_name(name, "Result"));
-                let fields =
-                    columns.iter().map(|(name, value)| (name.as_str(), optional(&self.value(value)), Vec::new()));
-                parts.push(structure(DERIVE_READ, &row, &format!("One result of `{}`.", tick(name)), fields));
-                row
+                let columns = columns.iter().map(|(name, value)| (name.as_str(), value));
+                self.result(schema, name, columns, &mut parts)
             }
         };
         let returns = self.give(schema, &type_name(name, "Returns"));
         let all = match (&function.outcome, function.set) {
             (_, true) => format!("Vec<{one}>"),
-            (Outcome::Void | Outcome::Columns(_), false) => one,
-            (_, false) => optional(&one),
+            (Outcome::Value(_), false) => optional(&one),
+            (Outcome::Void | Outcome::Row(_) | Outcome::Columns(_), false) => one,
         };
         parts.push(format!("/// What `{}` returns.\npub type {returns} = {all};\n", tick(name)));
         parts
+    }
+
+    /// Adds the struct of one result, any column of which may be NULL; gives its name.
+    fn result<'c>(
+        &mut self,
+        schema: &Schema,
+        function: &str,
+        columns: impl Iterator<Item = (&'c str, &'c Type)>,
+        parts: &mut Vec<String>,
+    ) -> String {
+        let result = self.give(schema, &type_name(function, "Result"));
+        let fields = columns.map(|(name, value)| (name, optional(&self.value(value)), Vec::new()));
+        parts.push(structure(DERIVE_READ, &result, &format!("One result of `{}`.", tick(function)), fields));
+        result
+    }
+
+    /// Of a relation of one of the schemas.
+    fn columns(&self, name: &QualifiedName) -> &'s [Column] {
+        let schema = self.schemas.iter().find(|schema| schema.name == name.schema);
+        schema.and_then(|schema| schema.relation(&name.name)).map_or(&[], |relation| &relation.columns)
     }
 
     /// A type of any module.
@@ -338,8 +366,9 @@ fn base(name: &str) -> &'static str {
         "bigint" => "i64",
         "real" => "f32",
         "double precision" | "numeric" => "f64",
-        "oid" => "u32",
-        "bytea"
+        // PostgreSQL's JSON has it as text.
+        "oid"
+        | "bytea"
         | "character"
         | "bpchar"
         | "character varying"

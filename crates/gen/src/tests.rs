@@ -191,6 +191,7 @@ fn functions_have_overloads_defaults_and_the_shape_of_what_comes_back() {
     table.returns.rows_one = true;
     table.output_columns = vec![OutputColumn { name: "n".to_owned(), type_name: "bigint".to_owned() }];
     let functions = vec![
+        function("one", vec![], "public.t"),
         function("f", vec![parameter("b", "integer", true), parameter("a", "text", false)], "boolean"),
         function("f", vec![], "integer"),
         function("same", vec![parameter("x", "integer", true)], "text"),
@@ -204,6 +205,18 @@ fn functions_have_overloads_defaults_and_the_shape_of_what_comes_back() {
     let expected = r#"      f:
         | { Args: never; Returns: number }
         | { Args: { a?: string; b: number }; Returns: boolean }
+      one: {
+        Args: never
+        Returns: {
+          id: number
+        }
+        SetofOptions: {
+          from: "*"
+          to: "t"
+          isOneToOne: true
+          isSetofReturn: false
+        }
+      }
       rows: {
         Args: never
         Returns: {
@@ -242,10 +255,13 @@ fn functions_have_overloads_defaults_and_the_shape_of_what_comes_back() {
         "pub type FReturns = Option<i32>;",
         "pub type FReturns2 = Option<bool>;",
         "pub type RowsReturns = Vec<TRow>;",
+        "pub type OneReturns = OneResult;",
         "pub type TableReturns = Vec<TableResult>;",
     ] {
         assert!(rust.contains(line), "{line} in {rust}");
     }
+    // Where there is no row, the API has one of NULLs.
+    assert_eq!(part(&rust, "pub struct OneResult {\n", "    }\n").trim(), "pub id: Option<i32>,");
     assert!(!rust.contains("SameArgs"), "what cannot be called has no arguments: {rust}");
 }
 
@@ -342,8 +358,6 @@ fn a_schema_without_anything_and_one_that_is_not_there() {
         "{typescript}"
     );
     assert!(!typescript.contains("gone"));
-    assert!(
-        text(&empty, Language::Python).ends_with("from typing_extensions import NotRequired, TypeAlias, TypedDict\n")
-    );
+    assert!(text(&empty, Language::Python).ends_with("    model_config = ConfigDict(serialize_by_alias=True)\n"));
     assert!(text(&empty, Language::Rust).ends_with("pub mod public {\n    use super::*;\n}\n"));
 }

@@ -19,7 +19,7 @@ use crate::options::UpOptions;
 use crate::plan::{Script, pending};
 use crate::run;
 use crate::status::{State, compare};
-use crate::stepwise;
+use crate::stepwise::Stepwise;
 use crate::transactional::{self, Record};
 
 /// What a run did.
@@ -126,11 +126,11 @@ async fn apply_file(
     let script = Script::read(&migration.file, &migration.text)?;
     let earlier = ledger.partial.get(&migration.version);
     if script.directives.no_transaction {
-        return stepwise::apply(session, lease, &script, migration, earlier, options, listener).await;
+        return Stepwise::new(lease, &script, migration, options).apply(session, earlier, listener).await;
     }
-    if let Some(earlier) = earlier.filter(|earlier| earlier.done > 0) {
-        // Its directive was taken away although statements of it are applied.
-        return Err(Error::PartialEdited { file: migration.file.clone(), done: earlier.done });
+    if let Some(earlier) = earlier.filter(|earlier| earlier.begun() > 0) {
+        // Its directive was taken away although statements of it were run.
+        return Err(Error::PartialEdited { file: migration.file.clone(), done: earlier.begun() });
     }
     transactional::apply(session, lease, &script, Record::Migration(migration), options, listener).await
 }

@@ -59,8 +59,8 @@ pub struct Migration {
     pub text: String,
 }
 
-/// All migrations of a folder in order. A folder that does not exist has none. Files that do not end in `.sql` or begin
-/// with a dot are not looked at.
+/// All migrations of a folder in order. A folder that does not exist has none. Files that do not end in `.sql`, small or
+/// large, or begin with a dot are not looked at.
 pub fn discover(dir: &Path) -> Result<Vec<Migration>, Error> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
@@ -71,7 +71,8 @@ pub fn discover(dir: &Path) -> Result<Vec<Migration>, Error> {
     for entry in entries {
         let path = entry.map_err(|source| Error::Read { path: dir.to_owned(), source })?.path();
         let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if file.starts_with('.') || !file.ends_with(".sql") || path.is_dir() {
+        let is_sql = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("sql"));
+        if file.starts_with('.') || !is_sql || path.is_dir() {
             continue;
         }
         let (version, name) = parse_name(&file).map_err(|reason| Error::Name { path: path.clone(), reason })?;
@@ -96,7 +97,7 @@ fn refuse_duplicates(migrations: &[Migration]) -> Result<(), Error> {
 
 /// `0001_create_users.sql` -> 1 and `create_users`; on failure the reason.
 fn parse_name(file: &str) -> Result<(Version, String), &'static str> {
-    let stem = file.strip_suffix(".sql").unwrap_or(file);
+    let Some(stem) = file.strip_suffix(".sql") else { return Err("its ending is not `.sql` in small letters") };
     let digits = stem.bytes().take_while(u8::is_ascii_digit).count();
     if digits == 0 {
         return Err("it does not begin with a number");
@@ -134,12 +135,21 @@ pub(crate) fn read_text(path: &Path) -> Result<String, Error> {
 
 pub(crate) fn checksum(text: &str) -> String {
     let mut hash = Sha256::new();
+    add(&mut hash, text);
+    hex(hash)
+}
+
+/// Adds a text without what git may change.
+pub(crate) fn add(hash: &mut Sha256, text: &str) {
     for (i, part) in text.split("\r\n").enumerate() {
         if i > 0 {
             hash.update(b"\n");
         }
         hash.update(part.as_bytes());
     }
+}
+
+pub(crate) fn hex(hash: Sha256) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -152,9 +162,17 @@ mod tests {
         let ok = |file: &str| parse_name(file).map(|(v, n)| (v.to_string(), n));
         assert_eq!(ok("0001_users.sql"), Ok(("0001".into(), "users".into())));
         assert_eq!(ok("20260131120000_add-Größe_2.sql"), Ok(("20260131120000".into(), "add-Größe_2".into())));
-        for wrong in
-            ["users.sql", "1.sql", "1_.sql", "1-x.sql", "123456789012345_x.sql", "1_x.down.sql", "1_a b.sql", ".sql"]
-        {
+        for wrong in [
+            "users.sql",
+            "1.sql",
+            "1_.sql",
+            "1-x.sql",
+            "123456789012345_x.sql",
+            "1_x.down.sql",
+            "1_a b.sql",
+            ".sql",
+            "1_x.SQL",
+        ] {
             assert!(parse_name(wrong).is_err(), "{wrong}");
         }
         assert!(Version(20_260_131_120_000).is_stamp() && !Version(9999).is_stamp());
@@ -187,7 +205,10 @@ mod tests {
         write("0011_bad.sql", b"select 1;\n'\xff'");
         assert!(matches!(discover(dir.path()), Err(Error::NotUtf8 { line: 2, .. })));
         write("0011_bad.sql", b"");
-        write("stray.sql", b"");
-        assert!(matches!(discover(dir.path()), Err(Error::Name { .. })));
+        for stray in ["stray.sql", "0012_large.SQL"] {
+            write(stray, b"");
+            assert!(matches!(discover(dir.path()), Err(Error::Name { .. })), "{stray}");
+            fs::remove_file(dir.path().join(stray)).unwrap();
+        }
     }
 }

@@ -92,12 +92,28 @@ pub enum Error {
         files: Vec<String>,
     },
     /// A half-applied file was changed in the part that was applied.
-    #[error("{file} changed in its first {done} statements, which were applied already")]
+    #[error("{file} changed in its first {done} statements, which were run already")]
     PartialEdited {
         /// Its name.
         file: String,
-        /// How many statements were applied.
+        /// How many statements were run.
         done: usize,
+    },
+    /// A statement outside a transaction was begun by a run that did not live to see its end.
+    #[error(
+        "{file}:{place}: an earlier run ended while statement {number} of {of} was running; it may be done: {summary}"
+    )]
+    InDoubt {
+        /// The file's name.
+        file: String,
+        /// Where the statement begins.
+        place: Place,
+        /// Its place in the file, from 1.
+        number: usize,
+        /// How many there are.
+        of: usize,
+        /// Its first words.
+        summary: String,
     },
     /// PostgreSQL refused a statement of a file.
     #[error(transparent)]
@@ -172,6 +188,7 @@ impl Error {
             Self::Duplicate { .. } => "migrate_duplicate",
             Self::Script { .. } => "migrate_script",
             Self::Edited { .. } | Self::PartialEdited { .. } => "migrate_edited",
+            Self::InDoubt { .. } => "migrate_in_doubt",
             Self::Failed(_) => "migrate_failed",
             Self::Busy { .. } => "migrate_busy",
             Self::LeaseLost => "migrate_lease_lost",
@@ -204,9 +221,15 @@ impl Error {
                 "undo the change there; the statements after them may change. On a database that may be thrown away, \
                  `ferrobase dev --reset` starts from nothing"
             }
+            Self::InDoubt { .. } => {
+                "look whether the database has it: then `ferrobase migrate up --in-doubt skip` goes on behind it, else \
+                 `--in-doubt retry` runs it again (an index that was not completed is `INVALID`: drop it first)"
+            }
             Self::Busy { .. } => "wait until it is done, or look for what blocks it (pg_stat_activity)",
-            Self::LeaseLost => "run it again: what is done is done, the rest was rolled back",
-            Self::Connection { .. } => "run it again: a file is applied completely or not at all",
+            Self::LeaseLost => {
+                "run it again, when the other one is done: what was recorded is done, and what was not was rolled back or is in doubt"
+            }
+            Self::Connection { .. } => "run it again: it begins with what was not completed",
             Self::Failed(failure) => return failure.hint.clone(),
             Self::Read { .. }
             | Self::Write { .. }
@@ -234,7 +257,7 @@ impl Error {
 impl From<&Error> for PublicError {
     fn from(error: &Error) -> Self {
         let kind = match error {
-            Error::Busy { .. } | Error::LeaseLost => Kind::Conflict,
+            Error::Busy { .. } | Error::LeaseLost | Error::InDoubt { .. } => Kind::Conflict,
             Error::Connection { .. } => Kind::Unavailable,
             Error::Read { .. } | Error::Write { .. } | Error::Ledger { .. } => Kind::Internal,
             _ => Kind::Invalid,

@@ -51,6 +51,17 @@ pub enum Event {
         /// Its first words.
         summary: String,
     },
+    /// PostgreSQL remarked something while a statement ran.
+    Notice {
+        /// The file's name.
+        file: String,
+        /// Where the statement begins.
+        place: Place,
+        /// Whether it is a WARNING, which perhaps was not meant.
+        warning: bool,
+        /// Its words.
+        message: String,
+    },
     /// A lock was not to be had; the file was rolled back and is tried again.
     Retrying {
         /// The file's name.

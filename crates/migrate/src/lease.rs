@@ -50,6 +50,11 @@ impl Lease {
         }
     }
 
+    /// What makes the holder known in statements that depend on the lease.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
     /// Shows that we are alive; fails when somebody took over.
     pub(crate) async fn renew(&self, session: &mut Session) -> Result<(), Error> {
         let parameters = [Some(self.token.as_str()), Some(LASTS_SECONDS)];
@@ -72,7 +77,8 @@ impl Lease {
     }
 }
 
-fn held(rows: u64) -> Result<(), Error> {
+/// By the number of rows of a statement that touches one as long as the lease is held.
+pub(crate) fn held(rows: u64) -> Result<(), Error> {
     if rows == 1 { Ok(()) } else { Err(Error::LeaseLost) }
 }
 

@@ -35,12 +35,19 @@ pub(crate) struct Partial {
     /// Statements that are applied.
     pub(crate) done: usize,
     pub(crate) total: usize,
-    /// Checksum of the text of those statements.
+    /// Checksum of the text of those statements and of the one in doubt.
     pub(crate) done_checksum: String,
     /// Whether the next statement was begun and its end is not known.
     pub(crate) in_doubt: bool,
     /// The last error, if one stopped it.
     pub(crate) error: Option<String>,
+}
+
+impl Partial {
+    /// How many statements may not change any more: those that are done or may be.
+    pub(crate) fn begun(&self) -> usize {
+        self.done + usize::from(self.in_doubt)
+    }
 }
 
 /// Both tables, read at one moment.
@@ -128,23 +135,20 @@ pub(crate) async fn record(session: &mut Session, migration: &Migration, took: D
     session.execute(include_str!("../sql/ledger_insert.sql"), &parameters).await.map(drop)
 }
 
-/// Records how far a file has come.
-pub(crate) async fn record_progress(
-    session: &mut Session,
-    migration: &Migration,
-    partial: &Partial,
-) -> Result<(), PgError> {
-    let version = migration.version.0.to_string();
+/// Records how far a file has come; no row when the lease of this token was lost.
+pub(crate) async fn record_progress(session: &mut Session, token: &str, partial: &Partial) -> Result<u64, PgError> {
+    let version = partial.version.0.to_string();
     let (done, total) = (partial.done.to_string(), partial.total.to_string());
     let in_doubt = if partial.in_doubt { "true" } else { "false" };
     let parameters = [
         Some(version.as_str()),
-        Some(migration.name.as_str()),
+        Some(partial.name.as_str()),
         Some(done.as_str()),
         Some(total.as_str()),
         Some(partial.done_checksum.as_str()),
         Some(in_doubt),
         partial.error.as_deref(),
+        Some(token),
     ];
-    session.execute(include_str!("../sql/progress_upsert.sql"), &parameters).await.map(drop)
+    session.execute(include_str!("../sql/progress_upsert.sql"), &parameters).await
 }

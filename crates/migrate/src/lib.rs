@@ -15,6 +15,7 @@ mod event;
 mod lease;
 mod ledger;
 mod options;
+mod patience;
 mod place;
 mod plan;
 mod run;

@@ -9,9 +9,10 @@ use crate::discover::Version;
 pub struct UpOptions {
     /// Apply no file after this one.
     pub to: Option<Version>,
-    /// Longest wait for one lock inside a file's transaction; while a statement waits, everybody behind it waits too.
+    /// Longest wait for one lock; while a statement waits, everybody behind it waits too. Not for CONCURRENTLY, behind which
+    /// nobody waits.
     pub lock_timeout: Duration,
-    /// How often a file is tried when it cannot get a lock or loses a deadlock; with growing pauses between.
+    /// How often a transaction (a file, or a statement of one without) is tried when it cannot get a lock or loses a deadlock; with growing pauses between.
     pub lock_attempts: u32,
     /// Longest wait for another runner.
     pub wait: Duration,
@@ -29,7 +30,7 @@ impl Default for UpOptions {
             lock_attempts: 10,
             wait: Duration::from_secs(60),
             runner: format!("process {}", std::process::id()),
-            in_doubt: InDoubt::Retry,
+            in_doubt: InDoubt::Stop,
         }
     }
 }
@@ -37,8 +38,10 @@ impl Default for UpOptions {
 /// What to do with a statement that may or may not have been completed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InDoubt {
-    /// Run it again; if it had been completed it most likely fails ("already exists") and the error says so.
+    /// Say so and apply nothing of its file.
+    Stop,
+    /// Run it again, for a caller who has looked and found that it is not done.
     Retry,
-    /// Take it as done: for a caller who has looked.
+    /// Take it as done, for a caller who has looked and found that it is.
     Skip,
 }

@@ -16,12 +16,7 @@ pub struct Place {
 impl Place {
     /// The place of a byte offset.
     pub(crate) fn of(text: &str, offset: usize) -> Self {
-        let before = &text[..floor_char(text, offset)];
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        Self {
-            line: before.bytes().filter(|b| *b == b'\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
-        }
+        Walk::new(text).to(floor_char(text, offset))
     }
 
     /// The place of PostgreSQL's error position, which counts characters from 1 within the statement that begins at byte
@@ -36,6 +31,33 @@ impl Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.line, self.column)
+    }
+}
+
+/// Goes through a text once, for the places of many offsets in rising order.
+#[derive(Debug)]
+pub(crate) struct Walk<'a> {
+    rest: &'a str,
+    at: usize,
+    place: Place,
+}
+
+impl<'a> Walk<'a> {
+    pub(crate) fn new(text: &'a str) -> Self {
+        Self { rest: text, at: 0, place: Place { line: 1, column: 1 } }
+    }
+
+    /// The place of an offset that is not before the last one.
+    pub(crate) fn to(&mut self, offset: usize) -> Place {
+        let (passed, rest) = self.rest.split_at(offset - self.at);
+        for c in passed.chars() {
+            self.place = match c {
+                '\n' => Place { line: self.place.line + 1, column: 1 },
+                _ => Place { column: self.place.column + 1, ..self.place },
+            };
+        }
+        (self.rest, self.at) = (rest, offset);
+        self.place
     }
 }
 

@@ -58,10 +58,10 @@ pub async fn plan(session: &mut Session, dir: &Path) -> Result<Plan, Error> {
 
 fn planned(file: &Migration, ledger: &Ledger) -> Result<PlannedFile, Error> {
     let script = Script::read(&file.file, &file.text)?;
-    let statements = script.statements.iter().map(|statement| PlannedStatement {
-        line: Place::of(&file.text, statement.start).line,
-        summary: statement.summary(),
-    });
+    let statements = script
+        .statements
+        .iter()
+        .map(|statement| PlannedStatement { line: statement.place.line, summary: statement.summary() });
     Ok(PlannedFile {
         version: file.version,
         file: file.file.clone(),

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use crate::place::Place;
+use crate::place::{Place, Walk};
 use crate::scan::{Kind, Scanner, Token, Unterminated};
 
 /// One statement of a script.
@@ -16,10 +16,14 @@ pub struct Statement<'a> {
     pub text: &'a str,
     /// Where in the script it begins, in bytes.
     pub start: usize,
+    /// The same, as editors count.
+    pub place: Place,
     /// Data that follows a `COPY ... FROM stdin`.
     pub copy_data: Option<&'a str>,
     /// Its first keywords in upper case, at most four.
     words: Vec<String>,
+    /// Whether CONCURRENTLY is one of its words.
+    concurrent: bool,
 }
 
 /// Why a script cannot be run.
@@ -108,6 +112,18 @@ impl<'a> Statement<'a> {
         forms.into_iter().any(|words| self.starts_with(words))
     }
 
+    /// Whether all it does ends with the session: `SET`, `RESET`, and `set_config` as pg_dump writes it.
+    pub(crate) fn sets(&self) -> bool {
+        let forms: [&[&str]; 4] =
+            [&["SET"], &["RESET"], &["SELECT", "SET_CONFIG"], &["SELECT", "PG_CATALOG", "SET_CONFIG"]];
+        forms.into_iter().any(|words| self.starts_with(words))
+    }
+
+    /// Whether CONCURRENTLY is one of its words.
+    pub(crate) fn is_concurrent(&self) -> bool {
+        self.concurrent
+    }
+
     /// `CREATE [OR REPLACE] FUNCTION | PROCEDURE`, whose body may be a block of statements.
     fn makes_routine(&self) -> bool {
         ["FUNCTION", "PROCEDURE"]
@@ -132,6 +148,7 @@ type At<T> = Result<T, (Problem, usize)>;
 struct Splitter<'a> {
     text: &'a str,
     scanner: Scanner<'a>,
+    places: Walk<'a>,
     statements: Vec<Statement<'a>>,
     current: Option<Current<'a>>,
 }
@@ -151,7 +168,7 @@ struct Current<'a> {
 
 impl<'a> Splitter<'a> {
     fn new(text: &'a str) -> Self {
-        Self { text, scanner: Scanner::new(text), statements: Vec::new(), current: None }
+        Self { text, scanner: Scanner::new(text), places: Walk::new(text), statements: Vec::new(), current: None }
     }
 
     fn run(mut self) -> At<Vec<Statement<'a>>> {
@@ -179,7 +196,8 @@ impl<'a> Splitter<'a> {
 
     fn add(&mut self, token: Token) {
         let text = self.text;
-        let current = self.current.get_or_insert_with(|| Current::new(token.start));
+        let places = &mut self.places;
+        let current = self.current.get_or_insert_with(|| Current::new(token.start, places.to(token.start)));
         current.add(token, &text[token.start..token.end]);
     }
 
@@ -223,9 +241,9 @@ impl<'a> Splitter<'a> {
 }
 
 impl<'a> Current<'a> {
-    fn new(start: usize) -> Self {
+    fn new(start: usize, place: Place) -> Self {
         Self {
-            statement: Statement { text: "", start, copy_data: None, words: Vec::new() },
+            statement: Statement { text: "", start, place, copy_data: None, words: Vec::new(), concurrent: false },
             end: start,
             parentheses: 0,
             body: 0,
@@ -264,6 +282,7 @@ impl<'a> Current<'a> {
             (Some("FROM"), "STDIN") if self.parentheses == 0 && self.statement.starts_with(&["COPY"]) => {
                 self.from_stdin = true;
             }
+            (_, "CONCURRENTLY") => self.statement.concurrent = true,
             _ => {}
         }
         if self.statement.words.len() < 4 {
@@ -377,6 +396,7 @@ mod tests {
                 let mut at = 0;
                 for statement in &statements {
                     prop_assert!(statement.start >= at);
+                    prop_assert_eq!(statement.place, Place::of(&text, statement.start));
                     prop_assert_eq!(&text[statement.start..statement.start + statement.text.len()], statement.text);
                     at = statement.start + statement.text.len();
                 }

@@ -115,6 +115,19 @@ async fn what_cannot_be_run_stops_everything_before_it_begins() {
 }
 
 #[tokio::test]
+async fn a_statement_that_speaks_of_another_connection_is_told_like_every_other() {
+    for code in ["08006", "57P01", "53100"] {
+        let raise = format!("create table t (x int);\ndo $$ begin raise 'gone' using errcode = '{code}'; end $$;");
+        let folder = Folder::with(&[("0001_x", &raise)]).await;
+        let failure = folder.failure().await;
+        assert_eq!((failure.code.as_str(), failure.place.line, failure.applied), (code, 2, None));
+        folder.write("0001_x", &format!("-- ferrobase: no-transaction\n{raise}"));
+        let failure = folder.failure().await;
+        assert_eq!((failure.code.as_str(), failure.place.line, failure.applied), (code, 3, Some((1, 2))));
+    }
+}
+
+#[tokio::test]
 async fn a_lost_connection_is_said_and_the_file_is_not_applied() {
     let folder = Folder::with(&[(
         "0001_x",

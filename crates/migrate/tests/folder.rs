@@ -8,6 +8,14 @@ use ferrobase_migrate::{Error, Event, Failure, Report, Status, UpOptions};
 use ferrobase_pg::{ConnectOptions, Session};
 use ferrobase_testkit::TestDatabase;
 
+/// How many sessions of the database sleep.
+pub(crate) const SLEEPING: &str =
+    "select count(*)::text from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()";
+
+/// Ends them.
+pub(crate) const KILL_SLEEPING: &str = "select pg_terminate_backend(pid) from pg_stat_activity
+     where wait_event = 'PgSleep' and datname = current_database()";
+
 pub(crate) struct Folder {
     dir: tempfile::TempDir,
     pub(crate) database: TestDatabase,

@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use ferrobase_migrate::{Error, Event, UpOptions};
 
-use crate::folder::{Folder, wait_for};
+use crate::folder::{Folder, KILL_SLEEPING, SLEEPING, wait_for};
 
-const SLEEPING: &str =
-    "select count(*)::text from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()";
+/// A file whose first statement runs outside a transaction, as it commits by itself, and takes a while.
+const OUTSIDE: &str = "-- ferrobase: no-transaction\ndo $$ begin commit; perform pg_sleep(1); end $$;\n";
 
 fn hasty() -> UpOptions {
     UpOptions { wait: Duration::from_millis(700), runner: "the hasty one".into(), ..UpOptions::default() }
@@ -86,7 +86,7 @@ async fn a_long_transaction_keeps_the_lease_after_its_time() {
 
 #[tokio::test]
 async fn a_long_statement_outside_a_transaction_keeps_the_lease_after_its_time() {
-    let folder = Folder::with(&[("0001_t", "-- ferrobase: no-transaction\nselect pg_sleep(2);")]).await;
+    let folder = Folder::with(&[("0001_t", OUTSIDE)]).await;
     let first = folder.spawn_up(UpOptions::default());
     wait_for(&folder, SLEEPING, "1").await;
     folder.connect().await.script("update ferrobase.migration_lease set expires_at = '-infinity'").await.unwrap();
@@ -96,21 +96,17 @@ async fn a_long_statement_outside_a_transaction_keeps_the_lease_after_its_time()
 
 #[tokio::test]
 async fn sec_24_a_runner_that_lost_the_lease_stops() {
-    let folder =
-        Folder::with(&[("0001_t", "-- ferrobase: no-transaction\nselect pg_sleep(1);\ncreate table late (x int);")])
-            .await;
+    let folder = Folder::with(&[("0001_t", &format!("{OUTSIDE}create table late (x int);"))]).await;
     let first = folder.spawn_up(UpOptions::default());
     wait_for(&folder, SLEEPING, "1").await;
     folder.connect().await.script("update ferrobase.migration_lease set token = token + 1").await.unwrap();
     assert!(matches!(first.await.unwrap().0, Err(Error::LeaseLost)));
     assert_eq!(folder.ask("select to_regclass('late') is null").await, "t");
+    let progress = folder.status().await.migrations[0].progress.clone().unwrap();
+    assert_eq!((progress.done, progress.in_doubt), (0, true), "it records nothing over the other one's progress");
 
     // Between two files: the second one's transaction does not begin to work.
-    let folder = Folder::with(&[
-        ("0001_a", "-- ferrobase: no-transaction\nselect pg_sleep(1)"),
-        ("0002_b", "create table late (x int)"),
-    ])
-    .await;
+    let folder = Folder::with(&[("0001_a", OUTSIDE), ("0002_b", "create table late (x int)")]).await;
     let first = folder.spawn_up(UpOptions::default());
     wait_for(&folder, SLEEPING, "1").await;
     folder.connect().await.script("update ferrobase.migration_lease set token = token + 1").await.unwrap();
@@ -123,9 +119,7 @@ async fn a_runner_that_dies_is_followed_at_once() {
     let folder = Folder::with(&[("0001_t", "create table t (x int);\nselect pg_sleep(60);")]).await;
     let first = folder.spawn_up(UpOptions::default());
     wait_for(&folder, SLEEPING, "1").await;
-    let kill = "select pg_terminate_backend(pid) from pg_stat_activity
-                where wait_event = 'PgSleep' and datname = current_database()";
-    folder.connect().await.script(kill).await.unwrap();
+    folder.connect().await.script(KILL_SLEEPING).await.unwrap();
     assert!(matches!(first.await.unwrap().0, Err(Error::Connection { .. })));
     assert_eq!(
         folder.ask("select holder is not null from ferrobase.migration_lease").await,

@@ -90,6 +90,28 @@ async fn up_stops_at_the_wanted_file() {
 }
 
 #[tokio::test]
+async fn what_postgresql_remarks_is_told_with_its_statement() {
+    let text = "drop table if exists nothing;\ndo $$ begin raise warning 'careful'; end $$;\nselect 1;";
+    let folder = Folder::with(&[("0001_a", text), ("0002_b", &format!("-- ferrobase: no-transaction\n{text}"))]).await;
+    let (report, events) = folder.up_with(&UpOptions::default()).await;
+    report.unwrap();
+    let told: Vec<String> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Notice { file, place, warning, message } => Some(format!("{file}:{place} {warning} {message}")),
+            _ => None,
+        })
+        .collect();
+    let of = |file: &str, line: usize| {
+        [
+            format!("{file}:{line}:1 false table \"nothing\" does not exist, skipping"),
+            format!("{file}:{}:1 true careful", line + 1),
+        ]
+    };
+    assert_eq!(told, [of("0001_a.sql", 1), of("0002_b.sql", 2)].concat());
+}
+
+#[tokio::test]
 async fn nothing_of_a_file_stays_in_the_session() {
     let folder = Folder::with(&[
         (

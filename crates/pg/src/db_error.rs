@@ -16,7 +16,9 @@ pub enum Severity {
     Fatal,
     /// The server is gone.
     Panic,
-    /// Not a failure: WARNING, NOTICE, INFO, LOG or DEBUG.
+    /// Not a failure, but perhaps not meant.
+    Warning,
+    /// NOTICE, INFO, LOG or DEBUG.
     Notice,
 }
 
@@ -89,6 +91,7 @@ impl DbError {
                     "ERROR" => Severity::Error,
                     "FATAL" => Severity::Fatal,
                     "PANIC" => Severity::Panic,
+                    "WARNING" => Severity::Warning,
                     _ => Severity::Notice,
                 }
             }

@@ -61,9 +61,17 @@ fn kind_of_class(class: &str) -> Kind {
 }
 
 /// What the reference calls a failure of the server and the request alone brings about: values larger than an index
-/// or a statement takes (class 54), a list of rows that names one twice, a subquery that gives several (21000).
+/// or a statement takes (class 54), a list of rows that names one twice, a subquery that gives several (21000), values that
+/// an extension cannot read.
 fn is_of_the_request(error: &DbError) -> bool {
-    error.code.class() == "54" || error.code.as_str() == "21000"
+    error.code.class() == "54" || error.code.as_str() == "21000" || is_unreadable(error)
+}
+
+/// A text that is no value of a type of hstore or PostGIS. Their readers give no code of its own (XX000), as those of
+/// PostgreSQL's types do; the names of their routines are not translated.
+fn is_unreadable(error: &DbError) -> bool {
+    const READERS: [&str; 6] = ["get_val", "parse_hstore", "pg_parser_errhint", "pg_error", "BOX2D_in", "BOX3D_in"];
+    error.code.as_str() == "XX000" && error.routine.as_deref().is_some_and(|routine| READERS.contains(&routine))
 }
 
 /// An upsert through a view met a row of its table that the view does not show.
@@ -134,8 +142,8 @@ pub fn public_error(error: &DbError, audience: Audience) -> PublicError {
 /// The sentence that stands for a failure of the server: these codes name files, hosts, memory and limits.
 /// Cancellation, deadlock and lock timeouts stay readable, because the caller can act on them.
 fn masked(error: &DbError, kind: Kind) -> Option<&'static str> {
-    // The words of a function are its author's, whatever code they come with.
-    if error.routine.as_deref() == Some("exec_stmt_raise") {
+    // The words of a function are its author's, whatever code they come with, and those about a value are about the caller's.
+    if error.routine.as_deref() == Some("exec_stmt_raise") || is_unreadable(error) {
         return None;
     }
     match error.code.as_str() {

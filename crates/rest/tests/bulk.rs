@@ -40,6 +40,24 @@ async fn each_element_changes_its_row() {
     assert_eq!(api.value("select string_agg(sku || amount, ',' order by sku) from stock").await, "a2,b5,c3");
 }
 
+/// With rows of a parent beside them, too, where PostgreSQL would rather hash than look each of them up.
+#[tokio::test]
+async fn changed_rows_are_shown_in_the_order_of_the_list_with_what_they_belong_to() {
+    let api = api("create table public.shelves (id int primary key, name text not null);
+        create table public.boxes (id int primary key, shelf int references shelves, n int);
+        insert into shelves select n, 's' || n from generate_series(1, 9) n;
+        insert into boxes select n, n from generate_series(1, 9) n;
+        grant all on shelves, boxes to anon")
+    .await;
+    let places = [9, 3, 5, 1, 8, 2];
+    let list: Vec<_> = places.iter().map(|id| json!({"id": id, "n": id * 2})).collect();
+    for select in ["id,shelves(name)", "id,...shelves(name)", "id,shelves!inner(name)", "*,shelves(*)"] {
+        let answer = api.send(&format!("PATCH /boxes?select={select}"), &[FULL], json!(list).to_string()).await;
+        let shown: Vec<_> = answer.json().as_array().unwrap().iter().map(|row| row["id"].as_i64().unwrap()).collect();
+        assert_eq!(shown, places, "{select}");
+    }
+}
+
 #[tokio::test]
 async fn by_another_key_composite_keys_views_and_csv() {
     let api = stock().await;

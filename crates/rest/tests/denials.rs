@@ -63,6 +63,7 @@ alter table public.guarded enable row level security;
 create policy p on public.guarded to authenticated using (true);
 create trigger audit before insert on public.guarded for each row execute function public.audit();
 
+create function public.whole_posts() returns setof public.posts language sql as 'select * from public.posts';
 create function public.locked() returns int language sql as 'select 1';
 revoke execute on function public.locked() from public, anon, authenticated;
 ";
@@ -118,6 +119,12 @@ async fn missing_grants_are_named() {
         ),
         ("GET /posts?select=id,remarks(body)", "", "", "role authenticated lacks SELECT on remarks"),
         ("GET /rpc/locked", "", "", "role authenticated lacks EXECUTE on locked"),
+        (
+            "GET /rpc/whole_posts?select=id",
+            "",
+            "",
+            "role authenticated may SELECT some columns of posts only, and a function that it calls reads others",
+        ),
     ] {
         let answer = ann(&api, line, prefer, body).await;
         assert_eq!(hint(&answer), expected, "{line}");

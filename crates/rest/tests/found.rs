@@ -15,6 +15,24 @@ async fn rows_that_cannot_be_stored_are_the_callers_mistake() {
     assert_eq!((twice.status.as_u16(), twice.code().as_str()), (400, "21000"));
 }
 
+/// XX000: hstore reads a text that is none.
+#[tokio::test]
+async fn values_that_an_extension_cannot_read_are_the_callers_mistake() {
+    let api = api("create extension hstore schema extensions;
+        create table public.things (id int primary key, h extensions.hstore);")
+    .await;
+    for (line, body) in [
+        ("GET /things?h=eq.x", ""),
+        ("GET /things?h=cs.bad", ""),
+        ("POST /things", r#"{"id":1,"h":{"k":"1"}}"#),
+        ("PATCH /things?id=eq.1", r#"[{"id":1,"h":"k=>"}]"#),
+    ] {
+        let answer = api.send(line, &[], body).await;
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (400, "XX000"), "{line}: {answer:?}");
+        assert!(!answer.body.contains("its log says why"), "{line}: the reason is told: {answer:?}");
+    }
+}
+
 /// XX000: PostgreSQL plans the cast and has no function for it.
 #[tokio::test]
 async fn a_cast_to_the_type_of_literals_is_the_callers_mistake() {

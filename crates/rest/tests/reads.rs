@@ -209,6 +209,23 @@ async fn the_hints_of_an_ambiguous_self_join_work() {
     assert_eq!(unknown.code(), "PGRST200", "as PostgREST has it");
 }
 
+/// A key that only one row can refer to makes no list of those that point at a row.
+#[tokio::test]
+async fn a_unique_reference_to_the_same_table_is_one_row_both_ways() {
+    let tables = "create table public.kings (id int primary key, name text, pred int unique references kings);
+        insert into kings values (1, 'Ann', null), (2, 'Bob', 1), (3, 'Cid', 2);";
+    let here = api(tables).await;
+    let both = json!([{"name": "Bob", "pred": {"name": "Ann"}, "next": {"name": "Cid"}}]);
+    for next in ["next:kings!pred(name)", "next:kings!kings_pred_fkey(name)"] {
+        assert_eq!(here.get(&format!("/kings?select=name,pred(name),{next}&id=eq.2")).await, both, "{next}");
+    }
+    assert_eq!(here.get("/kings?select=name,pred!inner()&pred.name=eq.Ann").await, json!([{"name": "Bob"}]));
+    let transaction = TransactionRules { profile: Profile::Postgrest, ..TransactionRules::default() };
+    let upstream = Setup { transaction, ..Setup::default() }.start(tables).await;
+    let unknown = upstream.send("GET /kings?select=name,pred(name)", &[], "").await;
+    assert_eq!(unknown.code(), "PGRST200", "as PostgREST has it");
+}
+
 /// Whether an embed has rows is asked of what is shown, at every level.
 #[tokio::test]
 async fn windows_and_groups_of_required_embeds_count_at_every_level() {

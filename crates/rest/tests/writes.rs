@@ -295,6 +295,33 @@ async fn missing_keys_take_what_insert_would_take() {
     assert_eq!(api.value("select count(distinct u) || ' ' || sum(c) from odd").await, "2 12");
 }
 
+/// `json` has no equality: what functions present so is grouped by what it is, and told apart as `jsonb`.
+#[tokio::test]
+async fn groups_are_made_of_columns_before_casts_and_functions_present_them() {
+    let api = api(
+        "create domain public.color as int;
+        create function public.show_color(color) returns json language sql immutable as
+            $$ select to_json('#' || lpad(upper(to_hex($1)), 6, '0')) $$;
+        create cast (color as json) with function show_color(color) as implicit;
+        create table public.palettes (id int primary key, main color, at timestamp);
+        insert into palettes values (1, 5, '2024-01-01 10:00'), (2, 5, '2024-01-01 11:00'), (3, 255, '2024-01-01 11:00');
+        grant all on palettes to anon",
+    )
+    .await;
+    for (query, expected) in [
+        ("select=main,count()&order=main", json!([{"main": "#000005", "count": 2}, {"main": "#0000FF", "count": 1}])),
+        ("select=main&distinct=*&order=main.desc", json!([{"main": "#0000FF"}, {"main": "#000005"}])),
+        (
+            "select=at::date,count()&order=at",
+            json!([{"at": "2024-01-01", "count": 1}, {"at": "2024-01-01", "count": 2}]),
+        ),
+        ("select=day:at::date,count()", json!([{"day": "2024-01-01", "count": 3}])),
+    ] {
+        let answer = api.send(&format!("GET /palettes?{query}"), &[], "").await;
+        assert_eq!(answer.json(), expected, "{query}");
+    }
+}
+
 #[tokio::test]
 async fn what_a_write_shows_of_related_rows_is_bounded() {
     let api = Setup { rest: RestSection { max_rows: Some(3), ..RestSection::default() }, ..Setup::default() }

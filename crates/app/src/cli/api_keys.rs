@@ -68,7 +68,7 @@ pub(super) fn create(
     let owner = file.with_database(arguments.database_url.clone());
     let config = owner.load(environment.clone())?.config;
     let (key, stored) = with_pool(&owner, environment, async |pool| {
-        check_role(pool, role, &config).await?;
+        check_role(pool, kind, role, &config).await?;
         Ok(api_keys::create(pool, kind, &arguments.name, role, scopes.as_ref()).await?)
     })?;
     warn_of_role(role, &config);
@@ -83,14 +83,18 @@ pub(super) fn create(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Refuses a role as which no request ever runs. One that is not there at all the key's own statement finds out.
-async fn check_role(pool: &Pool, role: &str, config: &Config) -> Result<()> {
+/// Refuses a role as which no request ever runs, and for everybody one that policies do not bind. One that is not there at
+/// all the key's own statement finds out.
+async fn check_role(pool: &Pool, kind: KeyKind, role: &str, config: &Config) -> Result<()> {
     let schemas = exposure(config, default_privileges(&config.database)).schemas;
     let mut session = pool.session(Instant::now() + PATIENCE).await.context("cannot connect as the owner")?;
     let catalog = ferrobase_catalog::load(&mut session, &Scope::exposing(schemas.clone())).await;
     let catalog = catalog.context("cannot read the catalog")?;
     match roles::admit(role, &catalog, &Owners::of(&catalog, &schemas)) {
         Err(refusal) if refusal != Refusal::Unknown => bail!("--role {role}: no request may run as it: {refusal}"),
+        Ok(admitted) if admitted.bypass_rls && kind == KeyKind::Publishable => bail!(
+            "--role {role}: it passes row-level security, and everybody can read a publishable key: leave out --publishable"
+        ),
         _ => Ok(()),
     }
 }

@@ -2,13 +2,15 @@
 //!
 //! The database is the configured one, else the private one of the project's running `dev`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
+use ferrobase_base::config::Atom as _;
 use ferrobase_embedded::Embedded;
-use ferrobase_migrate::{Entry, Event, State, Status};
+use ferrobase_migrate::{Entry, Event, InDoubt, PartialProgress, State, Status, UpOptions};
 use ferrobase_pg::{ConnectOptions, Session};
 use serde_json::json;
 
@@ -57,15 +59,40 @@ enum Action {
     },
     /// Applies pending files, each in one transaction.
     #[command(
-        after_help = "Example:\n  ferrobase migrate up --database-url postgresql://owner:secret@db/app\n\nOne runner at a time, others wait. A file that fails leaves nothing; those before it stay applied.\nA file without a statement is not applied. Where others wait behind it, that is an error."
+        after_help = "Example:\n  ferrobase migrate up --database-url postgresql://owner:secret@db/app\n\nOne runner at a time, others wait. A file that fails leaves nothing; those before it stay applied.\nA file that says `-- ferrobase: no-transaction` keeps the statements before\nthe one that failed, and goes on there.\nA file without a statement is not applied. Where others wait behind it, that is an error."
     )]
     Up {
         #[command(flatten)]
         database: DatabaseArguments,
+        /// What to do with a statement outside a transaction that an earlier run began and may have completed; without it,
+        /// nothing is applied then.
+        #[arg(long, value_enum)]
+        in_doubt: Option<Decision>,
+        /// Longest wait for another runner.
+        #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
+        wait: Duration,
         /// The report as JSON.
         #[arg(long)]
         json: bool,
     },
+}
+
+/// Of somebody who has looked at the database.
+#[derive(Clone, Copy, ValueEnum)]
+enum Decision {
+    /// It is not done: run it again.
+    Retry,
+    /// It is done: go on behind it.
+    Skip,
+}
+
+impl From<Decision> for InDoubt {
+    fn from(decision: Decision) -> Self {
+        match decision {
+            Decision::Retry => Self::Retry,
+            Decision::Skip => Self::Skip,
+        }
+    }
 }
 
 #[derive(Args)]
@@ -88,9 +115,17 @@ pub(super) fn run(arguments: &MigrateArguments, environment: &Environment) -> Re
             }
         }
         Action::Status { database, json } => status(database, *json, environment)?,
-        Action::Up { database, json } => up(database, *json, environment)?,
+        Action::Up { database, in_doubt, wait, json } => {
+            let in_doubt = in_doubt.map_or(InDoubt::Stop, InDoubt::from);
+            let options = UpOptions { in_doubt, wait: *wait, ..UpOptions::default() };
+            up(database, options, *json, environment)?;
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    Duration::parse(text).ok_or_else(|| format!("not {}", Duration::kind()))
 }
 
 fn status(arguments: &DatabaseArguments, json: bool, environment: &Environment) -> Result<()> {
@@ -108,12 +143,13 @@ fn status(arguments: &DatabaseArguments, json: bool, environment: &Environment) 
     terminal::print(&table(&status))
 }
 
-fn up(arguments: &DatabaseArguments, json: bool, environment: &Environment) -> Result<()> {
+fn up(arguments: &DatabaseArguments, options: UpOptions, json: bool, environment: &Environment) -> Result<()> {
     let owner = owner(&arguments.config, environment)?;
     terminal::note(&format!("migrating {owner}"));
     let (report, empty) = terminal::block_on(async {
         let mut session = connect(&owner).await?;
-        Ok(migrations::up(&mut session, &arguments.folder).await?)
+        must_exist(&arguments.folder)?;
+        Ok(migrations::up(&mut session, &arguments.folder, options).await?)
     })?;
     if json {
         terminal::print_json(&report)?;
@@ -129,6 +165,17 @@ fn up(arguments: &DatabaseArguments, json: bool, environment: &Environment) -> R
     }
     if report.applied.is_empty() && !json {
         terminal::note("nothing to apply");
+    }
+    Ok(())
+}
+
+/// "Nothing to apply" would be good news, with which a pipeline in the wrong folder goes on.
+fn must_exist(folder: &Path) -> Result<()> {
+    if !folder.is_dir() {
+        let folder = folder.display();
+        bail!(
+            "there is no folder {folder}\n  run this in the project's folder, or name that of the migrations with --folder"
+        );
     }
     Ok(())
 }
@@ -152,8 +199,11 @@ fn line(entry: &Entry) -> String {
     if let Some(when) = &entry.applied_at {
         line.push_str(&format!("  {when}"));
     }
-    if let Some(progress) = &entry.progress {
-        line.push_str(&format!("  {} of {} statements", progress.done, progress.total));
+    if let Some(PartialProgress { done, total, in_doubt, .. }) = &entry.progress {
+        line.push_str(&format!("  {done} of {total} statements"));
+        if *in_doubt {
+            line.push_str(&format!(", and number {} may be done", done + 1));
+        }
     }
     if entry.out_of_order {
         line.push_str("  (a later one is applied)");
@@ -193,6 +243,10 @@ pub(crate) fn say(event: &Event) {
         Event::Statement { number, of, place, summary, .. } => {
             terminal::note(&format!("  statement {number} of {of} at {place}: {summary}"));
         }
+        Event::Notice { file, place, warning: true, message } => {
+            terminal::warn(&format!("{file}:{place}: {message}"));
+        }
+        Event::Notice { place, message, .. } => terminal::note(&format!("  at {place}: {message}")),
         Event::Retrying { file, attempt, reason } => {
             terminal::note(&format!("  {file}: attempt {attempt}, because {reason}"));
         }

@@ -9,6 +9,8 @@ use ferrobase_base::section;
 use ferrobase_request::config::TokenSection;
 use ferrobase_request::credentials::{ConfiguredKeys, KeyTextError};
 
+use super::{GRAPHQL, REST};
+
 /// Tokens and signing in.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AuthSection {
@@ -50,6 +52,9 @@ impl AuthSection {
     pub fn check(&self, report: &mut Report<'_>) {
         self.tokens.check(report);
         self.sign_in.check(report);
+        if [REST, GRAPHQL].contains(&self.sign_in.path.as_str()) {
+            report.refuse("path", "another part of the API lies there");
+        }
         if self.makes_tokens() && !self.tokens.jwt_role_claim.can_be_written() {
             let reason = "tokens of sign-in and anon and service keys cannot have their role there (only paths from key to key are \
                           written): they are anonymous";

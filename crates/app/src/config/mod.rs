@@ -26,6 +26,11 @@ use ferrobase_pg::config::DatabaseSection;
 use ferrobase_redis::config::RedisSection;
 use ferrobase_rest::config::RestSection;
 
+/// Where the REST room is; no setting moves it.
+pub(crate) const REST: &str = "/rest/v1";
+/// Where the GraphQL room is.
+pub(crate) const GRAPHQL: &str = "/graphql/v1";
+
 pub use auth::AuthSection;
 pub use environment::Environment;
 pub use load::{Flag, Loaded, Sources, load};

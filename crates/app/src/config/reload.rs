@@ -29,6 +29,8 @@ const AT_START: [&str; 13] = [
 #[derive(Debug)]
 pub struct Current {
     loaded: ArcSwap<Loaded>,
+    /// As the process was started with it: what is only read then is still this.
+    started: Node,
 }
 
 /// What a reload did.
@@ -36,7 +38,7 @@ pub struct Current {
 pub struct Reloaded {
     /// Keys whose written value changed and is now in force.
     pub changed: Vec<String>,
-    /// Keys whose written value changed and that wait for a restart.
+    /// Keys that are only read at start, and are not written as they were then.
     pub at_restart: Vec<String>,
     /// What is odd about the new configuration.
     pub warnings: Vec<Problem>,
@@ -45,7 +47,7 @@ pub struct Reloaded {
 impl Current {
     /// Puts the first configuration in force.
     pub fn new(loaded: Loaded) -> Self {
-        Self { loaded: ArcSwap::from_pointee(loaded) }
+        Self { started: loaded.tree.clone(), loaded: ArcSwap::from_pointee(loaded) }
     }
 
     /// The configuration in force.
@@ -63,7 +65,10 @@ impl Current {
 
     /// Swaps in a configuration that was loaded and judged already.
     pub fn replace(&self, next: Loaded) -> Reloaded {
-        let (at_restart, changed) = changes(&self.get().tree, &next.tree).into_iter().partition(|key| waits(key));
+        let mut changed = changes(&self.get().tree, &next.tree);
+        changed.retain(|key| !waits(key));
+        let mut at_restart = changes(&self.started, &next.tree);
+        at_restart.retain(|key| waits(key));
         let reloaded = Reloaded { changed, at_restart, warnings: next.warnings.clone() };
         self.loaded.store(Arc::new(next));
         reloaded

@@ -104,7 +104,7 @@ async fn round(project: &Project, owner: &ConnectOptions) -> Result<Round, Error
     let options = owner.clone().with_application_name("ferrobase migrate");
     let doing = "connecting to the private PostgreSQL".to_owned();
     let mut session = Session::connect(&options).await.map_err(|source| Error::Connection { doing, source })?;
-    let (_, empty) = up(&mut session, &migrations).await?;
+    let (_, empty) = up(&mut session, &migrations, UpOptions::default()).await?;
     let seeding = if empty.is_none() { Some(seed_once(&mut session, &seed).await?) } else { None };
     session.close().await;
     Ok(Round { seeding })
@@ -115,7 +115,11 @@ async fn seed_once(session: &mut Session, seed: &Path) -> Result<SeedOutcome, Er
 }
 
 /// Applies the pending files of a folder, up to the first without a statement; also says which that was.
-pub(crate) async fn up(session: &mut Session, folder: &Path) -> Result<(Report, Option<Empty>), Error> {
+pub(crate) async fn up(
+    session: &mut Session,
+    folder: &Path,
+    options: UpOptions,
+) -> Result<(Report, Option<Empty>), Error> {
     let empty = first_empty(session, folder).await?;
     if let Some(Empty { file, .. }) = &empty {
         terminal::note(&format!("{file} has no statement yet: it is applied when it has, and so are those after it"));
@@ -123,7 +127,7 @@ pub(crate) async fn up(session: &mut Session, folder: &Path) -> Result<(Report, 
     let to = empty.as_ref().map(|empty| empty.version.0.checked_sub(1).map(Version));
     // Nothing comes before number 0.
     let Some(to) = to.map_or(Some(None), |to| to.map(Some)) else { return Ok((Report::default(), empty)) };
-    let options = UpOptions { to, ..UpOptions::default() };
+    let options = UpOptions { to, ..options };
     let report = ferrobase_migrate::up(session, folder, &options, &mut say).await;
     // A schema that changed, if only in part, is told to every server of this database.
     let _ = session.execute("notify ferrobase", &[]).await;
@@ -155,7 +159,7 @@ fn fingerprint(project: &Project) -> Fingerprint {
     let entries = std::fs::read_dir(project.migrations()).into_iter().flatten().flatten();
     entries
         .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "sql"))
+        .filter(|path| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("sql")))
         .chain([project.seed()])
         .filter_map(|path| {
             let metadata = std::fs::metadata(&path).ok()?;

@@ -21,7 +21,7 @@ use ferrobase_request::keys::project_keys;
 use tokio::runtime::Handle;
 
 use crate::cli::keys::{now, signing_secret};
-use crate::config::Config;
+use crate::config::{Config, GRAPHQL, REST};
 
 use super::backend::Backend;
 use super::outbound::Caller;
@@ -31,10 +31,6 @@ use super::traces::Traces;
 use super::watchdog::{self, Watchdog};
 use super::{Options, numbers, top};
 
-/// Where the REST room is.
-const REST: &str = "/rest/v1";
-/// Where the GraphQL room is.
-const GRAPHQL: &str = "/graphql/v1";
 /// How long a browser brings a freshness token back, at least.
 const FRESHNESS_COOKIE_SECONDS: u64 = 60;
 

@@ -65,9 +65,12 @@ async fn an_opaque_key_works_until_it_is_taken_back() {
     let row = row.rows.first().unwrap().text(0).unwrap().to_owned();
     assert!(!row.contains(&secret) && !listed.to_string().contains(&secret), "{row} {listed}");
     assert!(keys(&["create", "reports"]).err.contains("already"));
-    for name in ["", &"x".repeat(121)] {
-        assert!(keys(&["create", name]).err.contains("a key needs a name, of at most 120 characters"), "{name}");
+    for name in ["", &"x".repeat(121), "two\nlines"] {
+        let told = keys(&["create", name]).err;
+        assert!(told.contains("a key needs a name of one line, of at most 120 characters"), "{name}: {told}");
     }
+    let everything = keys(&["create", "all", "--publishable", "--role", "service_role"]);
+    everything.fails(&["--role service_role: it passes row-level security", "leave out --publishable"]);
     assert!(keys(&["create", "x", "--role", "nobody_such"]).err.contains("no role nobody_such"));
     let began = Instant::now();
     while keys(&["list", "--json"]).json().as_array().unwrap().iter().all(|key| key["last_used_at"].is_null()) {

@@ -121,6 +121,45 @@ async fn what_is_wrong_is_told_with_its_place_and_its_remedy() {
 }
 
 #[tokio::test]
+async fn a_folder_that_is_not_there_is_no_good_news() {
+    let deployment = Deployment::new().await;
+    deployment.migrate(&["up"]).fails(&["no folder ferrobase/migrations", "--folder"]);
+    deployment.project.migration("0001_a.SQL", "create table a (id int);\n");
+    deployment.migrate(&["up", "--folder", "typo"]).fails(&["no folder typo", "--folder"]);
+    deployment.migrate(&["up"]).fails(&["0001_a.SQL is not named like a migration", "small letters"]);
+}
+
+#[tokio::test]
+async fn a_runner_waits_for_another_as_long_as_it_is_told() {
+    let deployment = Deployment::new().await;
+    deployment.project.migration("0001_a.sql", "create table a (id int);\n");
+    deployment.migrate(&["up"]).succeeds();
+    deployment.project.migration("0002_b.sql", "create table b (id int);\n");
+    let mut other = deployment.database.connect().await;
+    other.script("begin; select from ferrobase.migration_lease for update").await.unwrap();
+    deployment.migrate(&["up", "--wait", "100ms"]).fails(&["another runner", "applies migrations"]);
+    assert_eq!(deployment.migrate(&["up", "--wait", "soon"]).code(), Some(2));
+    other.script("commit").await.unwrap();
+    deployment.migrate(&["up", "--wait", "1s"]).succeeds();
+}
+
+#[tokio::test]
+async fn a_statement_in_doubt_is_shown_and_waits_for_a_decision() {
+    let deployment = Deployment::new().await;
+    let statement = "do $$ begin commit; perform pg_terminate_backend(pg_backend_pid()); end $$";
+    let text =
+        format!("-- ferrobase: no-transaction\ncreate table a (id int);\n{statement};\ncreate table b (id int);\n");
+    deployment.project.migration("0001_a.sql", &text);
+    deployment.migrate(&["up"]).fails(&["connection", "run it again"]);
+    let said = "partial  0001_a.sql  1 of 3 statements, and number 2 may be done\n";
+    assert_eq!(deployment.migrate(&["status"]).succeeds(), said);
+    deployment.migrate(&["up"]).fails(&["0001_a.sql:3:1", "statement 2 of 3", "--in-doubt skip", "--in-doubt retry"]);
+    deployment.migrate(&["up", "--in-doubt", "retry"]).fails(&["connection"]);
+    deployment.migrate(&["up", "--in-doubt", "skip"]).succeeds();
+    assert!(deployment.migrate(&["status"]).succeeds().starts_with("applied  0001_a.sql"));
+}
+
+#[tokio::test]
 async fn a_database_that_is_not_there_is_named_without_its_password() {
     let project = Project::empty();
     project.run(&["migrate", "status"]).fails(&["database.url", "--database-url", "ferrobase dev"]);

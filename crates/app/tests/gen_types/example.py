@@ -11,10 +11,12 @@ from database_types import (
     PublicBookList,
     PublicBooks,
     PublicBooksInsert,
+    PublicClocks,
     PublicMood,
     PublicOddNames,
     PublicOddNamesInsert,
     PublicOddNamesUpdate,
+    PublicOddType,
     ShopOrders,
 )
 
@@ -43,16 +45,20 @@ assert listed[0].loud == "ENGINES", listed
 odd = PublicOddNames.model_validate(rows("odd names")[0])
 assert (odd.user_id, odd.class_, odd.field_1st, odd.copy_, odd.uuid_ is None) == (7, "c", "first", "x", False), odd
 
+clocks = TypeAdapter(list[PublicClocks]).validate_python(rows("clocks"))
+assert (clocks[0].at, clocks[0].kind) == ("10:00:00+02", "25"), clocks
+
 new: PublicBooksInsert = {"title": "Notes", "author_id": 1, "moods": ["sad"]}
-sent = TypeAdapter(PublicBooksInsert).dump_python(new, mode="json", by_alias=True)
+sent = TypeAdapter(PublicBooksInsert).dump_python(new, mode="json")
 made = PublicBooks.model_validate(db.table("books").insert(sent).execute().data[0])
 assert (made.title, made.moods, made.price) == ("Notes", ["sad"], 0), made
 db.table("books").delete().eq("id", made.id).execute()
 
-new_odd: PublicOddNamesInsert = {"user-id": 8, "class": "d", 'say "it"': "it"}
-sent = TypeAdapter(PublicOddNamesInsert).dump_python(new_odd, mode="json", by_alias=True)
+inside = PublicOddType.model_validate({"class": "c", "odd col": "o", "$ref": "r"})
+new_odd: PublicOddNamesInsert = {"user-id": 8, "class": "d", 'say "it"': "it", "inside": inside}
+sent = TypeAdapter(PublicOddNamesInsert).dump_python(new_odd, mode="json")
 made_odd = PublicOddNames.model_validate(db.table("odd names").insert(sent).execute().data[0])
-assert (made_odd.user_id, made_odd.say__it_) == (8, "it"), made_odd
+assert (made_odd.user_id, made_odd.say__it_, made_odd.inside) == (8, "it", inside), made_odd
 change: PublicOddNamesUpdate = {"1st": None}
 db.table("odd names").update(TypeAdapter(PublicOddNamesUpdate).dump_python(change, mode="json")).eq("user-id", 8).execute()
 db.table("odd names").delete().eq("user-id", 8).execute()

@@ -1,9 +1,11 @@
 -- What a generator of types can meet: each kind of column, key, view and function, and names that languages do not take.
 create schema units;
 create schema shop;
+create schema serde;
 create type units.length as enum ('m', 'km');
 create type mood as enum ('sad', 'so-so', 'it''s "fine"');
 create type address as (street text, moods mood[], built date);
+create type "odd type" as ("class" text, "odd col" text, "$ref" text);
 create domain email as text check (value like '%@%');
 create domain emails as email[];
 
@@ -36,8 +38,10 @@ create table shelves (id int primary key, label text);
 create table books_shelves (book_id int references books, shelf_id int references shelves, primary key (book_id, shelf_id));
 create table "odd names" (
   "user-id" int primary key, "class" text not null, "1st" text, "createdAt" timestamptz not null default now(), uuid uuid,
-  "a-b" int, a_b int, copy text, "say ""it""" text, "self" boolean
+  "a-b" int, a_b int, copy text, "say ""it""" text, "self" boolean, inside "odd type"
 );
+create table clocks (at timetz not null, kind oid not null);
+create table serde.serde_json (id int primary key);
 create table "empty" ();
 create table measured (day date not null, place int not null, primary key (place, day)) partition by range (day);
 create table measured_2024 partition of measured for values from ('2024-01-01') to ('2025-01-01');
@@ -54,6 +58,7 @@ create function add(a int, b int default 1) returns int language sql immutable a
 create function search(term text) returns setof books language sql stable as
   'select * from books where title ilike ''%'' || term || ''%''';
 create function first_book() returns books language sql stable as 'select * from books order by id limit 1';
+create function no_book() returns books language sql stable as 'select * from books where false';
 create function counts(since date default null) returns table (author text, books bigint) language sql stable as
   'select a.name, count(b) from authors a left join books b on b.author_id = a.id group by 1 order by 1';
 create function halves(whole int, out low int, out high int) language sql as 'select whole / 2, whole - whole / 2';
@@ -82,4 +87,5 @@ insert into books (title, author_id, sequel_to, price, tags, meta, size, around,
 insert into passports values (1, 'P-1');
 insert into shelves values (1, 'top');
 insert into books_shelves values (1, 1);
+insert into clocks values ('10:00+02', 25);
 insert into "odd names" ("user-id", "class", "1st", uuid, copy) values (7, 'c', 'first', gen_random_uuid(), 'x');

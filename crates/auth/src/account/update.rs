@@ -11,7 +11,7 @@ use crate::limit::Limit;
 use crate::mail::MailKind;
 use crate::password::{self, Verdict};
 use crate::pkce::Challenge;
-use crate::proof::{Proof, Purpose, Text, check_mailer, prepare, send, take_turn, use_nonce};
+use crate::proof::{NumberProof, Proof, Purpose, Text, check_mailer, prepare, send, take_turn, use_nonce};
 use crate::signup::identity_data;
 use crate::store::one_time_tokens::{self, TokenType};
 use crate::store::users::Change;
@@ -251,7 +251,8 @@ async fn change_phone(flow: &Flow, tx: &mut Tx, user: &User, phone: &str, channe
     }
     take_turn(flow, tx, Purpose::Message, phone).await?;
     users::phone_change_begun(tx, user.id(), phone).await?;
-    prepare(flow, tx, user, TokenType::PhoneChange, phone, channel).await.map(Some)
+    let proof = NumberProof { channel, ..NumberProof::of(TokenType::PhoneChange, phone) };
+    prepare(flow, tx, user, proof).await.map(Some)
 }
 
 /// The address or number is a way in from now on.

@@ -138,6 +138,8 @@ async fn account(
             }
             if let Some(hash) = hash {
                 users::set_password(tx, user.id(), &hash).await?;
+                // What was asked for before has nothing to do with this password.
+                one_time_tokens::delete_all(tx, user.id()).await?;
             }
             Ok((user, kind))
         }
@@ -175,7 +177,7 @@ async fn put(tx: &mut Tx, user: &User, kind: Kind, code: &Code, to: &str) -> Res
         code,
         relates_to: to,
         flow: None,
-        drops_password: kind.token() == TokenType::Recovery,
+        drops_password: matches!(kind, Kind::Invite | Kind::MagicLink | Kind::Recovery),
     };
     one_time_tokens::put(tx, &token).await?;
     let mail = match kind {

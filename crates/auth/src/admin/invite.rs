@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::not_found;
 use super::update::email_exists;
+use crate::account::merged;
 use crate::caller::{Admin, Flow, Json};
 use crate::error::{Error, Result};
 use crate::hooks;
@@ -29,16 +30,23 @@ pub(super) async fn invite(admin: Admin, Json(body): Json<Invite>) -> Result<Jso
     check_mailer(flow)?;
     let mut tx = flow.begin().await?;
     let user = Box::pin(invited(flow, &mut tx, &email, body.data.unwrap_or_default())).await?;
-    send(flow, &mut tx, &user, Proof { kind: MailKind::Invite, ..Proof::of_address(&email, None) }).await?;
+    let proof = Proof { kind: MailKind::Invite, drops_password: true, ..Proof::of_address(&email, None) };
+    send(flow, &mut tx, &user, proof).await?;
     let user = users::find(&mut tx, user.id()).await?.ok_or_else(not_found)?;
     tx.commit().await?;
     Ok(Json(user::user(&user)))
 }
 
-/// The account of an address that nobody has proved yet.
+/// The account of an address that nobody has proved yet. What an administrator says of one that is there goes before what
+/// somebody said who signed up with the address.
 pub(super) async fn invited(flow: &Flow, tx: &mut Tx, email: &str, data: Map<String, Value>) -> Result<User> {
     if let Some(user) = users::find_by_email(tx, email).await? {
-        return if user.row.email_confirmed_at.is_some() { Err(email_exists()) } else { Ok(user) };
+        if user.row.email_confirmed_at.is_some() {
+            return Err(email_exists());
+        }
+        let metadata = merged(user.row.raw_user_meta_data.as_ref(), &data);
+        users::set_metadata(tx, user.id(), None, Some(&metadata)).await?;
+        return Ok(user);
     }
     let new = NewUser { email: Some(email.to_owned()), user_metadata: data, ..NewUser::default() };
     hooks::before_user_created(flow, tx, &new, Some("email")).await?;

@@ -62,6 +62,9 @@ async fn write(tx: &mut Tx, user: &User, body: &Attributes, checked: &Checked, h
 async fn set_addresses(tx: &mut Tx, user: &User, email: Option<&str>, phone: Option<&str>) -> Result<()> {
     let id = user.id();
     if let Some(email) = email {
+        if users::find_by_email(tx, email).await?.is_some_and(|holder| holder.id() != id) {
+            return Err(email_exists());
+        }
         let set = users::set_email(tx, id, email).await;
         set.map_err(|error| exists(error, "users_email_partial_key"))?;
         add_identity(tx, user, "email", Some(email), None).await?;

@@ -3,7 +3,7 @@
 //! A handler returns an [`Error`]; `response` writes it in the shape that the caller's client understands. Refusals are made
 //! where they are decided, by the constructors named after the status.
 //! Invariant: an error tells nothing about the database or about accounts that the contract does not tell; causes are logged
-//! once, in `response`.
+//! once, in `response`. What triggers and tables of the application say is theirs to tell, and is told as elsewhere.
 
 mod code;
 mod response;
@@ -11,8 +11,13 @@ mod response;
 use std::borrow::Cow;
 use std::time::Duration;
 
-use ferrobase_pg::Error as PgError;
+use ferrobase_base::PublicError;
+use ferrobase_edge::error as edge;
+use ferrobase_pg::{DbError, Error as PgError};
+use ferrobase_request::sqlstate::{Audience, public_error};
 use http::StatusCode;
+
+use crate::OWNER;
 
 pub use code::ErrorCode;
 pub(crate) use response::{edge_shape, shape};
@@ -71,6 +76,9 @@ pub enum Error {
         /// One sentence.
         description: Cow<'static, str>,
     },
+    /// Code of the application said no in the database.
+    #[error("{}", .0.message)]
+    Application(Box<PublicError>),
     /// PostgreSQL, or the way to it.
     #[error("the database failed")]
     Database(#[source] PgError),
@@ -150,13 +158,14 @@ impl Error {
             Self::Refused { status, .. } => *status,
             Self::WeakPassword { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Self::OAuth { .. } => StatusCode::BAD_REQUEST,
+            Self::Application(said) => edge::status(said.kind),
             Self::Database(error) => response::status_of_database(error),
             Self::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
     /// What a browser is told when it is redirected.
-    pub(crate) fn told(&self) -> (StatusCode, ErrorCode, String) {
+    pub(crate) fn told(&self) -> (StatusCode, Cow<'static, str>, String) {
         (self.status(), self.code(), response::message(self))
     }
 
@@ -165,8 +174,9 @@ impl Error {
         response::log(self);
     }
 
-    pub(crate) fn code(&self) -> ErrorCode {
-        match self {
+    pub(crate) fn code(&self) -> Cow<'static, str> {
+        let code = match self {
+            Self::Application(said) => return said.code.clone(),
             Self::Refused { code, .. } => *code,
             Self::WeakPassword { .. } => ErrorCode::WeakPassword,
             Self::OAuth { .. } => ErrorCode::Unknown,
@@ -176,12 +186,26 @@ impl Error {
                 _ => ErrorCode::UnexpectedFailure,
             },
             Self::Internal { .. } => ErrorCode::UnexpectedFailure,
-        }
+        };
+        code.as_str().into()
     }
 }
 
 impl From<PgError> for Error {
     fn from(error: PgError) -> Self {
-        Self::Database(error)
+        match error {
+            PgError::Db(said) if is_applications(&said) => {
+                let audience = Audience { is_anonymous: false, shows_internals: false };
+                Self::Application(Box::new(public_error(&said, audience)))
+            }
+            error => Self::Database(error),
+        }
     }
+}
+
+/// A RAISE (of a trigger: nothing of ours raises), or a constraint of a table that is not ours.
+fn is_applications(error: &DbError) -> bool {
+    let is_raised = error.routine.as_deref() == Some("exec_stmt_raise");
+    let is_elsewhere = error.schema.as_deref().is_some_and(|schema| schema != OWNER.schema);
+    is_raised || (error.code.class() == "23" && is_elsewhere)
 }

@@ -4,6 +4,7 @@
 //! the body. What the edge refuses before the room is called has no request to look at: it gets the older shape, which
 //! every client reads.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -14,7 +15,7 @@ use ferrobase_base::{Kind, PublicError, error::causes};
 use ferrobase_edge::Caller;
 use ferrobase_edge::error as edge;
 use ferrobase_pg::Error as PgError;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
 
 use super::{Error, ErrorCode};
@@ -44,7 +45,12 @@ pub(crate) async fn shape(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let Some(Failure(error)) = response.extensions_mut().remove::<Failure>() else { return response };
     log(&error);
-    render(&error, is_new, id.as_deref())
+    let allowed = response.headers_mut().remove(header::ALLOW);
+    let mut response = render(&error, is_new, id.as_deref());
+    if let Some(allowed) = allowed {
+        response.headers_mut().insert(header::ALLOW, allowed);
+    }
+    response
 }
 
 /// Versions are dates, which compare as text.
@@ -66,11 +72,11 @@ fn render(error: &Error, is_new: bool, request_id: Option<&str>) -> Response {
     let message = message(error);
     let mut body = Map::new();
     if is_new {
-        body.insert("code".to_owned(), code.as_str().into());
+        body.insert("code".to_owned(), code.as_ref().into());
         body.insert("message".to_owned(), message.into());
     } else {
         body.insert("code".to_owned(), status.as_u16().into());
-        body.insert("error_code".to_owned(), code.as_str().into());
+        body.insert("error_code".to_owned(), code.as_ref().into());
         body.insert("msg".to_owned(), message.into());
         if let Some(id) = request_id.filter(|_| status.is_server_error()) {
             body.insert("error_id".to_owned(), id.into());
@@ -80,7 +86,14 @@ fn render(error: &Error, is_new: bool, request_id: Option<&str>) -> Response {
         let reasons: Vec<_> = reasons.iter().map(|reason| reason.as_str()).collect();
         body.insert("weak_password".to_owned(), json!({ "reasons": reasons }));
     }
+    if let Error::Application(said) = error {
+        body.extend(said.details.clone().map(|details| ("detail".to_owned(), details)));
+        body.extend(said.hint.clone().map(|hint| ("hint".to_owned(), hint.into())));
+    }
     let mut response = respond(status, code, &Value::Object(body), is_new);
+    if let Error::Application(said) = error {
+        edge::decorate(&mut response, said);
+    }
     if let Some(seconds) = retry_after(error) {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
@@ -107,16 +120,16 @@ pub(super) fn message(error: &Error) -> String {
     }
 }
 
-fn respond(status: StatusCode, code: ErrorCode, body: &Value, is_new: bool) -> Response {
+fn respond(status: StatusCode, code: Cow<'static, str>, body: &Value, is_new: bool) -> Response {
     let mut response = Response::new(Body::from(body.to_string()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(CODE_FIELD, HeaderValue::from_static(code.as_str()));
+    headers.extend(HeaderValue::from_str(&code).ok().map(|code| (HeaderName::from_static(CODE_FIELD), code)));
     if is_new {
         headers.insert(VERSION_FIELD, HeaderValue::from_static(VERSION));
     }
-    response.extensions_mut().insert(edge::ErrorCode(code.as_str().into()));
+    response.extensions_mut().insert(edge::ErrorCode(code));
     response
 }
 
@@ -134,7 +147,7 @@ pub(crate) fn edge_shape(error: &PublicError) -> Response {
     };
     let status = edge::status(error.kind);
     let body = json!({"code": status.as_u16(), "error_code": code.as_str(), "msg": error.message});
-    let mut response = respond(status, code, &body, false);
+    let mut response = respond(status, code.as_str().into(), &body, false);
     edge::decorate(&mut response, error);
     response
 }

@@ -20,7 +20,9 @@ pub(super) async fn call(tx: &mut Tx, schema: &str, function: &str, input: &Valu
             let message = format!("The hook did not answer within {} seconds", TIMEOUT.as_secs());
             Err(Error::unprocessable(ErrorCode::HookTimeout, message))
         }
-        Err(error @ Error::Database(PgError::Db(_))) => Err(Error::internal("calling a hook's function")(error)),
+        Err(error @ (Error::Application(_) | Error::Database(PgError::Db(_)))) => {
+            Err(Error::internal("calling a hook's function")(error))
+        }
         answered => answered,
     }
 }

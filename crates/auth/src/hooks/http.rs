@@ -63,7 +63,9 @@ async fn tries(outbound: &dyn Outbound, url: &str, key: &[u8], body: &Bytes) -> 
 fn signed(url: &str, key: &[u8], body: &Bytes) -> Call {
     let (id, timestamp) = (Uuid::new_v4().to_string(), Timestamp::now().as_second().to_string());
     let signature = signature(key, &id, &timestamp, body);
-    let call = Call { url: url.to_owned(), body: Some(("application/json", body.clone())), ..Call::default() };
+    // All tries together have a bound.
+    let longest = Duration::MAX;
+    let call = Call { url: url.to_owned(), body: Some(("application/json", body.clone())), longest, ..Call::default() };
     call.with("webhook-id", &id).with("webhook-timestamp", &timestamp).with("webhook-signature", &signature)
 }
 

@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::hooks;
 use crate::proof::{Proof, Purpose, send, take_turn};
 use crate::provider::Profile;
-use crate::store::users::NewUser;
+use crate::store::users::{NewUser, Way};
 use crate::store::{Tx, audit, identities, is_duplicate, sessions, users};
 use crate::user::{User, address};
 
@@ -143,7 +143,7 @@ async fn take_over(tx: &mut Tx, user: &User) -> Result<()> {
     if user.row.invited_at.is_none() {
         users::set_metadata(tx, user.id(), None, Some(&Map::new())).await?;
     }
-    users::drop_ways_in(tx, user.id()).await?;
+    users::drop_ways_in(tx, user.id(), Way::Email).await?;
     sessions::delete_all(tx, user.id()).await
 }
 
@@ -226,6 +226,6 @@ fn usable(user: Option<User>) -> Result<User> {
 }
 
 /// Somebody did the same at the same time.
-fn again() -> Error {
+pub(super) fn again() -> Error {
     Error::refused(http::StatusCode::CONFLICT, ErrorCode::Conflict, "The account is being changed, please try again")
 }

@@ -35,7 +35,7 @@ pub(crate) async fn grant(flow: &Flow, request: Request) -> Result<Tokens> {
     let body: IdTokenGrant = Json::from_request(Request::from_parts(parts, body), &()).await?.0;
     let linking_target = if body.link_identity.unwrap_or(false) {
         let caller = caller?;
-        check_allowed(flow)?;
+        check_allowed(&caller)?;
         Some(caller.user.id())
     } else {
         None

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::StatusCode;
 use uuid::Uuid;
 
-use super::{SCOPES, check_enabled};
+use super::{SCOPES, check_enabled, signs_for_others};
 use crate::caller::Flow;
 use crate::error::{Error, ErrorCode, Result};
 use crate::landing::go;
@@ -114,8 +114,7 @@ impl Asked {
         if scope.len() > 1024 || scope.split(' ').any(|scope| !SCOPES.contains(&scope)) {
             return Err(("invalid_scope", "scopes are openid, email, profile and phone"));
         }
-        let signs_for_others = flow.settings.signer.as_ref().is_some_and(crate::keys::Signer::is_asymmetric);
-        if scope.split(' ').any(|scope| scope == "openid") && !signs_for_others {
+        if scope.split(' ').any(|scope| scope == "openid") && !signs_for_others(flow) {
             return Err(("invalid_scope", "openid needs auth.signing_keys: others could not verify an ID token"));
         }
         let is_long = |name: &str, most: usize| self.get(name).chars().count() > most;

@@ -39,6 +39,11 @@ pub(crate) fn routes() -> Router<Room> {
         .route("/.well-known/oauth-authorization-server", get(discovery::document))
 }
 
+/// Whether others can verify ID tokens; without that `openid` is no scope.
+fn signs_for_others(flow: &Flow) -> bool {
+    flow.settings.signer.as_ref().is_some_and(crate::keys::Signer::is_asymmetric)
+}
+
 fn check_enabled(flow: &Flow) -> Result<()> {
     if flow.settings.section.oauth_server.enabled {
         return Ok(());

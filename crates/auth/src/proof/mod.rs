@@ -20,7 +20,7 @@ use axum::routing::{get, post};
 
 pub(crate) use limits::{Purpose, check_quota, take_turn};
 pub(crate) use mail::{Proof, check_mailer, link, send};
-pub(crate) use message::{Text, prepare};
+pub(crate) use message::{NumberProof, Text, prepare};
 pub(crate) use reauthenticate::use_nonce;
 pub(crate) use veil::veiled;
 

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Proof, Purpose, check_mailer, prepare, send, take_turn, veiled};
+use super::{NumberProof, Proof, Purpose, check_mailer, prepare, send, take_turn, veiled};
 use crate::caller::{Flow, Json};
 use crate::error::{Error, ErrorCode, Result};
 use crate::hooks;
@@ -55,7 +55,10 @@ async fn by_email(flow: &Flow, email: &str, body: &Otp) -> Result<Json<Value>> {
     let challenge = Challenge::read(body.code_challenge.as_deref(), body.code_challenge_method.as_deref())?;
     check_mailer(flow)?;
     let mut tx = flow.begin().await?;
-    take_turn(flow, &mut tx, Purpose::SignIn, &email).await?;
+    // Which of the two mails it will be must not show before both may go.
+    for purpose in [Purpose::SignIn, Purpose::Confirmation] {
+        take_turn(flow, &mut tx, purpose, &email).await?;
+    }
     let known = users::find_by_email(&mut tx, &email).await?;
     let user = match known {
         Some(user) => user,
@@ -99,7 +102,9 @@ async fn by_phone(flow: &Flow, phone: &str, body: &Otp) -> Result<Json<Value>> {
         }
     };
     audit::note(&mut tx, "user_recovery_requested", &user, flow.client.ip, None).await?;
-    let text = prepare(flow, &mut tx, &user, TokenType::Confirmation, &phone, channel).await?;
+    let token = TokenType::Confirmation;
+    let proof = NumberProof { token, number: &phone, channel, drops_password: true };
+    let text = prepare(flow, &mut tx, &user, proof).await?;
     tx.commit().await?;
     Ok(Json(super::resend::message_id(text.send(flow).await?)))
 }

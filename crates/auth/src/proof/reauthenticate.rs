@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq as _;
 
-use super::{Proof, Purpose, check_mailer, prepare, send, take_turn};
+use super::{NumberProof, Proof, Purpose, check_mailer, prepare, send, take_turn};
 use crate::caller::{Flow, Json, SignedIn};
 use crate::error::{Error, ErrorCode, Result};
 use crate::limit::Limit;
@@ -28,7 +28,8 @@ pub(super) async fn reauthenticate(caller: SignedIn) -> Result<Json<Value>> {
     }
     if user.row.phone_confirmed_at.is_some() && !user.phone().is_empty() {
         take_turn(flow, &mut tx, Purpose::Message, user.phone()).await?;
-        let text = prepare(flow, &mut tx, user, TokenType::Reauthentication, user.phone(), "sms").await?;
+        let proof = NumberProof::of(TokenType::Reauthentication, user.phone());
+        let text = prepare(flow, &mut tx, user, proof).await?;
         tx.commit().await?;
         return Ok(Json(super::resend::message_id(text.send(flow).await?)));
     }

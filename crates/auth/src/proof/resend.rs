@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Proof, Purpose, Text, check_mailer, check_quota, prepare, send, take_turn, veiled};
+use super::{NumberProof, Proof, Purpose, Text, check_mailer, check_quota, prepare, send, take_turn, veiled};
 use crate::account::send_email_change;
 use crate::caller::{Flow, Json};
 use crate::error::{Error, Result};
@@ -83,10 +83,10 @@ async fn prepare_again(flow: &Flow, tx: &mut Tx, is_sms: bool, phone: &str) -> R
     let new = user.as_ref().and_then(|user| user.row.phone_change.clone()).filter(|new| !new.is_empty());
     match (user, new) {
         (Some(user), _) if is_sms && user.row.phone_confirmed_at.is_none() => {
-            prepare(flow, tx, &user, TokenType::Confirmation, phone, "sms").await.map(Some)
+            prepare(flow, tx, &user, NumberProof::of(TokenType::Confirmation, phone)).await.map(Some)
         }
         (Some(user), Some(new)) if !is_sms => {
-            prepare(flow, tx, &user, TokenType::PhoneChange, &new, "sms").await.map(Some)
+            prepare(flow, tx, &user, NumberProof::of(TokenType::PhoneChange, &new)).await.map(Some)
         }
         _ => check_quota(flow, tx, Purpose::Message).await.map(|()| None),
     }

@@ -21,6 +21,12 @@ pub async fn create_with_identity(tx: &mut Tx, mut new: NewUser, provider: &str)
     new.app_metadata.entry("provider").or_insert_with(|| provider.into());
     new.app_metadata.entry("providers").or_insert_with(|| json!([provider]));
     let data = new.user_metadata.clone();
+    // To the index another spelling is another address.
+    if let Some(email) = &new.email
+        && users::find_by_email(tx, email).await?.is_some()
+    {
+        return Ok(Made::Taken);
+    }
     tx.savepoint().await?;
     let id = match users::insert(tx, &new).await {
         Ok(id) => id,

@@ -7,6 +7,7 @@ use crate::config::SignInSection;
 use crate::error::{Error, ErrorCode, Result};
 use crate::password;
 use crate::pkce::Challenge;
+use crate::store::users::NewUser;
 use crate::user::address;
 
 /// The body.
@@ -25,6 +26,24 @@ pub(super) struct SignUp {
 pub(super) enum Way {
     Email(String),
     Phone(String),
+}
+
+impl Way {
+    /// As `provider` of an identity.
+    pub(super) fn provider(&self) -> &'static str {
+        match self {
+            Self::Email(_) => "email",
+            Self::Phone(_) => "phone",
+        }
+    }
+
+    pub(super) fn email(&self) -> Option<&str> {
+        if let Self::Email(email) = self { Some(email) } else { None }
+    }
+
+    pub(super) fn phone(&self) -> Option<&str> {
+        if let Self::Phone(phone) = self { Some(phone) } else { None }
+    }
 }
 
 /// A body that was checked.
@@ -73,6 +92,19 @@ impl SignUp {
         };
         let challenge = Challenge::read(self.code_challenge.as_deref(), self.code_challenge_method.as_deref())?;
         Ok(Request { way, password, data: self.data.unwrap_or_default(), channel, challenge })
+    }
+}
+
+impl Request {
+    /// What the account begins with.
+    pub(super) fn new_user(&self, hash: String) -> NewUser {
+        NewUser {
+            email: self.way.email().map(str::to_owned),
+            phone: self.way.phone().map(str::to_owned),
+            password: Some(hash),
+            user_metadata: self.data.clone(),
+            ..NewUser::default()
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! `auth.one_time_tokens`: what codes and links in mails and messages stand for. A user has at most one of each type.
 //!
-//! A row has two secrets: the link (`token_hash`, which nobody guesses) and the code (`code_hash`, which dies after
-//! [`TRIES`] wrong ones). Invariant: a code is compared only while its account is locked, so that guesses made at once count
-//! one by one.
+//! A row has two secrets: the link (`token_hash`, which nobody guesses) and the code (`code_hash`, which is dead after
+//! [`TRIES`] wrong ones). The row stays then: nobody takes a link away, or what is remembered here, by guessing.
+//! Invariant: a code is compared only while its account is locked, so that guesses made at once count one by one.
+//! Invariant: once a password was to go with an account's proof, neither a later mail nor a dead code keeps it.
 
 use serde::Deserialize;
 use uuid::Uuid;
@@ -12,7 +13,7 @@ use crate::error::Result;
 use crate::mail::Code;
 use crate::params;
 
-/// Wrong codes that a row survives, and one more.
+/// Wrong codes that a code survives, and one more.
 pub const TRIES: i64 = 5;
 
 /// What a token is for.
@@ -65,7 +66,7 @@ pub struct NewToken<'a> {
     pub relates_to: &'a str,
     /// The flow that the link leads back to.
     pub flow: Option<Uuid>,
-    /// Whether a password that nobody has proved goes with it.
+    /// Whether a password that nobody has proved goes when the account is proved.
     pub drops_password: bool,
 }
 
@@ -79,8 +80,6 @@ pub struct Token {
     pub relates_to: String,
     pub code_hash: Option<String>,
     pub flow_state_id: Option<Uuid>,
-    #[serde(default)]
-    pub drops_password: bool,
     /// Seconds since it was made.
     pub age: f64,
 }
@@ -96,7 +95,7 @@ macro_rules! token {
     };
 }
 
-/// Puts a token in the place of an earlier one.
+/// Puts a token in the place of an earlier one. Who asks for another mail does not save a password that was to go.
 pub async fn put(tx: &mut Tx, new: &NewToken<'_>) -> Result<()> {
     let sql =
         "insert into auth.one_time_tokens (id, user_id, token_type, token_hash, code_hash, relates_to, flow_state_id,
@@ -105,7 +104,7 @@ pub async fn put(tx: &mut Tx, new: &NewToken<'_>) -> Result<()> {
             now() at time zone 'utc', now() at time zone 'utc')
         on conflict (user_id, token_type) do update set id = excluded.id, token_hash = excluded.token_hash,
             code_hash = excluded.code_hash, relates_to = excluded.relates_to, flow_state_id = excluded.flow_state_id,
-            drops_password = excluded.drops_password, tries = 0,
+            drops_password = one_time_tokens.drops_password or excluded.drops_password, tries = 0,
             created_at = excluded.created_at, updated_at = excluded.updated_at";
     let NewToken { user, kind, code, relates_to, flow, drops_password } = new;
     let params = params![Uuid::new_v4(), user, kind.as_str(), code.link, code.hash, relates_to, flow, drops_password];
@@ -126,30 +125,37 @@ pub async fn lock(tx: &mut Tx, id: Uuid) -> Result<Option<Token>> {
     tx.one(token!("where t.id = $1::uuid for update of t"), params![id]).await
 }
 
-/// Whose tokens of these types were sent to an address or number. Several accounts may be about to change to it.
+/// Whose tokens of these types were sent to an address or number, and have a living code. Several accounts may be about to change to it.
 pub async fn owners(tx: &mut Tx, address: &str, kinds: &[TokenType]) -> Result<Vec<Uuid>> {
     let sql = "select to_jsonb(user_id)::text from auth.one_time_tokens
-        where relates_to = $1 and token_type = any($2::auth.one_time_token_type[])
+        where relates_to = $1 and token_type = any($2::auth.one_time_token_type[]) and tries < $3::int8
         group by user_id order by max(created_at) desc, user_id limit 5";
-    tx.all(sql, params![address, list(kinds)]).await
+    tx.all(sql, params![address, list(kinds), TRIES]).await
 }
 
-/// An account's tokens of these types that were sent to an address or number, for this transaction alone.
+/// An account's tokens of these types that were sent to an address or number and have a living code, for this transaction
+/// alone.
 pub async fn lock_of(tx: &mut Tx, user: Uuid, address: &str, kinds: &[TokenType]) -> Result<Vec<Token>> {
     let sql = token!(
         "where t.user_id = $1::uuid and t.relates_to = $2 and t.token_type = any($3::auth.one_time_token_type[])
-        for update of t"
+        and t.tries < $4::int8 for update of t"
     );
-    tx.all(sql, params![user, address, list(kinds)]).await
+    tx.all(sql, params![user, address, list(kinds), TRIES]).await
 }
 
-/// A wrong code was tried for these tokens; whatever has had too many goes.
+/// A wrong code was tried for these tokens; the code of whichever has had too many is dead.
 pub async fn note_wrong(tx: &mut Tx, user: Uuid, address: &str, kinds: &[TokenType]) -> Result<()> {
-    let tried = "update auth.one_time_tokens set tries = tries + 1
-        where user_id = $1::uuid and relates_to = $2 and token_type = any($3::auth.one_time_token_type[])";
-    tx.execute(tried, params![user, address, list(kinds)]).await?;
-    let sql = "delete from auth.one_time_tokens where user_id = $1::uuid and tries >= $2::int8";
-    tx.execute(sql, params![user, TRIES]).await.map(drop)
+    let sql = "update auth.one_time_tokens set tries = tries + 1
+        where user_id = $1::uuid and relates_to = $2 and token_type = any($3::auth.one_time_token_type[])
+            and tries < $4::int8";
+    tx.execute(sql, params![user, address, list(kinds), TRIES]).await.map(drop)
+}
+
+/// Whether a password that nobody has proved goes when this account is proved, by whichever of its tokens.
+pub async fn drops_password(tx: &mut Tx, user: Uuid) -> Result<bool> {
+    let sql = "select to_jsonb(exists(
+        select from auth.one_time_tokens where user_id = $1::uuid and drops_password))::text";
+    tx.must(sql, params![user]).await
 }
 
 /// Takes a token back.

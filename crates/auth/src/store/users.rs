@@ -43,8 +43,12 @@ pub const WITH_SESSION: &str = users!(
     "where u.id = $1::uuid and u.deleted_at is null"
 );
 
-/// For `Database::read`: as [`find_by_email`].
-pub const BY_EMAIL: &str = users!("where u.email = $1 and not u.is_sso_user and u.deleted_at is null");
+/// For `Database::read`: as [`find_by_email`]. Accounts that came from elsewhere may have capitals; where several differ in
+/// them only, the one without has the address.
+pub const BY_EMAIL: &str = users!(
+    "where lower(u.email collate \"C\") = $1 and not u.is_sso_user and u.deleted_at is null
+    order by (u.email = $1) desc, u.created_at limit 1"
+);
 
 /// For `Database::read`: as [`find_by_phone`].
 pub const BY_PHONE: &str = users!("where u.phone = $1 and not u.is_sso_user and u.deleted_at is null");
@@ -180,19 +184,31 @@ pub async fn release_phone(tx: &mut Tx, id: Uuid) -> Result<()> {
     tx.execute(sql, params![id]).await.map(drop)
 }
 
-/// Identities, second factors, passkeys, codes and the number go: whoever answers that telephone could come in by it.
-pub async fn drop_ways_in(tx: &mut Tx, id: Uuid) -> Result<()> {
+/// The way by which an account's owner came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// By the address.
+    Email,
+    /// By the number.
+    Phone,
+}
+
+/// Identities, second factors, passkeys, codes and the other of address and number go: whoever reads that mailbox, or answers
+/// that telephone, could come in by it.
+pub async fn drop_ways_in(tx: &mut Tx, id: Uuid, own: Way) -> Result<()> {
     for sql in [
         "delete from auth.identities where user_id = $1::uuid",
         "delete from auth.mfa_factors where user_id = $1::uuid",
         "delete from auth.webauthn_credentials where user_id = $1::uuid",
         "delete from auth.one_time_tokens where user_id = $1::uuid",
-        "update auth.users set email_change = '', phone_change = '', phone = null, phone_confirmed_at = null, updated_at = now()
-            where id = $1::uuid",
+        "update auth.users set email_change = '', phone_change = '', updated_at = now() where id = $1::uuid",
     ] {
         tx.execute(sql, params![id]).await?;
     }
-    Ok(())
+    match own {
+        Way::Email => release_phone(tx, id).await,
+        Way::Phone => release_email(tx, id).await,
+    }
 }
 
 /// Somebody vouches for it: it is anonymous no more.

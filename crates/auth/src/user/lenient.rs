@@ -1,4 +1,5 @@
-//! Reads what rows of other programs may hold: times that this program cannot count to, and metadata that are no object.
+//! Reads what rows of other programs may hold: times that this program cannot count to, metadata that are no object, and
+//! addresses with capitals.
 //!
 //! One such row must not fail the list that it is in. A time out of range becomes the nearest one that can be said.
 
@@ -19,6 +20,11 @@ pub(super) fn time_or_now<'de, D: Deserializer<'de>>(row: D) -> Result<Timestamp
 fn nearest(text: &str) -> Timestamp {
     let is_past = text.starts_with('-') || text.ends_with("BC");
     text.parse().unwrap_or(if is_past { Timestamp::MIN } else { Timestamp::MAX })
+}
+
+/// An address, in its one spelling.
+pub(super) fn email<'de, D: Deserializer<'de>>(row: D) -> Result<Option<String>, D::Error> {
+    Ok(Option::<String>::deserialize(row)?.map(|text| text.to_ascii_lowercase()))
 }
 
 /// An object; anything else counts as none.

@@ -41,6 +41,7 @@ pub struct Row {
     pub id: Uuid,
     pub aud: Option<String>,
     pub role: Option<String>,
+    #[serde(default, deserialize_with = "lenient::email")]
     pub email: Option<String>,
     pub encrypted_password: Option<String>,
     #[serde(default, deserialize_with = "lenient::time")]
@@ -51,6 +52,7 @@ pub struct Row {
     pub confirmation_sent_at: Option<Timestamp>,
     #[serde(default, deserialize_with = "lenient::time")]
     pub recovery_sent_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "lenient::email")]
     pub email_change: Option<String>,
     #[serde(default, deserialize_with = "lenient::time")]
     pub email_change_sent_at: Option<Timestamp>,

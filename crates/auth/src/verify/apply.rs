@@ -7,7 +7,7 @@ use crate::account::add_identity;
 use crate::caller::Flow;
 use crate::error::{Error, ErrorCode, Result};
 use crate::store::one_time_tokens::{self, TokenType};
-use crate::store::users::Change;
+use crate::store::users::{Change, Way};
 use crate::store::{Tx, audit, identities, is_duplicate, sessions, users};
 use crate::user::User;
 
@@ -19,11 +19,11 @@ pub(super) enum Applied {
 }
 
 pub(super) async fn apply(flow: &Flow, tx: &mut Tx, right: Right) -> Result<Applied> {
-    let Right { user, proved, token, address } = right;
+    let Right { user, proved, address, .. } = right;
+    let drops_password = one_time_tokens::drops_password(tx, user.id()).await?;
     one_time_tokens::delete(tx, user.id(), proved).await?;
-    let drops_password = token.is_some_and(|token| token.drops_password);
     let is_done = match proved {
-        TokenType::Confirmation if address == user.phone() => confirm_phone(flow, tx, &user).await?,
+        TokenType::Confirmation if address == user.phone() => confirm_phone(flow, tx, &user, drops_password).await?,
         TokenType::Confirmation | TokenType::Recovery => confirm_email(flow, tx, &user, drops_password).await?,
         TokenType::EmailChangeCurrent | TokenType::EmailChangeNew => change_email(flow, tx, &user, proved).await?,
         TokenType::PhoneChange => change_phone(flow, tx, &user, &address).await?,
@@ -46,7 +46,7 @@ async fn confirm_email(flow: &Flow, tx: &mut Tx, user: &User, drops_password: bo
         return Ok(true);
     }
     if drops_password {
-        drop_stranger(tx, user).await?;
+        drop_stranger(tx, user, Way::Email).await?;
     }
     users::confirm_email(tx, user.id()).await?;
     let now = users::find(tx, user.id()).await?;
@@ -55,17 +55,20 @@ async fn confirm_email(flow: &Flow, tx: &mut Tx, user: &User, drops_password: bo
     Ok(true)
 }
 
-/// What was put into the account before its owner came: a password, a number, other providers' identities, factors, sessions.
-async fn drop_stranger(tx: &mut Tx, user: &User) -> Result<()> {
+/// What was put into the account before its owner came by this way: a password, other ways in, factors, sessions.
+async fn drop_stranger(tx: &mut Tx, user: &User, own: Way) -> Result<()> {
     users::set_password(tx, user.id(), "").await?;
-    users::drop_ways_in(tx, user.id()).await?;
+    users::drop_ways_in(tx, user.id(), own).await?;
     sessions::delete_all(tx, user.id()).await?;
     let mut app = user.row.raw_app_meta_data.clone().unwrap_or_default();
     for of_stranger in ["provider", "providers"] {
         app.remove(of_stranger);
     }
     users::set_metadata(tx, user.id(), Some(&app), None).await?;
-    add_identity(tx, user, "email", Some(user.email()), None).await
+    match own {
+        Way::Email => add_identity(tx, user, "email", Some(user.email()), None).await,
+        Way::Phone => add_identity(tx, user, "phone", None, Some(user.phone())).await,
+    }
 }
 
 /// The identity of this address says that it is proved.
@@ -77,7 +80,11 @@ async fn note_verified(tx: &mut Tx, user: &User, email: &str) -> Result<()> {
     Ok(())
 }
 
-async fn confirm_phone(flow: &Flow, tx: &mut Tx, user: &User) -> Result<bool> {
+/// As with addresses; but the password of an account whose address is proved has an owner already.
+async fn confirm_phone(flow: &Flow, tx: &mut Tx, user: &User, drops_password: bool) -> Result<bool> {
+    if drops_password && user.row.confirmed_at.is_none() {
+        drop_stranger(tx, user, Way::Phone).await?;
+    }
     users::confirm_phone(tx, user.id()).await?;
     audit::note(tx, "login", user, flow.client.ip, Some(json!({"provider": "phone"}))).await?;
     Ok(true)

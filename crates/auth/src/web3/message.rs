@@ -1,6 +1,7 @@
 //! Reads the text that a wallet shows and signs (EIP-4361; Solana's has the same form).
 //!
-//! Lines in one order and no others: a text that can be read in two ways is refused.
+//! Each line at most once, in any order (wallets and clients differ), and no others: a text that can be read in two ways is
+//! refused.
 
 use jiff::Timestamp;
 
@@ -44,26 +45,26 @@ pub(super) fn read(text: &str, chain: &str) -> Result<Message, &'static str> {
     Ok(message)
 }
 
-/// Names of fields, in their order.
+/// Names of fields.
 const FIELDS: [&str; 9] =
     ["URI", "Version", "Chain ID", "Nonce", "Issued At", "Expiration Time", "Not Before", "Request ID", "Resources"];
 
 fn field(line: &str) -> Option<(usize, &str)> {
-    let (name, value) = line.split_once(':')?;
+    // supabase-js leaves the colon out.
+    let (name, value) = if line == "Resources" { (line, "") } else { line.split_once(':')? };
     let place = FIELDS.iter().position(|field| *field == name)?;
     Some((place, value.strip_prefix(' ').unwrap_or(value)))
 }
 
 fn fields<'a>(message: &mut Message, mut lines: impl Iterator<Item = &'a str>) -> Result<(), &'static str> {
     let time = |value: &str| value.parse::<Timestamp>().map_err(|_| "message has a time that is none");
-    let mut next = 0;
+    let mut seen = [false; FIELDS.len()];
     let mut has_version = false;
     while let Some(line) = lines.next() {
         let (place, value) = field(line).ok_or("message has a line that does not belong there")?;
-        if place < next {
-            return Err("message has its fields in another order, or twice");
+        if std::mem::replace(&mut seen[place], true) {
+            return Err("message has a field twice");
         }
-        next = place + 1;
         match FIELDS[place] {
             "URI" => message.uri = value.to_owned(),
             "Version" if value == "1" => has_version = true,
@@ -133,6 +134,26 @@ Resources:
         assert_eq!(message.issued_at.map(|at| at.as_second()), Some(1_790_785_524));
         let bare = TEXT.replace("\nWelcome: please sign.\n", "");
         assert_eq!(read(&bare, "Ethereum").unwrap().statement, None);
+    }
+
+    #[test]
+    fn fields_come_in_any_order() {
+        let text = "localhost:3000 wants you to sign in with your Solana account:
+abc
+
+Version: 1
+URI: http://localhost:3000/login
+Issued At: 2026-09-30T16:25:24Z
+Not Before: 2026-09-30T16:25:00Z
+Expiration Time: 2026-09-30T17:25:24Z
+Chain ID: solana:mainnet
+Nonce: 32891756
+Resources
+- https://example.com/a";
+        let message = read(text, "Solana").unwrap();
+        assert_eq!((message.statement, message.uri.as_str()), (None, "http://localhost:3000/login"));
+        assert_eq!((message.chain_id.as_deref(), message.nonce.as_deref()), (Some("solana:mainnet"), Some("32891756")));
+        assert!(message.not_before < message.issued_at && message.issued_at < message.expiration);
     }
 
     #[test]

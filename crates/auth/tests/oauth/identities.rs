@@ -4,15 +4,39 @@ use serde_json::{Value, json};
 
 use super::browser::{Browser, param};
 use super::provider::Provider;
-use super::with_provider;
+use super::{EXTERNAL, with_provider};
 use crate::harness::{Answer, Auth, auth, text, with};
+use crate::mfa::Enrolled;
 
-const LINK: &str = "GET /user/identities/authorize?provider=keycloak&skip_http_redirect=true";
+const LINK: &str = "GET /user/identities/authorize?skip_http_redirect=true&provider=";
 
-/// Links somebody at the provider to the account of this token, and gives where that ends.
-async fn link(auth: &Auth, token: &str, who: &str) -> String {
-    let url = auth.call(&format!("{LINK}&login_hint={who}"), Some(token), Value::Null).await.ok();
+/// Links somebody at a provider to the account of this token, and gives where that ends.
+async fn link_at(auth: &Auth, provider: &str, token: &str, who: &str) -> String {
+    let url = auth.call(&format!("{LINK}{provider}&login_hint={who}"), Some(token), Value::Null).await.ok();
     Browser::new(auth).go(text(&url, "url")).await
+}
+
+/// The same at the provider that is trusted.
+async fn link(auth: &Auth, token: &str, who: &str) -> String {
+    link_at(auth, "keycloak", token, who).await
+}
+
+/// The token of who comes from a provider.
+async fn come(auth: &Auth, provider: &str, who: &str) -> String {
+    let landed = Browser::new(auth).go(&format!("{EXTERNAL}/authorize?provider={provider}&login_hint={who}")).await;
+    param(&landed, '#', "access_token").unwrap_or_else(|| panic!("{landed}"))
+}
+
+async fn user(auth: &Auth, token: &str) -> Value {
+    auth.call("GET /user", Some(token), Value::Null).await.ok()
+}
+
+/// Takes the way through this provider away.
+async fn unlink_from(auth: &Auth, token: &str, provider: &str) -> Answer {
+    let user = user(auth, token).await;
+    let ways = user["identities"].as_array().expect("identities");
+    let way = ways.iter().find(|way| way["provider"] == provider).expect("a way");
+    unlink(auth, token, text(way, "identity_id")).await
 }
 
 async fn unlink(auth: &Auth, token: &str, id: &str) -> Answer {
@@ -47,10 +71,80 @@ async fn a_way_is_added_and_taken_away() {
     let user = auth.call("GET /user", Some(token), Value::Null).await.ok();
     assert_eq!(user["app_metadata"], json!({"provider": "email", "providers": ["email"]}));
     // The provider is free again, and leads to an account of its own.
-    let landed =
-        Browser::new(&auth).go(&format!("{}/authorize?provider=keycloak&login_hint=ada", super::EXTERNAL)).await;
-    let token = param(&landed, '#', "access_token").expect("a token");
+    let token = come(&auth, "keycloak", "ada").await;
     assert_ne!(auth.call("GET /user", Some(&token), Value::Null).await.ok()["id"], user["id"]);
+}
+
+#[tokio::test]
+async fn an_address_that_another_way_tells_too_stays() {
+    let provider = Provider::start();
+    let auth = with(with_provider(&provider, |_| {})).await;
+    let session = auth.sign_up("ada@example.com").await;
+    let token = come(&auth, "keycloak", "ada").await;
+    unlink_from(&auth, &token, "email").await.ok();
+    let user = user(&auth, &token).await;
+    assert_eq!((&user["id"], &user["email"]), (&session["user"]["id"], &json!("ada@example.com")));
+    assert!(user["email_confirmed_at"].is_string());
+    let taken = auth.post("/signup", json!({"email": "ada@example.com", "password": "another"})).await.error();
+    assert_eq!(taken.1, "user_already_exists");
+}
+
+#[tokio::test]
+async fn sec_a_provider_that_was_taken_away_leads_nowhere_by_its_address() {
+    let provider = Provider::start();
+    for (trust, expected) in [(true, "ada@example.com"), (false, "")] {
+        let auth = with(with_provider(&provider, |section| {
+            section.external.get_mut("elsewhere").expect("it").trust_email = Some(trust);
+        }))
+        .await;
+        let token = come(&auth, "keycloak", "grace").await;
+        link_at(&auth, "elsewhere", &token, "ada").await;
+        unlink_from(&auth, &token, "keycloak").await.ok();
+        let left = user(&auth, &token).await;
+        assert_eq!(left["email"], expected);
+        assert_eq!(left["email_confirmed_at"].is_string(), trust);
+        assert_eq!(left["app_metadata"], json!({"provider": "elsewhere", "providers": ["elsewhere"]}));
+        // Who comes from there again is somebody new.
+        let again = come(&auth, "keycloak", "grace").await;
+        assert_ne!(user(&auth, &again).await["id"], left["id"]);
+        assert_eq!(user(&auth, &come(&auth, "elsewhere", "ada").await).await["id"], left["id"]);
+    }
+}
+
+#[tokio::test]
+async fn an_address_of_somebody_else_is_not_taken_when_a_way_goes() {
+    let provider = Provider::start();
+    let auth = with(with_provider(&provider, |section| {
+        section.external.get_mut("elsewhere").expect("it").trust_email = Some(true);
+    }))
+    .await;
+    let token = come(&auth, "keycloak", "grace").await;
+    let ada = auth.sign_up("ada@example.com").await;
+    link_at(&auth, "elsewhere", &token, "ada").await;
+    unlink_from(&auth, &token, "keycloak").await.ok();
+    assert_eq!(user(&auth, &token).await["email"], "");
+    assert_eq!(user(&auth, text(&ada, "access_token")).await["email"], "ada@example.com");
+}
+
+#[tokio::test]
+async fn sec_who_lacks_the_second_factor_neither_adds_nor_takes_away_a_way() {
+    let provider = Provider::start();
+    let auth = with(with_provider(&provider, |_| {})).await;
+    Enrolled::of(&auth, "ada@example.com").await;
+    come(&auth, "keycloak", "ada").await;
+    let session = auth.sign_in("ada@example.com", "password").await.ok();
+    let token = text(&session, "access_token");
+    let linking = json!({"provider": "keycloak", "id_token": "x", "link_identity": true});
+    for refused in [
+        unlink_from(&auth, token, "email").await,
+        unlink_from(&auth, token, "keycloak").await,
+        auth.call(&format!("{LINK}keycloak"), Some(token), Value::Null).await,
+        auth.call("POST /token?grant_type=id_token", Some(token), linking).await,
+    ] {
+        let refused = refused.error();
+        assert_eq!((refused.0, refused.1.as_str()), (403, "insufficient_aal"));
+    }
+    assert_eq!(user(&auth, token).await["identities"].as_array().map(Vec::len), Some(2));
 }
 
 #[tokio::test]
@@ -63,7 +157,7 @@ async fn an_address_that_is_taken_away_signs_nobody_in() {
     let email = text(&session["user"]["identities"][0], "identity_id").to_owned();
     unlink(&auth, token, &email).await.ok();
     let user = auth.call("GET /user", Some(token), Value::Null).await.ok();
-    assert_eq!((&user["email"], &user["app_metadata"]["provider"]), (&json!(""), &json!("keycloak")));
+    assert_eq!((&user["email"], &user["app_metadata"]["provider"]), (&json!("ada@example.com"), &json!("keycloak")));
     assert_eq!(auth.sign_in("grace@example.com", "password").await.error().1, "invalid_credentials");
 }
 
@@ -85,7 +179,7 @@ async fn where_linking_is_off_nothing_is_linked() {
     let session = auth.sign_up("grace@example.com").await;
     let token = Some(text(&session, "access_token"));
     let id = text(&session["user"]["identities"][0], "identity_id");
-    for line in [LINK.to_owned(), format!("DELETE /user/identities/{id}")] {
+    for line in [format!("{LINK}keycloak"), format!("DELETE /user/identities/{id}")] {
         let off = auth.call(&line, token, Value::Null).await.error();
         assert_eq!(off, (404, "manual_linking_disabled".into(), "Manual linking is disabled".into()), "{line}");
         assert_eq!(auth.call(&line, None, Value::Null).await.error().1, "no_authorization");

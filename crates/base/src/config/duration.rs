@@ -1,7 +1,8 @@
 //! Lengths of time: `500ms`, `30s`, `5m`, `1h30m`, `7d`, or plain seconds.
 //!
-//! Plain numbers are seconds everywhere, also where PostgreSQL would take milliseconds. Bounded to a hundred years, so
-//! that arithmetic on deadlines cannot overflow.
+//! Plain numbers are seconds everywhere, also where PostgreSQL would take milliseconds. Nothing is finer than a millisecond:
+//! PostgreSQL would take it for 0, which means no bound. Bounded to a hundred years, so that arithmetic on deadlines cannot
+//! overflow.
 
 use std::time::Duration;
 
@@ -13,8 +14,10 @@ const UNITS: [(&str, u128); 5] = [
     ("h", 3_600_000_000_000),
     ("m", 60_000_000_000),
     ("s", 1_000_000_000),
-    ("ms", 1_000_000),
+    ("ms", MILLISECOND),
 ];
+
+const MILLISECOND: u128 = 1_000_000;
 
 impl Atom for Duration {
     fn kind() -> String {
@@ -34,8 +37,9 @@ impl Atom for Duration {
             total = total.checked_add(scaled(amount, unit_nanos(unit)?)?)?;
             rest = after.trim_start();
         }
-        let nanos = u64::try_from(total).ok()?;
-        (!text.is_empty()).then(|| Self::from_nanos(nanos)).filter(|d| *d <= Self::MAX_SETTING)
+        let is_whole = total.is_multiple_of(MILLISECOND);
+        let millis = u64::try_from(total / MILLISECOND).ok()?;
+        (!text.is_empty() && is_whole).then(|| Self::from_millis(millis)).filter(|d| *d <= Self::MAX_SETTING)
     }
 
     fn spell(&self) -> Shown {
@@ -105,6 +109,8 @@ mod tests {
             ("2 minutes", None),
             ("2minutes", Some(120_000)),
             ("1.5s", Some(1_500)),
+            ("1.0005s", None),
+            ("0.5ms", None),
             ("7d", Some(604_800_000)),
             ("3600", Some(3_600_000)),
             (" 10s ", Some(10_000)),

@@ -171,13 +171,13 @@ impl Reader {
         }
     }
 
-    /// Reads one key that has bounds.
+    /// Reads one key that has bounds. What can be none can be that beside them.
     pub fn bounded<T: Setting + PartialOrd>(&mut self, map: &Map, name: &str, slot: &mut T, range: &RangeInclusive<T>) {
         self.bounds = Some(bounded_kind(range));
         let value = self.value::<T>(map, name);
         let expected = self.bounds.take().unwrap_or_default();
         match (value, map.get(name)) {
-            (Some(value), _) if range.contains(&value) => *slot = value,
+            (Some(value), _) if range.contains(&value) || T::none().as_ref() == Some(&value) => *slot = value,
             (Some(_), Some(node)) => self.below(&format!(".{name}"), |reader| reader.wrong(node, &expected)),
             _ => {}
         }

@@ -36,7 +36,7 @@ section! {
         /// Time.
         patience: Duration = Duration::from_secs(60);
         /// Size.
-        volume: Option<ByteSize> = Some(ByteSize::mib(1));
+        volume: Option<ByteSize> = Some(ByteSize::mib(1)), in Some(ByteSize(1))..=Some(ByteSize(2_000_000_000));
         /// Switch.
         whistles: bool = true;
         /// Word.

@@ -9,6 +9,7 @@ mod connect;
 mod servers;
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -67,6 +68,9 @@ choice! {
     }
 }
 
+/// What PostgreSQL's timeouts take: its milliseconds are an int4, which is some hours more.
+const TIMEOUTS: RangeInclusive<Option<Duration>> = Some(Duration::ZERO)..=Some(Duration::from_secs(24 * 86_400));
+
 section! {
     /// The PostgreSQL server behind everything.
     pub struct DatabaseSection {
@@ -111,7 +115,7 @@ section! {
         /// Longest wait for a free connection before the answer is 503.
         acquire_timeout: Duration = Duration::from_secs(5), in Duration::from_millis(10)..=Duration::from_secs(600);
         /// Longest time to open a connection to one host; what the URL says, else 10s, when absent.
-        connect_timeout: Option<Duration> = None;
+        connect_timeout: Option<Duration> = None, in Some(Duration::from_millis(10))..=Some(Duration::from_secs(600));
         /// Most requests that wait for a connection; the next ones are answered 503 at once.
         max_waiting: u32 = 1000, in 0..=1_000_000;
         /// While requests find others waiting for so long without a break, only as many may wait as are served in that time; the
@@ -120,13 +124,13 @@ section! {
         /// So many failures in a row that are not a statement's own (lost connections, deadlines, no connection free) have the
         /// database asked whether it is there; while it does not answer, requests are answered 503 at once. 0: it is not asked.
         breaker_failures: u32 = 5, in 0..=10_000;
-        /// Upper bound of one statement. Without it the request's own deadline and the role's setting decide.
-        statement_timeout: Option<Duration> = None;
+        /// Upper bound of one statement. Without it, and with `0s`, the request's own deadline and the role's setting decide.
+        statement_timeout: Option<Duration> = None, in TIMEOUTS;
         /// The same on replicas, where it is shorter. A read that takes longer there is not tried on the primary.
-        replica_statement_timeout: Option<Duration> = None;
-        /// Longest wait of a statement for somebody else's lock; then the answer is 409 (55P03). Without it the request's own
-        /// deadline decides.
-        lock_timeout: Option<Duration> = None;
+        replica_statement_timeout: Option<Duration> = None, in TIMEOUTS;
+        /// Longest wait of a statement for somebody else's lock; then the answer is 409 (55P03). Without it, and with `0s`, the
+        /// request's own deadline decides.
+        lock_timeout: Option<Duration> = None, in TIMEOUTS;
         /// A transaction that waits so long for this process is ended by PostgreSQL, with its locks: for a process that was
         /// stopped or cut off in the middle of one. Not behind a pooler in transaction mode.
         idle_in_transaction_timeout: Duration = Duration::from_secs(60), in Duration::from_secs(1)..=Duration::from_secs(86_400);

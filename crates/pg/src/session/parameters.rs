@@ -14,6 +14,9 @@ use crate::wire::{Message, message, tag};
 /// some silently would be worse.
 const MAX_NOTIFICATIONS: usize = 10_000;
 
+/// Notices that are kept for who asked for them. A loop that raises millions fills no memory.
+const MAX_NOTICES: usize = 1_000;
+
 /// What PgBouncer keeps for each client (its documentation of `track_extra_parameters`), apart from the name that every
 /// client gives itself.
 const KEPT_BY_POOLERS: [&str; 4] = ["client_encoding", "DateStyle", "TimeZone", "standard_conforming_strings"];
@@ -38,6 +41,8 @@ pub(crate) struct Asides {
     pub(crate) notifications: VecDeque<Notification>,
     /// Pooled sessions drop notifications: nobody would fetch them.
     pub(crate) ignore_notifications: bool,
+    /// Kept when somebody asked for them.
+    pub(crate) notices: Option<Vec<DbError>>,
 }
 
 impl Asides {
@@ -68,7 +73,7 @@ impl Asides {
     pub(crate) fn take(&mut self, message: &Message<'_>) -> Result<bool, Error> {
         let body = message.body.as_slice();
         match message.tag {
-            tag::NOTICE => log_notice(body),
+            tag::NOTICE => self.notice(body),
             tag::PARAMETER_STATUS => {
                 let (name, value) = message::parameter_status(body).ok_or(Error::Protocol("a malformed setting"))?;
                 self.set(name, value);
@@ -87,6 +92,13 @@ impl Asides {
         match self.now.iter_mut().find(|(n, _)| n == name) {
             Some((_, now)) => value.clone_into(now),
             None => self.now.push((name.to_owned(), value.to_owned())),
+        }
+    }
+
+    fn notice(&mut self, body: &[u8]) {
+        log_notice(body);
+        if let Some(notices) = self.notices.as_mut().filter(|notices| notices.len() < MAX_NOTICES) {
+            notices.extend(DbError::decode(body));
         }
     }
 

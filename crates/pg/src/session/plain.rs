@@ -40,6 +40,16 @@ impl Session {
         self.query(sql, params).await.map(|result| message::tag_rows(&result.tag))
     }
 
+    /// Keeps what the server remarks (WARNING, NOTICE, ...) from now on, the first thousand.
+    pub fn keep_notices(&mut self) {
+        self.asides.notices = Some(Vec::new());
+    }
+
+    /// What it remarked since; no more is kept.
+    pub fn take_notices(&mut self) -> Vec<DbError> {
+        self.asides.notices.take().unwrap_or_default()
+    }
+
     /// Waits for the next notification. Dropping the future loses none.
     pub async fn notification(&mut self) -> Result<Notification, Error> {
         self.make_ready().await?;

@@ -8,7 +8,7 @@
 use super::field::{aggregate, named};
 use super::read::{GroupTerm, Item, Level, Origin, Scope, orders_by};
 use super::{CompileError, Compiler};
-use crate::plan::{Condition, Embed, EmbedOutput, Read, SpreadColumn, SpreadValue};
+use crate::plan::{Condition, Embed, EmbedOutput, Read, Source, SpreadColumn, SpreadValue, Window};
 use crate::sql::Sql;
 
 /// Alias of the rows that are put into a list. Only their parent's expressions see it.
@@ -144,8 +144,12 @@ impl Compiler {
 
     /// What stands in a lateral join: the row itself, or one row that holds lists.
     fn joined_rows(&mut self, scope: &Scope<'_>, embed: &Embed, checked: bool) -> Result<Sql, CompileError> {
-        let rows = self.rows(&embed.read, below(embed, scope), next(scope, embed))?;
+        let mut rows = self.rows(&embed.read, below(embed, scope), next(scope, embed))?;
         if embed.to_one {
+            if scope.read.source == Source::Derived && embed.read.window == Window::default() {
+                // Keeps the join from becoming one that forgets in which order a mutation gave its rows.
+                rows.push(" OFFSET 0");
+            }
             return Ok(rows);
         }
         let mut out = Sql::of("SELECT ");

@@ -5,8 +5,8 @@ use super::embed::{self, Place};
 use super::field::{field, named, ordered, selected, window};
 use super::{CompileError, Compiler, MAX_DEPTH, SOURCE, near};
 use crate::plan::{
-    Condition, Distinct, Field, GroupKey, Join, Lock, LockStrength, LockWait, Order, OrderBy, Read, Related, Source,
-    Value, Window,
+    Condition, Distinct, Field, GroupKey, Join, Lock, LockStrength, LockWait, Order, OrderBy, Read, Related, Select,
+    Source, Value, Window,
 };
 use crate::sql::Sql;
 
@@ -73,6 +73,8 @@ pub(super) enum GroupTerm {
     Wide,
     /// By its position. (By name would prefer a column of the source over an output name.)
     Position,
+    /// By a column of the source.
+    Column(Sql),
     /// All columns of an alias.
     Row(String),
 }
@@ -259,7 +261,8 @@ impl Compiler {
                 (None, Value::Star) if !is_key => GroupTerm::Wide,
                 _ if !is_key => GroupTerm::None,
                 (None, Value::Star) => GroupTerm::Row(scope.alias.clone()),
-                (None, Value::One | Value::Field(_)) => GroupTerm::Position,
+                (None, Value::One) => GroupTerm::Position,
+                (None, Value::Field(column)) => group_term(&scope.alias, select, column),
             };
             items.push(Item { sql: named(selected(&scope.alias, select)?, select.name.as_deref()), group });
         }
@@ -320,6 +323,13 @@ fn equal_columns<'a>(pairs: &'a [(String, String)], left: &'a str, right: &'a st
     })
 }
 
+/// What groups by a shown column: what it is before a cast or a function presents it, unless the caller gave that a name.
+fn group_term(alias: &str, select: &Select, column: &Field) -> GroupTerm {
+    let is_named = select.name.as_ref().is_some_and(|name| *name != column.name);
+    let is_presented = column.convert.is_some() || select.cast.is_some() && !is_named;
+    if is_presented && column.path.is_empty() { GroupTerm::Column(field(alias, column)) } else { GroupTerm::Position }
+}
+
 /// Writes the select list and returns the GROUP BY terms.
 pub(super) fn write_items(out: &mut Sql, mut items: Vec<Item>, grouped: bool) -> Vec<Sql> {
     if grouped {
@@ -332,6 +342,7 @@ pub(super) fn write_items(out: &mut Sql, mut items: Vec<Item>, grouped: bool) ->
         match &item.group {
             GroupTerm::None | GroupTerm::Wide => continue,
             GroupTerm::Position => term.number(index as u64 + 1),
+            GroupTerm::Column(column) => term.append(column.clone()),
             GroupTerm::Row(alias) => term.row(alias),
         };
         terms.push(term);

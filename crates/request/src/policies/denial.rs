@@ -156,8 +156,25 @@ impl Refusal<'_> {
             return None;
         }
         let is_target = self.attempt.relation.as_ref().is_some_and(|target| target.oid == relation.oid);
-        let lacking = if is_target { self.missing_on_target(relation) } else { None };
-        lacking.or_else(|| self.missing_read(relation, &Reads::All, ""))
+        if !is_target {
+            return self.missing_read(relation, &Reads::All, "");
+        }
+        self.missing_on_target(relation).or_else(|| match (self.attempt.verb, &self.attempt.reads) {
+            (Verb::Call, _) | (_, Reads::Columns(_)) => self.read_by_function(relation),
+            (_, Reads::All | Reads::Nothing) => self.missing_read(relation, &Reads::All, ""),
+        })
+    }
+
+    /// What the caller named may be read: something that runs on the way takes more.
+    fn read_by_function(&self, relation: &Relation) -> Option<String> {
+        let may_all = self.catalog.may(self.role, Privilege::Select, relation);
+        (!may_all).then(|| {
+            let table = &relation.name.name;
+            format!(
+                "role {} may SELECT some columns of {table} only, and a function that it calls reads others",
+                self.role
+            )
+        })
     }
 
     /// A function, or the sequence behind a column.

@@ -76,6 +76,18 @@ impl Planner<'_> {
         Ok(OrderBy::Field(self.field(relation, &term.field)))
     }
 
+    /// Rows that differ are told apart by what is shown of them, so that is what they can be ordered by.
+    pub(super) fn order_as_shown(&self, order: &mut [Order], relation: Option<&Relation>) {
+        for term in order {
+            if let OrderBy::Field(field) = &mut term.by
+                && field.path.is_empty()
+            {
+                let column = ast::Field { name: field.name.clone(), path: Vec::new() };
+                *field = self.output_field(relation, &column);
+            }
+        }
+    }
+
     /// An aggregate outside of the select list.
     pub(super) fn aggregated(&self, relation: Option<&Relation>, of: &ast::SelectField) -> Result<Select, PlanError> {
         let is_row = of.field.name == "*";

@@ -72,18 +72,23 @@ impl<'a> Planner<'a> {
 fn is_meant(way: &Relationship, target: &str, hint: Option<&str>, extensions: bool) -> bool {
     let to_target = way.target.name == target;
     let is_to_many = matches!(way.link, Link::OneToMany { .. });
+    // What PostgREST leaves out: a row of the same relation that at most one row points at.
+    let (points_at_own, is_pointed_at) = match way.link {
+        Link::OneToOne { source_is_parent, .. } => (extensions && !source_is_parent, extensions && source_is_parent),
+        _ => (false, false),
+    };
     match (&way.link, hint) {
         (Link::Computed { function, .. }, _) => function.name == target,
         // A foreign key of a relation to itself gives two relationships: the relation's name means those who point
         // here, the column's name the one that is pointed at.
         (_, None) if way.is_self => {
             (to_target && is_to_many)
-                || (matches!(way.link, Link::ManyToOne { .. }) && source_column(way) == Some(target))
+                || ((matches!(way.link, Link::ManyToOne { .. }) || points_at_own) && source_column(way) == Some(target))
         }
         // The constraint is what the error about several ways names. PostgREST names it and does not take it.
         (_, Some(hint)) if way.is_self => {
             let is_constraint = extensions && way.constraint() == Some(hint);
-            to_target && is_to_many && (target_column(way) == Some(hint) || is_constraint)
+            to_target && (is_to_many || is_pointed_at) && (target_column(way) == Some(hint) || is_constraint)
         }
         (_, None) => {
             to_target

@@ -6,8 +6,8 @@
 use ferrobase_catalog::{Link, Relation, Relationship, TypeClass};
 use ferrobase_query::TypeName;
 use ferrobase_query::plan::{
-    Aggregate, Condition, Embed, EmbedOutput, Field, Join, OrderBy, Read, Select, Source, SpreadColumn, SpreadValue,
-    Value, Window,
+    Aggregate, Condition, Distinct, Embed, EmbedOutput, Field, Join, OrderBy, Read, Select, Source, SpreadColumn,
+    SpreadValue, Value, Window,
 };
 
 use super::field::{order, path_name, type_class};
@@ -79,7 +79,10 @@ impl Planner<'_> {
             return Err(Error::NotImplemented(why.to_owned()).into());
         }
         let Grouping { group_by, having, distinct } = self.grouping(node, site.relation, &own.select)?;
-        let order = self.orders(node, &site, &own.select, &mut embeds)?;
+        let mut order = self.orders(node, &site, &own.select, &mut embeds)?;
+        if distinct == Some(Distinct::Rows) {
+            self.order_as_shown(&mut order, site.relation);
+        }
         let order = distinct_first(order, distinct.as_ref(), site.relation);
         let read = Read {
             select: own.select,
@@ -342,10 +345,11 @@ fn has_json(relation: &Relation) -> bool {
     relation.columns.values().any(|column| column.type_class == TypeClass::Json)
 }
 
-/// A value of which PostgreSQL can say whether two are equal: `json` becomes `jsonb`.
+/// A value of which PostgreSQL can say whether two are equal: `json` becomes `jsonb`, also where a function presents a domain so.
 pub(super) fn comparable(select: Select, relation: Option<&Relation>) -> Select {
     let Value::Field(field) = &select.value else { return select };
-    let is_json = relation.and_then(|relation| type_class(relation, &field.name)) == Some(TypeClass::Json);
+    let is_json = field.convert.is_some()
+        || relation.and_then(|relation| type_class(relation, &field.name)) == Some(TypeClass::Json);
     let ends_as_text = field.path.last().is_some_and(|step| step.as_text);
     if !is_json || ends_as_text || select.cast.is_some() || select.aggregate.is_some() {
         return select;

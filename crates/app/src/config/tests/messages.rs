@@ -40,6 +40,24 @@ fn wrong_values_in_every_section_are_reported_together() {
 }
 
 #[test]
+fn times_that_postgresql_would_refuse_or_take_for_none_are_refused() {
+    let times = "database: {statement_timeout: 100d, lock_timeout: 0.5ms, connect_timeout: 0}\n";
+    let duration = "is not a duration (`500ms`, `30s`, `5m`, `1h30m`, `7d`, or seconds)";
+    assert_eq!(
+        refused(times, &[]),
+        [
+            format!("database.connect_timeout (ferrobase.yaml:1): `0` {duration}, 10ms to 10m"),
+            format!("database.statement_timeout (ferrobase.yaml:1): `100d` {duration}, 0s to 24d"),
+            format!("database.lock_timeout (ferrobase.yaml:1): `0.5ms` {duration}, 0s to 24d"),
+        ]
+    );
+    let none = super::loaded("database: {statement_timeout: 0, lock_timeout: null, connect_timeout: ''}", &[]);
+    let database = &none.config.database;
+    assert_eq!((database.lock_timeout, database.connect_timeout), (None, None));
+    assert_eq!(database.statement_timeout, Some(std::time::Duration::ZERO));
+}
+
+#[test]
 fn sec_27_any_origin_with_credentials_is_refused() {
     let text = "server:\n  cors:\n    allow_credentials: true\n";
     let messages = refused(text, &[]);
@@ -72,6 +90,12 @@ fn keys_that_contradict_each_other() {
         ("auth: {allowed_roles: []}", "auth.allowed_roles"),
         ("rest: {pre_request: foo.bar.baz}", "rest.pre_request"),
         ("auth: {path: auth}", "auth.path"),
+        ("auth: {path: /}", "auth.path"),
+        ("auth: {path: /auth/v1/}", "auth.path"),
+        ("auth: {path: /auth/../v1}", "auth.path"),
+        ("auth: {path: '/a b?c'}", "auth.path"),
+        ("auth: {path: /rest/v1}", "auth.path"),
+        ("auth: {path: /graphql/v1}", "auth.path"),
         ("auth: {external: {google: {}}}", "auth.external.google.client_id"),
         ("observability: {tracing: {enabled: true}}", "observability.tracing.endpoint"),
         ("observability: {tracing: {authorization: \"a\\nb\"}}", "observability.tracing.authorization"),

@@ -20,6 +20,16 @@ fn a_right_file_is_swapped_in_and_the_changes_are_named() {
 }
 
 #[test]
+fn what_waits_for_a_restart_is_named_until_it_is_as_at_the_start() {
+    let current = Current::new(loaded("server: {port: 1}", &[]));
+    for (written, waits) in [(2, &["server.port"] as &[&str]), (2, &["server.port"]), (1, &[]), (1, &[])] {
+        let reloaded = current.reload(&sources(&format!("server: {{port: {written}}}"), &[])).unwrap();
+        assert_eq!(reloaded.at_restart, waits, "{written}");
+        assert_eq!(reloaded.changed, [""; 0], "{written}");
+    }
+}
+
+#[test]
 fn what_becomes_null_or_empty_is_named() {
     let bounds = "rest: {anon_role: null, max_rows: null}\nsecurity: {egress_allow: []}";
     let current = Current::new(loaded("rest: {max_rows: 5}\nsecurity: {egress_allow: [10.0.0.0/8]}", &[]));
