@@ -303,7 +303,7 @@ async fn groups_are_made_of_columns_before_casts_and_functions_present_them() {
         create function public.show_color(color) returns json language sql immutable as
             $$ select to_json('#' || lpad(upper(to_hex($1)), 6, '0')) $$;
         create cast (color as json) with function show_color(color) as implicit;
-        create table public.palettes (id int primary key, main color, at timestamp);
+        create table public.palettes (id int primary key, main color, at timestamp, doc json default '[]');
         insert into palettes values (1, 5, '2024-01-01 10:00'), (2, 5, '2024-01-01 11:00'), (3, 255, '2024-01-01 11:00');
         grant all on palettes to anon",
     )
@@ -316,6 +316,8 @@ async fn groups_are_made_of_columns_before_casts_and_functions_present_them() {
             json!([{"at": "2024-01-01", "count": 1}, {"at": "2024-01-01", "count": 2}]),
         ),
         ("select=day:at::date,count()", json!([{"day": "2024-01-01", "count": 3}])),
+        ("select=doc::text,count()", json!([{"doc": "[]", "count": 3}])),
+        ("select=doc,count()&distinct=*", json!([{"doc": [], "count": 3}])),
     ] {
         let answer = api.send(&format!("GET /palettes?{query}"), &[], "").await;
         assert_eq!(answer.json(), expected, "{query}");

@@ -63,7 +63,10 @@ async fn a_first_start_makes_everything_and_tells_how_to_reach_it() {
     assert_eq!(banner(&dev.out()).len(), 9, "requests are logged elsewhere");
     let ended = dev.stop(Signal::SIGTERM);
     assert_eq!(ended.code(), Some(0));
-    assert!(!ended.err.contains("WARN") && !ended.err.contains("ERROR"), "a clean end: {}", ended.err);
+    // The PostgreSQL of this machine may be one that is warned of.
+    let is_trouble =
+        |line: &&str| line.contains("WARN") && !line.contains("outdated_postgresql") || line.contains("ERROR");
+    assert_eq!(ended.err.lines().find(is_trouble), None, "a clean end: {}", ended.err);
     assert!(!is_alive(postmaster) && project.processes().is_empty());
     assert!(project.announced().is_none());
 

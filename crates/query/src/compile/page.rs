@@ -264,12 +264,15 @@ impl Needs {
         page.read.window.limit.map(|limit| limit.saturating_add(u64::from(self.more)))
     }
 
-    /// All values of the page's rows, in order.
+    /// All values of the page's rows, in order. Where there are aggregates with an order, it is said: since PostgreSQL 16 these have
+    /// their rows sorted for all aggregates beside them.
     fn all(&self, page: &Page, value: Sql) -> Sql {
         let mut out = Sql::of("coalesce(json_agg(");
         out.append(value);
         if page.keyset.backward {
             out.push(" ORDER BY p.n DESC");
+        } else if self.keys {
+            out.push(" ORDER BY p.n");
         }
         out.push(")").append(self.on_page()).push(", '[]')");
         out

@@ -323,10 +323,9 @@ fn equal_columns<'a>(pairs: &'a [(String, String)], left: &'a str, right: &'a st
     })
 }
 
-/// What groups by a shown column: what it is before a cast or a function presents it, unless the caller gave that a name.
+/// What groups by a shown column: what it is before a function presents it, or a cast that has no name of its own.
 fn group_term(alias: &str, select: &Select, column: &Field) -> GroupTerm {
-    let is_named = select.name.as_ref().is_some_and(|name| *name != column.name);
-    let is_presented = column.convert.is_some() || select.cast.is_some() && !is_named;
+    let is_presented = column.convert.is_some() || select.cast.is_some() && select.name.is_none();
     if is_presented && column.path.is_empty() { GroupTerm::Column(field(alias, column)) } else { GroupTerm::Position }
 }
 

@@ -157,11 +157,17 @@ impl Planner<'_> {
             Value::Field(self.output_field(relation, &field.field))
         };
         let converted = matches!(&value, Value::Field(Field { convert: Some(_), .. }));
+        // Groups are of the column, which this one cannot be: a name makes them groups of what is shown.
+        let has_equality =
+            |relation: &Relation| relation.column(&field.field.name).is_none_or(|column| column.comparable);
+        let only_shown = field.cast.is_some() && !relation.is_none_or(has_equality);
         let implied = if aggregated {
             // A parent must know the column's name.
             field.aggregate.filter(|_| shown != Shown::Rows).map(|aggregate| aggregate_name(aggregate).to_owned())
         } else {
-            path_name(&field.field).or(converted.then_some(field.field.name.as_str())).map(str::to_owned)
+            path_name(&field.field)
+                .or((converted || only_shown).then_some(field.field.name.as_str()))
+                .map(str::to_owned)
         };
         let name = field.alias.clone().or(implied);
         Ok(Select { value, cast: self.cast(field.cast.as_deref())?, aggregate: None, name })
