@@ -14,8 +14,8 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::hooks;
 use crate::proof::{Proof, Purpose, send, take_turn};
 use crate::provider::Profile;
-use crate::store::users::{NewUser, Way};
-use crate::store::{Tx, audit, identities, is_duplicate, sessions, users};
+use crate::store::users::NewUser;
+use crate::store::{Tx, audit, identities, is_duplicate, one_time_tokens, sessions, users};
 use crate::user::{User, address};
 
 /// Somebody comes.
@@ -143,7 +143,9 @@ async fn take_over(tx: &mut Tx, user: &User) -> Result<()> {
     if user.row.invited_at.is_none() {
         users::set_metadata(tx, user.id(), None, Some(&Map::new())).await?;
     }
-    users::drop_ways_in(tx, user.id(), Way::Email).await?;
+    users::drop_ways_in(tx, user.id()).await?;
+    one_time_tokens::delete_all(tx, user.id()).await?;
+    users::release_phone(tx, user.id()).await?;
     sessions::delete_all(tx, user.id()).await
 }
 

@@ -3,7 +3,7 @@
 //! Known and unknown addresses get the same answer and take the same time where mails confirm: the password is hashed or
 //! compared in every case, and an account that is confirmed already is answered with one that does not exist.
 //! Invariant: who signs up learns nothing of an account that was there. Invariant: a password is kept at the proof only if
-//! every sign-up with the address or number sent it.
+//! every sign-up with the address or number sent it, or an administrator chose it.
 
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
@@ -20,7 +20,7 @@ use crate::password::Verdict;
 use crate::proof::{NumberProof, Proof, Purpose, check_mailer, check_quota, prepare, send, take_turn};
 use crate::session;
 use crate::store::one_time_tokens::TokenType;
-use crate::store::{Tx, audit, users};
+use crate::store::{Tx, audit, users, waiting_passwords};
 use crate::user::{self, Identity, Row, User};
 
 /// Signs up by address.
@@ -45,9 +45,8 @@ pub(super) async fn by_email(flow: &Flow, request: Request) -> Result<Response> 
         users::confirm_email(&mut tx, user.id()).await?;
         return sign_in(flow, tx, user).await;
     }
-    let drops_password = account.has_another_password;
-    let proof = Proof { drops_password, ..Proof::of_address(email, request.challenge.as_ref()) };
-    send(flow, &mut tx, user, proof).await?;
+    account.doubt(&mut tx).await?;
+    send(flow, &mut tx, user, Proof::of_address(email, request.challenge.as_ref())).await?;
     let answer = account.told(&mut tx, &request).await?;
     tx.commit().await?;
     Ok(Json(answer).into_response())
@@ -74,8 +73,8 @@ pub(super) async fn by_phone(flow: &Flow, request: Request) -> Result<Response> 
         users::confirm_phone(&mut tx, user.id()).await?;
         return sign_in(flow, tx, user).await;
     }
-    let (channel, drops_password) = (request.channel.as_str(), account.has_another_password);
-    let proof = NumberProof { channel, drops_password, ..NumberProof::of(TokenType::Confirmation, phone) };
+    account.doubt(&mut tx).await?;
+    let proof = NumberProof { channel: &request.channel, ..NumberProof::of(TokenType::Confirmation, phone) };
     let text = prepare(flow, &mut tx, user, proof).await?;
     let answer = account.told(&mut tx, &request).await?;
     tx.commit().await?;
@@ -102,6 +101,11 @@ struct Account {
 }
 
 impl Account {
+    /// Of two passwords neither is known to be the owner's.
+    async fn doubt(&self, tx: &mut Tx) -> Result<()> {
+        if self.has_another_password { waiting_passwords::doubt(tx, self.user.id()).await } else { Ok(()) }
+    }
+
     /// What whoever signs up gets to know. Of an account that waits for its owner that is nothing that was put into it.
     async fn told(&self, tx: &mut Tx, request: &Request) -> Result<Value> {
         if !self.is_new {
