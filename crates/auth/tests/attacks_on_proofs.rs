@@ -418,6 +418,13 @@ async fn sec_who_signs_up_learns_nothing_of_an_account_that_waits_for_its_owner(
     let number = json!({"phone": "49151000", "password": "password", "data": {"secret": "s3"}});
     let waiting = auth.post("/signup", number).await.ok();
     auth.db.script("update auth.users set raw_app_meta_data = raw_app_meta_data || '{\"tenant_id\": \"s3\"}'").await;
+    auth.db
+        .script(
+            "create function settle() returns trigger language plpgsql as $$ begin
+                 new.raw_app_meta_data := new.raw_app_meta_data || '{\"tenant_id\": \"t\"}'; return new; end $$;
+             create trigger settle before insert on auth.users for each row execute function settle()",
+        )
+        .await;
     for (key, value, known) in [("email", "ada@example.com", invited), ("phone", "49151000", waiting)] {
         let body = json!({key: value, "password": "strangers", "data": {"own": 2}});
         let told = auth.post("/signup", body.clone()).await;
@@ -433,6 +440,10 @@ async fn sec_who_signs_up_learns_nothing_of_an_account_that_waits_for_its_owner(
         assert_eq!(names(&told), names(&fresh));
         assert_eq!(names(&told["identities"][0]), names(&fresh["identities"][0]));
         assert_eq!(told["app_metadata"], fresh["app_metadata"]);
+        for time in ["created_at", "updated_at", "confirmation_sent_at"] {
+            let form = |user: &Value| text(user, time).len() > "2026-01-01T00:00:00.000000Z".len();
+            assert_eq!((form(&told), form(&fresh)), (false, false), "{time}: {told} {fresh}");
+        }
     }
     assert_eq!(auth.value("select string_agg(raw_user_meta_data ->> 'secret', ',') from auth.users").await, "s3,s3");
 }
