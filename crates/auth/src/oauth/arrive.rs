@@ -116,6 +116,7 @@ async fn by_email(flow: &Flow, tx: &mut Tx, arrival: &Arrival<'_>) -> Result<Use
         }
         (Some(email), Some(holder)) => {
             // Somebody else's account, with an address that it never proved: it goes on without.
+            identities::delete_all(tx, holder.id(), "email").await?;
             users::release_email(tx, holder.id()).await?;
             create(flow, tx, arrival, Some(email), true).await
         }

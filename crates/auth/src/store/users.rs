@@ -176,7 +176,6 @@ pub async fn set_phone(tx: &mut Tx, id: Uuid, phone: &str) -> Result<()> {
 /// The account goes on without its address, and without the codes that went there.
 pub async fn release_email(tx: &mut Tx, id: Uuid) -> Result<()> {
     for sql in [
-        "delete from auth.identities where user_id = $1::uuid and provider = 'email'",
         "delete from auth.one_time_tokens where user_id = $1::uuid and token_type in
             ('confirmation_token', 'recovery_token', 'reauthentication_token', 'email_change_token_current')",
         "update auth.users set email = null, email_confirmed_at = null, updated_at = now() where id = $1::uuid",
