@@ -97,5 +97,10 @@ pub const MIGRATIONS: RoomMigrations = RoomMigrations {
             name: "addresses_with_capitals",
             sql: include_str!("../migrations/0020_addresses_with_capitals.sql"),
         },
+        Migration {
+            version: 21,
+            name: "waiting_passwords",
+            sql: include_str!("../migrations/0021_waiting_passwords.sql"),
+        },
     ],
 };

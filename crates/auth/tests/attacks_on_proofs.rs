@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use ferrobase_auth::mail::{Code, MailKind};
+use ferrobase_auth::store::{Database, outbox};
 use serde_json::{Value, json};
 
 use crate::harness::{Auth, text, with};
@@ -161,6 +162,40 @@ async fn sec_a_later_mail_does_not_save_the_password_of_a_stranger() {
     }
 }
 
+/// A day and more goes by, and what is of no use any more is tidied away.
+async fn later(auth: &Auth) {
+    auth.db.script("update auth.one_time_tokens set created_at = created_at - interval '26 hours'").await;
+    let pool = auth.registry.default_target().pools.rooms.get("auth").expect("a pool").clone();
+    let mut tx = Database::internal(pool).begin().await.expect("a transaction");
+    outbox::tidy(&mut tx).await.expect("tidied");
+    tx.commit().await.expect("a commit");
+    assert_eq!(auth.value("select count(*)::text from auth.one_time_tokens").await, "0");
+}
+
+#[tokio::test]
+async fn sec_the_password_of_a_stranger_goes_however_late_the_owner_comes() {
+    let address = json!({"email": "ada@example.com"});
+    let other = json!({"email": "ada@example.com", "password": "the owner's"});
+    let again = json!({"type": "signup", "email": "ada@example.com", "password": "password"});
+    for (asked, body) in [("/otp", &address), ("/recover", &address), ("/signup", &other)] {
+        for once_more in ["/resend", "/signup"] {
+            let auth = with(confirming(|_| {})).await;
+            auth.sign_up("ada@example.com").await;
+            auth.post(asked, body.clone()).await.ok();
+            later(&auth).await;
+            auth.post(once_more, again.clone()).await.ok();
+            // An administrator who says the address once more takes open codes back, and nothing else.
+            let id = auth.value("select id::text from auth.users").await;
+            auth.admin(&format!("PUT /admin/users/{id}"), address.clone()).await.ok();
+            auth.post("/resend", again.clone()).await.ok();
+            let code = auth.mail(MailKind::Confirmation, "ada@example.com").await.code;
+            verify(&auth, "signup", "ada@example.com", &code.digits).await;
+            assert_eq!(auth.sign_in("ada@example.com", "password").await.error().1, "invalid_credentials", "{asked}");
+            assert_eq!(auth.value("select count(*)::text from auth.waiting_passwords").await, "0");
+        }
+    }
+}
+
 #[tokio::test]
 async fn sec_asking_for_recovery_is_signing_in_without_the_password() {
     let auth = with(confirming(|_| {})).await;
@@ -248,6 +283,93 @@ async fn an_administrators_password_is_kept_by_its_own_link() {
     assert_eq!(auth.sign_in("ada@example.com", "password").await.error().1, "invalid_credentials");
 }
 
+/// An account of this address that a provider without trust made; its id.
+async fn made_elsewhere(auth: &Auth) -> String {
+    auth.db
+        .script(
+            "insert into auth.users (id, email, raw_app_meta_data) values
+                 (gen_random_uuid(), 'ada@example.com', '{\"provider\": \"elsewhere\", \"providers\": [\"elsewhere\"]}');
+             insert into auth.identities (provider_id, user_id, identity_data, provider)
+             select 'stranger', id, '{\"sub\": \"stranger\", \"email\": \"ada@example.com\"}', 'elsewhere' from auth.users;
+             insert into auth.sessions (id, user_id) select gen_random_uuid(), id from auth.users",
+        )
+        .await;
+    auth.value("select id::text from auth.users").await
+}
+
+#[tokio::test]
+async fn sec_an_administrators_password_leaves_no_way_in_that_a_stranger_made() {
+    for kind in ["signup", "invite"] {
+        let auth = with(confirming(|_| {})).await;
+        let id = made_elsewhere(&auth).await;
+        if kind == "invite" {
+            let change = json!({"password": "the administrator's", "app_metadata": {"tenant": 1}});
+            auth.admin(&format!("PUT /admin/users/{id}"), change).await.ok();
+        }
+        let body = json!({"type": kind, "email": "ada@example.com", "password": "the administrator's",
+            "data": {"team": "a"}});
+        let link = auth.admin("POST /admin/generate_link", body).await.ok();
+        assert_eq!(auth.value("select count(*)::text from auth.sessions").await, "0");
+        let session = verify(&auth, kind, "ada@example.com", text(&link, "email_otp")).await;
+        let ways = session["user"]["identities"].as_array().expect("identities");
+        assert_eq!(ways.iter().map(|way| text(way, "provider")).collect::<Vec<_>>(), ["email"]);
+        assert_eq!(session["user"]["app_metadata"]["providers"], json!(["email"]));
+        assert_eq!(session["user"]["user_metadata"]["team"], "a");
+        auth.sign_in("ada@example.com", "the administrator's").await.ok();
+    }
+}
+
+#[tokio::test]
+async fn a_password_that_an_administrator_chose_is_kept_by_every_proof() {
+    let account = json!({"email": "ada@example.com", "phone": "49151000", "password": "the administrator's"});
+    let address = json!({"email": "ada@example.com"});
+    let other = json!({"email": "ada@example.com", "password": "another password"});
+    for (asked, body, kind) in [
+        ("POST /invite", &address, MailKind::Invite),
+        ("POST /otp", &address, MailKind::Confirmation),
+        ("POST /recover", &address, MailKind::Recovery),
+        ("POST /signup", &other, MailKind::Confirmation),
+    ] {
+        // Chosen when the account is made, or after somebody has asked for the mail.
+        for is_made_with in [true, false] {
+            let auth = with(confirming(|_| {})).await;
+            if is_made_with {
+                auth.admin("POST /admin/users", account.clone()).await.ok();
+                auth.admin(asked, body.clone()).await.ok();
+            } else {
+                auth.sign_up("ada@example.com").await;
+                auth.admin(asked, body.clone()).await.ok();
+                let id = auth.value("select id::text from auth.users").await;
+                let change = json!({"password": "the administrator's"});
+                auth.admin(&format!("PUT /admin/users/{id}"), change).await.ok();
+            }
+            let link = auth.mail(kind, "ada@example.com").await.code.link;
+            let proof = json!({"type": kind.verification_type(), "token_hash": link});
+            let session = auth.post("/verify", proof).await.ok();
+            auth.sign_in("ada@example.com", "the administrator's").await.ok();
+            assert_eq!(auth.sign_in("ada@example.com", "password").await.error().1, "invalid_credentials");
+            let number = if is_made_with { "49151000" } else { "" };
+            assert_eq!(text(&session["user"], "phone"), number, "{asked}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_an_administrator_added_takes_nothing_from_its_account() {
+    let auth = with(confirming(|_| {})).await;
+    let made = json!({"phone": "49151000", "phone_confirm": true, "email": "ada@example.com", "password": "password"});
+    auth.admin("POST /admin/users", made).await.ok();
+    let body = json!({"phone": "49151000", "password": "password"});
+    auth.post("/token?grant_type=password", body.clone()).await.ok();
+    auth.post("/signup", json!({"email": "ada@example.com", "password": "another password"})).await.ok();
+    let code = auth.mail(MailKind::Confirmation, "ada@example.com").await.code;
+    let session = verify(&auth, "signup", "ada@example.com", &code.digits).await;
+    assert_eq!(text(&session["user"], "phone"), "49151000");
+    assert_eq!(auth.value("select count(*)::text from auth.sessions").await, "2");
+    auth.post("/token?grant_type=password", body).await.ok();
+    auth.sign_in("ada@example.com", "password").await.ok();
+}
+
 #[tokio::test]
 async fn sec_who_signs_up_with_somebody_elses_number_does_not_keep_the_password() {
     let sign_up = |password: &str| ("/signup", json!({"phone": "49151000", "password": password}));
@@ -296,6 +418,13 @@ async fn sec_who_signs_up_learns_nothing_of_an_account_that_waits_for_its_owner(
     let number = json!({"phone": "49151000", "password": "password", "data": {"secret": "s3"}});
     let waiting = auth.post("/signup", number).await.ok();
     auth.db.script("update auth.users set raw_app_meta_data = raw_app_meta_data || '{\"tenant_id\": \"s3\"}'").await;
+    auth.db
+        .script(
+            "create function settle() returns trigger language plpgsql as $$ begin
+                 new.raw_app_meta_data := new.raw_app_meta_data || '{\"tenant_id\": \"t\"}'; return new; end $$;
+             create trigger settle before insert on auth.users for each row execute function settle()",
+        )
+        .await;
     for (key, value, known) in [("email", "ada@example.com", invited), ("phone", "49151000", waiting)] {
         let body = json!({key: value, "password": "strangers", "data": {"own": 2}});
         let told = auth.post("/signup", body.clone()).await;
@@ -311,6 +440,10 @@ async fn sec_who_signs_up_learns_nothing_of_an_account_that_waits_for_its_owner(
         assert_eq!(names(&told), names(&fresh));
         assert_eq!(names(&told["identities"][0]), names(&fresh["identities"][0]));
         assert_eq!(told["app_metadata"], fresh["app_metadata"]);
+        for time in ["created_at", "updated_at", "confirmation_sent_at"] {
+            let form = |user: &Value| text(user, time).len() > "2026-01-01T00:00:00.000000Z".len();
+            assert_eq!((form(&told), form(&fresh)), (false, false), "{time}: {told} {fresh}");
+        }
     }
     assert_eq!(auth.value("select string_agg(raw_user_meta_data ->> 'secret', ',') from auth.users").await, "s3,s3");
 }
@@ -326,7 +459,7 @@ async fn sec_who_waits_in_an_account_of_somebody_elses_address_is_out_when_its_o
              insert into auth.identities (provider_id, user_id, identity_data, provider)
              select id::text, id, '{\"phone\": \"49666\"}', 'phone' from auth.users;
              insert into auth.sessions (id, user_id) select gen_random_uuid(), id from auth.users;
-             update auth.users set phone = '49666', phone_confirmed_at = now(), raw_app_meta_data = '{\"provider\": \"github\", \"providers\": [\"github\", \"email\"]}'",
+             update auth.users set phone = '49666', raw_app_meta_data = '{\"provider\": \"github\", \"providers\": [\"github\", \"email\"]}'",
         )
         .await;
     auth.post("/otp", json!({"email": "ada@example.com"})).await.ok();

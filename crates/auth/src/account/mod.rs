@@ -1,11 +1,13 @@
 //! `/user`: the account as its owner sees and changes it (contract 3).
 
+mod stranger;
 mod update;
 
 use axum::Router;
 use axum::routing::get;
 use serde_json::Value;
 
+pub(crate) use stranger::{drop_stranger, vouch_for_password};
 pub(crate) use update::{add_identity, merged, send_email_change};
 
 use crate::caller::{Json, SignedIn};

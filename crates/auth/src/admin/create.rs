@@ -9,7 +9,7 @@ use crate::caller::{Admin, Flow, Json};
 use crate::error::{Error, Result};
 use crate::signup::{Made, create_with_identity};
 use crate::store::users::NewUser;
-use crate::store::{Tx, audit, users};
+use crate::store::{Tx, audit, users, waiting_passwords};
 use crate::user::{self, User};
 
 pub(super) async fn create(admin: Admin, Json(body): Json<Attributes>) -> Result<Json<Value>> {
@@ -24,6 +24,9 @@ pub(super) async fn create(admin: Admin, Json(body): Json<Attributes>) -> Result
     };
     if let Some(phone) = &phone_beside {
         add_identity(&mut tx, &user, "phone", None, Some(phone)).await?;
+    }
+    if user.password().is_some() {
+        waiting_passwords::vouch(&mut tx, user.id()).await?;
     }
     finish(flow, &mut tx, &user, &checked).await?;
     let made = users::find(&mut tx, user.id()).await?;

@@ -3,9 +3,10 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::invite::invited;
+use super::invite::{describe, invited};
 use super::update::email_exists;
 use super::{lock, not_found};
+use crate::account::vouch_for_password;
 use crate::caller::{Admin, Flow, Json};
 use crate::error::{Error, Result};
 use crate::mail::{Code, MailKind};
@@ -14,7 +15,7 @@ use crate::proof::link;
 use crate::signup::{Made, create_with_identity};
 use crate::store::one_time_tokens::{self, NewToken, TokenType};
 use crate::store::users::NewUser;
-use crate::store::{Tx, audit, users};
+use crate::store::{Tx, audit, users, waiting_passwords};
 use crate::user::{self, User, address};
 
 /// The body.
@@ -133,13 +134,13 @@ async fn account(
     match (kind, users::find_by_email(tx, email).await?) {
         (Kind::Invite, _) => Ok((invited(flow, tx, email, data).await?, kind)),
         (Kind::Signup, Some(user)) => {
+            let user = lock(tx, user.id()).await?;
             if user.row.email_confirmed_at.is_some() {
                 return Err(email_exists());
             }
+            describe(tx, &user, &data).await?;
             if let Some(hash) = hash {
-                users::set_password(tx, user.id(), &hash).await?;
-                // What was asked for before has nothing to do with this password.
-                one_time_tokens::delete_all(tx, user.id()).await?;
+                vouch_for_password(tx, &user, &hash).await?;
             }
             Ok((user, kind))
         }
@@ -147,10 +148,18 @@ async fn account(
             let new =
                 NewUser { email: Some(email.to_owned()), password: hash, user_metadata: data, ..NewUser::default() };
             let Made::New(user) = create_with_identity(tx, new, "email").await? else { return Err(email_exists()) };
+            if user.password().is_some() {
+                waiting_passwords::vouch(tx, user.id()).await?;
+            }
             audit::note(tx, "user_signedup", &user, flow.client.ip, None).await?;
             Ok((*user, Kind::Signup))
         }
-        (_, Some(user)) => Ok((lock(tx, user.id()).await?, kind)),
+        (_, Some(user)) => {
+            if matches!(kind, Kind::MagicLink | Kind::Recovery) {
+                waiting_passwords::doubt(tx, user.id()).await?;
+            }
+            Ok((lock(tx, user.id()).await?, kind))
+        }
         (_, None) => Err(not_found()),
     }
 }
@@ -171,14 +180,7 @@ async fn change(tx: &mut Tx, user: &User, new: &str) -> Result<()> {
 }
 
 async fn put(tx: &mut Tx, user: &User, kind: Kind, code: &Code, to: &str) -> Result<()> {
-    let token = NewToken {
-        user: user.id(),
-        kind: kind.token(),
-        code,
-        relates_to: to,
-        flow: None,
-        drops_password: matches!(kind, Kind::Invite | Kind::MagicLink | Kind::Recovery),
-    };
+    let token = NewToken { user: user.id(), kind: kind.token(), code, relates_to: to, flow: None };
     one_time_tokens::put(tx, &token).await?;
     let mail = match kind {
         Kind::Signup => MailKind::Confirmation,

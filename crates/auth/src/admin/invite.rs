@@ -13,7 +13,7 @@ use crate::mail::MailKind;
 use crate::proof::{Proof, check_mailer, send};
 use crate::signup::{Made, create_with_identity};
 use crate::store::users::NewUser;
-use crate::store::{Tx, audit, users};
+use crate::store::{Tx, audit, users, waiting_passwords};
 use crate::user::{self, User, address};
 
 /// The body.
@@ -30,22 +30,21 @@ pub(super) async fn invite(admin: Admin, Json(body): Json<Invite>) -> Result<Jso
     check_mailer(flow)?;
     let mut tx = flow.begin().await?;
     let user = Box::pin(invited(flow, &mut tx, &email, body.data.unwrap_or_default())).await?;
-    let proof = Proof { kind: MailKind::Invite, drops_password: true, ..Proof::of_address(&email, None) };
+    let proof = Proof { kind: MailKind::Invite, ..Proof::of_address(&email, None) };
     send(flow, &mut tx, &user, proof).await?;
     let user = users::find(&mut tx, user.id()).await?.ok_or_else(not_found)?;
     tx.commit().await?;
     Ok(Json(user::user(&user)))
 }
 
-/// The account of an address that nobody has proved yet. What an administrator says of one that is there goes before what
-/// somebody said who signed up with the address.
+/// The account of an address that nobody has proved yet.
 pub(super) async fn invited(flow: &Flow, tx: &mut Tx, email: &str, data: Map<String, Value>) -> Result<User> {
     if let Some(user) = users::find_by_email(tx, email).await? {
         if user.row.email_confirmed_at.is_some() {
             return Err(email_exists());
         }
-        let metadata = merged(user.row.raw_user_meta_data.as_ref(), &data);
-        users::set_metadata(tx, user.id(), None, Some(&metadata)).await?;
+        describe(tx, &user, &data).await?;
+        waiting_passwords::doubt(tx, user.id()).await?;
         return Ok(user);
     }
     let new = NewUser { email: Some(email.to_owned()), user_metadata: data, ..NewUser::default() };
@@ -54,4 +53,10 @@ pub(super) async fn invited(flow: &Flow, tx: &mut Tx, email: &str, data: Map<Str
     hooks::after_user_created(flow, tx, &user).await?;
     audit::note(tx, "user_invited", &user, flow.client.ip, None).await?;
     Ok(*user)
+}
+
+/// What an administrator says of an account that is there goes before what somebody said who signed up with the address.
+pub(super) async fn describe(tx: &mut Tx, user: &User, data: &Map<String, Value>) -> Result<()> {
+    let metadata = merged(user.row.raw_user_meta_data.as_ref(), data);
+    users::set_metadata(tx, user.id(), None, Some(&metadata)).await
 }

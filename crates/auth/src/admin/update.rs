@@ -5,10 +5,10 @@ use serde_json::Value;
 
 use super::attributes::{Attributes, Checked, Strength};
 use super::{id, lock, not_found};
-use crate::account::{add_identity, merged};
+use crate::account::{add_identity, merged, vouch_for_password};
 use crate::caller::{Admin, Json};
 use crate::error::{Error, ErrorCode, Result};
-use crate::store::{Tx, audit, is_duplicate, one_time_tokens, sessions, users};
+use crate::store::{Tx, audit, is_duplicate, one_time_tokens, users};
 use crate::user::{self, User};
 
 pub(super) async fn update(
@@ -20,23 +20,22 @@ pub(super) async fn update(
     let checked = body.check(flow)?;
     let hash = body.hash(flow, Strength::AsPeopleChoose).await?;
     let mut tx = flow.begin().await?;
-    let user = lock(&mut tx, id).await?;
-    Box::pin(write(&mut tx, &user, &body, &checked, hash)).await?;
+    let mut user = lock(&mut tx, id).await?;
+    if let Some(hash) = hash {
+        vouch_for_password(&mut tx, &user, &hash).await?;
+        user = lock(&mut tx, id).await?;
+    }
+    Box::pin(write(&mut tx, &user, &body, &checked)).await?;
     audit::note(&mut tx, "user_modified", &user, flow.client.ip, None).await?;
     let user = users::find(&mut tx, id).await?.ok_or_else(not_found)?;
     tx.commit().await?;
     Ok(Json(user::user(&user)))
 }
 
-async fn write(tx: &mut Tx, user: &User, body: &Attributes, checked: &Checked, hash: Option<String>) -> Result<()> {
+async fn write(tx: &mut Tx, user: &User, body: &Attributes, checked: &Checked) -> Result<()> {
     let id = user.id();
     if let Some(role) = &checked.role {
         users::set_role(tx, id, role).await?;
-    }
-    if let Some(hash) = hash {
-        users::set_password(tx, id, &hash).await?;
-        // Whoever knew the old password is out.
-        sessions::delete_all(tx, id).await?;
     }
     let app = body.app_metadata.as_ref().map(|data| merged(user.row.raw_app_meta_data.as_ref(), data));
     let own = body.user_metadata.as_ref().map(|data| merged(user.row.raw_user_meta_data.as_ref(), data));

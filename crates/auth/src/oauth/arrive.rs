@@ -14,8 +14,8 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::hooks;
 use crate::proof::{Proof, Purpose, send, take_turn};
 use crate::provider::Profile;
-use crate::store::users::{NewUser, Way};
-use crate::store::{Tx, audit, identities, is_duplicate, sessions, users};
+use crate::store::users::NewUser;
+use crate::store::{Tx, audit, identities, is_duplicate, one_time_tokens, sessions, users};
 use crate::user::{User, address};
 
 /// Somebody comes.
@@ -116,6 +116,7 @@ async fn by_email(flow: &Flow, tx: &mut Tx, arrival: &Arrival<'_>) -> Result<Use
         }
         (Some(email), Some(holder)) => {
             // Somebody else's account, with an address that it never proved: it goes on without.
+            identities::delete_all(tx, holder.id(), "email").await?;
             users::release_email(tx, holder.id()).await?;
             create(flow, tx, arrival, Some(email), true).await
         }
@@ -143,7 +144,9 @@ async fn take_over(tx: &mut Tx, user: &User) -> Result<()> {
     if user.row.invited_at.is_none() {
         users::set_metadata(tx, user.id(), None, Some(&Map::new())).await?;
     }
-    users::drop_ways_in(tx, user.id(), Way::Email).await?;
+    users::drop_ways_in(tx, user.id()).await?;
+    one_time_tokens::delete_all(tx, user.id()).await?;
+    users::release_phone(tx, user.id()).await?;
     sessions::delete_all(tx, user.id()).await
 }
 

@@ -54,6 +54,10 @@ pub(super) async fn unlink(caller: SignedIn, Path(id): Path<String>) -> Result<J
         return Err(Error::unprocessable(ErrorCode::SingleIdentityNotDeletable, message));
     }
     identities::delete(&mut tx, id).await?;
+    if identity.provider == "email" && user.identities.iter().all(|left| left.provider != "phone") {
+        // A password belongs to an address or a number, whichever way tells the address now.
+        users::set_password(&mut tx, user.id(), "").await?;
+    }
     match identity.provider.as_str() {
         "phone" => users::release_phone(&mut tx, user.id()).await?,
         _ if identity.email.is_some() && identity.email == user.row.email => {

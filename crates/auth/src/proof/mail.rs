@@ -25,20 +25,18 @@ pub(crate) struct Proof<'a> {
     pub(crate) new_email: Option<&'a str>,
     /// What the client will prove when somebody follows the link.
     pub(crate) challenge: Option<&'a Challenge>,
-    /// A password that nobody has proved goes when this is proved.
-    pub(crate) drops_password: bool,
 }
 
 impl<'a> Proof<'a> {
     /// That a new account's address is its owner's.
     pub(crate) fn of_address(to: &'a str, challenge: Option<&'a Challenge>) -> Self {
         let (kind, token) = (MailKind::Confirmation, TokenType::Confirmation);
-        Self { kind, token, to, new_email: None, challenge, drops_password: false }
+        Self { kind, token, to, new_email: None, challenge }
     }
 
     /// That whoever signs in without the password reads the mails of an address.
     pub(crate) fn of_sign_in(kind: MailKind, to: &'a str, challenge: Option<&'a Challenge>) -> Self {
-        Self { kind, token: TokenType::Recovery, to, new_email: None, challenge, drops_password: true }
+        Self { kind, token: TokenType::Recovery, to, new_email: None, challenge }
     }
 }
 
@@ -60,14 +58,7 @@ pub(crate) async fn send(flow: &Flow, tx: &mut Tx, user: &User, proof: Proof<'_>
         };
         state = Some(flow_state::begin(tx, &new).await?);
     }
-    let token = NewToken {
-        user: user.id(),
-        kind: proof.token,
-        code: &code,
-        relates_to: proof.to,
-        flow: state,
-        drops_password: proof.drops_password,
-    };
+    let token = NewToken { user: user.id(), kind: proof.token, code: &code, relates_to: proof.to, flow: state };
     one_time_tokens::put(tx, &token).await?;
     users::sent(tx, user.id(), proof.kind).await?;
     let link = link(&flow.settings, &code.link, proof.kind.verification_type(), &redirect_to);

@@ -28,20 +28,18 @@ pub(crate) struct NumberProof<'a> {
     pub(crate) number: &'a str,
     /// `sms` or `whatsapp`.
     pub(crate) channel: &'a str,
-    /// A password that nobody has proved goes when this is proved.
-    pub(crate) drops_password: bool,
 }
 
 impl<'a> NumberProof<'a> {
     /// That who is known already reads the messages of a number.
     pub(crate) fn of(token: TokenType, number: &'a str) -> Self {
-        Self { token, number, channel: "sms", drops_password: false }
+        Self { token, number, channel: "sms" }
     }
 }
 
 /// Makes the code and stores it.
 pub(crate) async fn prepare(flow: &Flow, tx: &mut Tx, user: &User, proof: NumberProof<'_>) -> Result<Text> {
-    let NumberProof { token, number, channel, drops_password } = proof;
+    let NumberProof { token, number, channel } = proof;
     let section = &flow.settings.section.sms;
     let test = sms::test_code(section, number);
     if test.is_none() {
@@ -51,7 +49,7 @@ pub(crate) async fn prepare(flow: &Flow, tx: &mut Tx, user: &User, proof: Number
         Some(digits) => Code::of(number, digits.to_owned()),
         None => Code::make(number, section.otp_length),
     };
-    let new = NewToken { user: user.id(), kind: token, code: &code, relates_to: number, flow: None, drops_password };
+    let new = NewToken { user: user.id(), kind: token, code: &code, relates_to: number, flow: None };
     one_time_tokens::put(tx, &new).await?;
     users::message_sent(tx, user.id(), token).await?;
     let text = section.template.replace("{{ .Code }}", &code.digits).replace("{{.Code}}", &code.digits);

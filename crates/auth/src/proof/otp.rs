@@ -13,7 +13,7 @@ use crate::pkce::Challenge;
 use crate::signup::{Made, create_with_identity};
 use crate::store::one_time_tokens::TokenType;
 use crate::store::users::NewUser;
-use crate::store::{Tx, audit, users};
+use crate::store::{Tx, audit, users, waiting_passwords};
 use crate::user::{User, address};
 
 /// The body.
@@ -74,8 +74,9 @@ async fn by_email(flow: &Flow, email: &str, body: &Otp) -> Result<Json<Value>> {
     let proof = if user.row.email_confirmed_at.is_some() {
         Proof::of_sign_in(MailKind::MagicLink, &email, challenge.as_ref())
     } else {
-        Proof { drops_password: true, ..Proof::of_address(&email, challenge.as_ref()) }
+        Proof::of_address(&email, challenge.as_ref())
     };
+    waiting_passwords::doubt(&mut tx, user.id()).await?;
     audit::note(&mut tx, "user_recovery_requested", &user, flow.client.ip, None).await?;
     send(flow, &mut tx, &user, proof).await?;
     tx.commit().await?;
@@ -101,9 +102,10 @@ async fn by_phone(flow: &Flow, phone: &str, body: &Otp) -> Result<Json<Value>> {
             make(flow, &mut tx, new, "phone").await?
         }
     };
+    waiting_passwords::doubt(&mut tx, user.id()).await?;
     audit::note(&mut tx, "user_recovery_requested", &user, flow.client.ip, None).await?;
     let token = TokenType::Confirmation;
-    let proof = NumberProof { token, number: &phone, channel, drops_password: true };
+    let proof = NumberProof { token, number: &phone, channel };
     let text = prepare(flow, &mut tx, &user, proof).await?;
     tx.commit().await?;
     Ok(Json(super::resend::message_id(text.send(flow).await?)))

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::limit::Limit;
 use crate::mail::MailKind;
 use crate::pkce::Challenge;
-use crate::store::{audit, users};
+use crate::store::{audit, users, waiting_passwords};
 use crate::user::address;
 
 /// The body.
@@ -34,6 +34,7 @@ async fn ask(flow: &Flow, email: &str, challenge: Option<&Challenge>) -> Result<
     take_turn(flow, &mut tx, Purpose::SignIn, email).await?;
     match users::find_by_email(&mut tx, email).await? {
         Some(user) => {
+            waiting_passwords::doubt(&mut tx, user.id()).await?;
             audit::note(&mut tx, "user_recovery_requested", &user, flow.client.ip, None).await?;
             send(flow, &mut tx, &user, Proof::of_sign_in(MailKind::Recovery, email, challenge)).await?;
         }

@@ -3,7 +3,7 @@
 //! Known and unknown addresses get the same answer and take the same time where mails confirm: the password is hashed or
 //! compared in every case, and an account that is confirmed already is answered with one that does not exist.
 //! Invariant: who signs up learns nothing of an account that was there. Invariant: a password is kept at the proof only if
-//! every sign-up with the address or number sent it.
+//! every sign-up with the address or number sent it, or an administrator chose it.
 
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
@@ -20,7 +20,7 @@ use crate::password::Verdict;
 use crate::proof::{NumberProof, Proof, Purpose, check_mailer, check_quota, prepare, send, take_turn};
 use crate::session;
 use crate::store::one_time_tokens::TokenType;
-use crate::store::{Tx, audit, users};
+use crate::store::{Tx, audit, users, waiting_passwords};
 use crate::user::{self, Identity, Row, User};
 
 /// Signs up by address.
@@ -45,12 +45,10 @@ pub(super) async fn by_email(flow: &Flow, request: Request) -> Result<Response> 
         users::confirm_email(&mut tx, user.id()).await?;
         return sign_in(flow, tx, user).await;
     }
-    let drops_password = account.has_another_password;
-    let proof = Proof { drops_password, ..Proof::of_address(email, request.challenge.as_ref()) };
-    send(flow, &mut tx, user, proof).await?;
-    let answer = account.told(&mut tx, &request).await?;
+    account.doubt(&mut tx).await?;
+    send(flow, &mut tx, user, Proof::of_address(email, request.challenge.as_ref())).await?;
     tx.commit().await?;
-    Ok(Json(answer).into_response())
+    Ok(Json(account.told(&request)).into_response())
 }
 
 /// Signs up by number.
@@ -74,13 +72,12 @@ pub(super) async fn by_phone(flow: &Flow, request: Request) -> Result<Response> 
         users::confirm_phone(&mut tx, user.id()).await?;
         return sign_in(flow, tx, user).await;
     }
-    let (channel, drops_password) = (request.channel.as_str(), account.has_another_password);
-    let proof = NumberProof { channel, drops_password, ..NumberProof::of(TokenType::Confirmation, phone) };
+    account.doubt(&mut tx).await?;
+    let proof = NumberProof { channel: &request.channel, ..NumberProof::of(TokenType::Confirmation, phone) };
     let text = prepare(flow, &mut tx, user, proof).await?;
-    let answer = account.told(&mut tx, &request).await?;
     tx.commit().await?;
     text.send(flow).await?;
-    Ok(Json(answer).into_response())
+    Ok(Json(account.told(&request)).into_response())
 }
 
 /// The hash of a password: a new one, or the one of the account that waits for its owner. `None` when that account has
@@ -102,13 +99,22 @@ struct Account {
 }
 
 impl Account {
-    /// What whoever signs up gets to know. Of an account that waits for its owner that is nothing that was put into it.
-    async fn told(&self, tx: &mut Tx, request: &Request) -> Result<Value> {
-        if !self.is_new {
-            return Ok(user::user(&just_made(self.user.id(), request)));
+    /// Of two passwords neither is known to be the owner's.
+    async fn doubt(&self, tx: &mut Tx) -> Result<()> {
+        if self.has_another_password { waiting_passwords::doubt(tx, self.user.id()).await } else { Ok(()) }
+    }
+
+    /// What whoever signs up gets to know: what was sent, and nothing that is in the account. What triggers made of a new one
+    /// would tell it from one that waits for its owner.
+    fn told(&self, request: &Request) -> Value {
+        let Self { user, is_new, .. } = self;
+        let (way, made) = (user.identities.first(), user.row.created_at);
+        let (way, made) = if *is_new { (way.map(|way| way.id), made) } else { (None, None) };
+        let mut told = just_made(user.id(), request, made.unwrap_or_else(now));
+        for identity in &mut told.identities {
+            identity.id = way.unwrap_or(identity.id);
         }
-        let now = users::find(tx, self.user.id()).await?;
-        now.map(|now| user::user(&now)).ok_or_else(|| Error::internal("reading an account")("it is gone"))
+        user::user(&told)
     }
 }
 
@@ -172,8 +178,8 @@ async fn repeated(flow: &Flow, mut tx: Tx, user: &User, request: &Request, autoc
 }
 
 /// An account as this request alone makes it.
-fn just_made(id: Uuid, request: &Request) -> User {
-    let now = Some(Timestamp::now());
+fn just_made(id: Uuid, request: &Request, now: Timestamp) -> User {
+    let now = Some(now);
     let (email, phone, provider) = (request.way.email(), request.way.phone(), request.way.provider());
     let subject = id.to_string();
     let identity = Identity {
@@ -204,9 +210,15 @@ fn just_made(id: Uuid, request: &Request) -> User {
     User { row, identities: vec![identity], factors: Vec::new(), session: None }
 }
 
+/// Now, as finely as the database tells it.
+fn now() -> Timestamp {
+    let micros = Timestamp::now().as_microsecond();
+    Timestamp::from_microsecond(micros).unwrap_or_default()
+}
+
 /// An account that looks new and is not there.
 fn nobody(request: &Request) -> User {
-    let mut user = just_made(Uuid::new_v4(), request);
+    let mut user = just_made(Uuid::new_v4(), request, now());
     user.row.role = None;
     user.identities.clear();
     user

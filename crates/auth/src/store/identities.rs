@@ -43,6 +43,12 @@ pub async fn used(tx: &mut Tx, id: Uuid, data: &Map<String, Value>) -> Result<()
     tx.execute(sql, params![id, data]).await.map(drop)
 }
 
+/// Takes the account's ways through this provider away.
+pub async fn delete_all(tx: &mut Tx, user: Uuid, provider: &str) -> Result<()> {
+    let sql = "delete from auth.identities where user_id = $1::uuid and provider = $2";
+    tx.execute(sql, params![user, provider]).await.map(drop)
+}
+
 /// Takes a way away.
 pub async fn delete(tx: &mut Tx, id: Uuid) -> Result<()> {
     tx.execute("delete from auth.identities where id = $1::uuid", params![id]).await.map(drop)

@@ -26,6 +26,7 @@ pub mod sessions;
 mod tx;
 pub mod users;
 pub mod verify_limits;
+pub mod waiting_passwords;
 pub mod web3_messages;
 
 pub use tx::{Database, Tx, is_duplicate};

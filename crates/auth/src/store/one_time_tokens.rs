@@ -1,9 +1,8 @@
 //! `auth.one_time_tokens`: what codes and links in mails and messages stand for. A user has at most one of each type.
 //!
 //! A row has two secrets: the link (`token_hash`, which nobody guesses) and the code (`code_hash`, which is dead after
-//! [`TRIES`] wrong ones). The row stays then: nobody takes a link away, or what is remembered here, by guessing.
+//! [`TRIES`] wrong ones). The row stays then: nobody takes a link away by guessing.
 //! Invariant: a code is compared only while its account is locked, so that guesses made at once count one by one.
-//! Invariant: once a password was to go with an account's proof, neither a later mail nor a dead code keeps it.
 
 use serde::Deserialize;
 use uuid::Uuid;
@@ -66,8 +65,6 @@ pub struct NewToken<'a> {
     pub relates_to: &'a str,
     /// The flow that the link leads back to.
     pub flow: Option<Uuid>,
-    /// Whether a password that nobody has proved goes when the account is proved.
-    pub drops_password: bool,
 }
 
 /// A token.
@@ -95,19 +92,18 @@ macro_rules! token {
     };
 }
 
-/// Puts a token in the place of an earlier one. Who asks for another mail does not save a password that was to go.
+/// Puts a token in the place of an earlier one.
 pub async fn put(tx: &mut Tx, new: &NewToken<'_>) -> Result<()> {
     let sql =
         "insert into auth.one_time_tokens (id, user_id, token_type, token_hash, code_hash, relates_to, flow_state_id,
-            drops_password, created_at, updated_at)
-        values ($1::uuid, $2::uuid, $3::auth.one_time_token_type, $4, $5, $6, $7::uuid, $8::bool,
+            created_at, updated_at)
+        values ($1::uuid, $2::uuid, $3::auth.one_time_token_type, $4, $5, $6, $7::uuid,
             now() at time zone 'utc', now() at time zone 'utc')
         on conflict (user_id, token_type) do update set id = excluded.id, token_hash = excluded.token_hash,
             code_hash = excluded.code_hash, relates_to = excluded.relates_to, flow_state_id = excluded.flow_state_id,
-            drops_password = one_time_tokens.drops_password or excluded.drops_password, tries = 0,
-            created_at = excluded.created_at, updated_at = excluded.updated_at";
-    let NewToken { user, kind, code, relates_to, flow, drops_password } = new;
-    let params = params![Uuid::new_v4(), user, kind.as_str(), code.link, code.hash, relates_to, flow, drops_password];
+            tries = 0, created_at = excluded.created_at, updated_at = excluded.updated_at";
+    let NewToken { user, kind, code, relates_to, flow } = new;
+    let params = params![Uuid::new_v4(), user, kind.as_str(), code.link, code.hash, relates_to, flow];
     tx.execute(sql, params).await.map(drop)
 }
 
@@ -149,13 +145,6 @@ pub async fn note_wrong(tx: &mut Tx, user: Uuid, address: &str, kinds: &[TokenTy
         where user_id = $1::uuid and relates_to = $2 and token_type = any($3::auth.one_time_token_type[])
             and tries < $4::int8";
     tx.execute(sql, params![user, address, list(kinds), TRIES]).await.map(drop)
-}
-
-/// Whether a password that nobody has proved goes when this account is proved, by whichever of its tokens.
-pub async fn drops_password(tx: &mut Tx, user: Uuid) -> Result<bool> {
-    let sql = "select to_jsonb(exists(
-        select from auth.one_time_tokens where user_id = $1::uuid and drops_password))::text";
-    tx.must(sql, params![user]).await
 }
 
 /// Takes a token back.

@@ -141,14 +141,22 @@ pub async fn set_metadata(
 
 /// The address counts as proved; `user_metadata` says so from now on.
 pub async fn confirm_email(tx: &mut Tx, id: Uuid) -> Result<()> {
-    tx.execute(include_str!("../../sql/user_confirm_email.sql"), params![id]).await.map(drop)
+    confirm(tx, id, include_str!("../../sql/user_confirm_email.sql")).await
 }
 
 /// The number counts as proved.
 pub async fn confirm_phone(tx: &mut Tx, id: Uuid) -> Result<()> {
     let sql = "update auth.users set phone_confirmed_at = coalesce(phone_confirmed_at, now()), updated_at = now()
         where id = $1::uuid";
-    tx.execute(sql, params![id]).await.map(drop)
+    confirm(tx, id, sql).await
+}
+
+/// Who has an owner waits for none.
+async fn confirm(tx: &mut Tx, id: Uuid, sql: &'static str) -> Result<()> {
+    for sql in [sql, "delete from auth.waiting_passwords where user_id = $1::uuid"] {
+        tx.execute(sql, params![id]).await?;
+    }
+    Ok(())
 }
 
 /// Sets the address, which ends being anonymous.
@@ -168,7 +176,6 @@ pub async fn set_phone(tx: &mut Tx, id: Uuid, phone: &str) -> Result<()> {
 /// The account goes on without its address, and without the codes that went there.
 pub async fn release_email(tx: &mut Tx, id: Uuid) -> Result<()> {
     for sql in [
-        "delete from auth.identities where user_id = $1::uuid and provider = 'email'",
         "delete from auth.one_time_tokens where user_id = $1::uuid and token_type in
             ('confirmation_token', 'recovery_token', 'reauthentication_token', 'email_change_token_current')",
         "update auth.users set email = null, email_confirmed_at = null, updated_at = now() where id = $1::uuid",
@@ -193,22 +200,17 @@ pub enum Way {
     Phone,
 }
 
-/// Identities, second factors, passkeys, codes and the other of address and number go: whoever reads that mailbox, or answers
-/// that telephone, could come in by it.
-pub async fn drop_ways_in(tx: &mut Tx, id: Uuid, own: Way) -> Result<()> {
+/// Identities, second factors, passkeys and changes that wait for a proof go.
+pub async fn drop_ways_in(tx: &mut Tx, id: Uuid) -> Result<()> {
     for sql in [
         "delete from auth.identities where user_id = $1::uuid",
         "delete from auth.mfa_factors where user_id = $1::uuid",
         "delete from auth.webauthn_credentials where user_id = $1::uuid",
-        "delete from auth.one_time_tokens where user_id = $1::uuid",
         "update auth.users set email_change = '', phone_change = '', updated_at = now() where id = $1::uuid",
     ] {
         tx.execute(sql, params![id]).await?;
     }
-    match own {
-        Way::Email => release_phone(tx, id).await,
-        Way::Phone => release_email(tx, id).await,
-    }
+    Ok(())
 }
 
 /// Somebody vouches for it: it is anonymous no more.

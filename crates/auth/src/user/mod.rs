@@ -145,6 +145,12 @@ impl User {
         self.row.banned_until.is_some_and(|until| until > Timestamp::now())
     }
 
+    /// Whether it has an address or a number, and nobody has proved that it is theirs.
+    pub fn waits_for_owner(&self) -> bool {
+        let has_place = !self.email().is_empty() || !self.phone().is_empty();
+        has_place && self.row.confirmed_at.is_none() && !self.row.is_sso_user
+    }
+
     /// Whether a password is set.
     pub fn password(&self) -> Option<&str> {
         self.row.encrypted_password.as_deref().filter(|hash| !hash.is_empty())

@@ -3,12 +3,12 @@
 use serde_json::{Map, json};
 
 use super::check::Right;
-use crate::account::add_identity;
+use crate::account::{add_identity, drop_stranger};
 use crate::caller::Flow;
 use crate::error::{Error, ErrorCode, Result};
 use crate::store::one_time_tokens::{self, TokenType};
 use crate::store::users::{Change, Way};
-use crate::store::{Tx, audit, identities, is_duplicate, sessions, users};
+use crate::store::{Tx, audit, identities, is_duplicate, users, waiting_passwords};
 use crate::user::User;
 
 /// What became of it.
@@ -20,11 +20,10 @@ pub(super) enum Applied {
 
 pub(super) async fn apply(flow: &Flow, tx: &mut Tx, right: Right) -> Result<Applied> {
     let Right { user, proved, address, .. } = right;
-    let drops_password = one_time_tokens::drops_password(tx, user.id()).await?;
     one_time_tokens::delete(tx, user.id(), proved).await?;
     let is_done = match proved {
-        TokenType::Confirmation if address == user.phone() => confirm_phone(flow, tx, &user, drops_password).await?,
-        TokenType::Confirmation | TokenType::Recovery => confirm_email(flow, tx, &user, drops_password).await?,
+        TokenType::Confirmation if address == user.phone() => confirm_phone(flow, tx, &user).await?,
+        TokenType::Confirmation | TokenType::Recovery => confirm_email(flow, tx, &user).await?,
         TokenType::EmailChangeCurrent | TokenType::EmailChangeNew => change_email(flow, tx, &user, proved).await?,
         TokenType::PhoneChange => change_phone(flow, tx, &user, &address).await?,
         TokenType::Reauthentication => {
@@ -38,16 +37,12 @@ pub(super) async fn apply(flow: &Flow, tx: &mut Tx, right: Right) -> Result<Appl
     user.map(Box::new).map(Applied::Done).ok_or_else(|| Error::internal("verifying a code")("the account is gone"))
 }
 
-/// Whoever signs up with somebody else's address must not know a password of the account that its owner proves later by
-/// signing in without one.
-async fn confirm_email(flow: &Flow, tx: &mut Tx, user: &User, drops_password: bool) -> Result<bool> {
+async fn confirm_email(flow: &Flow, tx: &mut Tx, user: &User) -> Result<bool> {
     if user.row.email_confirmed_at.is_some() {
         audit::note(tx, "login", user, flow.client.ip, Some(json!({"provider": "email"}))).await?;
         return Ok(true);
     }
-    if drops_password {
-        drop_stranger(tx, user, Way::Email).await?;
-    }
+    drop_doubtful(tx, user, Way::Email).await?;
     users::confirm_email(tx, user.id()).await?;
     let now = users::find(tx, user.id()).await?;
     note_verified(tx, now.as_ref().unwrap_or(user), user.email()).await?;
@@ -55,20 +50,13 @@ async fn confirm_email(flow: &Flow, tx: &mut Tx, user: &User, drops_password: bo
     Ok(true)
 }
 
-/// What was put into the account before its owner came by this way: a password, other ways in, factors, sessions.
-async fn drop_stranger(tx: &mut Tx, user: &User, own: Way) -> Result<()> {
-    users::set_password(tx, user.id(), "").await?;
-    users::drop_ways_in(tx, user.id(), own).await?;
-    sessions::delete_all(tx, user.id()).await?;
-    let mut app = user.row.raw_app_meta_data.clone().unwrap_or_default();
-    for of_stranger in ["provider", "providers"] {
-        app.remove(of_stranger);
+/// Whoever signs up with somebody else's address or number must not know a password of the account that its owner proves later
+/// by signing in without one. An account of which one of the two is proved has an owner already.
+async fn drop_doubtful(tx: &mut Tx, user: &User, own: Way) -> Result<()> {
+    if user.row.confirmed_at.is_none() && waiting_passwords::is_doubted(tx, user.id()).await? {
+        drop_stranger(tx, user, own).await?;
     }
-    users::set_metadata(tx, user.id(), Some(&app), None).await?;
-    match own {
-        Way::Email => add_identity(tx, user, "email", Some(user.email()), None).await,
-        Way::Phone => add_identity(tx, user, "phone", None, Some(user.phone())).await,
-    }
+    Ok(())
 }
 
 /// The identity of this address says that it is proved.
@@ -80,11 +68,8 @@ async fn note_verified(tx: &mut Tx, user: &User, email: &str) -> Result<()> {
     Ok(())
 }
 
-/// As with addresses; but the password of an account whose address is proved has an owner already.
-async fn confirm_phone(flow: &Flow, tx: &mut Tx, user: &User, drops_password: bool) -> Result<bool> {
-    if drops_password && user.row.confirmed_at.is_none() {
-        drop_stranger(tx, user, Way::Phone).await?;
-    }
+async fn confirm_phone(flow: &Flow, tx: &mut Tx, user: &User) -> Result<bool> {
+    drop_doubtful(tx, user, Way::Phone).await?;
     users::confirm_phone(tx, user.id()).await?;
     audit::note(tx, "login", user, flow.client.ip, Some(json!({"provider": "phone"}))).await?;
     Ok(true)

@@ -90,6 +90,45 @@ async fn an_address_that_another_way_tells_too_stays() {
 }
 
 #[tokio::test]
+async fn sec_a_password_goes_with_the_address_or_number_that_it_belongs_to() {
+    let provider = Provider::start();
+    for has_number in [false, true] {
+        let auth = with(with_provider(&provider, |_| {})).await;
+        let session = auth.sign_up("ada@example.com").await;
+        if has_number {
+            let change = json!({"phone": "49151000", "phone_confirm": true});
+            auth.admin(&format!("PUT /admin/users/{}", text(&session["user"], "id")), change).await.ok();
+        }
+        let token = come(&auth, "keycloak", "ada").await;
+        unlink_from(&auth, &token, "email").await.ok();
+        assert_eq!(auth.sign_in("ada@example.com", "password").await.status.is_success(), has_number);
+        // Another one can be chosen.
+        auth.call("PUT /user", Some(&token), json!({"password": "another password"})).await.ok();
+        auth.sign_in("ada@example.com", "another password").await.ok();
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_takes_the_place_of_another_keeps_its_own_way() {
+    let provider = Provider::start();
+    let auth = with(with_provider(&provider, |_| {})).await;
+    let token = come(&auth, "keycloak", "grace").await;
+    // As accounts that come from elsewhere may have it: another address, which was proved.
+    auth.db
+        .script(
+            "insert into auth.identities (provider_id, user_id, identity_data, provider)
+             select id::text, id, '{\"sub\": \"x\", \"email\": \"ada@example.com\", \"email_verified\": true}', 'email'
+             from auth.users",
+        )
+        .await;
+    unlink_from(&auth, &token, "keycloak").await.ok();
+    let left = user(&auth, &token).await;
+    assert_eq!((&left["email"], &left["app_metadata"]["providers"]), (&json!("ada@example.com"), &json!(["email"])));
+    let ways = left["identities"].as_array().expect("identities");
+    assert_eq!(ways.iter().map(|way| text(way, "provider")).collect::<Vec<_>>(), ["email"]);
+}
+
+#[tokio::test]
 async fn sec_a_provider_that_was_taken_away_leads_nowhere_by_its_address() {
     let provider = Provider::start();
     for (trust, expected) in [(true, "ada@example.com"), (false, "")] {
