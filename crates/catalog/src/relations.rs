@@ -89,7 +89,7 @@ impl Relations {
     pub(crate) fn set_keys(&mut self, keys: &Keys, pace: &Pace) {
         for (oid, entry) in pace.over(&mut self.by_oid).filter(|(_, entry)| entry.exposed) {
             let primary = keys.primary(*oid).and_then(|columns| entry.column_names(columns));
-            let unique = keys.arbiters(*oid).filter_map(|columns| entry.column_names(columns)).collect();
+            let unique = keys.arbiters(*oid).filter_map(|key| entry.column_names(&key.columns)).collect();
             entry.relation.primary_key = primary.unwrap_or_default();
             if !entry.relation.has_heirs {
                 entry.relation.row_key.clone_from(&entry.relation.primary_key);
