@@ -201,7 +201,8 @@ fn read_column(cells: &mut Cells<'_>, comparable: &HashSet<u32>) -> Result<Colum
     let type_oid = cells.number()?;
     let (kind, category) = (cells.text()?, cells.text()?);
     let type_class = type_class(kind, category, type_oid);
-    let comparable = comparable.contains(&type_oid) || matches!(kind, "e" | "r" | "m") || category == "A";
+    let (compared, compared_kind): (u32, _) = (cells.number()?, cells.text()?);
+    let comparable = comparable.contains(&compared) || matches!(compared_kind, "e" | "r" | "m");
     let max_length = cells.optional_number()?;
     let default = cells.optional_string()?;
     let generated = match (cells.text()?, cells.text()?) {
