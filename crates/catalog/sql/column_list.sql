@@ -44,7 +44,7 @@ select
   s.attrelid,
   s.attname,
   s.attnum,
-  d.description,
+  said.description,
   not (s.attnotnull or s.domain_not_null) as nullable,
   pg_catalog.format_type(s.base_type, s.base_typmod) as base_type,
   pg_catalog.format_type(s.atttypid, s.atttypmod) as declared_type,
@@ -55,6 +55,9 @@ select
   s.base_type as type_oid,
   b.typtype as base_kind,
   b.typcategory as base_category,
+  -- Values of arrays are the same when their elements are.
+  coalesce(d.oid, e.oid, b.oid) as compared_type,
+  coalesce(d.typtype, e.typtype, b.typtype) as compared_kind,
   -- varchar and char count a header of four bytes in the modifier, bit strings do not.
   case
     when s.base_typmod < 0 then null
@@ -83,7 +86,9 @@ select
   pg_catalog.to_json(s.attacl::text[]) as acl
 from shown s
 join pg_catalog.pg_type b on b.oid = s.base_type
+left join pg_catalog.pg_type e on b.typcategory = 'A' and e.oid = b.typelem
+left join pg_catalog.pg_type d on e.typtype = 'd' and d.oid = e.typbasetype
 left join pg_catalog.pg_attrdef ad on ad.adrelid = s.attrelid and ad.adnum = s.attnum
-left join pg_catalog.pg_description d
-  on d.objoid = s.attrelid and d.objsubid = s.attnum and d.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass
+left join pg_catalog.pg_description said
+  on said.objoid = s.attrelid and said.objsubid = s.attnum and said.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass
 order by s.attrelid, s.attnum

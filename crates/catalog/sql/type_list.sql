@@ -14,7 +14,7 @@ with recursive domain_chain as (
 ),
 found as (
   select e.enumtypid as oid, pg_catalog.json_agg(e.enumlabel order by e.enumsortorder) as labels, null::json as fields,
-    null::text as base_type
+    null::text as base_type, null::oid as base_oid
   from pg_catalog.pg_enum e
   group by e.enumtypid
   union all
@@ -23,17 +23,17 @@ found as (
   select c.reltype, null,
     pg_catalog.json_agg(pg_catalog.json_build_array(a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod))
       order by a.attnum),
-    null
+    null, null
   from pg_catalog.pg_class c
   join pg_catalog.pg_attribute a on a.attrelid = c.oid
   where c.relkind = 'c' and c.reltablespace = 0 and c.relfilenode = 0 and a.attnum > 0 and not a.attisdropped
   group by c.oid, c.reltype
   union all
-  select c.oid, null, null, pg_catalog.format_type(c.base, c.typmod)
+  select c.oid, null, null, pg_catalog.format_type(c.base, c.typmod), c.base
   from domain_chain c
   where not exists (select from domain_chain further where further.oid = c.base)
 )
-select t.oid, n.nspname, t.typname, f.labels, f.fields, f.base_type, d.description
+select t.oid, n.nspname, t.typname, f.labels, f.fields, f.base_type, d.description, f.base_oid
 from found f
 join pg_catalog.pg_type t on t.oid = f.oid
 join pg_catalog.pg_namespace n on n.oid = t.typnamespace

@@ -1,6 +1,7 @@
 -- Unique keys of every user table: primary keys, unique constraints and unique indexes.
 -- `constrained` marks those that a constraint declares (they make a foreign key one-to-one); `arbiter` those that
--- ON CONFLICT can name by their columns alone. Included columns are not part of a key.
+-- ON CONFLICT can name by their columns alone, and these come with how they compare each column: operator class, type of the
+-- column, whether by its own collation. Included columns are not part of a key.
 -- Parameters: none. Privileges: none. Oldest PostgreSQL: 14.
 select
   i.indrelid,
@@ -8,7 +9,13 @@ select
   con.oid is not null as constrained,
   i.indimmediate and i.indisvalid and i.indpred is null and i.indexprs is null as arbiter,
   -- An int2vector counts from zero.
-  pg_catalog.to_json((i.indkey::smallint[])[0:i.indnkeyatts - 1])
+  pg_catalog.to_json((i.indkey::smallint[])[0:i.indnkeyatts - 1]),
+  case when not i.indisprimary then (
+    select pg_catalog.json_agg(pg_catalog.json_build_array(k.opclass::bigint, a.atttypid::bigint, k.collid = a.attcollation))
+    from unnest(i.indclass::oid[], i.indcollation::oid[], i.indkey::smallint[]) as k (opclass, collid, attnum)
+    join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
+    where k.opclass is not null
+  ) end as compared
 from pg_catalog.pg_index i
 join pg_catalog.pg_class c on c.oid = i.indrelid
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace

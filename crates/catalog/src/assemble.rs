@@ -36,7 +36,7 @@ pub(crate) fn assemble(snapshot: &Snapshot, scope: &Scope, pace: &Pace) -> Resul
     relations.set_keys(&keys, pace);
     let views = Views::read(snapshot, &relations, pace)?;
     views.describe(&mut relations, &keys, pace);
-    row_keys::describe(snapshot, &mut relations, &keys, pace)?;
+    row_keys::describe(snapshot, &mut relations, &keys, declared.bases, pace)?;
     let computed = functions::computed(snapshot, scope, &mut relations, &mut acls, pace)?;
     catalog.relationships = relationships::build(&relations, &keys, &views, computed.relationships, pace);
     catalog.row_functions = computed.functions;

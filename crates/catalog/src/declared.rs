@@ -14,14 +14,17 @@ use crate::sql;
 pub(crate) type EnumLabels = HashMap<u32, Vec<String>>;
 
 /// What users declared.
+#[derive(Default)]
 pub(crate) struct Declared {
     pub(crate) types: IndexMap<QualifiedName, DeclaredType>,
     pub(crate) comments: HashMap<QualifiedName, String>,
     pub(crate) enum_labels: EnumLabels,
+    /// The types that domains stand on, by oid.
+    pub(crate) bases: HashMap<u32, u32>,
 }
 
 pub(crate) fn read(snapshot: &Snapshot) -> Result<Declared, LoadError> {
-    let mut declared = Declared { types: IndexMap::new(), comments: HashMap::new(), enum_labels: HashMap::new() };
+    let mut declared = Declared::default();
     for row in &snapshot.types.rows {
         let mut cells = Cells::new(sql::TYPES.name, row);
         let oid = cells.number()?;
@@ -32,6 +35,7 @@ pub(crate) fn read(snapshot: &Snapshot) -> Result<Declared, LoadError> {
         if let Some(comment) = cells.optional_string()? {
             declared.comments.insert(name.clone(), comment);
         }
+        declared.bases.extend(cells.optional_number::<u32>()?.map(|base| (oid, base)));
         let declared_type = if let Some(base) = base {
             DeclaredType::Domain(base)
         } else if labels.is_empty() {

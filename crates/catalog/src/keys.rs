@@ -27,11 +27,19 @@ pub(crate) struct ForeignKey {
     pub(crate) comment: Option<String>,
 }
 
+/// A unique key.
+#[derive(Debug)]
+pub(crate) struct Unique {
+    pub(crate) columns: Vec<i16>,
+    /// How its index compares them: operator class, type of the column, whether by the column's own collation.
+    pub(crate) compared: Vec<(u32, u32, bool)>,
+}
+
 /// All keys.
 #[derive(Debug, Default)]
 pub(crate) struct Keys {
     primary: HashMap<u32, Vec<i16>>,
-    arbiters: HashMap<u32, Vec<Vec<i16>>>,
+    arbiters: HashMap<u32, Vec<Unique>>,
     /// Column sets of primary keys and unique constraints, sorted. A unique index without a constraint does not make
     /// a foreign key one-to-one: the reference does not look at indexes.
     constrained: HashSet<(u32, Vec<i16>)>,
@@ -53,7 +61,7 @@ impl Keys {
             if primary {
                 keys.primary.insert(table, columns);
             } else if arbiter {
-                keys.arbiters.entry(table).or_default().push(columns);
+                keys.arbiters.entry(table).or_default().push(Unique { columns, compared: cells.list()? });
             }
         }
         for row in pace.over(&snapshot.foreign_keys.rows) {
@@ -84,8 +92,8 @@ impl Keys {
     }
 
     /// Unique keys that ON CONFLICT can name, the primary key aside.
-    pub(crate) fn arbiters(&self, table: u32) -> impl Iterator<Item = &[i16]> {
-        self.arbiters.get(&table).into_iter().flatten().map(Vec::as_slice)
+    pub(crate) fn arbiters(&self, table: u32) -> impl Iterator<Item = &Unique> {
+        self.arbiters.get(&table).into_iter().flatten()
     }
 
     /// Whether at most one row of the table has a given key value: the columns of the foreign key are, in any order,

@@ -89,7 +89,7 @@ impl Relations {
     pub(crate) fn set_keys(&mut self, keys: &Keys, pace: &Pace) {
         for (oid, entry) in pace.over(&mut self.by_oid).filter(|(_, entry)| entry.exposed) {
             let primary = keys.primary(*oid).and_then(|columns| entry.column_names(columns));
-            let unique = keys.arbiters(*oid).filter_map(|columns| entry.column_names(columns)).collect();
+            let unique = keys.arbiters(*oid).filter_map(|key| entry.column_names(&key.columns)).collect();
             entry.relation.primary_key = primary.unwrap_or_default();
             if !entry.relation.has_heirs {
                 entry.relation.row_key.clone_from(&entry.relation.primary_key);
@@ -201,7 +201,8 @@ fn read_column(cells: &mut Cells<'_>, comparable: &HashSet<u32>) -> Result<Colum
     let type_oid = cells.number()?;
     let (kind, category) = (cells.text()?, cells.text()?);
     let type_class = type_class(kind, category, type_oid);
-    let comparable = comparable.contains(&type_oid) || matches!(kind, "e" | "r" | "m") || category == "A";
+    let (compared, compared_kind): (u32, _) = (cells.number()?, cells.text()?);
+    let comparable = comparable.contains(&compared) || matches!(compared_kind, "e" | "r" | "m");
     let max_length = cells.optional_number()?;
     let default = cells.optional_string()?;
     let generated = match (cells.text()?, cells.text()?) {

@@ -3,9 +3,9 @@
 //! A view shows keys of tables (`views`: what relationships and writes go by), but a join may repeat the rows that have
 //! them. Here the whole query of a view is looked at: every table in FROM is there with its key, or at most one row of it
 //! belongs to the rows of the others. What is not understood makes no key, never a wrong one.
-//! Read on: `rows` (one query), `parts` (the notation).
+//! Read on: `query` (one query), `comparisons` (when values are the same), `parts` (the notation).
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
 use crate::cells::Cells;
@@ -18,6 +18,9 @@ use crate::relations::Relations;
 use crate::snapshot::Snapshot;
 use crate::sql;
 
+use comparisons::Comparisons;
+
+mod comparisons;
 mod query;
 
 /// Views over views, and queries within queries, that are followed.
@@ -46,6 +49,7 @@ pub(crate) fn describe(
     snapshot: &Snapshot,
     relations: &mut Relations,
     keys: &Keys,
+    bases: HashMap<u32, u32>,
     pace: &Pace,
 ) -> Result<(), LoadError> {
     let mut definitions = HashMap::new();
@@ -53,11 +57,8 @@ pub(crate) fn describe(
         let mut cells = Cells::new(sql::VIEW_DEFINITIONS.name, row);
         definitions.insert(cells.number()?, cells.text()?);
     }
-    let mut equalities = HashSet::new();
-    for row in &snapshot.equality_operators.rows {
-        equalities.insert(Cells::new(sql::EQUALITY_OPERATORS.name, row).number()?);
-    }
-    let mut sources = Sources { relations, keys, equalities, definitions, known: HashMap::new(), level: 0 };
+    let comparisons = Comparisons::read(snapshot, bases)?;
+    let mut sources = Sources { relations, keys, comparisons, definitions, known: HashMap::new(), level: 0 };
     let views: Vec<u32> =
         sources.definitions.keys().copied().filter(|view| sources.relations.exposed(*view).is_some()).collect();
     let found: Vec<(u32, Rc<Rows>)> = pace.over(views).map(|view| (view, sources.of(view, true))).collect();
@@ -80,7 +81,7 @@ fn set(relation: &mut Relation, row_key: Vec<String>, nullable: &BTreeSet<i16>) 
 struct Sources<'a> {
     relations: &'a Relations,
     keys: &'a Keys,
-    equalities: HashSet<u32>,
+    comparisons: Comparisons,
     /// Of views.
     definitions: HashMap<u32, &'a str>,
     /// Views that were looked at; nothing is known of one that is being looked at.
@@ -102,7 +103,7 @@ impl Sources<'_> {
         let query = tree.as_ref().and_then(|tree| tree.root().items().next());
         let mut rows = query.map_or_else(Rows::default, |query| self.of_view(query));
         // A materialized view has unique indexes.
-        rows.unique.extend(self.keys.arbiters(relation).map(<[i16]>::to_vec));
+        rows.unique.extend(self.unique(relation));
         let rows = Rc::new(rows);
         self.known.insert(relation, Rc::clone(&rows));
         rows
@@ -119,8 +120,14 @@ impl Sources<'_> {
         // No key holds for the rows of tables that inherit from it.
         if !(with_heirs && entry.relation.has_heirs) {
             rows.key = self.keys.primary(table).map(<[i16]>::to_vec);
-            rows.unique = self.keys.arbiters(table).map(<[i16]>::to_vec).collect();
+            rows.unique = self.unique(table).collect();
         }
         rows
+    }
+
+    /// Unique keys for whose indexes the same values are the same that are it elsewhere.
+    fn unique(&self, relation: u32) -> impl Iterator<Item = Vec<i16>> {
+        let all = self.keys.arbiters(relation).filter(|key| self.comparisons.are_usual(&key.compared));
+        all.map(|key| key.columns.clone())
     }
 }

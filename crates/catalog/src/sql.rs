@@ -81,6 +81,8 @@ queries! {
     VIEW_DEFINITIONS "view_definition_list" Searched 40;
     VIEW_READS "view_read_list" Nothing 100;
     EQUALITY_OPERATORS "equality_operator_list" Nothing 200;
+    OPERATOR_CLASSES "operator_class_list" Nothing 200;
+    LOOSE_COLLATIONS "loose_collation_list" Nothing 200;
     COMPARABLE_TYPES "comparable_type_list" Nothing 200;
     VIEW_DEFAULTS "view_default_list" Nothing 100;
     FUNCTIONS "function_list" Exposed 50;

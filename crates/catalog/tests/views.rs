@@ -151,8 +151,14 @@ const JOINED: &str = "
 
 /// The columns that tell rows of a view apart, and those that show NULL, with a `?`.
 async fn told_apart(views: &[(&str, &str)]) -> Vec<String> {
+    told_apart_with("", views).await
+}
+
+/// The same beside more than those tables.
+async fn told_apart_with(more: &str, views: &[(&str, &str)]) -> Vec<String> {
     let view = |(index, (query, _)): (usize, &(&str, &str))| format!("create view v{index:02} as {query};\n");
-    let script: String = std::iter::once(JOINED.to_owned()).chain(views.iter().enumerate().map(view)).collect();
+    let script: String =
+        [JOINED, more].map(str::to_owned).into_iter().chain(views.iter().enumerate().map(view)).collect();
     let database = crate::database(&script).await;
     let catalog = load(&database, &Scope::default()).await;
     let told = |(index, (query, _)): (usize, &(&str, &str))| {
@@ -236,9 +242,78 @@ async fn rows_are_told_apart_through_queries_within_queries() {
         ("select p.id, count(*) from p group by rollup (p.id)", ""),
         ("select distinct p.id, p.name from p join t on t.author = p.id", "id"),
         ("select distinct p.id, t.n from p join t on t.author = p.id", ""),
+        ("select distinct p.id, p.name from p group by rollup (p.id, p.name)", ""),
         ("select distinct on (p.id) p.id, t.n from p join t on t.author = p.id order by p.id, t.n", "id"),
         ("select max(id) as id from p", ""),
         ("select id, row_number() over (order by name) as place from p", "id"),
+    ];
+    assert_lines(&told_apart(&views).await, &expected(&views));
+}
+
+#[tokio::test]
+async fn values_that_another_equality_calls_the_same_tell_no_rows_apart() {
+    let views = [
+        ("select nick::citext as nick from n", ""),
+        ("select distinct nick::citext as nick from n", ""),
+        ("select n.nick, t.n from t join n on n.nick::citext = t.code", ""),
+        ("select mail from m", "mail"),
+        ("select mail::text as mail from m", ""),
+        ("select t.id, m.name from t join m on m.mail = t.mood", "id"),
+        ("select t.id, m.name from t join m on m.mail::text = t.mood::text", ""),
+        ("select t.id, o.n from t join o on o.mail = t.mood", ""),
+        ("select nick::bpchar as nick from n", ""),
+        ("select nick::word as nick from n", ""),
+        ("select word::text as word from d", "word"),
+        ("select t.id, d.word from t join d on d.word = t.code", "id"),
+        ("select t.id, p.name from t join p on p.code = t.nick", "id"),
+        // By a collation that calls several texts one, and by one that does not.
+        ("select t.id, t.n from t join n on n.nick = t.loose", ""),
+        ("select t.id, t.n from t join n on n.nick = t.loose collate \"C\"", ""),
+        ("select nick collate loose as nick from n", ""),
+        ("select distinct nick collate loose as nick from n", ""),
+        ("select loose from l", "loose"),
+        ("select t.id, l.loose from t join l on l.loose = t.loose", "id"),
+        ("select t.id, l.n from t join l on l.strict = t.loose", ""),
+        ("select t.id, o.n from t join o on o.loose = t.loose", ""),
+        ("select t.id, o.n from t join o on o.nick = t.nick", ""),
+        // A time with a zone is several without one, where clocks are put back.
+        ("select t.id, t.n from t join z on z.local = t.at", ""),
+        ("select t.id, t.n from t join z on z.local = t.at::timestamp", ""),
+        ("select t.id, k.kind from t join k on k.kind = t.kind", "id"),
+        ("select distinct on (nick) nick from n order by nick using ~~<", ""),
+    ];
+    let more = "
+        create extension citext;
+        create collation loose (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+        create domain word as text;
+        create type kind as enum ('a', 'b');
+        create table n (nick text primary key); create table m (mail citext primary key, name text);
+        create table l (loose text collate loose primary key, strict text unique, n int);
+        create table d (word word primary key); create table z (local timestamp primary key);
+        create table k (kind kind unique not null);
+        create table o (mail citext, loose text collate loose, nick text, n int);
+        create unique index on o (mail text_ops); create unique index on o (loose collate \"C\");
+        create function odd_less(text, text) returns bool language sql immutable as 'select length($1) < length($2)';
+        create function odd_same(text, text) returns bool language sql immutable as 'select length($1) = length($2)';
+        create function odd_order(text, text) returns int language sql immutable as 'select length($1) - length($2)';
+        create operator ~~< (function = odd_less, leftarg = text, rightarg = text);
+        create operator ~~= (function = odd_same, leftarg = text, rightarg = text);
+        create operator class by_length for type text using btree as
+            operator 1 ~~<, operator 3 ~~=, function 1 odd_order(text, text);
+        create unique index on o (nick by_length);
+        alter table t add nick text, add loose text collate loose, add mood citext, add at timestamptz, add kind kind;
+    ";
+    assert_lines(&told_apart_with(more, &views).await, &expected(&views));
+}
+
+#[tokio::test]
+async fn only_a_limit_of_one_is_one() {
+    let views = [
+        ("select t.id, x.name from t, lateral (select name from p limit 1) x", "id"),
+        ("select t.id, x.name from t, lateral (select name from p limit '1') x", "id"),
+        ("select t.id, x.name from t, lateral (select name from p limit 1 * 10::bigint) x", ""),
+        ("select t.id, x.name from t, lateral (select name from p limit one_of(1)) x", ""),
+        ("select t.id, x.name from t, lateral (select name from p limit 1.0) x", ""),
     ];
     assert_lines(&told_apart(&views).await, &expected(&views));
 }

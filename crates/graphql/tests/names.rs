@@ -109,7 +109,7 @@ const WRITTEN: &str = "
 ";
 
 #[tokio::test]
-async fn a_view_that_is_added_takes_no_field_of_a_table_or_of_an_older_view() {
+async fn a_view_that_is_added_takes_no_field_of_a_table_or_of_another_view() {
     let api = api(WRITTEN).await;
     let query = "{ booksCollection { edges { node { id writer { __typename name } } } } }";
     let before = api.data(query).await;
@@ -119,9 +119,9 @@ async fn a_view_that_is_added_takes_no_field_of_a_table_or_of_an_older_view() {
         )
         .await;
     api.reload().await;
-    let older = "{ booksByPk(id: 2) { writerByWriterId { __typename name } } }";
-    let of_view = api.data(older).await;
-    assert_eq!(of_view["booksByPk"]["writerByWriterId"], json!({"__typename": "quiet_writers", "name": "Bob"}));
+    let other = "{ booksByPk(id: 2) { quiet_writersByWriterId { __typename name } } }";
+    let of_view = api.data(other).await;
+    assert_eq!(of_view["booksByPk"]["quiet_writersByWriterId"], json!({"__typename": "quiet_writers", "name": "Bob"}));
     api.db
         .script(
             "create view active_writers with (security_invoker = true) as select id, name from writers where active",
@@ -129,10 +129,43 @@ async fn a_view_that_is_added_takes_no_field_of_a_table_or_of_an_older_view() {
         .await;
     api.reload().await;
     assert_eq!(api.data(query).await, before);
-    assert_eq!(api.data(older).await, of_view);
+    assert_eq!(api.data(other).await, of_view);
     let insert = r#"mutation { insertIntobooksCollection(objects: {id: 3, writer: {create: {id: 3, name: "Cid"}}}) {
         records { writer { __typename name } } } }"#;
     let data = api.data(insert).await;
     let writer = json!({"__typename": "writers", "name": "Cid"});
     assert_eq!(data["insertIntobooksCollection"]["records"][0]["writer"], writer);
+}
+
+#[tokio::test]
+async fn of_several_views_that_show_one_key_none_has_its_name() {
+    let writers = "create view writers_v as select id, name from kept.writers;";
+    let script = format!(
+        "{WRITTEN} create schema kept; alter table writers set schema kept; alter table books set schema kept;
+         create view books_v as select id, writer_id from kept.books; {writers}
+         create view active_writers as select id, name from kept.writers where active;"
+    );
+    let api = api(&script).await;
+    let query = "{ books_vByPk(id: 1) { writers_vByWriterId { __typename } active_writersByWriterId { __typename } } }";
+    let short = "{ books_vByPk(id: 1) { writer { __typename } } }";
+    let expected = json!({
+        "writers_vByWriterId": {"__typename": "writers_v"},
+        "active_writersByWriterId": {"__typename": "active_writers"},
+    });
+    for change in [String::new(), format!("drop view writers_v; {writers}")] {
+        api.db.script(&change).await;
+        api.reload().await;
+        assert_eq!(api.data(query).await["books_vByPk"], expected);
+        assert_eq!(api.ask(short).await.code(), "GRAPHQL_VALIDATION_FAILED");
+        let told = api.mistakes();
+        assert!(told.iter().any(|text| text.contains("`writer` could lead to several views")), "{told:?}");
+    }
+    let declared = r#"comment on view books_v is '@graphql({"foreign_keys": [{"local_columns": ["writer_id"], "foreign_name": "writer",
+        "foreign_schema": "public", "foreign_table": "active_writers", "foreign_columns": ["id"]}]})'"#;
+    api.db.script(declared).await;
+    api.reload().await;
+    assert_eq!(api.data(short).await["books_vByPk"]["writer"], json!({"__typename": "active_writers"}));
+    api.db.script("comment on view books_v is null; drop view active_writers").await;
+    api.reload().await;
+    assert_eq!(api.data(short).await["books_vByPk"]["writer"], json!({"__typename": "writers_v"}));
 }

@@ -338,9 +338,10 @@ const ODD: &str = "
     create type mood as enum ('ok', 'sad'); create domain mood_d as mood;
     create type level as enum ('very high', 'low'); create domain level_d as level;
     create type pair as (a int, b text);
-    create table odd (id int primary key, md mood_d, l level, ld level_d, j json, js json[], jbs jsonb[], p point, x xml, c pair, net inet, r int4range);
+    create table odd (id int primary key, md mood_d, l level, ld level_d, j json, js json[], jbs jsonb[], p point, x xml, c pair, net inet, r int4range, ps point[], xs xml[], cs pair[], nets inet[], ls level[], rs int4range[]);
     insert into odd values (1, 'ok', 'very high', 'low', '{\"a\": [1]}', array['1', '2']::json[], array['1', '2']::jsonb[], '(1,2)', '<a/>', '(1,b)', '10.0.0.1', '[1,3)'),
         (2, 'sad', 'low', 'very high', '{}', '{}', '{}', null, null, null, '10.0.0.2', '[4,5)'), (3, 'sad', null, null, null, null, null, null, null, null, null, null);
+    update odd set ps = '{\"(1,2)\"}', xs = array['<a/>'::xml], cs = array[row(1, 'b')::pair], nets = '{10.0.0.1}', ls = '{low}', rs = '{\"[1,3)\"}' where id = 1;
     create function f_any(a anyelement) returns text language sql stable as 'select a::text';
     create function f_some(a int) returns text language sql stable as 'select a::text';
 ";
@@ -366,6 +367,8 @@ async fn what_can_be_asked_of_a_column_is_what_its_type_can_answer() {
         ("{jbs: {eq: [\"1\", \"2\"]}}", vec![1]),
         ("{net: {eq: \"10.0.0.2\"}}", vec![2]),
         ("{r: {eq: \"[1,3)\"}}", vec![1]),
+        ("{nets: {contains: [\"10.0.0.1\"]}, rs: {eq: [\"[1,3)\"]}, ls: {overlaps: [\"low\"]}}", vec![1]),
+        ("{ps: {is: NOT_NULL}, xs: {is: NOT_NULL}, cs: {is: NOT_NULL}}", vec![1]),
         ("{p: {is: NOT_NULL}, x: {is: NOT_NULL}, c: {is: NOT_NULL}}", vec![1]),
     ] {
         let data = api.data(&format!("{{ oddCollection(filter: {filter}) {{ edges {{ node {{ id }} }} }} }}")).await;
@@ -373,10 +376,19 @@ async fn what_can_be_asked_of_a_column_is_what_its_type_can_answer() {
         let ids: Vec<_> = edges.iter().filter_map(|edge| edge["node"]["id"].as_i64()).collect();
         assert_eq!(ids, expected, "{filter}");
     }
-    for unasked in ["{p: {eq: \"(1,2)\"}}", "{x: {eq: \"<a/>\"}}", "{c: {eq: \"(1,b)\"}}"] {
+    for unasked in [
+        "{p: {eq: \"(1,2)\"}}",
+        "{x: {eq: \"<a/>\"}}",
+        "{c: {eq: \"(1,b)\"}}",
+        "{ps: {contains: [\"(1,2)\"]}}",
+        "{xs: {eq: [\"<a/>\"]}}",
+        "{cs: {overlaps: [\"(1,b)\"]}}",
+    ] {
         let answer = api.ask(&format!("{{ oddCollection(filter: {unasked}) {{ totalCount }} }}")).await;
         assert_eq!(answer.code(), "GRAPHQL_VALIDATION_FAILED", "{unasked}");
     }
+    let data = api.data("{ oddByPk(id: 1) { ps } }").await;
+    assert_eq!(data["oddByPk"]["ps"], json!(["(1,2)"]));
     assert_eq!(api.ask("{ f_any(a: 1) }").await.code(), "GRAPHQL_VALIDATION_FAILED");
     assert_eq!(api.data("{ f_some(a: 1) }").await["f_some"], "1");
 }

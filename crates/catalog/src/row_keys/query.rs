@@ -10,11 +10,15 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 use std::rc::Rc;
 
+use super::comparisons::Comparisons;
 use super::{MOST_LEVELS, Rows, Sources};
 use crate::parts::Part;
 
 /// Most joins inside each other.
 const MOST_JOINS: usize = 500;
+
+/// `bigint`, `smallint` and `integer`.
+const WHOLE_NUMBERS: [&str; 3] = ["20", "21", "23"];
 
 /// Kinds of entries of a range table that are looked into.
 const RELATION: &str = "0";
@@ -225,11 +229,12 @@ impl<'a> Reading<'_, '_, 'a, '_> {
         let always = missing.is_none() && !side.may_miss();
         let mut waiting = vec![condition];
         while let Some(condition) = waiting.pop() {
-            let mut operands = condition.list(":args").map(|operand| self.value(operand));
             match condition.label() {
                 "BOOLEXPR" if condition.word(":boolop") == "and" => waiting.extend(condition.list(":args")),
-                "OPEXPR" if condition.number(":opno").is_some_and(|by| self.sources.equalities.contains(&by)) => {
-                    let (Some(Some(one)), Some(Some(other))) = (operands.next(), operands.next()) else { continue };
+                "OPEXPR" if self.sources.comparisons.is_equality(condition.number(":opno")) => {
+                    let operands: Vec<Value> =
+                        condition.list(":args").filter_map(|operand| self.operand(condition, operand)).collect();
+                    let [one, other] = operands[..] else { continue };
                     for (column, value) in [(one, other), (other, one)] {
                         if let Value::Of(column) = column
                             && missing.is_none_or(|missing| missing.contains(&column.0))
@@ -243,18 +248,28 @@ impl<'a> Reading<'_, '_, 'a, '_> {
         }
     }
 
+    /// What stands on a side of an equality. A column must be compared there as its keys compare it.
+    fn operand(&self, equality: Part<'a>, operand: Part<'a>) -> Option<Value> {
+        let value = self.value(operand)?;
+        let compares = value == Value::Constant || self.sources.comparisons.is_as_fine(equality, operand);
+        compares.then_some(value)
+    }
+
     /// What an expression is, if it is a column or a constant: to a query, columns of those around it are constants.
     fn value(&self, mut expression: Part<'a>) -> Option<Value> {
+        // A column that is taken for one of another type is itself only where that makes no other values equal.
+        let mut is_itself = true;
         loop {
             match expression.label() {
                 "CONST" => return Some(Value::Constant),
-                "RELABELTYPE" => expression = expression.field(":arg")?,
-                // A cast, of a constant.
-                "FUNCEXPR" if matches!(expression.word(":funcformat"), "1" | "2") => {
-                    return expression.list(":args").all(|of| of.label() == "CONST").then_some(Value::Constant);
+                "RELABELTYPE" => {
+                    let of = expression.field(":arg")?;
+                    is_itself &= self.sources.comparisons.are_alike(expression, of);
+                    expression = of;
                 }
+                "FUNCEXPR" if is_cast_constant(expression) => return Some(Value::Constant),
                 "VAR" => match self.column(expression)? {
-                    Found::Value(value) => return Some(value),
+                    Found::Value(value) => return Some(value).filter(|value| is_itself || *value == Value::Constant),
                     Found::Expression(behind) => expression = behind,
                 },
                 _ => return None,
@@ -306,7 +321,7 @@ impl<'a> Reading<'_, '_, 'a, '_> {
 
     /// The key of the rows: keys of items that are shown, as few as are needed.
     fn key(&self, query: Part<'a>, targets: &[Target<'a>]) -> Option<Vec<i16>> {
-        let needed = Needed::of(query)?;
+        let needed = Needed::of(query, &self.sources.comparisons)?;
         let mut parts: Vec<Vec<i16>> = (0..self.items.len())
             .filter_map(|item| self.shown_key(item, targets))
             .filter(|key| !key.is_empty())
@@ -421,29 +436,47 @@ enum Needed<'a> {
 
 impl<'a> Needed<'a> {
     /// `None` where nothing tells them apart.
-    fn of(query: Part<'a>) -> Option<Self> {
-        let marks = |clause| Self::Columns(query.list(clause).map(|by| by.word(":tleSortGroupRef")).collect());
+    fn of(query: Part<'a>, comparisons: &Comparisons) -> Option<Self> {
+        let columns = |clause| {
+            let mark = |by: Part<'a>| comparisons.is_equality(by.number(":eqop")).then(|| by.word(":tleSortGroupRef"));
+            query.list(clause).map(mark).collect::<Option<Vec<_>>>().map(Self::Columns)
+        };
         if is_limited_to_one(query) {
             return Some(Self::Nothing);
         }
-        if query.has(":distinctClause") {
-            return Some(marks(":distinctClause"));
+        // Each of the sets repeats columns that others are grouped by, with NULL for its own.
+        if query.has(":groupingSets") {
+            return None;
         }
-        if query.word(":hasTargetSRFs") == "true" || query.has(":groupingSets") {
+        if query.has(":distinctClause") {
+            return columns(":distinctClause");
+        }
+        if query.word(":hasTargetSRFs") == "true" {
             return None;
         }
         if query.has(":groupClause") {
-            return Some(marks(":groupClause"));
+            return columns(":groupClause");
         }
         let is_summed = query.word(":hasAggs") == "true" || query.has(":havingQual");
         Some(if is_summed { Self::Nothing } else { Self::Items })
     }
 }
 
+/// `'a'::text`, or `1` where a `bigint` is wanted.
+fn is_cast_constant(expression: Part<'_>) -> bool {
+    expression.label() == "FUNCEXPR"
+        && matches!(expression.word(":funcformat"), "1" | "2")
+        && expression.list(":args").all(|of| of.label() == "CONST")
+}
+
 /// `LIMIT 1`.
 fn is_limited_to_one(query: Part<'_>) -> bool {
-    let limit = query.field(":limitCount").map(|limit| limit.list(":args").next().unwrap_or(limit));
-    let bytes = limit.filter(|limit| limit.label() == "CONST").map(|limit| limit.values(":constvalue").map(Part::text));
+    let is_number = |limit: &Part<'_>| limit.label() == "CONST" && WHOLE_NUMBERS.contains(&limit.word(":consttype"));
+    let limit = query.field(":limitCount").map(|limit| {
+        let inside = limit.list(":args").next().filter(|_| is_cast_constant(limit));
+        inside.unwrap_or(limit)
+    });
+    let bytes = limit.filter(is_number).map(|limit| limit.values(":constvalue").map(Part::text));
     // The length, and the bytes in square brackets.
     let mut bytes = bytes.into_iter().flatten().skip(2).take_while(|byte| *byte != "]");
     query.word(":limitOption") == "0" && bytes.next() == Some("1") && bytes.all(|byte| byte == "0")

@@ -17,16 +17,15 @@ impl Reflecting<'_> {
             let relation = Arc::clone(&self.model.tables[id].relation);
             let all = catalog.relationships_within(self.sight.schema, &relation.name.name);
             let mut ways: Vec<&Relationship> = all.filter(|way| !matches!(way.link, Link::ManyToMany(_))).collect();
-            // Keys first, in an order that does not depend on what else there is: a view that comes later, which shows the same
-            // key, takes no name from a table, nor from a view that was there before.
-            ways.sort_by_key(|way| {
-                let is_computed = matches!(way.link, Link::Computed { .. });
-                let target = catalog.relation(&way.target.schema, &way.target.name).map(|target| target.oid);
-                let age = if way.target_is_view { target } else { None };
-                (is_computed, age, way.constraint().unwrap_or_default().to_owned())
-            });
+            // Tables first, in an order that does not depend on what else there is: a view which shows the same key takes no
+            // name from one.
+            ways.sort_by_key(|way| (way.target_is_view, way.constraint().unwrap_or_default().to_owned()));
+            let keys: Vec<Key> = ways.iter().filter_map(|way| self.key(id, way)).collect();
+            for key in &keys {
+                self.by_key(id, key, &keys);
+            }
             for way in ways {
-                self.relationship(id, way);
+                self.computed_way(id, way);
             }
         }
         for (id, key) in std::mem::take(&mut self.foreign_keys) {
@@ -113,61 +112,79 @@ impl Reflecting<'_> {
         self.lead(target, key.local_name.as_deref().unwrap_or(&many), &to_many_pairs(&pairs), FieldKind::Many(to_many));
     }
 
-    fn relationship(&mut self, id: TableId, way: &Relationship) {
-        let Some(&target) = self.ids.get(&way.target) else { return };
-        let reads = self.model.tables[target].columns().any(|(_, _, column)| column.readable);
-        if !reads || !self.reads_columns(id, way) || !self.may_call(id, way) {
-            return;
-        }
+    /// What a foreign key leads to, unless the role may not follow it.
+    fn key(&self, id: TableId, way: &Relationship) -> Option<Key> {
+        let target = self.target(id, way)?;
+        let type_name = lower_first(&self.model.tables[target].type_name);
+        let to = |columns: &[(String, String)], nullable, refers| Reference {
+            table: target,
+            join: Join::Columns(columns.to_vec()),
+            nullable,
+            refers,
+        };
         let (kind, name) = match &way.link {
             Link::ManyToOne { columns, .. } | Link::OneToOne { columns, source_is_parent: false, .. } => {
-                let nullable = columns.iter().any(|(own, _)| self.is_nullable(id, own)) || way.target_is_view;
                 let reference = match columns.as_slice() {
                     [(own, _)] => self.naming.reference(own),
                     _ => None,
                 };
-                let name = reference.unwrap_or_else(|| lower_first(&self.model.tables[target].type_name));
-                let join = Join::Columns(columns.clone());
                 // A row that a policy hides is none.
-                (
-                    FieldKind::One(Reference {
-                        table: target,
-                        join,
-                        nullable: nullable || self.may_be_hidden(target),
-                        refers: true,
-                    }),
-                    name,
-                )
+                let nullable = columns.iter().any(|(own, _)| self.is_nullable(id, own))
+                    || way.target_is_view
+                    || self.may_be_hidden(target);
+                (FieldKind::One(to(columns, nullable, true)), reference.unwrap_or_else(|| type_name.clone()))
             }
-            Link::OneToOne { columns, .. } => {
-                let name = lower_first(&self.model.tables[target].type_name);
-                let join = Join::Columns(columns.clone());
-                (FieldKind::One(Reference { table: target, join, nullable: true, refers: false }), name)
-            }
+            Link::OneToOne { columns, .. } => (FieldKind::One(to(columns, true, false)), type_name.clone()),
             Link::OneToMany { columns, .. } => {
-                let name = format!("{}Collection", lower_first(&self.model.tables[target].type_name));
-                let join = Join::Columns(columns.clone());
-                (FieldKind::Many(Reference { table: target, join, nullable: true, refers: false }), name)
+                (FieldKind::Many(to(columns, true, false)), format!("{type_name}Collection"))
             }
-            Link::Computed { function, to_one } => return self.computed_way(id, target, function, *to_one),
-            Link::ManyToMany(_) => return,
+            Link::Computed { .. } | Link::ManyToMany(_) => return None,
         };
         let said = directive::read(way.comment.as_deref()).directive;
         let refers = matches!(&kind, FieldKind::One(to) if to.refers);
-        let name = if refers { said.foreign_name } else { said.local_name }.unwrap_or(name);
-        self.lead(id, &name, way.columns(), kind);
+        let said = if refers { said.foreign_name } else { said.local_name };
+        let by = by_columns(way.columns(), &kind);
+        let name = said.unwrap_or(name);
+        // Several views may show a key that says one name for all of them.
+        let of = if way.target_is_view && refers { &type_name } else { &name };
+        Some(Key { long_name: format!("{of}By{by}"), name, view: way.target_is_view.then_some(target), kind })
+    }
+
+    /// Adds a way by a key, beside others of the table. None of several views that want a name has it: which one it led to would
+    /// depend on which was there first.
+    fn by_key(&mut self, id: TableId, key: &Key, all: &[Key]) {
+        let wanting = || all.iter().filter(|other| other.name == key.name && other.view.is_some());
+        let is_contested = key.view.is_some() && wanting().any(|other| other.view != key.view);
+        if !is_contested || self.model.tables[id].fields.contains_key(&key.name) {
+            return self.lead_by(id, &[key.name.clone(), key.long_name.clone()], key.kind.clone());
+        }
+        let object = self.model.tables[id].relation.name.clone();
+        let instead: Vec<String> = wanting().map(|other| format!("`{}`", other.long_name)).collect();
+        let text =
+            format!("the field `{}` could lead to several views: there are {} instead", key.name, instead.join(", "));
+        self.mistake(object, text);
+        self.lead_by(id, std::slice::from_ref(&key.long_name), key.kind.clone());
+    }
+
+    /// What a way leads to, where the role may follow it.
+    fn target(&self, id: TableId, way: &Relationship) -> Option<TableId> {
+        let target = *self.ids.get(&way.target)?;
+        let reads = self.model.tables[target].columns().any(|(_, _, column)| column.readable);
+        (reads && self.reads_columns(id, way) && self.may_call(id, way)).then_some(target)
     }
 
     /// A way by a function of the row, with the name and the words that its comment gives it. Where it gives one row it is a
     /// value of a column too, for want of a way.
-    fn computed_way(&mut self, id: TableId, target: TableId, function: &QualifiedName, to_one: bool) {
+    fn computed_way(&mut self, id: TableId, way: &Relationship) {
+        let Link::Computed { function, to_one } = &way.link else { return };
+        let Some(target) = self.target(id, way) else { return };
         let row_type = self.model.tables[id].relation.name.clone();
         let comment = self.sight.catalog.row_function(function, &row_type).and_then(|of| of.comment.as_deref());
         let Commented { directive, description } = directive::read(comment);
         let own = directive.name.unwrap_or_else(|| self.naming.field(function.name.trim_start_matches('_')));
         let join = Join::Function { function: function.clone(), row_type };
         let to = Reference { table: target, join, nullable: true, refers: false };
-        let kind = if to_one { FieldKind::One(to) } else { FieldKind::Many(to) };
+        let kind = if *to_one { FieldKind::One(to) } else { FieldKind::Many(to) };
         let table = &mut self.model.tables[id];
         if table.relation.computed_fields.get(&function.name).is_some_and(|value| value.function == *function) {
             let is_value =
@@ -180,10 +197,7 @@ impl Reflecting<'_> {
 
     /// Adds a field that leads to other rows, under a name that is free.
     fn lead(&mut self, id: TableId, name: &str, pairs: &[(String, String)], kind: FieldKind) {
-        let by = pairs.iter().map(|(own, other)| {
-            upper_first(&crate::naming::camel(if matches!(kind, FieldKind::Many(_)) { other } else { own }))
-        });
-        let by: String = by.collect::<Vec<_>>().join("And");
+        let by = by_columns(pairs, &kind);
         self.lead_by(id, &[name.to_owned(), format!("{name}By{by}")], kind);
     }
 
@@ -231,6 +245,25 @@ impl Reflecting<'_> {
         let relation = &self.model.tables[id].relation;
         relation.row_security.enabled || relation.is_view()
     }
+}
+
+/// A way by a foreign key.
+struct Key {
+    /// The name that it wants.
+    name: String,
+    /// The name where that one is taken.
+    long_name: String,
+    /// What it leads to, if that is a view.
+    view: Option<TableId>,
+    kind: FieldKind,
+}
+
+/// The columns that tell a way from others, as a part of a name.
+fn by_columns(pairs: &[(String, String)], kind: &FieldKind) -> String {
+    let by = pairs.iter().map(|(own, other)| {
+        upper_first(&crate::naming::camel(if matches!(kind, FieldKind::Many(_)) { other } else { own }))
+    });
+    by.collect::<Vec<_>>().join("And")
 }
 
 /// Whether a table does nothing but join: a pair of rows is in it once, and nothing else has to be said about it.

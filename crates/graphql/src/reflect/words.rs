@@ -14,7 +14,7 @@ impl Reflecting<'_> {
     pub(super) fn column_type(&mut self, column: &ferrobase_catalog::Column) -> ValueType {
         let value = self.value_type(&column.base_type, column.type_class, &column.enum_values);
         let is_sealed = value.class == Class::Opaque && !column.comparable;
-        if is_sealed { ValueType::of_class(Class::Sealed) } else { value }
+        if is_sealed { ValueType { class: Class::Sealed, ..value } } else { value }
     }
 
     pub(super) fn value_type(&mut self, sql: &str, class: TypeClass, enum_values: &[String]) -> ValueType {
