@@ -120,6 +120,7 @@ fn table(catalog: &mut Catalog, table: &str, columns: &[&str]) {
             base_type: declared.to_owned(),
             declared_type: declared.to_owned(),
             type_class,
+            comparable: true,
             ..Column::default()
         };
         (name.to_owned(), column)
