@@ -80,6 +80,7 @@ pub(crate) struct Found<'a> {
     pub(crate) identity: Identity,
     pub(crate) request_id: &'a RequestId,
     pub(crate) client_ip: Option<IpAddr>,
+    pub(crate) arrived: Instant,
     pub(crate) deadline: Instant,
     /// Path inside the room: `request.path` is what PostgREST behind a gateway would see.
     pub(crate) path: &'a Arc<str>,
@@ -111,6 +112,7 @@ pub(crate) fn build(
         headers: Told::when_asked(move || fields_text(&fields, forwards, trace.as_deref())),
         cookies,
         client_ip: found.client_ip,
+        arrived: found.arrived,
         deadline: found.deadline,
         trace: found.trace,
         journal: found.journal,

@@ -70,6 +70,7 @@ fn request(caller: usize, statement: &Statement, scope: &Arc<str>, checked: bool
         proof: None,
         writes: false,
         shareable: false,
+        since: Instant::now(),
         deadline: Instant::now() + Duration::from_secs(10),
     }
 }

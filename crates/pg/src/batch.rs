@@ -101,6 +101,8 @@ pub struct Batch {
     /// Whether it may share a connection with others while it runs: it only reads, in [`Mode::Implicit`], and runs no
     /// code that we do not know. It may be asked twice.
     pub shareable: bool,
+    /// Since when the caller waits: of those who share a connection the oldest goes first.
+    pub since: Instant,
     /// When the caller stops waiting: then the statement is cancelled, and after a grace the backend is terminated.
     pub deadline: Instant,
 }

@@ -1,10 +1,11 @@
 //! Quick reads that share connections: who waits for whom, whose answer is whose, and what becomes of a lost one.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use ferrobase_pg::{Batch, Error, Pool};
+use futures_util::FutureExt;
 
 use crate::support::messages::{Act, MessageProxy};
 use crate::support::{BatchExt, batch, cell, database, eventually, login, options, pool, statement, value};
@@ -109,6 +110,94 @@ async fn a_slow_answer_holds_up_nobody_behind_it() {
     let shared = pool.stats().shared;
     pool.run(who("after", "0")).await.unwrap();
     assert_eq!(pool.stats().shared, shared);
+}
+
+/// A slow answer on one of two lanes, and nobody gets a connection of his own: those behind it go to the other lane.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_is_held_up_goes_to_another_lane() {
+    let database = database().await;
+    let pool = Pool::new(login(&database), ferrobase_pg::PoolOptions { max_shared: 2, ..options(4) });
+    warm(&pool).await;
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let taken = [pool.session(deadline).await.unwrap(), pool.session(deadline).await.unwrap()];
+    let others = || {
+        let run = |number: usize| {
+            let pool = pool.clone();
+            async move { (number, pool.run(who(&format!("{number}-"), "0")).await) }
+        };
+        futures_util::future::join_all((0..40).map(run))
+    };
+    eventually("both lanes have their connections", async || {
+        others().await;
+        pool.stats().lanes == 2 && pool.stats().size == 4
+    })
+    .await;
+    let moved = pool.stats().moved;
+    let mut slow = std::pin::pin!(pool.run(who("slow", "0.8")));
+    // It is on its way, and so are all the others before it can be late. (A lane without work keeps its connection for longer.)
+    assert!((&mut slow).now_or_never().is_none());
+    for (number, answer) in others().await {
+        assert_eq!(cell(&answer.unwrap()), Some(&*format!("{number}-fbpg_one")));
+    }
+    // All that is ready may be seen.
+    tokio::task::yield_now().await;
+    assert!((&mut slow).now_or_never().is_none(), "everybody else was answered before it");
+    assert!(pool.stats().moved > moved, "{:?}", pool.stats());
+    assert_eq!(cell(&slow.await.unwrap()), Some("slowfbpg_one"));
+    drop(taken);
+}
+
+/// As one who was planned again, because the schema changed, or was sent here from another lane.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_waits_longest_is_next_on_a_lane() {
+    let database = database().await;
+    let pool = Pool::new(login(&database), ferrobase_pg::PoolOptions { max_shared: 1, ..options(2) });
+    warm(&pool).await;
+    // Nobody leaves for a connection of his own.
+    let taken = pool.session(Instant::now() + Duration::from_secs(20)).await.unwrap();
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let ask = |me: &'static str, since: Instant| {
+        let (pool, order) = (pool.clone(), Arc::clone(&order));
+        tokio::spawn(async move {
+            pool.run(Batch { since, ..who(me, "0.001") }).await.unwrap();
+            order.lock().unwrap().push(me);
+        })
+    };
+    let now = Instant::now();
+    let mut asked: Vec<_> = (0..100).map(|_| ask("young", now)).collect();
+    eventually("some were answered", async || order.lock().unwrap().len() > 2).await;
+    asked.push(ask("old", now - Duration::from_secs(1)));
+    for one in asked {
+        one.await.unwrap();
+    }
+    let order = order.lock().unwrap();
+    let at = order.iter().position(|me| *me == "old").expect("it was answered");
+    assert!(at < 60, "{at} of the young ones came before the old one");
+    drop(taken);
+}
+
+/// Where PostgreSQL has room, as it has for those that sleep.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_leave_full_lanes_while_that_is_faster() {
+    let database = database().await;
+    let pool = Pool::new(login(&database), ferrobase_pg::PoolOptions { max_shared: 1, ..options(8) });
+    warm(&pool).await;
+    let before = pool.stats().shared;
+    let callers = (0..100).map(|caller| {
+        let pool = pool.clone();
+        tokio::spawn(async move {
+            for number in 0..10 {
+                let me = format!("{caller}-{number}-");
+                assert_eq!(cell(&pool.run(who(&me, "0.001")).await.unwrap()), Some(&*format!("{me}fbpg_one")));
+            }
+        })
+    });
+    for caller in callers.collect::<Vec<_>>() {
+        caller.await.unwrap();
+    }
+    let shared = pool.stats().shared - before;
+    // One lane beside seven others.
+    assert!((1..700).contains(&shared), "{shared} of a thousand shared: {:?}", pool.stats());
 }
 
 #[tokio::test]

@@ -69,6 +69,7 @@ impl Company {
             proof: None,
             writes: true,
             shareable: false,
+            since: Instant::now(),
             deadline: Instant::now() + Duration::from_secs(30),
         };
         match self.session.run(&batch).await {

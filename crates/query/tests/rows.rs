@@ -142,6 +142,7 @@ impl Bench {
             proof: None,
             writes: false,
             shareable: false,
+            since: Instant::now(),
             deadline: Instant::now() + Duration::from_secs(30),
         };
         self.session.run(&batch).await.unwrap().results.remove(0)

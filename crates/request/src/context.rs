@@ -189,6 +189,8 @@ pub struct RequestContext {
     pub cookies: Told,
     /// The caller's address; only trusted proxies may have said so.
     pub client_ip: Option<IpAddr>,
+    /// Since when the caller waits.
+    pub arrived: Instant,
     /// When the caller stops waiting.
     pub deadline: Instant,
     /// What calls that are made for this request carry, so that they belong to its trace.

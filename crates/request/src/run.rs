@@ -252,6 +252,7 @@ pub(crate) fn batch(context: &RequestContext, mut work: Work, role: Option<&Role
         mode,
         scope: scope.into(),
         runs_user_code,
+        since: context.arrived,
         deadline: context.deadline,
     }
 }
@@ -295,6 +296,7 @@ mod tests {
             headers: "{}".into(),
             cookies: "{}".into(),
             client_ip: None,
+            arrived: Instant::now(),
             deadline: Instant::now(),
             trace: None,
             journal: Default::default(),

@@ -160,6 +160,7 @@ pub fn context(identity: Identity) -> RequestContext {
         headers: r#"{"user-agent":"tests"}"#.into(),
         cookies: "{}".into(),
         client_ip: Some("192.0.2.7".parse().unwrap()),
+        arrived: Instant::now(),
         deadline: Instant::now() + Duration::from_secs(10),
         trace: None,
         journal: Default::default(),

@@ -42,6 +42,7 @@ impl Database {
 
     /// For work that nobody asked for.
     pub fn internal(pool: Pool) -> Self {
+        let now = std::time::Instant::now();
         let context = RequestContext {
             identity: Identity::internal(OWNER.role),
             request_id: "auth".into(),
@@ -50,7 +51,8 @@ impl Database {
             headers: "{}".into(),
             cookies: "{}".into(),
             client_ip: None,
-            deadline: std::time::Instant::now() + INTERNAL_TIMEOUT,
+            arrived: now,
+            deadline: now + INTERNAL_TIMEOUT,
             trace: None,
             journal: Journal::default(),
             freshness: None,
@@ -82,6 +84,7 @@ impl Database {
             proof: None,
             writes: false,
             shareable: true,
+            since: self.context.arrived,
             deadline: self.context.deadline,
         };
         first(&rows_of(self.pool.run(batch).await?))

@@ -163,6 +163,7 @@ impl Exchange {
             identity,
             request_id: &self.request_id,
             client_ip: self.client_ip,
+            arrived: self.arrived,
             deadline: self.arrived + self.timeout.unwrap_or(FOR_EVER),
             path,
             trace: self.trace_fields.take(),

@@ -22,6 +22,9 @@ use crate::request_id;
 
 /// Threads for work that blocks or takes long, of each thread.
 const BLOCKING: usize = 64;
+/// Of so many tasks that a thread with much to do looks at, one was woken by another thread, if there is any (tokio: 31). When
+/// proofs are renewed all waiting requests are woken that way, and the last of a thousand would wait for all the others' answers.
+const FROM_ELSEWHERE: u32 = 2;
 /// For what still runs on threads that may block, when everything has ended.
 const LAST_WORK: Duration = Duration::from_secs(1);
 
@@ -102,7 +105,11 @@ impl Workers {
 
 impl Thread {
     fn start(worker: Worker, shared: Handle) -> io::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING).build()?;
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(BLOCKING)
+            .global_queue_interval(FROM_ELSEWHERE)
+            .build()?;
         let (ends, end) = oneshot::channel();
         let handle = runtime.handle().clone();
         let name = format!("connections-{}", worker.number);

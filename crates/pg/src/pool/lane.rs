@@ -2,11 +2,12 @@
 //!
 //! PostgreSQL works more cheaply with few busy sessions than with many that take turns, and one write carries several
 //! requests. A batch that allows it ([`Batch::shareable`]) and whose shape is known to be quick (`speed.rs`) joins the
-//! lane with the least to do; everything else has a session of its own, and so has whoever a lane lets down: reads can
-//! be asked twice. A lane is a task that holds a lease while there is work for it, and a little longer.
+//! lane with the least to do, where whoever waits longest goes first; everything else has a session of its own, and so has
+//! whom two lanes let down: reads can be asked twice. A lane is a task that holds a lease while there is work for it, and a
+//! little longer. Where lanes have much to do, some leave for sessions of their own, if that is faster (`overflow.rs`).
 //!
-//! Head of line: when the oldest answer is late, those behind it go elsewhere, as far as there is room, and the lane
-//! takes nobody until it came. A lane never sends a CancelRequest while anybody else's batch is under way.
+//! Head of line: when the oldest answer is late, those behind it go to another lane, or elsewhere, as far as there is room,
+//! and the lane takes nobody until it came. A lane never sends a CancelRequest while anybody else's batch is under way.
 //! Invariant: an answer is handed over after its own ReadyForQuery and only if its nonce returned.
 
 use std::collections::VecDeque;
@@ -20,6 +21,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::lease::Lease;
 use super::options::{PoolOptions, Pooler};
+use super::overflow::{Left, Overflow};
 use super::settle;
 use super::speed::{Shape, Speeds};
 use super::state::Shared;
@@ -35,8 +37,10 @@ const DEPTH: usize = 8;
 const LATE: (Duration, Duration) = (Duration::from_millis(6), Duration::from_millis(48));
 /// So many answers in a row that are not late make a lane less patient.
 const IN_TIME: u32 = 64;
-/// Microseconds of work on a lane that are too long to wait for.
+/// Microseconds of work on a lane that are long to wait for.
 const LONG: u64 = 10_000;
+/// A batch that a lane let down is asked on another one, and then on a connection of its own.
+const LANES: usize = 2;
 /// So long before a deadline its batch is given up: whoever waits may have a timer for the same moment, and is to hear of it
 /// from here.
 const AHEAD: Duration = Duration::from_millis(5);
@@ -47,6 +51,7 @@ const LINGER: Duration = Duration::from_secs(1);
 pub(super) struct Lanes {
     lanes: Box<[Arc<Lane>]>,
     pub(super) speeds: Speeds,
+    overflow: Overflow,
 }
 
 impl Lanes {
@@ -56,7 +61,11 @@ impl Lanes {
             Pooler::Direct => options.max_shared.min(options.max_connections / 2),
             Pooler::Transaction => 0,
         };
-        Self { lanes: (0..number).map(|_| Arc::default()).collect(), speeds: Speeds::default() }
+        Self {
+            lanes: (0..number).map(|_| Arc::default()).collect(),
+            speeds: Speeds::default(),
+            overflow: Overflow::default(),
+        }
     }
 
     /// The lane with the least to do, of those that take somebody: of this worker's, or of all when none of these does.
@@ -66,6 +75,11 @@ impl Lanes {
         let worker = Worker::current();
         let own = worker.and_then(|me| open().filter(|(at, _)| me.owns(*at, self.lanes.len())).min_by_key(least));
         own.or_else(|| open().min_by_key(least)).map(|(_, lane)| lane)
+    }
+
+    /// Whether any takes somebody.
+    fn are_open(&self) -> bool {
+        self.lanes.iter().any(|lane| !lane.is_held_up.load(Relaxed))
     }
 
     /// How many are at work, and of these held up.
@@ -91,6 +105,7 @@ struct Lane {
 
 #[derive(Default)]
 struct Queue {
+    /// Whoever came first is next.
     jobs: VecDeque<Job>,
     /// Whether a task sees to them.
     driven: bool,
@@ -117,6 +132,22 @@ impl Job {
     }
 }
 
+impl Queue {
+    /// Lines it up by its age: who was sent here from another lane, or had to be planned again, has waited already.
+    fn enter(&mut self, job: Job) {
+        let at = self.jobs.partition_point(|other| other.batch.since <= job.batch.since);
+        self.jobs.insert(at, job);
+    }
+}
+
+/// Where a batch runs that may share a connection.
+pub(super) enum Beside<'p> {
+    /// It ran.
+    Answered(Result<Reply, Error>),
+    /// On a session of its own. It may be one of those that left full lanes.
+    Alone(Option<Left<'p>>),
+}
+
 /// What a lane says about a batch.
 enum Verdict {
     Answered(Result<Vec<StatementResult>, Error>),
@@ -140,32 +171,42 @@ impl Lane {
 }
 
 impl Shared {
-    /// Runs a batch on a lane; `None` when it has to run on a session of its own.
-    pub(super) async fn run_beside_others(
-        self: &Arc<Self>,
-        batch: &Arc<Batch>,
-        shape: Shape,
-    ) -> Option<Result<Reply, Error>> {
-        if self.breaker.is_open() {
-            return None;
+    /// Runs a batch on a lane, unless it has to run on a session of its own.
+    pub(super) async fn run_beside_others(self: &Arc<Self>, batch: &Arc<Batch>, shape: Shape) -> Beside<'_> {
+        for _ in 0..LANES {
+            // Whatever makes an attempt fail may be known by the next one.
+            if self.breaker.is_open() || batch.is_in_doubt() {
+                break;
+            }
+            let Some(takes) = self.lanes.speeds.quick(shape) else { break };
+            let Some(lane) = self.lanes.choose() else { break };
+            let micros = u64::try_from(takes.as_micros()).unwrap_or(u64::MAX).max(1);
+            if lane.backlog.load(Relaxed) + micros > LONG
+                && !self.is_crowded()
+                && let Some(left) = self.lanes.overflow.leave(takes)
+            {
+                return Beside::Alone(Some(left));
+            }
+            match self.run_on_lane(lane, batch, shape, micros).await {
+                Attempt::Answered(result) => return Beside::Answered(result),
+                Attempt::Elsewhere => count(&self.counters.moved),
+                Attempt::Nowhere => break,
+            }
         }
-        let takes = self.lanes.speeds.quick(shape)?;
-        let takes = u64::try_from(takes.as_micros()).unwrap_or(u64::MAX).max(1);
-        let lane = self.lanes.choose()?;
-        // Where there is much to do, a connection of one's own is better, unless others wait for one.
-        if lane.backlog.load(Relaxed) + takes > LONG && !self.is_crowded() {
-            return None;
-        }
+        Beside::Alone(None)
+    }
+
+    async fn run_on_lane(self: &Arc<Self>, lane: &Arc<Lane>, batch: &Arc<Batch>, shape: Shape, takes: u64) -> Attempt {
         let started = Instant::now();
         let (done, verdict) = oneshot::channel();
         let begins = {
             let mut queue = lane.lock();
             if queue.jobs.len() >= self.options.max_waiting {
-                return None;
+                return Attempt::Nowhere;
             }
             // Before anybody can take it off again.
             lane.backlog.fetch_add(takes, Relaxed);
-            queue.jobs.push_back(Job { batch: batch.clone(), shape, takes, done });
+            queue.enter(Job { batch: batch.clone(), shape, takes, done });
             !std::mem::replace(&mut queue.driven, true)
         };
         if begins {
@@ -177,25 +218,36 @@ impl Shared {
             lane.arrival.notify_one();
         }
         // The lane keeps the time: each batch has less to do than a timer of its own would be.
-        match self.unless_moved(self.moves(), false, verdict).await? {
+        let Some(verdict) = self.unless_moved(self.moves(), false, verdict).await else { return Attempt::Nowhere };
+        match verdict {
             Ok(Verdict::Answered(Err(Error::Deadline))) => {
                 self.learn::<()>(&Err(Error::Deadline));
-                Some(Err(Error::Deadline))
+                Attempt::Answered(Err(Error::Deadline))
             }
             Ok(Verdict::Answered(answer)) => {
                 self.breaker.answered();
-                Some(answer.map(|results| {
+                Attempt::Answered(answer.map(|results| {
                     let timing = Timing { execute: started.elapsed(), ..Timing::default() };
                     Reply { results, timing, position: None }
                 }))
             }
-            // The lane's task ended, or let it go.
-            Ok(Verdict::Elsewhere) | Err(_) => {
+            Ok(Verdict::Elsewhere) => Attempt::Elsewhere,
+            // The lane's task ended: there was no connection for it.
+            Err(_) => {
                 count(&self.counters.moved);
-                None
+                Attempt::Nowhere
             }
         }
     }
+}
+
+/// What became of a batch on one lane.
+enum Attempt {
+    Answered(Result<Reply, Error>),
+    /// The lane let it go.
+    Elsewhere,
+    /// No lane is the place for it.
+    Nowhere,
 }
 
 /// A batch that was sent.
@@ -359,10 +411,17 @@ impl Driver {
         }
     }
 
+    /// How long an answer may take: where many wait half as long as they do is no hold-up.
+    fn patience(&self) -> Duration {
+        let backlog = Duration::from_micros(self.lane.backlog.load(Relaxed));
+        self.patience.max((backlog / 2).min(LATE.1))
+    }
+
     /// Sends, and waits until something came: an answer, or a batch to send with the rest.
     async fn receive(&mut self, lease: &mut Lease) -> Result<(), Error> {
         loop {
-            let patience = self.patience.checked_sub(self.since.elapsed()).unwrap_or(self.patience);
+            let patience = self.patience();
+            let patience = patience.checked_sub(self.since.elapsed()).unwrap_or(patience);
             let left = self.left();
             if left.is_zero() {
                 self.expire();
@@ -461,7 +520,7 @@ impl Driver {
     fn hold_up(&mut self) {
         self.lane.is_held_up.store(true, Relaxed);
         let is_wanted = self.under_way.front().is_some_and(|oldest| !oldest.job.done.is_closed());
-        if is_wanted && self.shared.is_crowded() {
+        if is_wanted && !self.shared.lanes.are_open() && self.shared.is_crowded() {
             return;
         }
         for waiting in self.under_way.iter_mut().skip(1) {

@@ -15,6 +15,7 @@ mod lane;
 mod lease;
 mod maintain;
 mod options;
+mod overflow;
 mod queue;
 mod settle;
 mod speed;
@@ -35,6 +36,7 @@ pub use self::standing::Standing;
 pub use self::stats::PoolStats;
 pub use self::stream::Lines;
 
+use self::lane::Beside;
 use self::lease::Lease;
 use self::speed::Shape;
 use self::state::Shared;
@@ -73,11 +75,11 @@ impl Pool {
         }
         let batch = Arc::new(batch);
         let shape = (batch.shareable && terms.judge.is_none()).then(|| self.0.lanes.speeds.shape(&batch));
+        let mut left = None;
         if let Some(shape) = shape {
-            if !batch.is_in_doubt()
-                && let Some(result) = self.0.run_beside_others(&batch, shape).await
-            {
-                return result;
+            match self.0.run_beside_others(&batch, shape).await {
+                Beside::Answered(result) => return result,
+                Beside::Alone(one) => left = one,
             }
             // Many who share connections find that out at once: not each of them needs one of his own.
             if batch.is_in_doubt() {
@@ -85,7 +87,11 @@ impl Pool {
             }
         }
         // Boxed: every request's future would carry it, and is moved a few times.
-        Box::pin(self.run_alone(&batch, terms, shape, started)).await
+        let result = Box::pin(self.run_alone(&batch, terms, shape, started)).await;
+        if let (Some(left), Ok(reply)) = (left, &result) {
+            left.took(reply.timing.execute);
+        }
+        result
     }
 
     /// Runs a batch on a connection of its own.

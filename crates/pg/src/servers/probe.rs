@@ -51,6 +51,7 @@ pub(super) async fn ask(session: &mut Session) -> Result<Answer, String> {
         shareable: false,
         counts_up: false,
         proof: None,
+        since: asked,
         deadline: asked + PATIENCE,
     };
     let reply = within(session.run(&batch)).await?;

@@ -54,6 +54,7 @@ pub fn batch(statements: &[&str]) -> Batch {
         proof: None,
         writes: true,
         shareable: false,
+        since: Instant::now(),
         deadline: Instant::now() + Duration::from_secs(20),
     }
 }

@@ -231,6 +231,7 @@ impl Asking<'_> {
             headers: "{}".into(),
             cookies: "{}".into(),
             client_ip: None,
+            arrived: Instant::now(),
             deadline: Instant::now() + PATIENCE,
             trace: None,
             journal: Default::default(),
