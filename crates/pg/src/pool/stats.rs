@@ -56,7 +56,7 @@ pub struct PoolStats {
     pub retried: u64,
     /// Batches that were answered on a connection which they shared with others.
     pub shared: u64,
-    /// Batches that left such a connection for one of their own, because it was held up or lost.
+    /// How often a batch left such a connection for another one, because it was held up or lost.
     pub moved: u64,
     /// Answers that broke the protocol.
     pub protocol_errors: u64,
