@@ -3,7 +3,7 @@
 The slowest of some thousand requests depends on luck, also when nothing else happens. So windows with one reload and
 windows without take turns, in random order, and their slowest requests are compared pair by pair: under a load that leaves
 room, under one that does not, under one of all sorts of requests, some of which take ten times as long as others, and
-under so many connections that nearly all of a request's time is waiting for its turn.
+both of these with so many connections that nearly all of a request's time is waiting for its turn.
 """
 
 import datetime
@@ -51,7 +51,8 @@ def measure(postgres, binary, given):
             _, answered = started.wait(PATH, bearer, patience=120)
             windows = Windows(postgres, started, bearer, log, notify)
             windows.rest()
-            loads = {"steady": windows.steady, "full": windows.full, "mixed": windows.mixed, "crowd": windows.crowd}
+            loads = {"steady": windows.steady, "full": windows.full, "mixed": windows.mixed, "crowd": windows.crowd,
+                     "mixed crowd": lambda seconds: windows.mixed(seconds, CROWD)}
             for load in loads.values():
                 load(2)
             pairs = {name: [windows.pair(name, load, f"{number + 1} of {given.rounds}") for number in range(given.rounds)]
@@ -140,9 +141,9 @@ class Windows:
         """As many requests as there are answers."""
         return throughput.wrk(self.started, self.messages, CONNECTIONS, seconds)
 
-    def mixed(self, seconds):
+    def mixed(self, seconds, connections=CONNECTIONS):
         """The five requests of the project's goals, as many as there are answers."""
-        result = throughput.wrk(self.started, self.mixture, CONNECTIONS, seconds)
+        result = throughput.wrk(self.started, self.mixture, connections, seconds)
         self.postgres.sql("delete from todos where id > 100000", "bench")
         return result
 

@@ -8,7 +8,7 @@
 with shown as (
   select
     a.attrelid, a.attname, a.attnum, a.attnotnull, a.attidentity, a.attgenerated, a.attacl,
-    a.atttypid, a.atttypmod,
+    a.atttypid, a.atttypmod, x.described,
     t.typnamespace, t.typtype, t.typdefaultbin,
     coalesce(db.base, a.atttypid) as base_type,
     case when db.base is null then a.atttypmod else db.typmod end as base_typmod,
@@ -16,6 +16,14 @@ with shown as (
   from pg_catalog.pg_attribute a
   join pg_catalog.pg_class c on c.oid = a.attrelid
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  -- Whether there is anything to look for, once a relation: most columns have no comment.
+  cross join lateral (
+    select exists (
+      select from pg_catalog.pg_description said
+      where said.objoid = c.oid and said.objsubid > 0 and said.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass
+    ) as described
+    offset 0
+  ) as x
   join pg_catalog.pg_type t on t.oid = a.atttypid
   -- From the column's own type, because looking for all domains takes a look at all types.
   left join lateral (
@@ -34,6 +42,8 @@ with shown as (
     where d.typtype <> 'd'
   ) as db on true
   where a.attnum > 0
+    -- None of them comes with PostgreSQL; those are passed over by the index.
+    and a.attrelid >= 16384
     and not a.attisdropped
     and c.relkind in ('r', 'p', 'v', 'm', 'f')
     and not c.relispartition
@@ -44,7 +54,10 @@ select
   s.attrelid,
   s.attname,
   s.attnum,
-  said.description,
+  case when s.described then (
+    select said.description from pg_catalog.pg_description said
+    where said.objoid = s.attrelid and said.objsubid = s.attnum and said.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass
+  ) end as description,
   not (s.attnotnull or s.domain_not_null) as nullable,
   pg_catalog.format_type(s.base_type, s.base_typmod) as base_type,
   pg_catalog.format_type(s.atttypid, s.atttypmod) as declared_type,
@@ -56,8 +69,8 @@ select
   b.typtype as base_kind,
   b.typcategory as base_category,
   -- Values of arrays are the same when their elements are.
-  coalesce(d.oid, e.oid, b.oid) as compared_type,
-  coalesce(d.typtype, e.typtype, b.typtype) as compared_kind,
+  coalesce(e.oid, b.oid) as compared_type,
+  coalesce(e.typtype, b.typtype) as compared_kind,
   -- varchar and char count a header of four bytes in the modifier, bit strings do not.
   case
     when s.base_typmod < 0 then null
@@ -86,9 +99,13 @@ select
   pg_catalog.to_json(s.attacl::text[]) as acl
 from shown s
 join pg_catalog.pg_type b on b.oid = s.base_type
-left join pg_catalog.pg_type e on b.typcategory = 'A' and e.oid = b.typelem
-left join pg_catalog.pg_type d on e.typtype = 'd' and d.oid = e.typbasetype
+-- By itself, so that what was found for a type is remembered.
+left join lateral (
+  select coalesce(d.oid, e.oid) as oid, coalesce(d.typtype, e.typtype) as typtype
+  from pg_catalog.pg_type e
+  left join pg_catalog.pg_type d on e.typtype = 'd' and d.oid = e.typbasetype
+  where b.typcategory = 'A' and e.oid = b.typelem
+  offset 0
+) as e on true
 left join pg_catalog.pg_attrdef ad on ad.adrelid = s.attrelid and ad.adnum = s.attnum
-left join pg_catalog.pg_description said
-  on said.objoid = s.attrelid and said.objsubid = s.attnum and said.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass
 order by s.attrelid, s.attnum

@@ -13,7 +13,11 @@ select
   case when not i.indisprimary then (
     select pg_catalog.json_agg(pg_catalog.json_build_array(k.opclass::bigint, a.atttypid::bigint, k.collid = a.attcollation))
     from unnest(i.indclass::oid[], i.indcollation::oid[], i.indkey::smallint[]) as k (opclass, collid, attnum)
-    join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
+    -- Not joined: that would look at every column for a key of one.
+    cross join lateral (
+      select a.atttypid, a.attcollation from pg_catalog.pg_attribute a
+      where a.attrelid = i.indrelid and a.attnum = k.attnum
+      offset 0) as a
     where k.opclass is not null
   ) end as compared
 from pg_catalog.pg_index i

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use ferrobase_pg::{Error, Session, StatementResult};
 
-use crate::pace::{PORTION, REST, Room};
+use crate::pace::{PORTION, Room, rest};
 use crate::sql::Query;
 
 /// Most rows of a portion, as a multiple of those of the query's most expensive ones.
@@ -65,7 +65,7 @@ impl Rest {
     async fn take(&mut self) {
         if self.began.elapsed() >= PORTION {
             if self.room.is_needed() {
-                tokio::time::sleep(REST).await;
+                tokio::time::sleep(rest()).await;
             }
             self.began = Instant::now();
         }

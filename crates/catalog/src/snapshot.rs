@@ -139,6 +139,8 @@ pub(crate) async fn ask(
 ) -> Result<StatementResult, LoadError> {
     let answer = match room {
         Room::NotNeeded => session.query(query.text, parameters).await,
+        // By the plan that makes all of them soonest.
+        Room::Until(_) if query.portion == 0 => session.query(query.text, parameters).await,
         // The first load, which is not made of portions, keeps its future small.
         Room::Until(_) => Box::pin(portions::read(session, query, parameters, room)).await,
     };

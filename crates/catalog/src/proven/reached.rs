@@ -11,7 +11,7 @@ use ferrobase_pg::{Session, StatementResult};
 
 use super::Objects;
 use crate::error::LoadError;
-use crate::pace::REST;
+use crate::pace::rest;
 use crate::snapshot;
 use crate::sql::{self, IDENTITIES, Query};
 
@@ -65,7 +65,7 @@ pub(crate) async fn rehearse(session: &mut Session, timeout: Duration) -> Result
     // What was seen twice is prepared, and what is prepared is planned when it runs.
     for query in OF_ALL.iter().chain(&OF_OBJECTS).flat_map(|query| [*query; 3]) {
         snapshot::look(session, &[query], &[], timeout).await?;
-        tokio::time::sleep(REST).await;
+        tokio::time::sleep(rest()).await;
     }
     session.look_away().await.map_err(|source| LoadError::Query { query: "rehearsal", source })
 }
