@@ -246,6 +246,11 @@ async fn sec_03_only_writes_that_run_known_code_are_proven() {
         create table part_one partition of parts for values in (1);
         create table part_two partition of parts for values in (2);
         create trigger fires before delete on part_two for each row execute function fires();
+        create function place_of(int) returns int immutable language plpgsql as 'begin return $1; end';
+        create table placed (id int, of int) partition by list (place_of(id));
+        create table placed_one partition of placed for values in (1);
+        create table of_a_part (id int primary key);
+        alter table placed_one add foreign key (of) references of_a_part on update cascade;
         create view shown as select id from plain;
     ",
     )
@@ -268,6 +273,7 @@ async fn sec_03_only_writes_that_run_known_code_are_proven() {
         "judged_by_all -",
         "kept iud",
         "let_go iu",
+        "of_a_part id",
         "of_domain -",
         "on_condition id",
         "on_delete iu",
@@ -276,6 +282,7 @@ async fn sec_03_only_writes_that_run_known_code_are_proven() {
         "owned iud",
         "parent iud",
         "parts i",
+        "placed -",
         "plain iud",
         "ruled iu",
         "shown -",
