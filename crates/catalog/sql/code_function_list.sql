@@ -24,5 +24,5 @@ select sort, number, harmless, opaque, leads, trees
 from rows
 where (
   select pg_catalog.count(*) from pg_catalog.pg_event_trigger e
-  where e.evtname in ('ferrobase_ddl', 'ferrobase_drop') and e.evtenabled in ('A', 'O')
-) = 2
+  where e.evtname in ('ferrobase_ddl', 'ferrobase_drop', 'ferrobase_index') and e.evtenabled in ('A', 'O')
+) = 3

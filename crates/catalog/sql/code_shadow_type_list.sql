@@ -9,5 +9,5 @@ where t.oid >= 16384 and t.typtype in ('d', 'r', 'm')
     where b.pronamespace = 'pg_catalog'::pg_catalog.regnamespace and b.oid < 16384)
   and (
     select pg_catalog.count(*) from pg_catalog.pg_event_trigger e
-    where e.evtname in ('ferrobase_ddl', 'ferrobase_drop') and e.evtenabled in ('A', 'O')
-  ) = 2
+    where e.evtname in ('ferrobase_ddl', 'ferrobase_drop', 'ferrobase_index') and e.evtenabled in ('A', 'O')
+  ) = 3

@@ -33,12 +33,16 @@ with tables as (
            || case when w.sort = 'insert' then
                 array(select d.adbin::text from pg_catalog.pg_attrdef d where d.adrelid = c.oid)
            -- A column without a default of its own has its domain's.
-                || case when c.oid in (select d.objid from pg_catalog.pg_type t join pg_catalog.pg_depend d
-                    on d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass and d.refobjid = t.oid
-                    where t.typdefaultbin is not null and d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass) then array(select t.typdefaultbin::text
-                    from pg_catalog.pg_attribute a
-                    join pg_catalog.pg_type t on t.oid = a.atttypid
-                    where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and t.typdefaultbin is not null) end
+                || case when exists (
+                     select from pg_catalog.pg_depend d
+                     join pg_catalog.pg_type t on t.oid = d.refobjid
+                     where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.objid = c.oid
+                       and d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass and t.typdefaultbin is not null
+                     offset 0) then
+                   array(select t.typdefaultbin::text
+                         from pg_catalog.pg_attribute a
+                         join pg_catalog.pg_type t on t.oid = a.atttypid
+                         where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and t.typdefaultbin is not null) end
               end
            -- A row must be one of its partition, by the conditions of everything above it.
            || case when c.relispartition then array(select t.partexprs::text
@@ -54,5 +58,5 @@ select sort, number, harmless, opaque, leads, trees
 from rows
 where (
   select pg_catalog.count(*) from pg_catalog.pg_event_trigger e
-  where e.evtname in ('ferrobase_ddl', 'ferrobase_drop') and e.evtenabled in ('A', 'O')
-) = 2
+  where e.evtname in ('ferrobase_ddl', 'ferrobase_drop', 'ferrobase_index') and e.evtenabled in ('A', 'O')
+) = 3

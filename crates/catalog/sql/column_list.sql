@@ -42,8 +42,6 @@ with shown as (
     where d.typtype <> 'd'
   ) as db on true
   where a.attnum > 0
-    -- None of them comes with PostgreSQL; those are passed over by the index.
-    and a.attrelid >= 16384
     and not a.attisdropped
     and c.relkind in ('r', 'p', 'v', 'm', 'f')
     and not c.relispartition
@@ -101,9 +99,10 @@ from shown s
 join pg_catalog.pg_type b on b.oid = s.base_type
 -- By itself, so that what was found for a type is remembered.
 left join lateral (
-  select coalesce(d.oid, e.oid) as oid, coalesce(d.typtype, e.typtype) as typtype
+  select
+    case e.typtype when 'd' then e.typbasetype else e.oid end as oid,
+    case e.typtype when 'd' then (select d.typtype from pg_catalog.pg_type d where d.oid = e.typbasetype) else e.typtype end as typtype
   from pg_catalog.pg_type e
-  left join pg_catalog.pg_type d on e.typtype = 'd' and d.oid = e.typbasetype
   where b.typcategory = 'A' and e.oid = b.typelem
   offset 0
 ) as e on true

@@ -49,8 +49,6 @@ left join pg_catalog.pg_class rc on rc.oid = rt.typrelid
 left join pg_catalog.pg_description d
   on d.objoid = p.oid and d.classoid = 'pg_catalog.pg_proc'::pg_catalog.regclass and d.objsubid = 0
 where p.prokind = 'f'
-  -- None of them comes with PostgreSQL; those are passed over by the index.
-  and p.oid >= 16384
   and n.nspname in (select pg_catalog.json_array_elements_text($1::json))
   and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
   -- Results that only the server itself can use.

@@ -21,7 +21,6 @@ cross join lateral unnest(
   coalesce(p.proallargtypes, p.proargtypes::oid[]), p.proargmodes, p.proargnames
 ) with ordinality as a(type, mode, name, position)
 where p.prokind = 'f'
-  and p.oid >= 16384
   and n.nspname in (select pg_catalog.json_array_elements_text($1::json))
   and a.type is not null
 order by p.oid, a.position

@@ -68,20 +68,24 @@ impl Snapshot {
 
 /// The transaction's settings. The timeout is ours: a role's own `statement_timeout` is meant for requests. Compiling the
 /// queries to machine code never pays for itself here, whatever an estimate without statistics says.
-fn own_settings(timeout: Duration) -> [(&'static str, String); 4] {
-    [
+fn own_settings(session: &Session, timeout: Duration) -> Vec<(&'static str, String)> {
+    let mut settings = vec![
         ("search_path", String::new()),
         ("statement_timeout", timeout.as_millis().to_string()),
         ("lock_timeout", "0".to_owned()),
         ("jit", "off".to_owned()),
-    ]
+    ];
+    if session.server_version() >= 170_000 {
+        settings.push(("transaction_timeout", "0".to_owned()));
+    }
+    settings
 }
 
 /// Opens the transaction. Answers in portions want plans whose first rows come soon.
-fn begin(timeout: Duration) -> String {
+fn begin(session: &Session, timeout: Duration) -> String {
     let mut script =
         "begin isolation level repeatable read read only; set local cursor_tuple_fraction = 0.0001".to_owned();
-    for (name, value) in own_settings(timeout) {
+    for (name, value) in own_settings(session, timeout) {
         // Names and values are ours.
         let _ = write!(script, "; set local {name} = '{value}'");
     }
@@ -90,7 +94,8 @@ fn begin(timeout: Duration) -> String {
 
 /// Runs every query of the scope and ends the transaction, also after a failure.
 pub(crate) async fn read(session: &mut Session, scope: &Scope, room: Room) -> Result<Snapshot, LoadError> {
-    session.script(&begin(scope.timeout)).await.map_err(control)?;
+    let begin = begin(session, scope.timeout);
+    session.script(&begin).await.map_err(control)?;
     let mut reader = Reader { session, scope, room };
     let snapshot = async {
         // The largest comes last: small ones make a new session acquainted with the catalog, a little each.
@@ -107,10 +112,11 @@ pub(crate) async fn read_in_two(
     helper: &mut Session,
     scope: &Scope,
 ) -> Result<Snapshot, LoadError> {
-    session.script(&begin(scope.timeout)).await.map_err(control)?;
+    let begin = begin(session, scope.timeout);
+    session.script(&begin).await.map_err(control)?;
     let moment = exported(session).await?;
     // The helper joins the moment before it runs anything.
-    let join = format!("{}; set transaction snapshot '{moment}'", begin(scope.timeout));
+    let join = format!("{begin}; set transaction snapshot '{moment}'");
     helper.script(&join).await.map_err(control)?;
     let (columns, rest) = tokio::join!(
         async {
@@ -127,7 +133,8 @@ pub(crate) async fn read_in_two(
 
 /// Begins a transaction like that of [`read`].
 pub(crate) async fn open(session: &mut Session, timeout: Duration) -> Result<(), LoadError> {
-    session.script(&begin(timeout)).await.map_err(control)
+    let begin = begin(session, timeout);
+    session.script(&begin).await.map_err(control)
 }
 
 /// The rows of one query.
@@ -156,7 +163,7 @@ pub(crate) async fn look(
     timeout: Duration,
 ) -> Result<Vec<StatementResult>, LoadError> {
     let plans = ("plan_cache_mode", "force_generic_plan".to_owned());
-    let settings: Settings = own_settings(timeout).into_iter().chain([plans]).collect();
+    let settings: Settings = own_settings(session, timeout).into_iter().chain([plans]).collect();
     let oids = Bytes::from(serde_json::json!(oids).to_string());
     let statement = |query: &Query| Statement {
         sql: query.of_some().into(),

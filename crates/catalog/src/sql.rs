@@ -145,6 +145,7 @@ mod tests {
              do $$ begin for i in 1..{tables} loop {each} end loop; end $$;
              create event trigger ferrobase_ddl on ddl_command_end execute function tell();
              create event trigger ferrobase_drop on sql_drop execute function tell();
+             create event trigger ferrobase_index on ddl_command_start when tag in ('CREATE INDEX') execute function tell();
              analyze"
         );
         database.script(&script).await;

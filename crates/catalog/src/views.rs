@@ -63,7 +63,7 @@ pub(crate) struct Views {
     shown: HashMap<u32, Vec<Shown>>,
     reads: HashMap<u32, Vec<u32>>,
     /// Defaults of columns of tables, by table and number.
-    defaults: HashMap<u32, Vec<(i16, String)>>,
+    defaults: HashMap<u32, BTreeMap<i16, String>>,
 }
 
 impl Views {
@@ -92,7 +92,7 @@ impl Views {
         }
         for row in pace.over(&snapshot.view_defaults.rows) {
             let mut cells = Cells::new(sql::VIEW_DEFAULTS.name, row);
-            views.defaults.entry(cells.number()?).or_default().push((cells.number()?, cells.string()?));
+            views.defaults.entry(cells.number()?).or_default().insert(cells.number()?, cells.string()?);
         }
         Ok(views)
     }
@@ -109,8 +109,8 @@ impl Views {
                 entry.relation.primary_key = entry.column_names(&primary_key).unwrap_or_default();
             }
         }
-        for (table, defaults) in pace.over(&self.defaults) {
-            for shown in self.of_table(*table) {
+        for (table, defaults) in &self.defaults {
+            for shown in pace.over(self.of_table(*table)) {
                 give_defaults(relations, shown, defaults);
             }
         }
@@ -184,7 +184,7 @@ impl Views {
 }
 
 /// Where PostgreSQL writes a view by itself, a column without a default of its own has that of its table.
-fn give_defaults(relations: &mut Relations, shown: &Shown, defaults: &[(i16, String)]) {
+fn give_defaults(relations: &mut Relations, shown: &Shown, defaults: &BTreeMap<i16, String>) {
     let Some(entry) = relations.get_mut(shown.view).filter(|entry| entry.relation.upsertable) else { return };
     for (column, default) in defaults {
         for number in shown.columns.get(column).into_iter().flatten() {

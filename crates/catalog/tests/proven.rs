@@ -14,7 +14,8 @@ use tokio::sync::watch;
 pub(crate) const TELLS: &str = "
     create function tell() returns event_trigger language plpgsql as 'begin end';
     create event trigger ferrobase_ddl on ddl_command_end execute function tell();
-        create event trigger ferrobase_drop on sql_drop execute function tell();";
+        create event trigger ferrobase_drop on sql_drop execute function tell();
+        create event trigger ferrobase_index on ddl_command_start when tag in ('CREATE INDEX') execute function tell();";
 
 /// Loads until something is proven, or is known not to be.
 pub(crate) async fn prove(database: &TestDatabase) -> (Arc<Catalog>, Option<Arc<Proven>>) {
@@ -113,6 +114,7 @@ async fn sec_03_only_what_runs_known_code_is_proven() {
         create function tell() returns event_trigger language plpgsql as 'begin end';
         create event trigger ferrobase_ddl on ddl_command_end execute function tell();
         create event trigger ferrobase_drop on sql_drop execute function tell();
+        create event trigger ferrobase_index on ddl_command_start when tag in ('CREATE INDEX') execute function tell();
     ",
     )
     .await;
@@ -440,4 +442,26 @@ async fn sec_03_an_aggregate_that_is_named_like_one_of_postgresqls_proves_nothin
         let oid = catalog.relation("public", "plain").unwrap().oid;
         assert_eq!(proven.unwrap().relation(oid).is_some(), proves, "{aggregate}");
     }
+}
+
+/// The row of an index that could not be built stays, VACUUM says that its table has none, and no event tells who builds it again.
+#[tokio::test]
+async fn sec_03_an_index_that_could_not_be_built_still_counts() {
+    let database = crate::database(&format!(
+        "create function fixed(int) returns int immutable language plpgsql as 'begin return 1; end';
+         create table doubled (id int); insert into doubled values (1), (1); {TELLS}"
+    ))
+    .await;
+    let mut session = database.connect().await;
+    let failed = session.script("create unique index concurrently on doubled (fixed(id))").await;
+    assert_eq!(failed.unwrap_err().code().unwrap().as_str(), "23505");
+    session.script("vacuum doubled").await.unwrap();
+    let flags =
+        "select relhasindex::text || (select string_agg(indisready::text, ',') from pg_index where indrelid = c.oid)
+                 from pg_class c where relname = 'doubled'";
+    assert_eq!(database.value(flags).await, "falsefalse");
+    let (catalog, proven) = prove(&database).await;
+    let proven = proven.unwrap();
+    assert_eq!(table(&catalog, &proven), ["doubled no"]);
+    crate::assert_lines(&writes(&catalog, &proven), &["doubled -"]);
 }

@@ -40,7 +40,8 @@ const FIXTURE: &str = "
     create schema elsewhere;
     create function tell() returns event_trigger language plpgsql as 'begin end';
     create event trigger ferrobase_ddl on ddl_command_end execute function tell();
-    create event trigger ferrobase_drop on sql_drop execute function tell();";
+    create event trigger ferrobase_drop on sql_drop execute function tell();
+    create event trigger ferrobase_index on ddl_command_start when tag in ('CREATE INDEX') execute function tell();";
 
 /// Loads and proves a database.
 async fn started(database: &TestDatabase) -> (CatalogHandle, Reloader) {

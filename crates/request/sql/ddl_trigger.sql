@@ -8,7 +8,12 @@ create or replace function ferrobase.notify_ddl() returns event_trigger
 as $$
 begin
     begin
-        if tg_event = 'sql_drop' then
+        if tg_event = 'ddl_command_start' then
+            -- Builds an index in several transactions, and the others run the functions in it before the end is told, if there is one.
+            if current_query() ~* '\mconcurrently\M' then
+                perform pg_notify('ferrobase', 'reload schema');
+            end if;
+        elsif tg_event = 'sql_drop' then
             -- Temporary objects come and go without anybody caring.
             if exists (select from pg_event_trigger_dropped_objects() where not is_temporary) then
                 perform pg_notify('ferrobase', 'reload schema');
@@ -26,8 +31,11 @@ end
 $$;
 drop event trigger if exists ferrobase_ddl;
 drop event trigger if exists ferrobase_drop;
+drop event trigger if exists ferrobase_index;
 create event trigger ferrobase_ddl on ddl_command_end execute function ferrobase.notify_ddl();
 create event trigger ferrobase_drop on sql_drop execute function ferrobase.notify_ddl();
+create event trigger ferrobase_index on ddl_command_start when tag in ('CREATE INDEX') execute function ferrobase.notify_ddl();
 -- Also in sessions of tools that switch triggers off (`session_replication_role = replica`).
 alter event trigger ferrobase_ddl enable always;
 alter event trigger ferrobase_drop enable always;
+alter event trigger ferrobase_index enable always;

@@ -19,7 +19,8 @@ select jsonb_build_object(
     'public_may_make_temporary', pg_catalog.has_database_privilege('public', current_database(), 'temporary'),
     'has_logical_wal', current_setting('wal_level') = 'logical',
     'has_publication', exists (select from pg_catalog.pg_publication where pubname = 'supabase_realtime'),
-    'has_ddl_trigger', exists (select from pg_catalog.pg_event_trigger where evtname = 'ferrobase_ddl'),
+    'has_ddl_trigger', exists (select from pg_catalog.pg_event_trigger where evtname = 'ferrobase_index')
+        and exists (select from pg_catalog.pg_event_trigger where evtname = 'ferrobase_ddl'),
     'has_bootstrap', (
         pg_catalog.to_regclass('ferrobase.leases') is not null
         and pg_catalog.to_regclass('ferrobase.own_migrations') is not null

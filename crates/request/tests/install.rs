@@ -297,6 +297,18 @@ async fn sec_26_the_event_trigger_only_notifies() {
     let notification = tokio::time::timeout(std::time::Duration::from_secs(5), listener.notification()).await;
     let notification = notification.expect("no notification").unwrap();
     assert_eq!((notification.channel.as_str(), notification.payload.as_str()), ("ferrobase", "reload schema"));
+    // An index that is built beside writes is told of before they run its functions, and also if it never comes to an end.
+    db.script("create function twice(a int) returns int immutable language sql return a * 2; insert into announced values (1), (1)").await;
+    let mut heard = 0;
+    while tokio::time::timeout(std::time::Duration::from_millis(500), listener.notification()).await.is_ok() {
+        heard += 1;
+    }
+    assert_eq!(heard, 1, "the function");
+    let mut builder = db.connect().await;
+    let failed = builder.script("create unique index concurrently twofold on announced (twice(a))").await;
+    assert_eq!(failed.unwrap_err().code().unwrap().as_str(), "23505");
+    let told = tokio::time::timeout(std::time::Duration::from_secs(5), listener.notification()).await;
+    assert_eq!(told.expect("nobody told").unwrap().payload, "reload schema");
     let mut session = db.connect().await;
     let owner = "select rolsuper::text from pg_roles where oid = (select proowner from pg_proc where oid = \
                  'ferrobase.notify_ddl'::regproc)";
