@@ -11,9 +11,9 @@ use ferrobase_catalog::{Catalog, Proof, Proven, QualifiedName, Relation, Setting
 
 use crate::plan::{
     Aggregate, AggregateMember, AggregateValue, ArgumentValue, Arguments, Body, Call, Change, ChangeMember, Comparison,
-    Condition, Content, Delete, Distinct, Document, EdgeValue, Embed, EmbedOutput, Field, GroupKey, GroupMember,
-    Groups, InputColumn, Insert, Join, Member, Mutation, One, Operation, OrderBy, Page, PageValue, Payload, Query,
-    Read, Resolution, Select, Source, Update, Value,
+    Condition, Content, Convert, Delete, Distinct, Document, EdgeValue, Embed, EmbedOutput, Field, GroupKey,
+    GroupMember, Groups, InputColumn, Insert, Join, Member, Mutation, One, Operation, OrderBy, Page, PageValue,
+    Payload, Query, Read, Resolution, Select, Source, Update, Value,
 };
 use crate::type_name::TypeName;
 
@@ -22,6 +22,8 @@ const RELATIONS: usize = 0;
 const FUNCTIONS: usize = 1;
 /// `date`, `time`, `timestamp`, and the last two with a time zone.
 const MOMENTS: [u32; 5] = [1082, 1083, 1114, 1184, 1266];
+/// Types of documents, as the catalog calls them.
+const DOCUMENTS: [&str; 4] = ["json", "jsonb", "json[]", "jsonb[]"];
 
 /// That the plan runs only PostgreSQL's own code, if it is proven. After one that writes, its session has forgotten nothing
 /// but where sequences stand.
@@ -345,9 +347,14 @@ fn asks_the_clock(cast: Option<&TypeName>) -> bool {
     cast.and_then(TypeName::own_oid).is_some_and(|oid| MOMENTS.contains(&oid))
 }
 
-/// Whether values are stored as they come.
+/// Whether values are stored as they come, or as documents of their texts. A cast from text to a document that is somebody
+/// else's leaves nothing proven, as any between two of PostgreSQL's types.
 fn is_stored(columns: &[InputColumn]) -> bool {
-    columns.iter().all(|column| column.convert.is_none())
+    columns.iter().all(|column| match &column.convert {
+        None => true,
+        Some(Convert::Cast(to)) => DOCUMENTS.contains(&to.as_str()),
+        Some(Convert::Call(_)) => false,
+    })
 }
 
 /// A row of a relation, or of a function, whose rows have no fields that are functions.
