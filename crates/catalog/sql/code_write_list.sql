@@ -1,7 +1,9 @@
 -- What a write of each kind adds to its table: triggers, rules, defaults, policies, and the tables that foreign keys read.
 -- The columns, and when there is no row at all: `code_own_list.sql`.
--- Parameters: none. Privileges: none. Oldest PostgreSQL: 14.
-with tables as (
+-- Parameters: $1 text, a JSON list of oids (only tables that have one of them), or null for everything. Privileges: none. Oldest PostgreSQL: 14.
+with chosen as (
+  select array(select e::oid from pg_catalog.json_array_elements_text($1::json) as e) as oids
+), tables as (
   select c.oid, c.relhasrules, c.relhassubclass, c.relispartition,
          -- The flags of a table are up where there are or once were such objects.
          case when c.relhastriggers then
@@ -11,6 +13,7 @@ with tables as (
                where k.conrelid = c.oid and k.contype = 'f') as refers
   from pg_catalog.pg_class c
   where c.oid >= 16384 and c.relkind in ('r', 'p')
+    and ($1::text is null or c.oid = any ((select oids from chosen)::oid[]))
   offset 0
 ), rows (sort, number, harmless, opaque, leads, trees) as (
   select w.sort, c.oid::bigint + w.number,

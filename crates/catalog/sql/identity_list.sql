@@ -1,4 +1,4 @@
--- What relations are called now, and their columns with their types, written as in column_list: whether a catalog that was
+-- What relations are called now, and their columns with their types and defaults, written as in column_list: whether a catalog that was
 -- read before still tells of them. Types are named by format_type: run with an empty search_path.
 -- Parameters: $1 text, a JSON list of oids. Privileges: none. Oldest PostgreSQL: 14.
 select
@@ -6,8 +6,27 @@ select
   n.nspname,
   c.relname,
   pg_catalog.to_json(array(
-    select pg_catalog.json_build_array(a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod))
+    select pg_catalog.json_build_array(
+      a.attname,
+      pg_catalog.format_type(a.atttypid, a.atttypmod),
+      case
+        when a.attgenerated <> '' or a.attidentity = 'a' then null
+        when a.attidentity = 'd' then pg_catalog.format('nextval(%L)', (
+          select i.objid::pg_catalog.regclass
+          from pg_catalog.pg_depend i
+          where i.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+            and i.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+            and i.deptype = 'i'
+            and i.refobjid = a.attrelid
+            and i.refobjsubid = a.attnum
+        ))
+        when ad.adbin is not null then pg_catalog.pg_get_expr(ad.adbin, 0)
+        when t.typtype = 'd' then pg_catalog.pg_get_expr(t.typdefaultbin, 0)
+      end
+    )
     from pg_catalog.pg_attribute a
+    join pg_catalog.pg_type t on t.oid = a.atttypid
+    left join pg_catalog.pg_attrdef ad on ad.adrelid = a.attrelid and ad.adnum = a.attnum
     where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
     order by a.attnum
   ))

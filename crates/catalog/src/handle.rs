@@ -50,8 +50,8 @@ struct Heard {
     listens: bool,
     /// How often listening began or ended.
     turns: u64,
-    /// The relations that the last proof was asked for.
-    asked: Vec<u32>,
+    /// What the last proof was asked for, by number.
+    asked: Vec<u64>,
     /// Whether proofs are renewed as soon as a change is heard of.
     renews: bool,
     /// Until when a renewal that is due is waited for.
@@ -179,8 +179,8 @@ impl CatalogHandle {
         Moment(self.heard().changes)
     }
 
-    /// The relations that the last proof was asked for, while there is none.
-    pub(crate) fn asked(&self) -> Vec<u32> {
+    /// What the last proof was asked for, by number, while there is none.
+    pub(crate) fn asked(&self) -> Vec<u64> {
         self.heard().asked.clone()
     }
 

@@ -138,7 +138,11 @@ mod tests {
         let noticed = AtomicBool::new(false);
         std::thread::scope(|scope| {
             for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
-                scope.spawn(|| while !noticed.load(Ordering::Relaxed) {});
+                scope.spawn(|| {
+                    while !noticed.load(Ordering::Relaxed) {
+                        std::hint::spin_loop();
+                    }
+                });
             }
             let longer = std::iter::repeat_with(|| {
                 std::thread::sleep(MEASURED);

@@ -94,22 +94,46 @@ pub enum Verb {
     Delete,
 }
 
+impl Verb {
+    /// The number of such a write of a table, as `sql/code_own_list.sql` says.
+    fn number(self, table: u32) -> u64 {
+        let verb: u64 = match self {
+            Self::Insert => 1,
+            Self::Update => 2,
+            Self::Delete => 3,
+        };
+        (verb << 32) + u64::from(table)
+    }
+}
+
 impl Proven {
     /// What reading this relation (`pg_class.oid`) looks at; `None` when it is not proven.
     pub fn relation(&self, oid: u32) -> Option<&SettingsRead> {
-        let read = self.relations.get(&oid)?;
-        self.asked.note(oid);
-        Some(read)
+        self.noted(self.relations.get(&oid), oid.into())
     }
 
     /// What calling this function (`pg_proc.oid`) looks at; `None` when it is not proven.
     pub fn function(&self, oid: u32) -> Option<&SettingsRead> {
-        self.functions.get(&oid)
+        self.noted(self.functions.get(&oid), oid.into())
     }
 
     /// What writing this table (`pg_class.oid`) looks at; `None` when it is not proven. Sequences may be counted up.
     pub fn write(&self, verb: Verb, oid: u32) -> Option<&SettingsRead> {
-        self.writes.get(&(verb, oid))
+        self.noted(self.writes.get(&(verb, oid)), verb.number(oid))
+    }
+
+    /// Whoever asked for it will do so again.
+    fn noted<'a>(&self, read: Option<&'a SettingsRead>, number: u64) -> Option<&'a SettingsRead> {
+        read.inspect(|_| self.asked.note(number))
+    }
+
+    fn put(&mut self, sort: Sort, oid: u32, read: SettingsRead) {
+        match sort {
+            Sort::Relation => _ = self.relations.insert(oid, read),
+            Sort::Function => _ = self.functions.insert(oid, read),
+            Sort::Write(verb) => _ = self.writes.insert((verb, oid), read),
+            Sort::Type | Sort::Operator => {}
+        }
     }
 
     /// Whether nothing is.
@@ -144,6 +168,15 @@ impl Proven {
 /// What looks at no setting.
 fn blind<K: Eq + Hash>(keys: impl IntoIterator<Item = K>) -> HashMap<K, SettingsRead> {
     keys.into_iter().map(|key| (key, SettingsRead::default())).collect()
+}
+
+/// What a catalog that was read before still tells of, by oid.
+#[derive(Debug, Default)]
+pub(crate) struct Same {
+    pub(crate) relations: HashSet<u32>,
+    /// Those of them whose defaults are the same too: such a text can be part of a write.
+    pub(crate) written: HashSet<u32>,
+    pub(crate) functions: HashSet<u32>,
 }
 
 /// Reads and resolves the objects of a database, beside requests.
@@ -256,7 +289,7 @@ impl Objects {
         Ok(())
     }
 
-    /// The numbers that what has this number leads to and that may be objects of somebody's own.
+    /// The numbers that what has this number leads to and that may be those of objects of somebody's own, or of their writes.
     pub(crate) fn leads(&self, number: u64) -> impl Iterator<Item = u64> {
         let objects = self.all.get(&number).into_iter().flatten().map(|(_, object)| object);
         let words = |tree: &'_ String| words(tree).filter_map(|word| word.parse::<u32>().ok()).collect::<Vec<_>>();
@@ -265,27 +298,30 @@ impl Objects {
             object.leads.iter().copied().chain(named).collect::<Vec<_>>()
         });
         // Whatever is read leads to what has to be known of everything.
-        numbers
-            .chain(self.shadows.doubts())
-            .filter(|number| u32::try_from(*number).is_ok_and(|oid| oid >= FIRST_OF_USERS))
+        numbers.chain(self.shadows.doubts()).filter(|number| *number as u32 >= FIRST_OF_USERS)
     }
 
-    /// These relations, of objects among which is everything that they lead to.
-    pub(crate) fn proven_reads(&self, relations: &[u32]) -> Proven {
+    /// What has these numbers and is the same, of objects among which is everything that it leads to.
+    pub(crate) fn proven_again(&self, numbers: &[u64], same: &Same) -> Proven {
         let (mut verdicts, mut proven) = (HashMap::new(), Proven::default());
         if self.is_shadowed(&mut verdicts) {
             return proven;
         }
-        for oid in relations {
-            let number = u64::from(*oid);
-            let is_there = |objects: &Vec<(Sort, Object)>| objects.iter().any(|(sort, _)| *sort == Sort::Relation);
-            if self.all.get(&number).is_some_and(is_there)
-                && let Some(read) = self.verdict(number, &mut verdicts, 0)
-            {
-                proven.relations.insert(*oid, read);
-                // A change may follow before it is asked for again.
-                proven.asked.note(*oid);
+        for number in numbers {
+            let Some(objects) = self.all.get(number) else { continue };
+            let Some(read) = self.verdict(*number, &mut verdicts, 0) else { continue };
+            let oid = *number as u32;
+            let is_same = |sort: Sort| match sort {
+                Sort::Relation => same.relations.contains(&oid),
+                Sort::Write(_) => same.written.contains(&oid),
+                Sort::Function => same.functions.contains(&oid),
+                Sort::Type | Sort::Operator => false,
+            };
+            for sort in objects.iter().map(|(sort, _)| *sort).filter(|sort| is_same(*sort)) {
+                proven.put(sort, oid, read.clone());
             }
+            // A change may follow before it is asked for again.
+            proven.asked.note(*number);
         }
         proven
     }
@@ -301,13 +337,7 @@ impl Objects {
             // What is above an oid says how a table is written.
             let oid = *number as u32;
             for (sort, _) in objects {
-                let read = read.clone();
-                match sort {
-                    Sort::Relation => proven.relations.insert(oid, read),
-                    Sort::Function => proven.functions.insert(oid, read),
-                    Sort::Write(verb) => proven.writes.insert((*verb, oid), read),
-                    Sort::Type | Sort::Operator => continue,
-                };
+                proven.put(*sort, oid, read.clone());
             }
         }
         pace.over(verdicts).for_each(drop);

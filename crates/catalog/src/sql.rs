@@ -97,11 +97,12 @@ queries! {
     SHADOWS_OF_TYPES "code_shadow_type_list" Nothing 200;
     CODE_OF_FUNCTIONS "code_function_list" Objects 50;
     CODE_OF_RELATIONS "code_relation_list" Objects 50;
-    CODE_OF_WRITES "code_write_list" Nothing 50;
-    CODE_OF_REFERENCES "code_reference_list" Nothing 200;
+    CODE_OF_WRITES "code_write_list" Objects 50;
+    CODE_OF_REFERENCES "code_reference_list" Objects 200;
     CODE_OF_TYPES "code_type_list" Objects 50;
     CODE_OF_OPERATORS "code_operator_list" Objects 100;
     IDENTITIES "identity_list" Oids 100;
+    FUNCTION_IDENTITIES "function_identity_list" Oids 100;
     ANSWER_FACTS "answer_fact_list" Oids 100;
     DOCUMENT_DEFINITIONS "document_definition_list" Documents 100;
     PARAMETER_DEFAULTS "parameter_default_list" Oid 100;

@@ -89,9 +89,11 @@ async fn within(
     timeout: Duration,
 ) -> Result<Dependencies, LoadError> {
     let roots: BTreeSet<u64> = relations.iter().chain(functions).map(|oid| u64::from(*oid)).collect();
-    let Some(Reached { objects, .. }) = reached(session, roots, timeout).await? else {
+    let Some(Reached { mut objects, .. }) = reached(session, roots, timeout).await? else {
         return Ok(Dependencies::default());
     };
+    // How a table is written is no part of an answer.
+    objects.all.retain(|number, _| u32::try_from(*number).is_ok());
     if objects.is_shadowed(&mut HashMap::new()) {
         return Ok(Dependencies::default());
     }

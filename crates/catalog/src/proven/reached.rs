@@ -13,16 +13,28 @@ use super::Objects;
 use crate::error::LoadError;
 use crate::pace::rest;
 use crate::snapshot;
-use crate::sql::{self, IDENTITIES, Query};
+use crate::sql::{self, FUNCTION_IDENTITIES, IDENTITIES, Query};
 
 /// Most questions in a row; each follows objects one step further.
 const MOST_STEPS: usize = 24;
 /// What is asked once: what the objects are called now, and what there is of PostgreSQL's own or could be taken for it.
-const OF_ALL: [Query; 5] =
-    [IDENTITIES, sql::OWN_CODE, sql::SHADOWS_OF_FUNCTIONS, sql::SHADOWS_OF_OPERATORS, sql::SHADOWS_OF_TYPES];
-/// What reading may lead to.
-const OF_OBJECTS: [Query; 4] =
-    [sql::CODE_OF_FUNCTIONS, sql::CODE_OF_RELATIONS, sql::CODE_OF_TYPES, sql::CODE_OF_OPERATORS];
+const OF_ALL: [Query; 6] = [
+    IDENTITIES,
+    FUNCTION_IDENTITIES,
+    sql::OWN_CODE,
+    sql::SHADOWS_OF_FUNCTIONS,
+    sql::SHADOWS_OF_OPERATORS,
+    sql::SHADOWS_OF_TYPES,
+];
+/// What reading, writing and calling may lead to.
+const OF_OBJECTS: [Query; 6] = [
+    sql::CODE_OF_FUNCTIONS,
+    sql::CODE_OF_RELATIONS,
+    sql::CODE_OF_WRITES,
+    sql::CODE_OF_REFERENCES,
+    sql::CODE_OF_TYPES,
+    sql::CODE_OF_OPERATORS,
+];
 
 /// What was found.
 #[derive(Default)]
@@ -30,6 +42,8 @@ pub(crate) struct Reached {
     pub(crate) objects: Objects,
     /// What the roots among relations are called, as `IDENTITIES` tells it.
     pub(crate) identities: StatementResult,
+    /// What functions there are under the names of the roots among them, as `FUNCTION_IDENTITIES` tells it.
+    pub(crate) functions: StatementResult,
 }
 
 /// From these roots on; `None` where nobody tells of changes, or there is no end to it.
@@ -38,19 +52,26 @@ pub(crate) async fn reached(
     roots: BTreeSet<u64>,
     timeout: Duration,
 ) -> Result<Option<Reached>, LoadError> {
-    let (mut found, mut known, mut next) = (Reached::default(), HashSet::new(), roots);
+    let (mut found, mut known, mut told, mut next) = (Reached::default(), HashSet::new(), HashSet::new(), roots);
     let mut queries = [&OF_ALL[..], &OF_OBJECTS].concat();
     for _ in 0..MOST_STEPS {
-        let oids: Vec<u64> = next.iter().copied().collect();
-        for (query, answer) in queries.iter().zip(snapshot::look(session, &queries, &oids, timeout).await?) {
+        // A table and its writes have one oid, and the answers tell all of it.
+        let oids: BTreeSet<u64> = next.iter().map(|number| u64::from(*number as u32)).collect();
+        let oids: Vec<u64> = oids.into_iter().filter(|oid| told.insert(*oid)).collect();
+        let answers = match oids.as_slice() {
+            [] => Vec::new(),
+            oids => snapshot::look(session, &queries, oids, timeout).await?,
+        };
+        for (query, answer) in queries.iter().zip(answers) {
             match query.name {
                 name if name == IDENTITIES.name => found.identities = answer,
+                name if name == FUNCTION_IDENTITIES.name => found.functions = answer,
                 name if name == sql::OWN_CODE.name && answer.rows.is_empty() => return Ok(None),
                 name => answer.rows.iter().try_for_each(|row| found.objects.take(name, row))?,
             }
         }
         queries = OF_OBJECTS.to_vec();
-        known.extend(oids);
+        known.extend(next.iter().copied());
         let leads = next.iter().flat_map(|number| found.objects.leads(*number));
         next = leads.filter(|number| !known.contains(number)).collect();
         if next.is_empty() {
