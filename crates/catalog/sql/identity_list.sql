@@ -1,4 +1,4 @@
--- What relations are called now, and their columns with their types and defaults, written as in column_list: whether a catalog that was
+-- What relations are called now, and their columns with their types, what these stand on, and defaults, written as in column_list: whether a catalog that was
 -- read before still tells of them. Types are named by format_type: run with an empty search_path.
 -- Parameters: $1 text, a JSON list of oids. Privileges: none. Oldest PostgreSQL: 14.
 select
@@ -9,6 +9,21 @@ select
     select pg_catalog.json_build_array(
       a.attname,
       pg_catalog.format_type(a.atttypid, a.atttypmod),
+      coalesce((
+        with recursive chain as (
+          select t.typbasetype as base, t.typtypmod as typmod
+          where t.typtype = 'd'
+          union all
+          select d.typbasetype, d.typtypmod
+          from chain c
+          join pg_catalog.pg_type d on d.oid = c.base
+          where d.typtype = 'd'
+        )
+        select pg_catalog.format_type(c.base, c.typmod)
+        from chain c
+        join pg_catalog.pg_type d on d.oid = c.base
+        where d.typtype <> 'd'
+      ), pg_catalog.format_type(a.atttypid, a.atttypmod)),
       case
         when a.attgenerated <> '' or a.attidentity = 'a' then null
         when a.attidentity = 'd' then pg_catalog.format('nextval(%L)', (

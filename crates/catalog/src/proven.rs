@@ -319,9 +319,9 @@ impl Objects {
             };
             for sort in objects.iter().map(|(sort, _)| *sort).filter(|sort| is_same(*sort)) {
                 proven.put(sort, oid, read.clone());
+                // A change may follow before it is asked for again.
+                proven.asked.note(*number);
             }
-            // A change may follow before it is asked for again.
-            proven.asked.note(*number);
         }
         proven
     }
@@ -361,7 +361,10 @@ impl Objects {
         verdicts: &mut HashMap<u64, Option<SettingsRead>>,
         depth: usize,
     ) -> Option<SettingsRead> {
-        let Some(objects) = self.all.get(&number) else { return Some(Self::of_postgresql(number)) };
+        let Some(objects) = self.all.get(&number) else {
+            // A write of which nobody told is none of PostgreSQL's own.
+            return u32::try_from(number).is_ok().then(|| Self::of_postgresql(number));
+        };
         if let Some(verdict) = verdicts.get(&number) {
             return verdict.clone();
         }

@@ -4,7 +4,7 @@
 //! for that meanwhile (adr/0009). What they ask for are a few relations, writes and functions, and those lead to a few objects:
 //! they are proven here before the load begins, by the same rules.
 //! The catalog in force is from before the change, and it turns names into oids. So only relations are proven, and writes of such,
-//! that still have the name, the columns and their types that it knows (for writes, their defaults too): its plans mean then what they say. (A column that is gone
+//! that still have the name, the columns and their types that it knows, and what these stand on (for writes, their defaults too): its plans mean then what they say. (A column that is gone
 //! could be a function of that name by now.) And only functions where all of that name are those that it knows, with the
 //! parameters and results that it knows, because a call names no oid either.
 //! Invariant: one snapshot, taken after the change was heard of.
@@ -86,10 +86,11 @@ fn same_relations(identities: &StatementResult, catalog: &Catalog) -> Result<Sam
         let mut cells = Cells::new(IDENTITIES.name, row);
         let oid: u32 = cells.number()?;
         let relation = catalog.relations.get(&NameRef(cells.text()?, cells.text()?));
-        let columns: Vec<(String, String, Option<String>)> = cells.list()?;
+        let columns: Vec<(String, String, String, Option<String>)> = cells.list()?;
         let is_same = |relation: &&Arc<Relation>| {
-            let known = relation.columns.values().map(|column| (&column.name, &column.declared_type));
-            relation.oid == oid && known.eq(columns.iter().map(|(name, type_name, _)| (name, type_name)))
+            let known =
+                relation.columns.values().map(|column| (&column.name, &column.declared_type, &column.base_type));
+            relation.oid == oid && known.eq(columns.iter().map(|(name, of, base, _)| (name, of, base)))
         };
         let Some(relation) = relation.filter(is_same) else { continue };
         same.relations.insert(oid);

@@ -397,3 +397,37 @@ async fn sec_03_writes_and_calls_that_were_asked_for_are_proven_again_where_they
     assert_eq!(format!("{:?}", during.unwrap().function(looks)), "Some(Only([\"app.other\"]))");
     blocker.script("rollback").await.unwrap();
 }
+
+/// The type on which a domain stands is part of statements, by its name.
+#[tokio::test]
+async fn sec_03_nothing_is_renewed_whose_domains_stand_on_something_else() {
+    let more = "
+        create function bad(text) returns bool language plpgsql as 'begin return true; end';
+        create domain feeling as mood;
+        create table felt (id int primary key, how feeling);
+        create domain short as varchar(9);
+        create table noted (id int primary key, note short);";
+    for change in [
+        "alter type mood rename to mood_of_before; create domain mood as mood_of_before check (bad(value::text))",
+        "alter table felt alter how type text; drop domain feeling; create domain feeling as text;
+         alter table felt alter how type feeling; alter type mood rename to mood_of_before;
+         create domain mood as text check (bad(value))",
+    ] {
+        let database = crate::database(&format!("{FIXTURE} {more}")).await;
+        let (handle, reloader) = started(&database).await;
+        let before = handle.get().unwrap();
+        let proven = handle.proven().unwrap();
+        ask_for_all_but(&before, &proven, "");
+        let all = writes_and_calls(&before, Some(&proven));
+        assert!(all.contains(&"felt iud".to_owned()) && all.contains(&"noted iud".to_owned()), "{all:?}");
+        database.script(change).await;
+        let mut blocker = load_in_its_middle(&database, &reloader).await;
+        let during = handle.proven_of(&before);
+        let found = writes_and_calls(&before, during.as_deref());
+        assert!(found.contains(&"noted iud".to_owned()), "{found:?}");
+        assert!(!found.iter().any(|line| line.starts_with("felt")), "{found:?}");
+        let read = names(&before, during.as_deref());
+        assert!(read.contains(&"noted".to_owned()) && !read.contains(&"felt".to_owned()), "{read:?}");
+        blocker.script("rollback").await.unwrap();
+    }
+}
