@@ -27,7 +27,7 @@ const OF_ALL: [Query; 6] = [
     sql::SHADOWS_OF_TYPES,
 ];
 /// What reading, writing and calling may lead to.
-const OF_OBJECTS: [Query; 6] = [
+pub(super) const OF_OBJECTS: [Query; 6] = [
     sql::CODE_OF_FUNCTIONS,
     sql::CODE_OF_RELATIONS,
     sql::CODE_OF_WRITES,
