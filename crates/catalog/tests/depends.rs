@@ -8,12 +8,7 @@ use ferrobase_catalog::{Dependencies, Proven, Scope, dependencies};
 use ferrobase_testkit::TestDatabase;
 
 use crate::load;
-
-const TELLS: &str = "
-    create function tell() returns event_trigger language plpgsql as 'begin end';
-    create event trigger ferrobase_ddl on ddl_command_end execute function tell();
-    create event trigger ferrobase_drop on sql_drop execute function tell();
-    create event trigger ferrobase_index on ddl_command_start when tag in ('CREATE INDEX') execute function tell();";
+use crate::proven::TELLS;
 
 /// A proof that stands, whatever of.
 fn standing() -> Proven {

@@ -14,8 +14,8 @@ use tokio::sync::watch;
 pub(crate) const TELLS: &str = "
     create function tell() returns event_trigger language plpgsql as 'begin end';
     create event trigger ferrobase_ddl on ddl_command_end execute function tell();
-        create event trigger ferrobase_drop on sql_drop execute function tell();
-        create event trigger ferrobase_index on ddl_command_start when tag in ('CREATE INDEX') execute function tell();";
+    create event trigger ferrobase_drop on sql_drop execute function tell();
+    create event trigger ferrobase_index on ddl_command_start when tag in ('CREATE INDEX') execute function tell();";
 
 /// Loads until something is proven, or is known not to be.
 pub(crate) async fn prove(database: &TestDatabase) -> (Arc<Catalog>, Option<Arc<Proven>>) {
